@@ -1,0 +1,37 @@
+# Everything here makes its own .venv when that is missing or out of date. No root, no apt, no hub.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow lint bench clean
+
+demo: $(READY)  ## a whole night on real messages and small models, then its report
+	$(BIN)/jarvisctl demo
+
+test: $(READY)  ## all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)  ## every test, the slow ones included
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## style, types, and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit/test_house.py
+
+bench: $(READY)  ## every question of benchmarks/, answered as ratios
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A system Python without ensurepip cannot make a venv with pip in it; virtualenv, from pip, can.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null && $(PYTHON) -m venv $(VENV) \
+	  || { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv \
+	       || $(PYTHON) -m pip install --quiet --user virtualenv; } && $(PYTHON) -m virtualenv --quiet $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	touch $(READY)

@@ -1,0 +1,169 @@
+"""jarvisctl: parse, call, print. One file a verb; a verb is imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jarvisd import __version__, errors, kinds
+from jarvisd.cli.common import App
+
+#: Verb -> where its click command lies, grouped as `--help` shows them.
+VERBS: dict[str, dict[str, str]] = {
+    "Submit": {"enqueue": "jarvisd.cli.enqueue:enqueue", "demo": kinds.VERBS["demo"]},
+    "Watch": {
+        "status": "jarvisd.cli.status:status",
+        "logs": "jarvisd.cli.logs:logs",
+        "wait": "jarvisd.cli.wait:wait",
+        "runs": "jarvisd.cli.runs:runs",
+    },
+    "Steer": {
+        "cancel": "jarvisd.cli.steer:cancel",
+        "retry": "jarvisd.cli.steer:retry",
+        "pause": "jarvisd.cli.steer:pause",
+        "resume": "jarvisd.cli.steer:resume",
+    },
+    "Decide": {"report": kinds.VERBS["report"]},
+    "Machine": {
+        "start": "jarvisd.cli.service:start",
+        "stop": "jarvisd.cli.service:stop",
+        "restart": "jarvisd.cli.service:restart",
+        "config": "jarvisd.cli.config:config",
+        "completion": "jarvisd.cli.completion:completion",
+    },
+}
+#: One line a verb, so that `--help` need not import them all.
+HELP = {
+    "enqueue": "Submit a plan, or one program.",
+    "demo": "Show a whole night on real messages and small models.",
+    "status": "What runs, what waits and for what, what ended and why.",
+    "logs": "Print a job's log.",
+    "wait": "Return when a run is settled.",
+    "runs": "List the runs so far.",
+    "cancel": "Cancel a job or a run.",
+    "retry": "Queue a settled job or run again.",
+    "pause": "Claim nothing new; the running job finishes.",
+    "resume": "End a pause.",
+    "report": "Print or open the newest report.",
+    "start": "Start the daemon in the background.",
+    "stop": "Stop the daemon; the running job goes back to the queue.",
+    "restart": "Stop the daemon and start it again.",
+    "config": "Show the settings in force and where each comes from.",
+    "completion": "Print the completion script of a shell.",
+}
+_DOTTED = {verb: dotted for group in VERBS.values() for verb, dotted in group.items()}
+
+
+class Verbs(click.Group):
+    """Verbs that are imported when they are called, and take --home before or after their name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_DOTTED)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _DOTTED:
+            return None
+        command: click.Command = kinds.load(_DOTTED[cmd_name])
+        if not any(parameter.name == "home" for parameter in command.params):
+            command.params.append(_home_option())
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from jarvisd.plans import nearest
+
+            raise errors.UsageError(f"no verb is called {args[0]!r}", nearest(args[0], _DOTTED)) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, verbs in VERBS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb, HELP[verb]) for verb in verbs])
+
+
+def _set_home(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj = App.at(value)
+
+
+def _home_option() -> click.Option:
+    return click.Option(
+        ["--home"],
+        metavar="DIR",
+        expose_value=False,
+        callback=_set_home,
+        is_eager=True,
+        help="The folder that holds var/ and config/.",
+    )
+
+
+@click.group(cls=Verbs, invoke_without_command=True, params=[_home_option()])
+@click.version_option(__version__, prog_name="jarvisctl")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Run experiments overnight, one at a time, and read the report in the morning.
+
+    \b
+    Example:
+      jarvisctl enqueue overnight
+      jarvisctl status --watch
+      jarvisctl report --open
+    """
+    if ctx.obj is None:
+        ctx.obj = App.at(None)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The program `jarvisctl`: every error is one line, whatever it is."""
+    os.umask(0o077)
+    try:
+        code = cli.main(argv, prog_name="jarvisctl", standalone_mode=False)
+        sys.stdout.flush()
+    except errors.JarvisError as error:
+        _fail(str(error), error.exit_code)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "jarvisctl"
+        _fail(f"{error.format_message().rstrip('.')}. `{where} --help` shows how.", 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; the flush at exit must not complain
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("JARVISD_DEBUG"):
+            raise
+        _fail(_unforeseen(error), 1)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unforeseen(error: Exception) -> str:
+    import peewee
+
+    if isinstance(error, peewee.OperationalError) and "locked" in str(error):
+        return "the database is busy: another process holds it. Try again in a moment."
+    if isinstance(error, OSError):
+        return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
+    return f"unexpected {type(error).__name__} at {where}. This is a fault of ours; JARVISD_DEBUG=1 shows the whole."
+
+
+def _fail(line: str, code: int) -> None:
+    click.echo(f"jarvisctl: {line}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What several verbs need: the home, the ledger, and how a run or a job is named."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jarvisd import home as homes
+from jarvisd.errors import UsageError
+from jarvisd.home import Home
+
+if TYPE_CHECKING:
+    from jarvisd.ledger import Job, Run
+
+
+@dataclass(frozen=True)
+class App:
+    """What every verb is given (`@click.pass_obj`)."""
+
+    home: Home
+
+    @classmethod
+    def at(cls, folder: str | None) -> App:
+        return cls(homes.find(folder))
+
+    def open_ledger(self) -> None:
+        """Open the database to write, making it and bringing its schema up to date."""
+        from jarvisd import migrations
+
+        migrations.migrate(self.home)
+
+    def look_into_ledger(self) -> bool:
+        """Open the database to look; False when nothing was ever submitted here."""
+        from jarvisd import migrations
+
+        return migrations.open_existing(self.home)
+
+    def need_ledger(self) -> None:
+        if not self.look_into_ledger():
+            raise UsageError(f"nothing was submitted in {self.home.root} yet", "Start with `jarvisctl enqueue PLAN`.")
+
+    @property
+    def daemon(self) -> dict[str, object] | None:
+        """Who holds the daemon's lock, or None."""
+        return homes.lock_holder(self.home)
+
+
+def find_run(text: str = "latest") -> Run:
+    """A run by id, unique prefix or `latest`. Raises UsageError."""
+    from jarvisd.ledger import Run
+
+    newest = Run.select().order_by(Run.number.desc())
+    if text == "latest":
+        run = newest.first()
+        if run is None:
+            raise UsageError("there is no run yet", "Start with `jarvisctl enqueue PLAN`.")
+        return run
+    if (exact := Run.get_or_none(Run.id == text)) is not None:
+        return exact
+    close = [run for run in newest if run.id.startswith(text)] if text else []
+    if len(close) == 1:
+        return close[0]
+    if close:
+        raise UsageError(f"{text!r} fits {len(close)} runs", "Give more of the id: " + ", ".join(_ids(close)) + ".")
+    raise UsageError(f"no run is called {text!r}", "`jarvisctl runs` lists them.")
+
+
+def _ids(runs: list[Run]) -> list[str]:
+    return [str(run.id) for run in runs[:5]]
+
+
+def find_jobs(text: str) -> tuple[list[Job], Run | None]:
+    """What JOB|RUN names: ([job], None), or (all jobs of a run, that run).
+
+    A pure number is a job's id; then a run's exact id, a job's name (or a unique prefix of one) in the newest run,
+    a unique prefix of a run's id, or `latest`.
+    """
+    from jarvisd import ledger
+
+    if text.isdecimal():
+        job = ledger.Job.get_or_none(ledger.Job.id == int(text))
+        if job is None:
+            raise UsageError(f"no job has the number {text}", "`jarvisctl status` lists them.")
+        return [job], None
+    if ledger.Run.get_or_none(ledger.Run.id == text) is None and text != "latest":
+        named = _by_name(text)
+        if named is not None:
+            return [named], None
+    run = find_run(text)
+    return ledger.jobs_of(run), run
+
+
+def find_job(text: str) -> Job:
+    jobs, run = find_jobs(text)
+    if run is not None:
+        raise UsageError(f"{text!r} is a run, not a job", "Name one of its jobs, or its number.")
+    return jobs[0]
+
+
+def _by_name(text: str) -> Job | None:
+    from jarvisd import ledger
+
+    newest = ledger.Run.select().order_by(ledger.Run.number.desc()).first()
+    jobs = ledger.jobs_of(newest) if newest is not None else []
+    exact = [job for job in jobs if job.name == text]
+    if exact:
+        return exact[-1]
+    close = [job for job in jobs if job.name.startswith(text)]
+    return close[0] if len(close) == 1 else None
+
+
+# ----------------------------------------------------------------------------------------------------------- words
+
+
+def duration(text: str) -> dt.timedelta:
+    """2h, 90m, 45s or 1h30m as a timedelta. Raises UsageError."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if not text.strip() or parts is None:
+        raise UsageError(f"{text!r} is no duration", "Write it as 2h, 90m or 1h30m.")
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return dt.timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def took(seconds: float) -> str:
+    """75 -> 1:15, 4000 -> 1:06:40"""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plain(text: str | None) -> str:
+    """Text for a terminal: no control characters, no escapes, no change of direction."""
+    return "".join(
+        " " if character in "\n\t" else character
+        for character in text or ""
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co")
+    )
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()

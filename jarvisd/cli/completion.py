@@ -1,0 +1,22 @@
+"""`jarvisctl completion`: the completion script of a shell."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    Example:
+      jarvisctl completion zsh > ~/.zfunc/_jarvisctl
+    """
+    found = get_completion_class(shell)
+    if found is None:  # the choices above are those that click has
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(found(ctx.find_root().command, {}, "jarvisctl", "_JARVISCTL_COMPLETE").source())

@@ -1,0 +1,179 @@
+"""`jarvisctl enqueue`: submit a plan, or one program as a job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jarvisd import ledger, machine, plans, queue
+from jarvisd.cli.common import App
+from jarvisd.errors import JarvisError, UsageError
+from jarvisd.home import Home
+from jarvisd.kinds import JobSpec, find
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a submission."""
+
+    run_id: str
+    jobs: list[dict[str, Any]]
+    warnings: list[str]
+    new: bool = True  #: False when tonight's run had been submitted before
+
+
+class PlanOrCommand(click.Command):
+    """`enqueue PLAN` and `enqueue command -- PROG ARG…` have different options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta["program"] = args[cut + 1 :]
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=PlanOrCommand, options_metavar="[OPTIONS]")
+@click.argument("plan", metavar="PLAN")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change a key of the plan for this run.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this job, or jobs of this kind, and the report.")
+@click.option("--until", metavar="07:00", help="When the report must be ready, instead of the plan's own time.")
+@click.option("--again", is_flag=True, help="Submit a nightly plan a second time tonight.")
+@click.option("--strict", is_flag=True, help="Refuse when this machine lacks something, instead of warning.")
+@click.option("--start", is_flag=True, help="Start the daemon if it is down.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--cwd", metavar="DIR", help="command: the folder to run in, instead of this one.")
+@click.option("--name", metavar="N", help="command: the job's name, instead of the program's.")
+@click.option("--env", multiple=True, metavar="NAME", help="command: pass on this variable of the environment.")
+@click.option("--timeout", type=click.IntRange(1), metavar="S", help="command: seconds it may take.")
+@click.option("--memory", type=click.IntRange(0), metavar="MB", help="command: memory it needs.")
+@click.option(
+    "--attempts", type=click.IntRange(1), metavar="N", help="command: starts it may have in all; 1 if not given."
+)
+@click.pass_context
+def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start: bool, **options: Any) -> None:
+    """Submit a plan; prints the run's id. Works with the daemon down: the run waits for it.
+
+    \b
+    Example:
+      jarvisctl enqueue overnight
+      jarvisctl enqueue overnight --set mine.templates=80 --only mine
+      jarvisctl enqueue command --timeout 3600 -- python train.py --epochs 3
+    """
+    app: App = ctx.obj
+    program = ctx.meta.get("program")
+    if plan == "command":
+        done = submit_command(app.home, program, options)
+    else:
+        _refuse_command_options(plan, program, options)
+        done = submit_plan(
+            app.home,
+            plan,
+            list(options["overrides"]),
+            only=list(options["only"]),
+            until=options["until"],
+            again=options["again"],
+            strict=strict,
+        )
+    if start and app.daemon is None:
+        from jarvisd import daemon
+
+        daemon.start_in_background(app.home)
+    _say(app, done, as_json=as_json)
+
+
+def _refuse_command_options(plan: str, program: list[str] | None, options: dict[str, Any]) -> None:
+    given = [name for name in ("cwd", "name", "env", "timeout", "memory", "attempts") if options[name]]
+    if program is not None or given:
+        what = f"--{given[0]}" if given else "a program after --"
+        raise UsageError(f"{what} goes with `enqueue command`, not with the plan {plan}")
+
+
+def _say(app: App, done: Submitted, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"run": done.run_id, "jobs": done.jobs, "warnings": done.warnings}))
+    else:
+        click.echo(done.run_id)
+    for warning in [] if as_json else done.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if not done.new:
+        click.echo("Tonight's run was submitted before; --again submits it a second time.", err=True)
+    if app.daemon is None:
+        click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)
+
+
+def submit_plan(
+    home: Home,
+    name: str,
+    overrides: list[str],
+    *,
+    only: list[str] | None = None,
+    until: str | None = None,
+    again: bool = False,
+    strict: bool = False,
+) -> Submitted:
+    """Store a run of a plan. What is wrong with the plan raises, and nothing is written."""
+    plan = plans.read(home, name, overrides, only or [])
+    try:
+        run, jobs = plans.build(plan, ledger.now(), until, again=again)
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
+    if strict and run.warnings:
+        raise JarvisError("refused: " + " | ".join(run.warnings), "Without --strict these are warnings.")
+    return store(home, run, jobs)
+
+
+def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
+    """Store a run and its jobs, unless tonight's is already there."""
+    from jarvisd import migrations
+
+    migrations.migrate(home)
+    with ledger.write():
+        before = plans.already_submitted(run)
+        if before is None:
+            run.number = ledger.next_number()
+            run.id = ledger.fresh_run_id(run.night, run.plan)
+            for job in jobs:
+                job.run = run
+            queue.submit(run, jobs)
+    kept = before or run
+    rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in ledger.jobs_of(kept)]
+    return Submitted(kept.id, rows, list(kept.warnings), new=before is None)
+
+
+def submit_command(home: Home, program: list[str] | None, options: dict[str, Any]) -> Submitted:
+    """Store one program as a run of one job."""
+    if not program:
+        raise UsageError("no program given", "For example `jarvisctl enqueue command -- echo hello`.")
+    for name in ("overrides", "only", "again"):
+        if options[name]:
+            raise UsageError(f"--{name.replace('overrides', 'set')} goes with a plan, not with `enqueue command`")
+    kind = find("command").plan()
+    spec: JobSpec = kind.one(
+        program,
+        cwd=str(Path(options["cwd"] or ".").expanduser().resolve()),
+        name=options["name"],
+        env=kind.environment(options["env"]),
+        timeout_s=options["timeout"],
+        memory_mb=options["memory"] or 0,
+        attempts=options["attempts"] or 1,
+    )
+    moment = ledger.now()
+    try:
+        deadline = plans.deadline(options["until"], moment) if options["until"] else None
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
+    run = ledger.Run(
+        plan="command",
+        title=spec.name,
+        night=plans.night_of(moment),
+        created_at=moment,
+        deadline=deadline,
+        snapshot={"plan": {}, "versions": plans.versions(), "machine": machine.describe()},
+        warnings=[],
+    )
+    return store(home, run, plans.job_rows(run, [("command", spec)]))

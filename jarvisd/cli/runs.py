@@ -1,0 +1,35 @@
+"""`jarvisctl runs`: history."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from jarvisd import ledger, overview
+from jarvisd.cli.common import App
+from jarvisd.ledger import Run, Status
+
+
+@click.command()
+@click.option("-n", "--number", type=click.IntRange(1), default=20, metavar="N", help="How many; 20 if not given.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def runs(app: App, number: int, as_json: bool) -> None:
+    """List the newest runs, the newest first.
+
+    \b
+    Example:
+      jarvisctl runs
+    """
+    rows = list(Run.select().order_by(Run.number.desc()).limit(number)) if app.look_into_ledger() else []
+    if as_json:
+        click.echo(json.dumps([overview.of_run(run) for run in rows], indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        click.echo("No run yet. `jarvisctl enqueue PLAN` submits one.")
+    for run in rows:
+        jobs = ledger.jobs_of(run)
+        counts = {status: sum(job.status == status for job in jobs) for status in Status}
+        words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        click.echo(f"{run.id:<32} {overview.stamp(run.created_at)}  {overview.state(jobs):<8} {words}")

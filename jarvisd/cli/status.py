@@ -1,0 +1,223 @@
+"""`jarvisctl status`: what a person wants at a glance. Plain text without rich when nobody watches."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jarvisd import ledger, overview
+from jarvisd.cli.common import App, find_run, on_terminal, plain, took
+from jarvisd.ledger import Job, Run, Status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+#: Above this many jobs of one kind of status, a run is shown as a summary.
+FULL_LIST = 40
+_COLOURS = {
+    Status.RUNNING: "green",
+    Status.SUCCEEDED: "green",
+    Status.QUEUED: "yellow",
+    Status.FAILED: "red",
+    Status.CANCELLED: "red",
+    Status.SKIPPED: "magenta",
+    Status.STOPPED: "magenta",
+}
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", is_flag=True, help="Show it again every second until interrupted.")
+@click.pass_obj
+def status(app: App, run: str | None, as_json: bool, watch: bool) -> None:
+    """Is the daemon up, what runs, what waits and for what, what ended and why.
+
+    \b
+    Example:
+      jarvisctl status
+      jarvisctl status latest --json
+    """
+    if as_json:
+        click.echo(json.dumps(_document(app, run), indent=2, ensure_ascii=False))
+    elif watch:
+        _watch(app, run)
+    elif on_terminal():
+        from rich.console import Console
+
+        Console().print(rich_page(app, run))
+    else:
+        click.echo("\n".join(lines(app, run)))
+
+
+def _runs(app: App, name: str | None) -> list[Run] | None:
+    """The runs to show; None where nothing was ever submitted."""
+    if not app.look_into_ledger():
+        return [find_run(name)] if name and app.home.database.exists() else None
+    return [find_run(name)] if name else overview.shown_runs()
+
+
+def _document(app: App, name: str | None) -> dict[str, Any]:
+    runs = _runs(app, name)
+    if runs is None:
+        return overview.empty(app.home, app.daemon)
+    return overview.overview(app.home, runs, app.daemon, machine_id(app))
+
+
+def machine_id(app: App) -> str | None:
+    path = app.home.var / "machine-id"
+    return path.read_text().strip() if path.exists() else None
+
+
+# ----------------------------------------------------------------------------------------------------- plain lines
+
+
+def lines(app: App, name: str | None) -> list[str]:
+    """The page as plain lines."""
+    runs = _runs(app, name)
+    head = [_daemon_line(app, runs is not None)]
+    if not app.home.is_default:
+        head.append(f"Home: {app.home.root}")
+    if runs is None:
+        return [*head, "Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."]
+    for run in runs:
+        head += ["", *_run_lines(run)]
+    return head if runs else [*head, "No run yet."]
+
+
+def _daemon_line(app: App, has_ledger: bool) -> str:
+    daemon = app.daemon
+    if daemon is None:
+        return "The daemon is down. `jarvisctl start` starts it."
+    line = f"The daemon runs (pid {daemon['pid']}, version {daemon['version']})."
+    own = machine_id(app)
+    if not has_ledger or own is None or not ledger.paused(own, ledger.now()):
+        return line
+    until = ledger.Machine.get_by_id(own).paused_until
+    return f"{line} Paused until {until.astimezone():%a %H:%M}." if until else f"{line} Paused; `jarvisctl resume`."
+
+
+def title(run: Run, jobs: list[Job]) -> str:
+    until = f", until {run.deadline.astimezone():%a %H:%M}" if run.deadline else ""
+    settled = sum(job.status in ledger.SETTLED for job in jobs)
+    return f"{run.id}: {overview.state(jobs)}, {settled} of {len(jobs)} jobs settled{until}"
+
+
+def _run_lines(run: Run) -> list[str]:
+    jobs = ledger.jobs_of(run)
+    page = [title(run, jobs)]
+    page += [f"  warning: {plain(warning)}" for warning in run.warnings if overview.state(jobs) != "settled"]
+    page += [f"  {_plain_row(job)}" for job in worth_a_line(jobs)]
+    return page + [f"  {line}" for line in summary(jobs)]
+
+
+def _plain_row(job: Job) -> str:
+    return f"{job.id:>5}  {plain(job.name):<28} {job.status:<10} {what_of(job)}".rstrip()
+
+
+def worth_a_line(jobs: list[Job]) -> list[Job]:
+    """All jobs of an ordinary run; of a huge one what runs, what went wrong, and the next few."""
+    if len(jobs) <= FULL_LIST:
+        return jobs
+    wrong = [job for job in jobs if job.status in (Status.FAILED, Status.SKIPPED, Status.STOPPED)]
+    queued = [job for job in jobs if job.status == Status.QUEUED]
+    chosen = {job.id for job in [*wrong[:10], *queued[:5]]}
+    return [job for job in jobs if job.id in chosen or job.status == Status.RUNNING]
+
+
+def summary(jobs: list[Job]) -> list[str]:
+    if len(jobs) <= FULL_LIST:
+        return []
+    counts = {status: sum(job.status == status for job in jobs) for status in Status}
+    return [", ".join(f"{count:,} {status}" for status, count in counts.items() if count)]
+
+
+def what_of(job: Job) -> str:
+    """What there is to say of a job: how far it is, how long it took, why it ended or waits."""
+    at = ledger.now()
+    words = []
+    if job.status == Status.RUNNING:
+        if job.total:
+            words.append(f"{job.done} of {job.total}")
+        if job.note:
+            words.append(plain(job.note))
+        words.append(f"since {took((at - job.started_at).total_seconds())}")
+        if (left := overview.seconds_left(job, at)) is not None:
+            words.append(f"about {took(left)} left")
+    elif job.ended_at and job.started_at and job.status in ledger.SETTLED:
+        words.append(f"took {took((job.ended_at - job.started_at).total_seconds())}")
+    if job.peak_memory_mb:
+        words.append(f"{job.peak_memory_mb:,} MB")
+    if job.attempt > 1:
+        words.append(f"attempt {job.attempt}")
+    if job.cancel_requested and job.status == Status.RUNNING:
+        words.append("being cancelled")
+    if job.reason:
+        words.append(plain(job.reason))
+    return ", ".join(words)
+
+
+# ---------------------------------------------------------------------------------------------------- on a terminal
+
+
+def _watch(app: App, name: str | None) -> None:
+    """Show the page until interrupted; plain pages, one a change, when not on a terminal."""
+    if not on_terminal():
+        shown: list[str] = []
+        while True:
+            if (page := lines(app, name)) != shown:
+                click.echo("\n".join(page) + "\n")
+                shown = page
+            time.sleep(1)
+    from rich.live import Live
+
+    with Live(rich_page(app, name), refresh_per_second=4, screen=True) as live:
+        while True:
+            time.sleep(1)
+            live.update(rich_page(app, name))
+
+
+def rich_page(app: App, name: str | None) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    runs = _runs(app, name)
+    page: list[RenderableType] = [Text(_daemon_line(app, runs is not None))]
+    if not app.home.is_default:
+        page.append(Text(f"Home: {app.home.root}", style="dim"))
+    if not runs:
+        page.append(Text("Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."))
+    for run in runs or []:
+        page += [Text(), run_table(run)]
+    return Group(*page)
+
+
+def run_table(run: Run) -> RenderableType:
+    """A run as a table with a bar for the running job."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    jobs = ledger.jobs_of(run)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("Id", "Job", "Status", "", ""):
+        table.add_column(heading, justify="right" if heading == "Id" else "left", overflow="fold")
+    for job in worth_a_line(jobs):
+        colour = _COLOURS[Status(job.status)]
+        table.add_row(str(job.id), Text(plain(job.name)), Text(job.status, style=colour), bar(job), Text(what_of(job)))
+    parts: list[RenderableType] = [Text(title(run, jobs), style="bold")]
+    if overview.state(jobs) != "settled":
+        parts += [Text(f"warning: {plain(warning)}", style="yellow") for warning in run.warnings]
+    return Group(*parts, table, *[Text(line) for line in summary(jobs)])
+
+
+def bar(job: Job) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    if job.status != Status.RUNNING or not job.total:
+        return Text()
+    return ProgressBar(total=job.total, completed=job.done or 0, width=20)

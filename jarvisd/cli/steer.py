@@ -1,0 +1,101 @@
+"""`jarvisctl cancel`, `retry`, `pause` and `resume`."""
+
+from __future__ import annotations
+
+import click
+
+from jarvisd import ledger, machine, plans, queue
+from jarvisd.cli.common import App, duration, find_jobs
+from jarvisd.errors import UsageError
+from jarvisd.ledger import Job, Run, Status
+
+
+@click.command()
+@click.argument("what", metavar="JOB|RUN")
+@click.pass_obj
+def cancel(app: App, what: str) -> None:
+    """Cancel a job, or all that is open of a run. A running job's whole process tree ends within 10 seconds.
+
+    \b
+    Example:
+      jarvisctl cancel evaluate:qwen3-4b
+      jarvisctl cancel latest
+    """
+    app.need_ledger()
+    jobs, run = find_jobs(what)
+    at = ledger.now()
+    ended = queue.cancel_run(run, at) if run is not None else queue.cancel(jobs, at)
+    if not ended:
+        name = run.id if run is not None else jobs[0].name
+        raise UsageError(f"nothing to cancel: {name} is settled", "`jarvisctl status` shows what is open.")
+    for job in ended:
+        click.echo(f"{job.id} {job.name}: {'being cancelled' if job.status == Status.RUNNING else 'cancelled'}")
+
+
+@click.command()
+@click.argument("what", metavar="JOB|RUN")
+@click.option("--fresh", is_flag=True, help="Begin anew: keep none of the pieces that succeeded.")
+@click.option("--until", metavar="07:00", help="A new deadline for the run; without it there is none.")
+@click.pass_obj
+def retry(app: App, what: str, fresh: bool, until: str | None) -> None:
+    """Queue a settled job again, or all jobs of a run that did not succeed; the report follows them.
+
+    \b
+    Example:
+      jarvisctl retry evaluate:qwen3-4b
+      jarvisctl retry latest --fresh
+    """
+    app.need_ledger()
+    jobs, run = find_jobs(what)
+    try:
+        deadline = plans.deadline(until, ledger.now()) if until else None
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
+    chosen = _worth_retrying(jobs, fresh=fresh) if run is not None else jobs
+    for job in queue.retry(chosen, fresh=fresh, deadline=deadline):
+        click.echo(f"{job.id} {job.name}: queued")
+    if app.daemon is None:
+        click.echo("The daemon is down. `jarvisctl start` starts it.", err=True)
+
+
+def _worth_retrying(jobs: list[Job], *, fresh: bool) -> list[Job]:
+    """Of a run: all that did not succeed; with --fresh, or when only the report is left, everything settled."""
+    settled = [job for job in jobs if job.status in ledger.SETTLED]
+    chosen = settled if fresh else [job for job in settled if job.status != Status.SUCCEEDED]
+    if not chosen:
+        raise UsageError("nothing to retry: every job succeeded or is open", "`--fresh` does it all again.")
+    return chosen
+
+
+@click.command()
+@click.option("--for", "length", metavar="2h", help="End the pause by itself after this time.")
+@click.pass_obj
+def pause(app: App, length: str | None) -> None:
+    """Claim nothing new on this machine; the running job finishes.
+
+    \b
+    Example:
+      jarvisctl pause --for 2h
+    """
+    app.open_ledger()
+    at = ledger.now()
+    until = at + duration(length) if length else None
+    queue.pause(machine.identity(app.home), at, until)
+    words = f"until {until.astimezone():%a %H:%M}" if until else "until `jarvisctl resume` or the next nightly run"
+    click.echo(f"Paused {words}.")
+    running: Job | None = Job.select().join(Run).where(Job.status == Status.RUNNING).first()
+    if running is not None:
+        click.echo(f"{running.name} is running and will finish.")
+
+
+@click.command()
+@click.pass_obj
+def resume(app: App) -> None:
+    """End a pause.
+
+    \b
+    Example:
+      jarvisctl resume
+    """
+    app.open_ledger()
+    click.echo("Resumed." if queue.resume(machine.identity(app.home)) else "Nothing was paused.")

@@ -1,0 +1,78 @@
+"""`jarvisctl wait`: return when a run is settled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from jarvisd import ledger
+from jarvisd.cli.common import App, find_run, on_terminal, plain, took
+from jarvisd.ledger import Run, Status
+
+LOOK_EVERY_S = 0.3
+TIMED_OUT = 124
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="Give up after S seconds, with exit code 124.")
+@click.pass_obj
+def wait(app: App, run: str, timeout: float | None) -> int:
+    """Return when a run is settled: 0 when all its jobs succeeded, 1 otherwise, 124 on timeout.
+
+    \b
+    Example:
+      jarvisctl wait
+      jarvisctl wait 2026-11-22-overnight --timeout 3600
+    """
+    app.need_ledger()
+    return follow(find_run(run).id, timeout_s=timeout)
+
+
+def follow(run_id: str, *, timeout_s: float | None = None) -> int:
+    """Show a run's progress on stderr until it is settled; returns what `wait` exits with."""
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    with _display(run_id) as show:
+        while True:
+            show()
+            if ledger.is_settled(run_id):
+                break
+            if end is not None and time.monotonic() >= end:
+                click.echo(f"{run_id} is not settled after {timeout_s:g} s.", err=True)
+                return TIMED_OUT
+            time.sleep(LOOK_EVERY_S)
+    return int(any(job.status != Status.SUCCEEDED for job in ledger.jobs_of(run_id)))
+
+
+@contextmanager
+def _display(run_id: str) -> Iterator[Any]:
+    """A live table on a terminal, a line a change of status elsewhere."""
+    if not on_terminal():
+        seen: dict[int, str] = {}
+        yield lambda: _say_changes(run_id, seen)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from jarvisd.cli.status import run_table
+
+    def table() -> Any:
+        return run_table(Run.get_by_id(run_id))
+
+    with Live(table(), console=Console(stderr=True), refresh_per_second=4) as live:
+        yield lambda: live.update(table())
+
+
+def _say_changes(run_id: str, seen: dict[int, str]) -> None:
+    for job in ledger.jobs_of(run_id):
+        if seen.get(job.id) == job.status or job.status == Status.QUEUED:
+            continue
+        seen[job.id] = job.status
+        words = f"{plain(job.name)} {job.status}"
+        if job.status in ledger.SETTLED and job.started_at and job.ended_at:
+            words += f" after {took((job.ended_at - job.started_at).total_seconds())}"
+        click.echo(f"{words}{f': {plain(job.reason)}' if job.reason else ''}", err=True)

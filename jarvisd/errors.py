@@ -1,0 +1,62 @@
+"""What can go wrong, as exceptions.
+
+JarvisError                 one clear line: what is wrong, and what to do; exit code 1
+├── UsageError              the caller asked for something impossible; exit code 2, nothing was written
+│   └── PlanError           a plan or another YAML file is wrong: file, line and key are named
+├── LedgerError             the database cannot be used as it is
+│   ├── IllegalTransition   a status change that the table of transitions does not hold
+│   └── StaleAttempt        a child of an earlier attempt tried to write; its work is refused
+└── JobFailed               raised by a job: it could not do its work, for a reason a person understands
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class JarvisError(Exception):
+    """Something did not go well; `remedy` says what the reader can do about it."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        what = self.what.rstrip(".")
+        return f"{what}. {self.remedy}" if self.remedy else what
+
+
+class UsageError(JarvisError):
+    """Wrong use: refused before anything was written."""
+
+    exit_code = 2
+
+
+class PlanError(UsageError):
+    """A YAML file that cannot be used, with the place that is wrong."""
+
+    def __init__(
+        self, what: str, remedy: str = "", *, file: Path | str, line: int | None = None, key: str = ""
+    ) -> None:
+        place = f"{file}:{line}" if line else str(file)
+        super().__init__(f"{place}: {key}: {what}" if key else f"{place}: {what}", remedy)
+        self.file, self.line, self.key = file, line, key
+
+
+class LedgerError(JarvisError):
+    """The database cannot be used as it is."""
+
+
+class IllegalTransition(LedgerError):
+    """A status change that the table of transitions does not hold."""
+
+
+class StaleAttempt(LedgerError):
+    """A write of a child whose attempt is no longer the current one."""
+
+
+class JobFailed(JarvisError):
+    """A job could not do its work. Neither `what` nor `remedy` may hold text of a message."""

@@ -1,0 +1,38 @@
+"""Pages that need nothing but the ledger: while a run has no report yet, and when its report job failed."""
+
+from __future__ import annotations
+
+from jarvisd import files, ledger
+from jarvisd.home import Home
+from jarvisd.ledger import Run
+
+
+def running_page(home: Home, run: Run) -> None:
+    """REPORT.md of a run that has just started: since when, how to follow, where the previous report is."""
+    since = ledger.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    previous = ledger.newest_reported(before=run.number)
+    last = (
+        f"The previous report is {home.run_folder(previous.id) / 'REPORT.md'}." if previous else "It is the first one."
+    )
+    lines = [
+        f"# {run.id} is running",
+        "",
+        f"Since {since}. The report takes the place of this page when every job has ended.",
+        "",
+        "    jarvisctl status --watch",
+        "    jarvisctl logs -f",
+        "",
+        last,
+        "",
+    ]
+    files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+
+
+def plain_report(home: Home, run: Run, reason: str) -> None:
+    """REPORT.md when the report job itself could not be done: statuses, reasons, the command that tries again."""
+    lines = [f"# {run.id}", "", f"The report could not be written: {reason}", "", "## Jobs", ""]
+    jobs = [job for job in ledger.jobs_of(run) if job.kind != "report"]
+    lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
+    lines += ["", "What the jobs found is in the database. To write the report again:", ""]
+    lines += [f"    jarvisctl retry {ledger.jobs_of(run)[-1].id}", ""]
+    files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))

@@ -1,0 +1,57 @@
+"""Files that are either the old one or the new one, never half of it, and never readable by others."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+
+def flush(descriptor: int) -> None:
+    """Put a file's data on the disk itself: on macOS fsync stops at the drive's cache, F_FULLFSYNC does not."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    try:
+        if full is not None:
+            fcntl.fcntl(descriptor, full)
+            return
+    except OSError:
+        pass  # not every file system has it
+    os.fsync(descriptor)
+
+
+def replace(path: Path, content: str | bytes) -> Path:
+    """Write `content` under `path`: temporary file beside it, flush, rename, flush the folder."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 by definition
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(data)
+            out.flush()
+            flush(out.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+    return path
+
+
+def point(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target` (relative), replacing an older link in one step."""
+    if link.exists() and not link.is_symlink():
+        raise FileExistsError(17, "not a symbolic link; move it away", str(link))
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+    _flush_folder(link.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

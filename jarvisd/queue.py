@@ -1,0 +1,196 @@
+"""The queue: Huey on the ledger's own database, so that a row and its message are stored together or not at all.
+
+A message only rings: it says "look", and holds a job's id as a hint. Huey deletes it before the work is done; what
+is owed is in the ledger. So whatever makes a row due rings in the same transaction, here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import peewee
+from huey.api import Huey
+from huey.contrib.sql_huey import SqlStorage
+from huey.registry import Message
+from huey.serializer import Serializer
+
+from jarvisd import ledger
+from jarvisd.errors import UsageError
+from jarvisd.ledger import SETTLED, Job, Machine, Run, Status
+
+_log = logging.getLogger("jarvisd.queue")
+
+
+class JSONMessages(Serializer):
+    """Messages as JSON: whoever can write to the queue's table must not be able to run code as the user."""
+
+    def _serialize(self, data: Any) -> bytes:
+        return json.dumps(data._asdict()).encode()
+
+    def _deserialize(self, data: bytes) -> Message:
+        fields = json.loads(data)
+        if not isinstance(fields, dict) or not set(fields) <= set(Message._fields):
+            raise ValueError("not a message of this queue")
+        return Message(**fields)
+
+
+def build(on_ring: Callable[[], None] | None = None) -> tuple[Huey, Callable[[int], Any]]:
+    """Huey over the ledger's database, and the function that puts a message into its queue."""
+    huey = Huey(
+        "jarvisd",
+        results=False,
+        serializer=JSONMessages(),
+        storage_class=SqlStorage,
+        database=ledger.database.obj,
+        create_tables=False,
+    )
+
+    @huey.task(name="look")  # type: ignore[untyped-decorator]
+    def look(job_id: int) -> None:  # noqa: ARG001 - the id is a hint for people
+        if on_ring is not None:
+            on_ring()
+
+    return huey, look
+
+
+def tables() -> list[type[peewee.Model]]:
+    """The models of Huey's own tables, for the first migration."""
+    huey, _ = build()
+    return [huey.storage.KV, huey.storage.Schedule, huey.storage.Task, huey.storage.Counter]
+
+
+def ring(job_ids: list[int]) -> None:
+    """Put a message for each of these rows into the queue, inside the caller's transaction."""
+    _, look = build()
+    for job_id in job_ids:
+        look(job_id)
+
+
+def ring_for_owed() -> int:
+    """Empty the queue's table and write one message for each row that is owed. Returns how many."""
+    huey, _ = build()
+    with ledger.write():
+        huey.storage.flush_queue()
+        owed = [row.id for row in Job.select(Job.id).where(Job.status == Status.QUEUED).order_by(Job.id)]
+        ring(owed)
+    return len(owed)
+
+
+def ring_if_silent(machine: str) -> bool:
+    """The daemon's look by itself: if a row is due and no message would say so, ring."""
+    huey, _ = build()
+    job = ledger.next_due(machine, ledger.now())
+    if job is None or huey.storage.queue_size():
+        return False
+    with ledger.write():
+        ring([job.id])
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------ what people do
+
+
+def submit(run: Run, jobs: list[Job]) -> None:
+    """Store a run, its jobs and their messages: all or nothing."""
+    with ledger.write():
+        ledger.submit(run, jobs)
+        ring([job.id for job in jobs])
+
+
+def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fields: Any) -> None:
+    """End a job. If nothing else of its round is left to do, this rings for the report."""
+    with ledger.write():
+        ledger.settle(job, status, reason, at, **fields)
+        _ring_report(job)
+
+
+def _ring_report(job: Job) -> None:
+    report = ledger.report_row(job.run_id, job.round)
+    if report is not None and report.status == Status.QUEUED:
+        ring([report.id])
+
+
+def requeue(job: Job, reason: str | None, *, fruitless: int, not_before: dt.datetime | None = None) -> None:
+    """Put a running job back."""
+    with ledger.write():
+        ledger.requeue(job, reason, fruitless=fruitless, not_before=not_before)
+        ring([job.id])
+
+
+def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
+    """Cancel what is open of these jobs; returns those that were. A running one ends within seconds."""
+    with ledger.write():
+        rows = list(Job.select().where(Job.id.in_([job.id for job in jobs]), Job.status.in_(ledger.OPEN)))
+        for job in rows:
+            if job.status == Status.QUEUED:
+                ledger.settle(job, Status.CANCELLED, "cancelled by its owner", at)
+            else:
+                Job.update(cancel_requested=True).where(Job.id == job.id).execute()
+        for job in rows:
+            _ring_report(job)
+        return rows
+
+
+def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
+    """Cancel all that is open of a run, its report included, and let its plan be submitted again tonight."""
+    with ledger.write():
+        Run.update(unique_key=None).where(Run.id == run.id).execute()
+        return cancel(ledger.jobs_of(run), at)
+
+
+def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
+    """Queue settled jobs again, and the report of their run with them unless it was cancelled.
+
+    Pieces that succeeded are kept; `fresh` keeps none. The run's deadline becomes `deadline` (None: no limit).
+    """
+    with ledger.write():
+        chosen = [job for job in jobs if job.status in SETTLED]
+        if not chosen:
+            raise UsageError(
+                "nothing to retry: " + ", ".join(f"{job.name} is {job.status}" for job in jobs),
+                "`jarvisctl status` shows what waits and what runs.",
+            )
+        for job in chosen:
+            if fresh:
+                ledger.forget_pieces(job)
+            ledger.revive(job)
+        chosen += _revive_reports(chosen)
+        Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
+        ring([job.id for job in chosen])
+        return chosen
+
+
+def _revive_reports(jobs: list[Job]) -> list[Job]:
+    revived = []
+    for run_id, round_ in sorted({(job.run_id, job.round) for job in jobs}):
+        report = ledger.report_row(run_id, round_)
+        if report is not None and report.status in SETTLED and report.status != Status.CANCELLED:
+            ledger.revive(report)
+            revived.append(report)
+    return revived
+
+
+def pause(machine: str, at: dt.datetime, until: dt.datetime | None) -> None:
+    """Claim nothing on this machine until then; what runs finishes."""
+    with ledger.write():
+        Machine.insert(id=machine, paused_since=at, paused_until=until).on_conflict(
+            conflict_target=[Machine.id],
+            update={Machine.paused_since: at, Machine.paused_until: until},
+        ).execute()
+
+
+def resume(machine: str) -> bool:
+    """End a pause. False when there was none."""
+    with ledger.write():
+        ended = Machine.update(paused_since=None, paused_until=None).where(
+            Machine.id == machine, Machine.paused_since.is_null(False)
+        )
+        changed = int(ended.execute())
+        job = ledger.next_due(machine, ledger.now())
+        if changed and job is not None:
+            ring([job.id])
+        return bool(changed)

@@ -1,0 +1,81 @@
+"""What a daemon does before it takes the first job: end what an earlier life left running, and put it back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import sqlite3
+
+from jarvisd import ledger, machine, processes, queue, stories
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Status
+from jarvisd.supervisor import may_start_again
+
+_log = logging.getLogger("jarvisd.recovery")
+
+
+def recover(home: Home, machine_id: str) -> None:
+    """End orphans of this machine, put their jobs back, and ring for all that is owed."""
+    rows = Job.select().where(Job.status == Status.RUNNING, Job.machine == machine_id)
+    for job in list(rows):
+        if _end_orphan(job):
+            _put_back(home, job)
+    owed = queue.ring_for_owed()
+    _log.info("%d jobs are owed", owed)
+
+
+def _end_orphan(job: Job) -> bool:
+    """End the child of an earlier life if it still runs. False when nobody can tell whose that process is."""
+    if job.pid is None or job.boot_id != machine.boot_id():
+        return True  # it was never let go, or the computer was restarted since
+    same = processes.is_same(job.pid, job.pid_started or 0.0, job.token or "")
+    if same is None:
+        _log.error("pid %d may be job %d of an earlier life; it is left alone, and so is the job", job.pid, job.id)
+        return False
+    if same:
+        _log.warning("job %d still runs as pid %d; ending it", job.id, job.pid)
+        processes.end_tree(job.pid, grace_s=2.0)
+    return True
+
+
+def _put_back(home: Home, job: Job) -> None:
+    moment = ledger.now()
+    if job.cancel_requested:
+        queue.settle(job, Status.CANCELLED, "cancelled by its owner", moment)
+    elif may_start_again(job):
+        queue.requeue(job, "interrupted: jarvisd ended without warning", fruitless=job.fruitless)
+    else:
+        queue.settle(job, Status.FAILED, _why_given_up(job), moment)
+    stories.tell(home, job.run_id, f"{job.name} was interrupted; it is now {job.status}")
+
+
+def _why_given_up(job: Job) -> str:
+    if job.attempts is not None:
+        return "interrupted: jarvisd ended without warning, and a command is not run twice"
+    return (
+        f"given up after {job.fruitless} starts in a row that came to nothing, each ended with the daemon or the "
+        "computer; most likely it needs more memory than there is"
+    )
+
+
+def set_damaged_aside(home: Home) -> None:
+    """Move a damaged or foreign database away under a dated name, and say so. Only the holder of the lock does this."""
+    if not home.database.exists():
+        return
+    connection = sqlite3.connect(home.database)
+    try:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        found = str(error)
+    finally:
+        connection.close()
+    if found == "ok":
+        return
+    stamp = dt.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", "-wal", "-shm"):
+        damaged = home.database.with_name(home.database.name + suffix)
+        if damaged.exists():
+            damaged.rename(damaged.with_name(f"jarvis-damaged-{stamp}.db{suffix}"))
+    _log.error("the database was damaged; it is kept as var/jarvis-damaged-%s.db, and a new one is made", stamp)

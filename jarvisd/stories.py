@@ -1,0 +1,66 @@
+"""Logs: jarvisd.log, which rotates; a log a job; and experiment.log, which tells the story of one night.
+
+No message text goes into any of them. What a program run by a `command` job prints is its own, and kept as it is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import logging.handlers
+import os
+import sys
+from pathlib import Path
+
+from jarvisd.home import Home
+
+
+class _Clock(logging.Formatter):
+    """Lines that begin with a local time and its zone: 2026-11-22T22:00:03+01:00."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
+
+
+_LINE = _Clock("%(asctime)s %(levelname)s %(message)s")
+
+
+def daemon_logging(home: Home, *, foreground: bool) -> None:
+    """jarvisd.log, ten files of a megabyte; also stderr when somebody watches."""
+    path = home.logs / "jarvisd.log"
+    path.touch(mode=0o600)
+    handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=9)]
+    if foreground:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(_LINE)
+        root.addHandler(handler)
+    logging.getLogger("huey").setLevel(logging.WARNING)
+
+
+def logger(home: Home, run_id: str, job_name: str) -> logging.Logger:
+    """What a job says: into its own log (stderr of the child) and into the run's experiment.log."""
+    log = logging.getLogger(f"jarvisd.job.{job_name}")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    for handler in (logging.StreamHandler(sys.stderr), logging.FileHandler(story(home, run_id))):
+        handler.setFormatter(_Clock(f"%(asctime)s {job_name}: %(message)s"))
+        log.addHandler(handler)
+    return log
+
+
+def story(home: Home, run_id: str) -> Path:
+    """The run's experiment.log."""
+    return home.run_folder(run_id) / "experiment.log"
+
+
+def tell(home: Home, run_id: str, line: str) -> None:
+    """Append a line of the daemon's to the story of the run."""
+    moment = dt.datetime.now().astimezone().isoformat(timespec="seconds")
+    path = story(home, run_id)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a") as out:
+        out.write(f"{moment} {line}\n")

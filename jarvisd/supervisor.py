@@ -1,0 +1,318 @@
+"""One job = one child process: start it, watch it, end its whole tree, settle its row.
+
+The return code and the committed outcome decide how a job ended, never the absence of an exception. What the child
+may see of us is a pipe: when the daemon dies, however it dies, the pipe ends and the child ends itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from jarvisd import fallback, files, ledger, machine, processes, queue, stories
+from jarvisd.home import Home
+from jarvisd.ledger import MAX_FRUITLESS, Job, Run, Status
+from jarvisd.settings import Settings
+
+_log = logging.getLogger("jarvisd.supervisor")
+
+LOOK_EVERY_S = 0.2
+SAMPLE_EVERY_S = 1.0
+#: Longest time a child gets to finish its piece when it is asked to stop.
+GRACE_S = 8.0
+#: Seconds before a crashed job is started again, by the number of fruitless starts in a row.
+BACKOFF_S = {1: 2, 2: 30}
+
+#: All that a child inherits of the daemon's environment.
+_PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
+    *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),
+)
+
+
+@dataclass
+class Supervisor:
+    """Takes due rows one by one until it is asked to stop."""
+
+    home: Home
+    machine_id: str
+    settings: Settings
+    stopping: threading.Event
+
+    def work(self) -> None:
+        """Do every due job, one after the other, until none is left or the daemon stops."""
+        while self.run_next():
+            pass
+
+    def run_next(self) -> bool:
+        """Do the next due job. False when there is none, this machine is paused, or the daemon is stopping."""
+        moment = ledger.now()
+        if self.stopping.is_set() or ledger.paused(self.machine_id, moment):
+            return False
+        self._skip_overdue(moment)
+        if self._waits_for_memory(moment):
+            return True
+        job = ledger.claim(self.machine_id, machine.boot_id(), moment)
+        if job is None:
+            return False
+        try:
+            self._begin(job)
+            Watch(self, job).run()
+        except Exception as error:
+            _log.exception("job %d could not be supervised", job.id)
+            self._rescue(job, type(error).__name__)
+        return True
+
+    def _rescue(self, job: Job, what: str) -> None:
+        """Our own work around a job failed (a full disk, a folder that is gone): its row must not stay `running`."""
+        while not self.stopping.is_set():
+            try:
+                row = Job.get_by_id(job.id)
+                if row.status == Status.RUNNING:
+                    reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
+                    queue.settle(row, Status.FAILED, reason, ledger.now())
+                return
+            except Exception as error:  # the disk may still be full: try until it is not
+                _log.error("cannot settle job %d: %s", job.id, type(error).__name__)
+                self.stopping.wait(5)
+
+    # ---------------------------------------------------------------------------------------------- before a claim
+
+    def limit(self, run: Run) -> dt.datetime | None:
+        """When the run's jobs must end so that its report is ready by the deadline."""
+        if run.deadline is None:
+            return None
+        reserve = dt.timedelta(minutes=self.settings.report.reserve_minutes)
+        last = ledger.last_report_took(run.plan)
+        if last is not None:
+            reserve = max(reserve, 2 * last)
+        ready: dt.datetime = run.deadline
+        return ready - reserve
+
+    def _skip_overdue(self, moment: dt.datetime) -> None:
+        for job in ledger.with_deadline():
+            limit = self.limit(job.run)
+            if limit is not None and moment >= limit:
+                reason = f"not started: the run had to end by {_clock(job.run.deadline)}"
+                queue.settle(job, Status.SKIPPED, reason, moment)
+                stories.tell(self.home, job.run_id, f"{job.name} skipped: {reason}")
+
+    def _waits_for_memory(self, moment: dt.datetime) -> bool:
+        """Whether the next job was put off, or given up, because it needs more memory than there is."""
+        job = ledger.next_due(self.machine_id, moment)
+        if job is None or not job.memory_mb:
+            return False
+        need, free = job.memory_mb + self.settings.memory.margin_mb, machine.available_mb()
+        if need <= free:
+            return False
+        numbers = f"needs {need:,} MB with its margin, {free:,} MB are free"
+        patience = dt.timedelta(minutes=self.settings.memory.wait_minutes)
+        if job.waiting_since is not None and moment - job.waiting_since >= patience:
+            queue.settle(job, Status.SKIPPED, f"not enough memory: {numbers}. Close other programs", moment)
+            stories.tell(self.home, job.run_id, f"{job.name} skipped: {numbers}")
+        else:
+            again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
+            ledger.wait_for(job, f"waiting for memory: {numbers}", until=again, since=moment)
+        return True
+
+    def _begin(self, job: Job) -> None:
+        """The run's folder exists from its first job on, and `latest` follows it."""
+        folder = self.home.run_folder(job.run_id)
+        first = not folder.exists()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if first and ledger.report_row(job.run_id, 1) is not None:
+            fallback.running_page(self.home, job.run)
+            files.point(self.home.latest, job.run_id)
+        if first:
+            stories.tell(self.home, job.run_id, f"run {job.run_id} begins")
+        again = f" (attempt {job.attempt})" if job.attempt > 1 else ""
+        stories.tell(self.home, job.run_id, f"{job.name} begins{again}")
+        _log.info("job %d %s begins, attempt %d", job.id, job.name, job.attempt)
+
+
+class Watch:
+    """One attempt of one job, from the start of its child to its settled row."""
+
+    def __init__(self, supervisor: Supervisor, job: Job) -> None:
+        self.home, self.settings = supervisor.home, supervisor.settings
+        self.stopping = supervisor.stopping
+        self.job = job
+        self.limit = None if job.kind == "report" else supervisor.limit(job.run)
+        self.peak_mb = 0
+        self.began = time.monotonic()
+
+    def run(self) -> None:
+        free = machine.free_disk_mb(self.home.var)
+        if free < self.settings.disk.keep_free_mb and self.job.kind != "report":
+            wanted = self.settings.disk.keep_free_mb
+            reason = f"too little disk: {free:,} MB are free, {wanted:,} MB are wanted. Free some and retry"
+            self._settle(Status.FAILED, reason, None)
+            return
+        child, lifeline = self._start()
+        awake = machine.keep_awake(child.pid)
+        try:
+            why = self._watch(child)
+            processes.end_tree(child.pid, GRACE_S if why else 0.2)
+            code = child.wait()
+        finally:
+            os.close(lifeline)  # whatever went wrong here, the child now ends
+            if awake is not None:
+                awake.terminate()
+                awake.wait()
+        self._conclude(why, code)
+
+    # ------------------------------------------------------------------------------------------------ the child
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the child. It does nothing until its identity is in the ledger and "g" comes down the pipe."""
+        theirs, ours = os.pipe()
+        job = self.job
+        words = [sys.executable, "-P", "-m", "jarvisd.worker", str(job.id), "--home", str(self.home.root)]
+        words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(theirs)]
+        try:
+            with self.open_log() as log:
+                child = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.home.run_folder(job.run_id),
+                    env=child_environment(),
+                    pass_fds=(theirs,),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(theirs)
+        ledger.record_child(job, child.pid, processes.started_at(child.pid))
+        os.write(ours, b"g")
+        return child, ours
+
+    def open_log(self) -> IO[bytes]:
+        path: Path = self.home.job_log(self.job.id)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        return os.fdopen(os.open(path, flags, 0o600), "ab")
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> str:
+        """Wait for the child's end. Returns why it must be ended, or "" when it ended by itself."""
+        sampled = 0.0
+        while True:
+            try:
+                child.wait(timeout=LOOK_EVERY_S)
+                return ""
+            except subprocess.TimeoutExpired:
+                pass
+            if time.monotonic() - sampled >= SAMPLE_EVERY_S:
+                sampled = time.monotonic()
+                self.peak_mb = max(self.peak_mb, machine.tree_memory_mb(child.pid))
+            if why := self._reason_to_end():
+                return why
+
+    def _reason_to_end(self) -> str:
+        if self.stopping.is_set():
+            return "stop"
+        if ledger.cancel_wanted(self.job):
+            return "cancel"
+        if self.limit is not None and ledger.now() >= self.limit:
+            return "deadline"
+        if self.job.timeout_s is not None and time.monotonic() - self.began > self.job.timeout_s:
+            return "timeout"
+        return ""
+
+    # ----------------------------------------------------------------------------------------------- its settling
+
+    def _conclude(self, why: str, code: int) -> None:
+        """Settle the row from the reason we ended the child, its exit code and its committed outcome."""
+        job = self.job = Job.get_by_id(self.job.id)
+        outcome = job.outcome if job.outcome and job.outcome["attempt"] == job.attempt else None
+        if outcome:
+            self.peak_mb = max(self.peak_mb, int(outcome["peak_memory_mb"]))
+        if outcome and outcome["ok"] and code == 0:
+            self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
+        elif why == "cancel":
+            self._settle(Status.CANCELLED, "cancelled by its owner", code)
+        elif why == "stop":
+            self._stopped(code)
+        elif why == "deadline":
+            reason = f"the run had to end by {_clock(job.run.deadline)}; what was finished is kept"
+            self._settle(Status.STOPPED, reason, code)
+        elif why == "timeout":
+            self._settle(Status.FAILED, f"it took longer than its limit of {job.timeout_s:,} s", code)
+        elif outcome and not outcome["ok"]:
+            self._settle(Status.FAILED, outcome["reason"] or "it gave no reason", code)
+        else:
+            self._crashed(code)
+
+    def _stopped(self, code: int) -> None:
+        """The daemon stops: not a failure, the start is given back. A command that may run once is not run twice."""
+        job = self.job
+        if job.attempts is not None and job.attempt >= job.attempts:
+            self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and a command is not run twice", code)
+            return
+        queue.requeue(job, "interrupted: jarvisd was stopped", fruitless=max(0, job.fruitless - 1))
+        stories.tell(self.home, job.run_id, f"{job.name} interrupted: jarvisd is stopping")
+
+    def _crashed(self, code: int) -> None:
+        """The child ended without a valid outcome: what a crash leaves, or a job kind that ends the process."""
+        job, cause = self.job, likeliest_cause(code)
+        if code > 0 or not may_start_again(job):
+            self._settle(Status.FAILED, cause, code)
+            return
+        pause = dt.timedelta(seconds=BACKOFF_S.get(job.fruitless, 2))
+        queue.requeue(job, f"starts again: {cause}", fruitless=job.fruitless, not_before=ledger.now() + pause)
+        stories.tell(self.home, job.run_id, f"{job.name} will start again: {cause}")
+
+    def _settle(self, status: Status, reason: str | None, code: int | None) -> None:
+        job, moment = self.job, ledger.now()
+        if job.kind == "report" and status == Status.FAILED:
+            fallback.plain_report(self.home, job.run, reason or "")
+        queue.settle(job, status, reason, moment, exit_code=code, peak_memory_mb=self.peak_mb or None)
+        took = f"{time.monotonic() - self.began:.1f} s, peak memory {self.peak_mb:,} MB"
+        stories.tell(self.home, job.run_id, f"{job.name} {status} after {took}{f': {reason}' if reason else ''}")
+        _log.info("job %d %s %s after %s", job.id, job.name, status, took)
+        if ledger.is_settled(job.run_id):
+            stories.tell(self.home, job.run_id, f"run {job.run_id} is settled")
+
+
+def may_start_again(job: Job) -> bool:
+    """Whether an attempt that ended without an end of the job is followed by another one."""
+    if job.attempts is not None:
+        return bool(job.attempt < job.attempts)
+    return bool(job.fruitless < MAX_FRUITLESS)
+
+
+def likeliest_cause(code: int) -> str:
+    """What a person should think of first, from the exit code of a child that left no outcome."""
+    if code >= 0:
+        return f"its process ended with exit code {code} and left no outcome; `jarvisctl logs` shows why"
+    number = -code
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    causes = {
+        "SIGKILL": "the system, or somebody, killed it (SIGKILL), most likely for want of memory",
+        "SIGSEGV": "it crashed in native code (SIGSEGV)",
+        "SIGABRT": "native code gave up (SIGABRT), often for want of memory on the GPU",
+    }
+    return causes.get(name, f"it was ended by {name}")
+
+
+def child_environment() -> dict[str, str]:
+    """A minimal environment: no network for model libraries, and OpenBLAS for MLX where Linux has it."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    if blas := machine.openblas():
+        environment["LD_PRELOAD"] = str(blas)
+    return environment
+
+
+def _clock(moment: dt.datetime) -> str:
+    return moment.astimezone().strftime("%H:%M")

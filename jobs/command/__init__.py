@@ -1,0 +1,53 @@
+"""Any program of the user's as a job. It is given no shell; its output is the job's log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from jarvisd.context import JobContext
+from jarvisd.errors import JobFailed
+from jarvisd.kinds import Outcome
+
+#: A shell's convention for a program that cannot be found.
+_STOP_GRACE_S = 6.0
+
+
+def run(context: JobContext) -> Outcome:
+    """Start the program in this job's process group and wait for it; its exit status decides."""
+    program: list[str] = context.params["program"]
+    try:
+        child = subprocess.Popen(
+            program, stdin=subprocess.DEVNULL, cwd=context.params["cwd"], env=context.params["env"]
+        )
+    except FileNotFoundError as error:
+        missing = "folder" if error.filename == context.params["cwd"] else "program"
+        raise JobFailed(f"no such {missing}: {error.filename}", "Check its name and PATH.") from None
+    except OSError as error:
+        raise JobFailed(f"{program[0]} cannot be started: {error.strerror}", "Check that it is executable.") from None
+    return _outcome(_wait(context, child))
+
+
+def _wait(context: JobContext, child: subprocess.Popen[bytes]) -> int:
+    """Wait for the program. When this job is asked to stop, the program got the same signal; give it time."""
+    while True:
+        try:
+            return child.wait(timeout=0.1)
+        except subprocess.TimeoutExpired:
+            if context.should_stop():
+                break
+    try:
+        return child.wait(timeout=_STOP_GRACE_S)
+    except subprocess.TimeoutExpired:
+        os.kill(child.pid, signal.SIGKILL)
+        return child.wait()
+
+
+def _outcome(code: int) -> Outcome:
+    if code == 0:
+        return Outcome(summary={"exit_status": 0})
+    if code > 0:
+        return Outcome(ok=False, reason=f"exit status {code}", summary={"exit_status": code})
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return Outcome(ok=False, reason=f"ended by {name}", summary={"exit_status": code})

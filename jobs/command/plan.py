@@ -1,0 +1,108 @@
+"""What a plan may say of programs to run, and the job each becomes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+
+from jarvisd.errors import UsageError
+from jarvisd.kinds import Finding, JobSpec, Setting
+
+#: What a program is given of its caller's environment beside the variables named by --env.
+ALWAYS = ("PATH", "HOME", "LANG")
+
+
+class Program(BaseModel):
+    """One program in a plan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: list[str] = Field(min_length=1, description="the program and its arguments; there is no shell")
+    name: str | None = None
+    cwd: str = "."
+    env: dict[str, str] = {}
+    timeout: int | None = Field(default=None, ge=1, description="seconds")
+    memory: int = Field(default=0, ge=0, description="MB")
+    attempts: int = Field(default=1, ge=1)
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("there is no shell; write a list: [echo, hello]")
+        return value
+
+
+class Section(RootModel[list[Program]]):
+    """`command:` in a plan: a list of programs."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def environment(named: Iterable[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """PATH, HOME and LANG of the caller and what is named. Raises UsageError for a variable that is not set."""
+    for name in named:
+        if name not in os.environ:
+            raise UsageError(f"--env {name}: this variable is not set")
+    return {name: os.environ[name] for name in (*ALWAYS, *named) if name in os.environ} | dict(extra or {})
+
+
+def one(
+    program: list[str],
+    *,
+    cwd: str,
+    name: str | None,
+    env: dict[str, str],
+    timeout_s: int | None,
+    memory_mb: int,
+    attempts: int,
+) -> JobSpec:
+    """The job of one program. It is run once and not again after a crash, unless `attempts` allows it."""
+    short = re.sub(r"[^a-z0-9._-]+", "-", Path(program[0]).name.lower()).strip("-.") or "program"
+    if name is not None and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise UsageError(f"{name!r} cannot be a job's name", "Use small letters, digits, dots and dashes.")
+    return JobSpec(
+        name=f"command:{name or short}",
+        params={"program": program, "cwd": cwd, "env": env},
+        memory_mb=memory_mb,
+        timeout_s=timeout_s,
+        attempts=attempts,
+    )
+
+
+def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+    """One job a program; the second of the same name is called NAME-2."""
+    made: dict[str, JobSpec] = {}
+    for program in section.root:
+        spec = one(
+            program.run,
+            cwd=str((setting.folder / Path(program.cwd).expanduser()).resolve()),
+            name=program.name,
+            env=environment(extra=program.env),
+            timeout_s=program.timeout,
+            memory_mb=program.memory,
+            attempts=program.attempts,
+        )
+        count = sum(name == spec.name or name.startswith(f"{spec.name}-") for name in made)
+        name = spec.name if not count else f"{spec.name}-{count + 1}"
+        made[name] = JobSpec(**{**vars(spec), "name": name})
+    return list(made.values())
+
+
+def check(section: Section, setting: Setting) -> list[Finding]:
+    """Programs and folders that are not there."""
+    import shutil
+
+    found = []
+    for spec in jobs(section, setting):
+        program, cwd = spec.params["program"][0], spec.params["cwd"]
+        if not Path(cwd).is_dir():
+            found.append(Finding(job=spec.name, what=f"no such folder: {cwd}", remedy="Make it, or change `cwd`."))
+        elif shutil.which(program, path=spec.params["env"].get("PATH")) is None and not (Path(cwd) / program).exists():
+            found.append(Finding(job=spec.name, what=f"no such program: {program}", remedy="Check its name and PATH."))
+    return found

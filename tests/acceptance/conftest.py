@@ -1,0 +1,124 @@
+"""The installed programs, driven from outside as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 30, what: str = "") -> Any:
+    """Poll a condition until it holds and return its value; fail with what was awaited."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {timeout_s} s: {what or condition.__doc__ or 'the condition'}")
+
+
+@dataclass
+class House:
+    """One home, its programs, and the daemons started for it."""
+
+    root: Path
+    folder: Path  #: where the programs are called from
+    daemons: list[subprocess.Popen[str]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def ctl(self, *words: str, code: int | None = 0, timeout_s: float = 60, **options: Any) -> subprocess.CompletedProcess:
+        """Call jarvisctl and check its exit code (None: any)."""
+        done = subprocess.run(
+            [BIN / "jarvisctl", *words],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            cwd=self.folder,
+            env=os.environ | {"JARVISD_HOME": str(self.root)} | self.environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            **options,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        assert code is None or done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def enqueue(self, *words: str) -> str:
+        """Submit, and return the run's id."""
+        return self.ctl("enqueue", *words).stdout.strip()
+
+    def daemon(self) -> subprocess.Popen[str]:
+        """Start jarvisd in the foreground of its own and wait until it holds the lock."""
+        process = subprocess.Popen(
+            [BIN / "jarvisd", "--home", str(self.root)],
+            cwd=self.folder,
+            env=os.environ | self.environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.daemons.append(process)
+        until(lambda: self.status()["daemon"]["pid"] == process.pid, what="the daemon is up")
+        return process
+
+    def status(self, *words: str) -> dict[str, Any]:
+        return json.loads(self.ctl("status", "--json", *words).stdout)
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        return self.status(run_id)["runs"][0]
+
+    def jobs(self, run_id: str) -> dict[str, dict[str, Any]]:
+        return {job["name"]: job for job in self.run(run_id)["jobs"]}
+
+    def settled(self, run_id: str, timeout_s: float = 60) -> dict[str, dict[str, Any]]:
+        """Wait until the run is settled and return its jobs by name."""
+        assert self.ctl("wait", run_id, "--timeout", str(timeout_s), code=None, timeout_s=timeout_s + 30).returncode < 2
+        return self.jobs(run_id)
+
+    def child_of(self, run_id: str) -> psutil.Process:
+        """The running job's child process, once it has the go-ahead."""
+        log = self.root / "var" / "results" / run_id / "experiment.log"
+
+        def found() -> psutil.Process | None:
+            for process in psutil.process_iter(["cmdline"]):
+                words = process.info["cmdline"] or []
+                if "jarvisd.worker" in words and str(self.root) in words:
+                    return process
+            return None
+
+        assert until(log.exists, what="the run has begun")
+        return until(found, what="a child runs")
+
+    def close(self) -> None:
+        for process in self.daemons:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+        self.ctl("stop", code=None)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    made = House(tmp_path / "home", folder)
+    yield made
+    made.close()

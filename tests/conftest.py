@@ -1,0 +1,19 @@
+"""What every test stands on: no variable of the developer's own environment may change a result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each test has a home of its own, empty."""
+    for name in list(os.environ):
+        if name.startswith(_OURS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("JARVISD_HOME", str(tmp_path / "home"))

@@ -1,0 +1,41 @@
+"""A real ledger in a real SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jarvisd import ledger, migrations
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    found = Home(tmp_path / "home", "--home")
+    migrations.migrate(found)
+    yield found
+    ledger.database.close()
+
+
+@pytest.fixture
+def make_run(home: Home) -> Callable[..., Run]:
+    """A stored run with jobs of these names; `kind` is the part before the colon."""
+
+    def make(*names: str, plan: str = "test", **fields: Any) -> Run:
+        from jarvisd import queue
+
+        run = Run(plan=plan, night="2026-11-22", created_at=ledger.now(), snapshot={"plan": {}}, warnings=[], **fields)
+        run.number = ledger.next_number()
+        run.id = ledger.fresh_run_id(run.night, plan)
+        jobs = [
+            Job(run=run, name=name, kind=name.partition(":")[0], place=place, params={})
+            for place, name in enumerate(names)
+        ]
+        queue.submit(run, jobs)
+        return run
+
+    return make

@@ -1,0 +1,197 @@
+"""The ledger: what is stored, who is next, which changes are legal, and who may write."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import peewee
+import pytest
+
+from jarvisd import ledger, queue
+from jarvisd.errors import IllegalTransition, StaleAttempt
+from jarvisd.home import Home
+from jarvisd.ledger import SETTLED, Job, Run, Status
+
+MakeRun = Callable[..., Run]
+
+
+def claim() -> Job | None:
+    return ledger.claim("here", "boot", ledger.now())
+
+
+def claimed() -> Job:
+    job = claim()
+    assert job is not None
+    return job
+
+
+def finish(job: Job, status: Status = Status.SUCCEEDED) -> None:
+    queue.settle(job, status, None, ledger.now())
+
+
+def test_jobs_come_in_the_order_of_the_plan_and_the_report_last(make_run: MakeRun) -> None:
+    make_run("report", "mine", "evaluate:a")
+    names = []
+    while (job := claim()) is not None:
+        names.append(job.name)
+        finish(job)
+    assert names == ["mine", "evaluate:a", "report"]
+
+
+def test_a_run_with_a_deadline_goes_before_older_runs_without_one(make_run: MakeRun) -> None:
+    make_run("mine", plan="old")
+    later = make_run("mine", plan="later", deadline=ledger.now() + dt.timedelta(hours=9))
+    sooner = make_run("mine", plan="sooner", deadline=ledger.now() + dt.timedelta(hours=3))
+    order = []
+    while (job := claim()) is not None:
+        order.append(job.run_id)
+        finish(job)
+    assert order == [sooner.id, later.id, "2026-11-22-old"]
+
+
+@pytest.mark.parametrize("end", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.STOPPED])
+def test_the_report_is_due_however_the_other_jobs_ended(make_run: MakeRun, end: Status) -> None:
+    make_run("mine", "report")
+    finish(claimed(), end)
+    assert claimed().name == "report"
+
+
+def test_the_report_is_not_due_while_another_job_waits_for_a_backoff(make_run: MakeRun) -> None:
+    make_run("mine", "report")
+    queue.requeue(claimed(), "again", fruitless=1, not_before=ledger.now() + dt.timedelta(hours=1))
+    assert claim() is None
+
+
+def test_no_second_job_is_claimed_while_one_runs_on_this_machine(make_run: MakeRun) -> None:
+    make_run("mine", "evaluate:a")
+    claimed()
+    assert claim() is None
+
+
+def test_a_claim_counts_the_start_before_anything_else_happens(make_run: MakeRun) -> None:
+    make_run("mine")
+    job = Job.get_by_id(claimed().id)
+    assert (job.status, job.attempt, job.fruitless, job.machine) == (Status.RUNNING, 1, 1, "here")
+
+
+@pytest.mark.parametrize("origin", list(Status))
+@pytest.mark.parametrize("to", list(Status))
+def test_only_the_changes_in_the_table_are_possible(make_run: MakeRun, origin: Status, to: Status) -> None:
+    make_run("mine")
+    Job.update(status=origin).execute()
+    job = Job.get()
+    if to in ledger.TRANSITIONS[origin]:
+        ledger._change(job, to)
+        assert Job.get().status == to
+    else:
+        with pytest.raises(IllegalTransition):
+            ledger._change(job, to)
+        assert Job.get().status == origin
+
+
+def test_a_change_is_refused_when_somebody_else_was_quicker(make_run: MakeRun) -> None:
+    make_run("mine")
+    mine, theirs = Job.get(), Job.get()
+    ledger.settle(theirs, Status.CANCELLED, None, ledger.now())
+    with pytest.raises(IllegalTransition):
+        ledger.settle(mine, Status.SKIPPED, None, ledger.now())
+
+
+def test_a_child_of_an_earlier_attempt_can_write_nothing(make_run: MakeRun) -> None:
+    make_run("mine")
+    first = claimed()
+    queue.requeue(first, None, fruitless=1)
+    second = claimed()
+    with pytest.raises(StaleAttempt), ledger.fenced(first.id, first.attempt - 1):
+        raise AssertionError("a stale attempt came through")
+    with ledger.fenced(second.id, second.attempt):
+        Job.update(note="current").execute()
+    assert Job.get().note == "current"
+
+
+def test_a_fenced_write_that_fails_leaves_nothing(make_run: MakeRun) -> None:
+    make_run("mine")
+    job = claimed()
+    with pytest.raises(ZeroDivisionError), ledger.fenced(job.id, job.attempt):
+        Job.update(note="half").execute()
+        raise ZeroDivisionError
+    assert Job.get().note is None
+
+
+def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, make_run: MakeRun) -> None:
+    huey, _ = queue.build()
+    with pytest.raises(peewee.IntegrityError):
+        make_run("mine", "mine")  # two jobs of one name
+    assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (0, 0, 0)
+    make_run("mine", "report")
+    assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (1, 2, 2)
+
+
+def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
+    huey, _ = queue.build()
+    make_run("mine", "report")
+    huey.storage.flush_queue()
+    finish(claimed())
+    assert huey.storage.queue_size() == 1
+
+
+def test_cancelling_a_run_settles_what_waits_and_asks_what_runs(make_run: MakeRun) -> None:
+    run = make_run("mine", "evaluate:a", "report", unique_key="test@2026-11-22")
+    job = claimed()
+    ended = queue.cancel_run(run, ledger.now())
+    assert len(ended) == 3
+    assert ledger.cancel_wanted(job)
+    assert [row.status for row in ledger.jobs_of(run)] == ["running", "cancelled", "cancelled"]
+    assert Run.get().unique_key is None
+
+
+def test_retrying_a_job_queues_the_report_again_but_never_a_cancelled_one(make_run: MakeRun) -> None:
+    run = make_run("mine", "report", deadline=ledger.now() + dt.timedelta(hours=1))
+    finish(claimed(), Status.FAILED)
+    finish(claimed())
+    mine, report = ledger.jobs_of(run)
+    assert [job.name for job in queue.retry([mine])] == ["mine", "report"]
+    assert Run.get().deadline is None
+    queue.cancel([report], ledger.now())
+    finish(claimed(), Status.FAILED)
+    assert [job.name for job in queue.retry([ledger.jobs_of(run)[0]])] == ["mine"]
+
+
+def test_retry_keeps_pieces_and_fresh_removes_them(make_run: MakeRun) -> None:
+    from jobs.results import Mining
+
+    run = make_run("mine")
+    finish(claimed(), Status.FAILED)
+    job = Job.get()
+    Mining.create(job=job, run=run, stats={}, config={}, curve=[])
+    queue.retry([job])
+    assert Mining.select().count() == 1
+    finish(claimed(), Status.FAILED)
+    queue.retry([Job.get()], fresh=True)
+    assert Mining.select().count() == 0
+    assert (Job.get().id, Job.get().attempt) == (job.id, 2)
+
+
+def test_a_paused_machine_claims_again_when_its_time_is_over(make_run: MakeRun) -> None:
+    at = ledger.now()
+    queue.pause("here", at, at + dt.timedelta(hours=2))
+    assert ledger.paused("here", at)
+    assert not ledger.paused("elsewhere", at)
+    assert not ledger.paused("here", at + dt.timedelta(hours=3))
+    assert queue.resume("here")
+    assert not ledger.paused("here", at)
+    assert not queue.resume("here")
+
+
+def test_instants_sort_as_text_whatever_their_zone(make_run: MakeRun) -> None:
+    east = dt.timezone(dt.timedelta(hours=9))
+    early, late = dt.datetime(2026, 11, 22, 8, tzinfo=east), dt.datetime(2026, 11, 22, 8, tzinfo=dt.UTC)
+    make_run("mine", plan="late", deadline=late)
+    make_run("mine", plan="early", deadline=early)
+    assert [run.plan for run in Run.select().order_by(Run.deadline)] == ["early", "late"]
+    assert Run.get(Run.plan == "early").deadline == early
+
+
+def test_every_status_is_open_or_settled() -> None:
+    assert set(ledger.OPEN) | set(SETTLED) == set(Status)
