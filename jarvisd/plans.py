@@ -107,7 +107,8 @@ class Plan:
             for kind, section in self.sections.items()
             for finding in kinds.find(kind).plan().check(section, self.setting)
         ]
-        return [finding for finding in found if finding.job in set(names)]
+        wanted = set(names)
+        return [finding for finding in found if finding.job in wanted]
 
 
 def nearest(word: str, among: Iterable[str]) -> str:
@@ -186,6 +187,9 @@ def _name_the_place(plan: Plan, document: yamlfile.Document) -> None:
         except PlanError:
             raise
         except UsageError as error:
+            for override in plan.overrides:
+                if (key := override.partition("=")[0].strip()).partition(".")[0] == kind:
+                    raise UsageError(f"--set {key}: {error.what}", error.remedy) from None
             line = document.line((kind,))
             raise PlanError(error.what, error.remedy, file=document.path, line=line, key=kind) from None
 

@@ -38,7 +38,9 @@ class House:
     daemons: list[subprocess.Popen[str]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
 
-    def ctl(self, *words: str, code: int | None = 0, timeout_s: float = 60, **options: Any) -> subprocess.CompletedProcess:
+    def ctl(
+        self, *words: str, code: int | None = 0, timeout_s: float = 60, **options: Any
+    ) -> subprocess.CompletedProcess:
         """Call jarvisctl and check its exit code (None: any)."""
         done = subprocess.run(
             [BIN / "jarvisctl", *words],
@@ -122,3 +124,15 @@ def house(tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path / "home", folder)
     yield made
     made.close()
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def small_models() -> Path:
+    """A folder with all-MiniLM-L6-v2/ and smollm2-135m/: real models, from the cache of this checkout."""
+    from jarvisd.home import Home
+    from jobs.demo.preparation import prepare
+
+    return prepare(Home(ROOT, "checkout"), "small", print).embedder.parent

@@ -1,0 +1,53 @@
+"""How thin are `jarvisctl status` and the idle daemon?
+
+python -m benchmarks thin
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks._measure import pairs, program, ratio_line
+
+BIN = Path(sys.executable).parent
+PAIRS = 15
+IDLE_S = 20
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        program(str(BIN / "jarvisctl"), "--home", home, "enqueue", "command", "--", "echo", "x")()
+        status = program(str(BIN / "jarvisctl"), "--home", home, "status")
+        peer = program(sys.executable, "-c", "import click, peewee")
+        print("  " + ratio_line("`jarvisctl status`", *_flat(pairs(status, peer, PAIRS))))
+        print("  " + _idle(home))
+
+
+def _flat(times: tuple[list[float], list[float]]) -> tuple[list[float], str, list[float]]:
+    return times[0], "`python -c 'import click, peewee'`", times[1]
+
+
+def _idle(home: str) -> str:
+    """Memory and processor time of a daemon that has nothing to do."""
+    daemon = subprocess.Popen([BIN / "jarvisd", "--home", home], stderr=subprocess.DEVNULL)
+    try:
+        process = psutil.Process(daemon.pid)
+        time.sleep(5)  # the one job of this home is done by then
+        before = process.cpu_times()
+        time.sleep(IDLE_S)
+        after = process.cpu_times()
+        used = (after.user + after.system - before.user - before.system) / IDLE_S
+        return f"idle daemon: {process.memory_info().rss / 2**20:.0f} MB resident, {used:.2%} of a core over {IDLE_S} s"
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The `evaluate` section of a plan: which models write replies to which prompts, one job a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from jarvisd.kinds import Finding, JobSpec, Setting
+from jobs import models
+from jobs.evaluate import scenarios
+from jobs.models import ModelEntry
+
+#: Time that one token may take before a job counts as hung, in seconds; ten times the slowest Mac.
+SLOWEST_TOKEN_S = 2
+LOADING_S = 600
+SHORTEST_TIMEOUT_S = 3600
+
+
+class Section(BaseModel):
+    """evaluate: {models: [...], scenarios: scenarios.yaml, samples: 1, max_tokens: 50, temperature: 0.7}"""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    scenarios: str = "scenarios.yaml"
+    samples: Annotated[int, Field(ge=1, le=50)] = 1  #: replies a prompt, each with a seed of its own
+    #: A run does one round, which is a complete comparison. auto leaves it to jarvisd, which does that one today.
+    rounds: int | Literal["auto"] = 1
+    max_tokens: Annotated[int, Field(ge=1, le=1000)] = 50
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+
+    @field_validator("rounds")
+    @classmethod
+    def _one_round(cls, rounds: int | str) -> int | str:
+        if rounds not in (1, "auto"):
+            raise ValueError("a run does one round: write 1 or auto; `samples` asks for more replies a prompt")
+        return rounds
+
+    @field_validator("models")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands here twice")
+        return names
+
+
+def entries(section: Section, setting: Setting) -> list[ModelEntry]:
+    """The models of the plan, in order, each under a key of its own. Raises UsageError for an unknown one."""
+    found: list[ModelEntry] = []
+    taken: set[str] = set()
+    for name in section.models:
+        entry = models.resolve(name, setting)
+        numbered = (entry.key if n == 1 else f"{entry.key}-{n}" for n in range(1, len(section.models) + 1))
+        key = next(candidate for candidate in numbered if candidate not in taken)
+        taken.add(key)
+        found.append(entry if key == entry.key else entry.model_copy(update={"key": key}))
+    return found
+
+
+def resolve(section: Section, setting: Setting) -> dict[str, Any]:
+    """The section as a run keeps it, complete: a later rendering needs no scenario file, no models.yaml."""
+    sheet = scenarios.load(section.scenarios, setting)
+    return {
+        **section.model_dump(mode="json"),
+        **sheet.as_json(),
+        "models": [entry.model_dump(mode="json") for entry in entries(section, setting)],
+        "scenarios_file": str(scenarios.find(section.scenarios, setting)),
+    }
+
+
+def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+    sheet = scenarios.load(section.scenarios, setting)
+    replies = section.samples * sum(len(scenario.prompts) for scenario in sheet.scenarios)
+    timeout = max(SHORTEST_TIMEOUT_S, LOADING_S + SLOWEST_TOKEN_S * replies * section.max_tokens)
+    return [
+        JobSpec(
+            name=f"evaluate:{entry.key}",
+            params={"model": entry.key},
+            memory_mb=entry.needs_mb,
+            timeout_s=timeout,
+        )
+        for entry in entries(section, setting)
+    ]
+
+
+def check(section: Section, setting: Setting) -> list[Finding]:
+    """One finding for each model that is not on this disk, or not a model."""
+    findings = []
+    for entry in entries(section, setting):
+        what = models.problem(entry, setting.home)
+        if what:
+            findings.append(Finding(job=f"evaluate:{entry.key}", what=what, remedy=models.remedy(entry)))
+    return findings

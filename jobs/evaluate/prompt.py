@@ -1,0 +1,72 @@
+"""The exact text a model is given: the same words for all, only the template around them differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Tokens that end a turn in one family of models or another; mlx-lm knows those that a model's files declare.
+TURN_ENDS = ("<|end|>", "<end_of_turn>", "<|im_end|>", "<|eot_id|>")
+#: Says nothing that the prompt does not say. Repeating the prompt's opening here makes small models echo it.
+SYSTEM = "You write text messages."
+_MARK = "§ 7f3a §"  # stands in for a system text while a template is tried out
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A prompt as text and as token ids."""
+
+    text: str
+    ids: list[int]
+
+
+def content(opening: str, context: str, instruction: str) -> str:
+    """The words of a prompt."""
+    return f"{opening}\n\n{context}\n\nInstruction: {instruction}"
+
+
+class Template:
+    """Puts the words of a prompt into the form that one model was trained on.
+
+    One user message holds everything: some templates drop a system message and some refuse it. Where a
+    template would put a system text of its own before the user's (a brand's persona, today's date), SYSTEM
+    stands there instead. A model without a chat template is given plain text that ends in "Reply:", and its
+    reply is one line.
+    """
+
+    def __init__(self, tokenizer: Any, options: Mapping[str, Any]) -> None:
+        self._tokenizer = tokenizer
+        # Never left to mlx-lm, which switches thinking on for every tokenizer that knows the token.
+        self._options = {**options, "enable_thinking": False, "add_generation_prompt": True}
+        self.is_chat = bool(tokenizer.has_chat_template)
+        self._system = SYSTEM if self.is_chat and self._brings_its_own_system() else None
+
+    def render(self, words: str) -> Rendered:
+        """Text and ids. Raises whatever the model's template raises."""
+        if self.is_chat:
+            text = self._apply(words, self._system)
+            return Rendered(text, self._tokenizer.encode(text, add_special_tokens=False))
+        text = f"{words}\nReply:"
+        return Rendered(text, self._tokenizer.encode(text))
+
+    def _apply(self, words: str, system: str | None) -> str:
+        messages = [{"role": "system", "content": system}] if system else []
+        messages.append({"role": "user", "content": words})
+        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, **self._options))
+
+    def _brings_its_own_system(self) -> bool:
+        """Found by rendering: around a system message of ours the frame is shorter than without one."""
+        try:
+            given = self._apply("words", _MARK)
+        except Exception:  # templates raise what they like when they refuse a system message
+            return False
+        return _MARK in given and len(given) - len(_MARK) < len(self._apply("words", None))
+
+
+def complete_stops(tokenizer: Any) -> None:
+    """Let every token that ends a turn end the reply, also where the model's files forgot to say so."""
+    vocabulary = tokenizer.get_vocab()
+    for token in TURN_ENDS:
+        if token in vocabulary:
+            tokenizer.add_eos_token(token)

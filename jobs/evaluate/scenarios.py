@@ -1,0 +1,173 @@
+"""The scenario file: who writes what, what the owner wants to say, and the yes/no checks of a good reply.
+
+Two shapes: `ScenarioFile` is what a person writes (it names lists of phrases), `Scenario` is what a run keeps
+(every pattern spelled out), so that an old run can be scored and shown without the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from jarvisd.errors import PlanError
+from jarvisd.kinds import Setting
+from jobs.evaluate import score
+
+#: A repeat inside a repeated group, as in (a+)+: matching it may take longer than a night.
+_NESTED_REPEAT = re.compile(r"(?<!\\)[*+}]\??\)(?:[*+]|\{\d+,)")
+
+
+def _pattern(text: str) -> str:
+    """A regular expression, or "$name" for a list of phrases."""
+    if text.startswith("$"):
+        return text
+    try:
+        re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    if _NESTED_REPEAT.search(text):
+        raise ValueError("a repeat inside a repeated group can take forever; write it without one")
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern), Field(min_length=1, max_length=2000)]
+Words = Annotated[int, Field(ge=1, le=500)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Check(_Part):
+    """One yes/no question about a reply: yes when all that is stated here holds."""
+
+    says: tuple[Pattern, ...] = ()  #: at least one of these is found
+    lacks: tuple[Pattern, ...] = ()  #: none of these is found
+    min_words: Words | None = None
+    max_words: Words | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not (self.says or self.lacks or self.min_words or self.max_words):
+            raise ValueError("a check needs says, lacks, min_words or max_words")
+        return self
+
+
+Checks = dict[str, Check]
+
+
+class Prompt(_Part):
+    """What the owner wants to say."""
+
+    instruction: Annotated[str, Field(min_length=1, max_length=500)]
+    checks: Checks = Field(default_factory=dict)
+    max_words: Words | None = None
+
+
+class Scenario(_Part):
+    """Somebody's message and the ways to answer it."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    title: str = ""
+    context: Annotated[str, Field(min_length=1, max_length=4000)]
+    checks: Checks = Field(default_factory=dict)  #: of every prompt of this scenario
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _instructions_differ(self) -> Self:
+        instructions = [prompt.instruction for prompt in self.prompts]
+        if len(set(instructions)) < len(instructions):
+            raise ValueError("an instruction stands here twice")
+        return self
+
+
+class Guide(_Part):
+    """What holds for every prompt of a file."""
+
+    opening: Annotated[str, Field(min_length=1, max_length=2000)]  #: the first lines of every prompt
+    max_words: Words = 30  #: a longer reply is not short enough, unless its prompt says otherwise
+    every_reply: tuple[str, ...] = tuple(score.GENERAL)  #: the general checks that count
+
+    @model_validator(mode="after")
+    def _checks_exist(self) -> Self:
+        for name in self.every_reply:
+            if name not in score.GENERAL:
+                raise ValueError(f"no general check is called {name!r}; there are {', '.join(score.GENERAL)}")
+        return self
+
+
+class ScenarioFile(Guide):
+    """scenarios.yaml."""
+
+    phrases: dict[str, Annotated[tuple[Pattern, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        ids = [scenario.id for scenario in self.scenarios]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two scenarios have the same id")
+        for scenario in self.scenarios:
+            for name in _names(scenario):
+                if name[1:] not in self.phrases:
+                    raise ValueError(f"{scenario.id}: no list of phrases is called {name[1:]!r}")
+        return self
+
+    def expanded(self) -> tuple[Scenario, ...]:
+        """The scenarios with every list of phrases spelled out."""
+        return tuple(self._scenario(scenario) for scenario in self.scenarios)
+
+    def _scenario(self, scenario: Scenario) -> Scenario:
+        prompts = tuple(
+            prompt.model_copy(update={"checks": self._checks(prompt.checks)}) for prompt in scenario.prompts
+        )
+        return scenario.model_copy(update={"checks": self._checks(scenario.checks), "prompts": prompts})
+
+    def _checks(self, checks: Checks) -> Checks:
+        return {
+            name: check.model_copy(update={"says": self._patterns(check.says), "lacks": self._patterns(check.lacks)})
+            for name, check in checks.items()
+        }
+
+    def _patterns(self, items: tuple[str, ...]) -> tuple[str, ...]:
+        lists = (self.phrases[item[1:]] if item.startswith("$") else (item,) for item in items)
+        return tuple(pattern for patterns in lists for pattern in patterns)
+
+
+def _names(scenario: Scenario) -> Iterator[str]:
+    """Every "$name" that a scenario uses."""
+    for checks in (scenario.checks, *(prompt.checks for prompt in scenario.prompts)):
+        for check in checks.values():
+            yield from (item for item in (*check.says, *check.lacks) if item.startswith("$"))
+
+
+class Sheet(_Part):
+    """A scenario file as a run keeps it."""
+
+    guide: Guide
+    scenarios: tuple[Scenario, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+def find(name: str, setting: Setting) -> Path:
+    """The file that a plan calls `name`: beside the plan, else a configuration file."""
+    beside = setting.folder / Path(name).expanduser()
+    return beside if beside.is_file() else setting.home.config_file(name)
+
+
+def load(name: str, setting: Setting) -> Sheet:
+    """Read a scenario file. Raises PlanError with file, line and key."""
+    from jarvisd import yamlfile
+
+    path = find(name, setting)
+    if not path.is_file():
+        raise PlanError("no such scenario file", "Name one beside the plan or in config/.", file=name)
+    content = yamlfile.load(path, ScenarioFile)
+    guide = Guide.model_validate({field: getattr(content, field) for field in Guide.model_fields})
+    return Sheet(guide=guide, scenarios=content.expanded())

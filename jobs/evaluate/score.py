@@ -1,0 +1,221 @@
+"""What is wrong with a reply, and which yes/no checks it passes. Pure functions on text; no model is asked.
+
+A failure (empty, cut off, thinking aloud, broken tokens) makes the quality 0. Otherwise quality is the share
+of the checks passed: the general ones here, and those that scenarios.yaml declares for the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.evaluate.scenarios import Check, Guide, Prompt, Scenario
+
+#: Patterns see at most so many characters of a reply: what is longer has failed its length check anyway.
+MAX_MATCHED = 1000
+
+_THINKING = re.compile(r"^\s*<think(?:ing)?>(?:.*?</think(?:ing)?>|.*\Z)", re.DOTALL | re.IGNORECASE)
+#: Traces of a tokenizer whose pieces were put together wrongly, and stop tokens that were taken for text.
+_BROKEN = re.compile(
+    r"[ĠĊ▁]|<pad>|<unk>|<0x[0-9A-F]{2}>|<\|[a-z_]{2,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|\ufffd(?!\s*\Z)"
+)
+_CLOSING = "\"'”’)]*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A reply as it is shown and counted."""
+
+    reply: str  #: cleaned: without thinking, without surrounding white space
+    failure: str | None
+    checks: dict[str, bool]
+    quality: float  #: 0..1
+
+
+def judge(raw: str, finish_reason: str | None, guide: Guide, scenario: Scenario, prompt: Prompt) -> Verdict:
+    """Clean a reply, look for a failure, run its checks. finish_reason is "stop", "length" or None."""
+    reply, thought = clean(raw)
+    wrong = failure(reply, thought, finish_reason)
+    checks = run_checks(reply, guide, scenario, prompt)
+    quality = sum(checks.values()) / len(checks) if checks else 1.0
+    return Verdict(reply=reply, failure=wrong, checks=checks, quality=0.0 if wrong else quality)
+
+
+def clean(raw: str) -> tuple[str, bool]:
+    """The reply without a leading think block, and whether there was one."""
+    reply, thoughts = _THINKING.subn("", raw, count=1)
+    return reply.strip(), thoughts > 0
+
+
+def failure(reply: str, thought: bool, finish_reason: str | None) -> str | None:
+    """Why a reply is no reply at all, or None."""
+    if thought:
+        return "leaked thinking"
+    if not any(character.isalnum() or _is_symbol(character) for character in reply):
+        return "empty"
+    if _BROKEN.search(reply):
+        return "broken tokens"
+    if finish_reason == "length" and not ends_a_sentence(reply):
+        return "truncated"
+    return None
+
+
+def ends_a_sentence(reply: str) -> bool:
+    """Whether a text stops where a person would: after . ! ? … ~, or after an emoji."""
+    text = reply.rstrip().rstrip(_CLOSING)
+    return bool(text) and (text[-1] in ".!?…~" or _is_symbol(text[-1]))
+
+
+def _is_symbol(character: str) -> bool:
+    """An emoji or a part of one (its variation selector, skin tone or joiner)."""
+    return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u200d"
+
+
+# ----------------------------------------------------------------------------------------------------- checks
+
+
+def run_checks(reply: str, guide: Guide, scenario: Scenario, prompt: Prompt) -> dict[str, bool]:
+    """Every check that counts for this prompt, by name: general ones, the scenario's, the prompt's own."""
+    about = About(
+        incoming=scenario.context,
+        instruction=prompt.instruction,
+        opening=guide.opening,
+        max_words=prompt.max_words or guide.max_words,
+    )
+    shown = reply[:MAX_MATCHED]
+    results = {name: GENERAL[name](shown, about) for name in guide.every_reply}
+    text = plain(shown)
+    for declared in (scenario.checks, prompt.checks):
+        results |= {name: passes(check, text) for name, check in declared.items()}
+    return results
+
+
+def passes(check: Check, text: str) -> bool:
+    """Whether a text (see `plain`) satisfies all that a declared check states."""
+    count = len(words(text))
+    return (
+        (not check.says or _any(check.says, text))
+        and not _any(check.lacks, text)
+        and (check.min_words is None or count >= check.min_words)
+        and (check.max_words is None or count <= check.max_words)
+    )
+
+
+def _any(patterns: Sequence[str], text: str) -> bool:
+    return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
+
+
+def plain(text: str) -> str:
+    """A text as patterns see it: one line, straight quotes, lower case."""
+    straight = text.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'})
+    return " ".join(straight.lower().split())
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+(?:['-]\w+)*", plain(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a general check may know of the prompt."""
+
+    incoming: str
+    instruction: str
+    opening: str
+    max_words: int
+
+
+_PLACEHOLDER = re.compile(
+    r"\[[^\]\n]{1,40}\]|\{[^}\n]{1,40}\}|<[a-z][^<>\n]{0,40}>|_{3,}|\bx{3,}\b"
+    r"|\b(?:your|friend's|mom's|colleague's|recipient's|sender's) name\b",
+    re.IGNORECASE,
+)
+_ASSISTANT = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\bas an? (?:ai|artificial|large language|language model|virtual|assistant|digital)\b",
+        r"\b(?:i'm|i am) (?:just )?(?:an? )?(?:ai|large language model|language model|chatbot|bot)\b",
+        r"\b(?:i'm|i am) (?:always )?(?:(?:here|ready) to help|(?:here|ready|happy|able) to assist)\b",
+        r"\bhere(?:'s| is| are) (?:[\w,]+ ){0,5}(?:repl(?:y|ies)|responses?|drafts?|options?|examples?)\b",
+        r"\b(?:how|what) (?:can|may|else can) i (?:help|assist|do for)\b",
+        r"\bi can(?:not|'t) (?:assist|fulfill|help (?:you )?with (?:that|this) request)\b",
+        r"\b(?:let me know|feel free|don't hesitate)\b.{0,40}\b(?:questions?|assistance|further|changes)\b",
+        r"\b(?:i )?hope (?:this|that) helps\b",
+        r"\byou (?:could|can|might|may) (?:say|reply|respond|write|send|text)\b",
+        r"\b(?:reply|response) (?:to|for) (?:the|your|their|this) (?:message|friend|mom|colleague|text)\b",
+        r"\b(?:the user|the sender|the recipient)\b",
+        r"\b(?:a|an|the|this|your|my) (?:\w+ )?(?:reply|response|instruction)\b",
+        r"\bi(?:'ll| will|'d| would) (?:respond|reply|write|say)\b",
+        r"\bi-?message\b|\byou(?:'re| are) helping\b",
+    )
+)
+_MARKUP = re.compile(
+    r"\*\*|\*\w[^*\n]*\*|__|`|^\s*#{1,6} |^\s*[-*•] |^\s*\d{1,2}[.)] |\]\(|\boption \d",
+    re.MULTILINE | re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"(?:^|[\n.!?])\s*(?:reply|response|answer|draft|message|text|me|you|user|assistant|imessage|sms|subject|note"
+    r"|friend|mom|dad|colleague|instruction|instructor|sender|recipient|e-?mail|example|output|[ab])\s*:",
+    re.IGNORECASE,
+)
+_SPEECH = re.compile(r'["“][^"”\n]{12,}["”]')  # somebody is quoted: this is about a message, it is not one
+_QUOTES = "\"'“”‘’«»"
+
+
+def _one_message(reply: str, _: About) -> bool:
+    return len([line for line in reply.splitlines() if line.strip()]) == 1
+
+
+def _short_enough(reply: str, about: About) -> bool:
+    return len(words(reply)) <= about.max_words
+
+
+def _no_placeholder(reply: str, _: About) -> bool:
+    return not _PLACEHOLDER.search(reply)
+
+
+def _no_assistant(reply: str, _: About) -> bool:
+    text = plain(reply)
+    return not any(pattern.search(text) for pattern in _ASSISTANT)
+
+
+def _plain_text(reply: str, _: About) -> bool:
+    """No markdown, no label before it, not in quotation marks."""
+    text = reply.strip()
+    quoted = len(text) > 1 and text[0] in _QUOTES and any(mark in _QUOTES for mark in text[1:])
+    marked = any(pattern.search(text) for pattern in (_MARKUP, _LABEL, _SPEECH))
+    return not marked and not (quoted and not _is_contraction(text))
+
+
+def _is_contraction(text: str) -> bool:
+    """'Course I can, 'twas fun: an apostrophe at the start, and none at the end."""
+    return text[0] in "'’" and text[1].isalpha() and text[-1] not in _QUOTES
+
+
+def _own_words(reply: str, about: About) -> bool:
+    """Repeats neither the message it answers, nor the instruction, nor the prompt's opening."""
+    said = words(reply)
+    incoming = words(about.incoming.partition(":")[2] or about.incoming)
+    order = words(about.instruction)
+    repeated = len(incoming) >= 4 and _holds(said, incoming)
+    obeyed = len(order) >= 2 and said[: len(order)] == order
+    return not (repeated or obeyed or _holds(said, words(about.opening)[:6]))
+
+
+def _holds(text: list[str], part: list[str]) -> bool:
+    return any(text[start : start + len(part)] == part for start in range(len(text) - len(part) + 1))
+
+
+#: The checks that fit every reply, by the name under which reports show them.
+GENERAL: Mapping[str, Callable[[str, About], bool]] = {
+    "one message": _one_message,
+    "short enough": _short_enough,
+    "no placeholder": _no_placeholder,
+    "no assistant's voice": _no_assistant,
+    "plain text": _plain_text,
+    "own words": _own_words,
+}

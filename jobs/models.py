@@ -1,0 +1,255 @@
+"""Models: what models.yaml says of them, what a plan may call them, and whether they lie on this disk.
+
+Standard library and pydantic only: plans are checked with it before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from jarvisd.errors import UsageError
+from jarvisd.home import Home
+from jarvisd.kinds import Setting
+
+KEY = r"^[a-z0-9][a-z0-9._-]*$"
+_REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.json", "vocab.txt")
+#: Tensors of these parts are in some checkpoints, and mlx-lm never loads them.
+_NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
+#: What a process needs beside weights, in MB: Python, the tokenizer, the cache of a short prompt.
+OVERHEAD_MB = 450
+_MAX_JSON = 64 << 20  # bytes; the largest header or index of the models listed here is under 1 MB
+
+
+class ModelEntry(BaseModel):
+    """One model: where it comes from, what it needs, why it is in the comparison."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Annotated[str, Field(pattern=KEY)]
+    name: str
+    kind: Literal["chat", "embedder"] = "chat"
+    params: str = ""  #: number of parameters, in words: "1.5B"
+    memory_mb: Annotated[int, Field(ge=0)] = 0  #: of the loaded model, without the process around it
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    path: str | None = None  #: a folder; relative to home
+    revision: str | None = None
+    licence: str = "not stated"
+    benchmark: str = ""
+    strength: str = ""
+    template: dict[str, bool | int | str] = Field(default_factory=dict)  #: options of its chat template
+    download_bytes: Annotated[int, Field(ge=0)] = 0
+    obtain: str = ""  #: the command that puts it on this disk, where it is not a plain download
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.repo is None) == (self.path is None):
+            raise ValueError("needs either repo or path")
+        return self
+
+    @property
+    def needs_mb(self) -> int:
+        """Memory of a whole process that runs it."""
+        return self.memory_mb + OVERHEAD_MB if self.memory_mb else 0
+
+
+class Catalogue(BaseModel):
+    """models.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _keys_are_unique(self) -> Self:
+        keys = [entry.key for entry in self.models]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"the key {twice[0]} stands here twice")
+        return self
+
+
+def catalogue(home: Home) -> tuple[ModelEntry, ...]:
+    """The entries of models.yaml, home's own or the shipped one. Raises PlanError."""
+    from jarvisd import yamlfile
+
+    return yamlfile.load(home.config_file("models.yaml"), Catalogue).models
+
+
+# ------------------------------------------------------------------------------------------- what a plan says
+
+
+def resolve(name: str, setting: Setting, kind: Literal["chat", "embedder"] = "chat") -> ModelEntry:
+    """The model that a plan calls `name`: a key of models.yaml, a hub repository or a local folder.
+
+    A repository may carry its revision ("org/name@revision"). Raises UsageError for anything else, and for a
+    model of the other kind.
+    """
+    entries = catalogue(setting.home)
+    known = next((entry for entry in entries if name in (entry.key, entry.repo)), None)
+    entry = known or _local(name, setting, kind) or _hub(name, kind)
+    if entry is None:
+        raise UsageError(f"no model is called {name!r}", _nearest(name, entries, kind))
+    if entry.kind != kind:
+        what = f"{name} is a model of the kind {entry.kind}, not {kind}"
+        raise UsageError(what, _nearest(name, entries, kind))
+    return entry if known else _weighed(entry, setting.home)
+
+
+def _local(name: str, setting: Setting, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
+    """A folder: an existing one (relative to the plan), or what can only be meant as one."""
+    folder = setting.folder / Path(name).expanduser()
+    meant = name.startswith(("/", "~", ".")) or name.count("/") > 1
+    if not meant and not folder.is_dir():
+        return None
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - unlike resolve(), it lets a link keep its name
+    return ModelEntry(
+        key=slug(folder.name),
+        name=folder.name or str(folder),
+        kind=kind,
+        path=str(folder),
+        notes="a local folder",
+    )
+
+
+def _hub(name: str, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
+    match = _REPOSITORY.fullmatch(name)
+    if match is None:
+        return None
+    repo, revision = match.groups()
+    title = repo.partition("/")[2]
+    return ModelEntry(key=slug(title), name=title, kind=kind, repo=repo, revision=revision, notes="not in models.yaml")
+
+
+def _weighed(entry: ModelEntry, home: Home) -> ModelEntry:
+    """An entry that models.yaml does not know, with the memory that its weights on this disk will need."""
+    folder = locate(entry, home)
+    size = weight_bytes(folder) if folder else 0
+    return entry.model_copy(update={"memory_mb": -(-size // (1 << 20))})
+
+
+def _nearest(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
+    keys = [entry.key for entry in entries if entry.kind == kind]
+    near = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.4)
+    if near and near[0] != name:
+        return f"Did you mean {near[0]}? A repository (org/name) or a folder can stand here too."
+    return f"Known: {', '.join(keys)}; a repository (org/name) or a folder can stand here too."
+
+
+def slug(name: str) -> str:
+    """A key made of any name: "Qwen3 4B" -> "qwen3-4b"."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"
+
+
+# ---------------------------------------------------------------------------------------- what is on the disk
+
+
+def locate(entry: ModelEntry, home: Home) -> Path | None:
+    """The folder that holds the model, or None. What is in the folder is not checked."""
+    if entry.path is not None:
+        folder = home.root / Path(entry.path).expanduser()
+        return folder if folder.is_dir() else None
+    cached = hub_cache() / f"models--{(entry.repo or '').replace('/', '--')}"
+    revision = entry.revision or "main"
+    reference = cached / "refs" / revision  # a branch or a tag; a commit names its snapshot itself
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    snapshot = cached / "snapshots" / commit
+    return snapshot if snapshot.is_dir() else None
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps downloads, by its own rules, without importing it."""
+    home = os.environ.get("HF_HOME")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    default = Path(home) / "hub" if home else Path(base) / "huggingface" / "hub"
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    return Path(named or default).expanduser()
+
+
+def problem(entry: ModelEntry, home: Home) -> str | None:
+    """Why the model cannot be used from this disk, or None. A cheap look: names, sizes, headers."""
+    folder = locate(entry, home)
+    if folder is None:
+        return f"{entry.name} is not on this disk ({entry.path or entry.repo})"
+    try:
+        flaw = _flaw(folder)
+    except OSError as error:
+        flaw = f"it cannot be read ({(error.strerror or type(error).__name__).lower()})"
+    return f"{folder} is not a usable model: {flaw}" if flaw else None
+
+
+def remedy(entry: ModelEntry) -> str:
+    """What the owner can do about `problem`."""
+    if entry.obtain:
+        return f"Get it with: {entry.obtain}"
+    if entry.repo:
+        revision = f" --revision {entry.revision}" if entry.revision else ""
+        return f"Download it with: hf download {entry.repo}{revision}"
+    return "Name a folder that holds config.json, a tokenizer and weights as .safetensors."
+
+
+def _flaw(folder: Path) -> str | None:
+    config = _json(folder / "config.json")
+    if not isinstance(config, dict) or "model_type" not in config:
+        return "config.json is missing or says no model_type"
+    weights = _weights(folder)
+    if not weights:
+        other = any(file.suffix in (".bin", ".pt", ".pth", ".pkl", ".gguf") for file in folder.iterdir())
+        return "its weights are not .safetensors: nothing else is loaded" if other else "it holds no weights"
+    for file in weights:
+        if _header(file) is None:
+            return f"{file.name} is missing, damaged or only half there"
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        return "it holds no tokenizer"
+    return None
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the tensors that a text model loads: from the headers, without vision and audio parts."""
+    total = 0
+    for file in _weights(folder):
+        for name, tensor in (_header(file) or {}).items():
+            if name != "__metadata__" and not _NOT_TEXT.search(name):
+                begin, end = tensor["data_offsets"]
+                total += end - begin
+    return total
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The weight files: those that the index names, else every model*.safetensors."""
+    index = _json(folder / "model.safetensors.index.json")
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if isinstance(names, dict):
+        return [folder / name for name in sorted({str(value) for value in names.values()})]
+    return sorted(folder.glob("model*.safetensors"))
+
+
+def _header(file: Path) -> dict[str, Any] | None:
+    """The header of a safetensors file, None when the file is cut short.
+
+    The format: https://github.com/huggingface/safetensors#format
+    """
+    try:
+        with file.open("rb") as source:
+            length = int.from_bytes(source.read(8), "little")
+            header: dict[str, Any] = json.loads(source.read(length if length <= _MAX_JSON else 0))
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        return header if file.stat().st_size == 8 + length + max(ends) else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _json(file: Path) -> Any:
+    """A JSON file of reasonable size, None when it is not there or not JSON."""
+    try:
+        return json.loads(file.read_text("utf-8")) if file.stat().st_size <= _MAX_JSON else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,108 @@
+"""The evaluate section of a plan: what it accepts, its jobs, and what a run keeps of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from jarvisd.errors import UsageError
+from jarvisd.home import Home
+from jarvisd.kinds import Setting
+from jobs.evaluate import generate, plan
+from jobs.evaluate.plan import Section
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"models": []},
+        {"models": ["qwen3-4b", "qwen3-4b"]},
+        {"models": ["a"], "samples": 0},
+        {"models": ["a"], "rounds": 3},
+        {"models": ["a"], "rounds": "many"},
+        {"models": ["a"], "max_tokens": 0},
+        {"models": ["a"], "temperature": -1},
+        {"models": ["a"], "temprature": 1},
+        {},
+    ],
+)
+def test_a_wrong_section_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Section.model_validate(fields)
+
+
+def test_the_brief_is_the_default() -> None:
+    section = Section.model_validate({"models": ["qwen3-4b"], "rounds": "auto"})
+    assert (section.samples, section.max_tokens, section.temperature) == (1, 50, 0.7)
+
+
+def test_one_job_a_model_with_the_memory_of_a_whole_process(setting: Setting) -> None:
+    specs = plan.jobs(Section(models=("qwen2.5-1.5b", "qwen3-4b")), setting)
+    assert [spec.name for spec in specs] == ["evaluate:qwen2.5-1.5b", "evaluate:qwen3-4b"]
+    assert specs[1].memory_mb == 2816 + 450
+    assert specs[1].params == {"model": "qwen3-4b"}
+    assert specs[1].timeout_s == 3600
+
+
+def test_more_samples_get_more_time(setting: Setting) -> None:
+    (spec,) = plan.jobs(Section(models=("qwen3-4b",), samples=20), setting)
+    assert spec.timeout_s == 600 + 2 * 13 * 20 * 50
+
+
+def test_two_folders_of_one_name_are_two_jobs(setting: Setting) -> None:
+    specs = plan.jobs(Section(models=("./a/model", "./b/model", "./c/model")), setting)
+    assert [spec.name for spec in specs] == ["evaluate:model", "evaluate:model-2", "evaluate:model-3"]
+
+
+def test_what_a_run_keeps_is_complete_and_plain_json(setting: Setting) -> None:
+    kept = plan.resolve(Section(models=("qwen3-4b",)), setting)
+    assert json.loads(json.dumps(kept)) == kept
+    assert kept["models"][0]["repo"] == "mlx-community/Qwen3-4B-Instruct-2507-4bit"
+    assert len(kept["scenarios"]) == 5
+    assert "$" not in kept["scenarios"][0]["prompts"][0]["checks"]["says yes"]["says"][0][:1]
+    assert kept["guide"]["max_words"] == 30
+    assert kept["temperature"] == 0.7
+
+
+def test_a_model_that_is_not_here_is_a_finding_of_its_own_job(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(setting.folder))
+    (finding,) = plan.check(Section(models=("qwen3-4b",)), setting)
+    assert finding.job == "evaluate:qwen3-4b"
+    assert "not on this disk" in finding.what
+    assert "hf download" in finding.remedy
+
+
+def test_an_unknown_model_is_refused(setting: Setting) -> None:
+    with pytest.raises(UsageError, match="Did you mean qwen3-4b"):
+        plan.jobs(Section(models=("qwen3-5b",)), setting)
+
+
+def test_a_seed_depends_on_the_prompt_and_the_sample_alone() -> None:
+    """The number is written here so that a change of the recipe, which would make runs incomparable, is noticed."""
+    assert generate.seed("dinner-invite", 0, 1) == 1278300398
+    seeds = {generate.seed(scenario, place, sample) for scenario in "abc" for place in range(5) for sample in (1, 2)}
+    assert len(seeds) == 30
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_reading_a_plan_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, jobs.evaluate.plan; "
+        "print([name for name in ('numpy', 'torch', 'mlx', 'mlx_lm', 'transformers', 'yaml', 'huggingface_hub') "
+        "if name in sys.modules])"
+    )
+    root = Path(plan.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

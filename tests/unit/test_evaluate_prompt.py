@@ -1,0 +1,81 @@
+"""The text a model is given, with templates that behave like those of the compared models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import pytest
+
+from jobs.evaluate import prompt
+
+PLAIN = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+PERSONA = "{% if messages[0].role != 'system' %}<system>You are Bot, made by Brand.{% endif %}" + PLAIN
+REFUSES = "{% if messages[0].role == 'system' %}{{ raise('no system here') }}{% endif %}" + PLAIN
+DROPS = "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+THINKS = PLAIN + "{% if enable_thinking %}<think>{% endif %}"
+
+
+class Tokenizer:
+    """A chat template and one token a character."""
+
+    def __init__(self, template: str | None, vocabulary: tuple[str, ...] = ()) -> None:
+        self.template, self.vocabulary, self.stops = template, vocabulary, set[str]()
+        self.has_chat_template = template is not None
+
+    def apply_chat_template(self, messages: list[dict[str, str]], tokenize: bool, **options: Any) -> str:
+        def refuse(why: str) -> str:
+            raise jinja2.TemplateError(why)
+
+        return jinja2.Template(self.template or "").render(messages=messages, **{"raise": refuse}, **options)
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        return [1] * add_special_tokens + [ord(character) for character in text]
+
+    def get_vocab(self) -> dict[str, int]:
+        return dict.fromkeys(self.vocabulary, 0)
+
+    def add_eos_token(self, token: str) -> None:
+        self.stops.add(token)
+
+
+def rendered(template: str | None, **options: Any) -> str:
+    return prompt.Template(Tokenizer(template), options).render("Hi").text
+
+
+def test_the_words_are_the_opening_the_message_and_the_instruction() -> None:
+    assert prompt.content("Help.", "Ann: Hi", "Say hi") == "Help.\n\nAnn: Hi\n\nInstruction: Say hi"
+
+
+@pytest.mark.parametrize("template", [PLAIN, REFUSES, DROPS])
+def test_everything_is_one_user_message(template: str) -> None:
+    assert rendered(template) == "<user>Hi<assistant>"
+
+
+def test_a_persona_that_a_template_brings_is_replaced() -> None:
+    assert rendered(PERSONA) == f"<system>{prompt.SYSTEM}<user>Hi<assistant>"
+
+
+def test_thinking_is_off_whatever_the_options_say() -> None:
+    assert "<think>" not in rendered(THINKS)
+    assert "<think>" not in rendered(THINKS, enable_thinking=True)
+
+
+def test_a_model_without_a_template_gets_plain_text() -> None:
+    template = prompt.Template(Tokenizer(None), {})
+    assert not template.is_chat
+    assert template.render("Hi").text == "Hi\nReply:"
+    assert template.render("Hi").ids[0] == 1  # with the special tokens that a base model expects
+
+
+def test_a_rendered_template_gets_no_second_begin_token() -> None:
+    assert prompt.Template(Tokenizer(PLAIN), {}).render("Hi").ids[0] == ord("<")
+
+
+def test_every_end_of_turn_in_the_vocabulary_ends_a_reply() -> None:
+    tokenizer = Tokenizer(PLAIN, ("<|end|>", "<end_of_turn>", "word"))
+    prompt.complete_stops(tokenizer)
+    assert tokenizer.stops == {"<|end|>", "<end_of_turn>"}

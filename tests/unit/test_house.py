@@ -1,0 +1,110 @@
+"""The rules of the house, measured on the source: who may import whom, what nobody may call, how long things may be."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"numpy", "torch", "mlx", "mlx_lm", "sentence_transformers", "sklearn", "matplotlib", "scipy", "transformers"}
+KINDS = {"mine", "evaluate", "report", "command", "demo"}
+SOURCES = sorted([*ROOT.glob("jarvisd/**/*.py"), *ROOT.glob("jobs/**/*.py")])
+FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load"}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.AST]:
+    return {path: ast.parse(path.read_text()) for path in SOURCES}
+
+
+def test_the_queue_imports_no_job_and_no_numerical_library(trees: dict[Path, ast.AST]) -> None:
+    bad = [
+        (name_of(path), name)
+        for path, tree in trees.items()
+        for name in imports(tree)
+        if path.is_relative_to(ROOT / "jarvisd") and name.partition(".")[0] in HEAVY | {"jobs"}
+    ]
+    assert bad == []
+
+
+def test_no_kind_of_job_imports_another(trees: dict[Path, ast.AST]) -> None:
+    bad = [
+        (name_of(path), name)
+        for path, tree in trees.items()
+        for name in imports(tree)
+        if name.startswith("jobs.") and len(path.relative_to(ROOT).parts) > 2
+        if name.split(".")[1] in KINDS - {path.relative_to(ROOT).parts[1]}
+    ]
+    assert bad == []
+
+
+def test_what_the_queue_loads_of_a_kind_is_light(trees: dict[Path, ast.AST]) -> None:
+    """plan.py is imported by `enqueue`: nothing heavy, not even at second hand through its own package."""
+    for path in ROOT.glob("jobs/*/plan.py"):
+        assert not {name.partition(".")[0] for name in imports(trees[path])} & HEAVY, name_of(path)
+
+
+def test_nothing_unpickles_evaluates_or_starts_a_shell(trees: dict[Path, ast.AST]) -> None:
+    bad = []
+    for path, tree in trees.items():
+        bad += [(name_of(path), name) for name in imports(tree) if name in {"pickle", "dill", "joblib"}]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                shell = any(k.arg == "shell" and getattr(k.value, "value", True) is not False for k in node.keywords)
+                if shell or ast.unparse(node.func) in FORBIDDEN_CALLS:
+                    bad.append((name_of(path), ast.unparse(node.func)))
+    assert bad == []
+
+
+def test_functions_and_files_stay_short(trees: dict[Path, ast.AST]) -> None:
+    lengths = sorted(length(function) for tree in trees.values() for function in functions(tree))
+    assert statistics.median(lengths) <= 15
+    assert lengths[int(len(lengths) * 0.9)] <= 30
+    assert lengths[-1] <= 60
+    assert [name_of(path) for path in SOURCES if len(path.read_text().splitlines()) > 400] == []
+
+
+def test_every_test_asserts_something() -> None:
+    silent = []
+    for path in sorted(ROOT.glob("tests/**/test_*.py")):
+        for function in functions(ast.parse(path.read_text())):
+            text = ast.unparse(function)
+            # `until` and `expect` fail by themselves when their condition never holds
+            if function.name.startswith("test_") and not any(
+                word in text for word in ("assert", "raises", "until(", "expect", "check")
+            ):
+                silent.append(f"{name_of(path)}: {function.name}")
+    assert silent == []
+
+
+def test_nothing_under_var_is_tracked() -> None:
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "var"], capture_output=True, text=True, check=False)
+    assert listed.stdout == ""

@@ -1,0 +1,217 @@
+"""models.yaml, what a plan may call a model, and what counts as a model on the disk."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from jarvisd.errors import PlanError, UsageError
+from jarvisd.home import Home
+from jarvisd.kinds import Setting
+from jobs import models
+from jobs.models import ModelEntry
+
+SIX = ["qwen2.5-1.5b", "smollm3-3b", "ministral-3b", "phi-3-mini", "gemma-3-4b", "qwen3-4b"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path, "--home")
+
+
+@pytest.fixture
+def setting(home: Home, tmp_path: Path) -> Setting:
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    return Setting(home=home, folder=folder, messages=tmp_path / "chat.db")
+
+
+def make_model(folder: Path, tensors: dict[str, int] | None = None) -> Path:
+    """A folder that looks like a model: names and sizes are right, the weights are zeros."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "tokenizer.json").write_text("{}")
+    header, end = {}, 0
+    for name, size in (tensors or {"model.embed_tokens.weight": 64}).items():
+        header[name] = {"dtype": "U8", "shape": [size], "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header | {"__metadata__": {"format": "mlx"}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------------- models.yaml
+
+
+def test_the_six_models_are_pinned_to_a_commit_and_say_what_a_report_needs(home: Home) -> None:
+    entries = {entry.key: entry for entry in models.catalogue(home)}
+    assert list(entries)[:6] == SIX
+    for key in SIX:
+        entry = entries[key]
+        assert entry.revision is not None
+        assert len(entry.revision) == 40
+        assert all([entry.params, entry.licence, entry.benchmark, entry.strength, entry.download_bytes])
+        assert 1500 <= entry.memory_mb <= 2816
+
+
+def test_a_whole_process_needs_more_than_its_weights(home: Home) -> None:
+    largest = max(entry.needs_mb for entry in models.catalogue(home))
+    assert 2816 < largest <= 3.2 * 1024
+
+
+def test_homes_own_file_replaces_the_shipped_one(home: Home) -> None:
+    (home.root / "config").mkdir()
+    (home.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
+    assert [entry.key for entry in models.catalogue(home)] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ("{key: a, name: A}", "needs either repo or path"),
+        ("{key: a, name: A, repo: o/n, path: p}", "needs either repo or path"),
+        ("{key: A b, name: A, path: p}", "key"),
+        ("{key: a, name: A, path: p, colour: red}", "unknown key"),
+        ("{key: a, name: A, path: p}, {key: a, name: B, path: q}", "twice"),
+    ],
+)
+def test_a_wrong_entry_is_refused_with_its_file(home: Home, entry: str, what: str) -> None:
+    (home.root / "config").mkdir()
+    (home.root / "config" / "models.yaml").write_text(f"models: [{entry}]\n")
+    with pytest.raises(PlanError, match=what) as refused:
+        models.catalogue(home)
+    assert "models.yaml:1" in str(refused.value)
+
+
+# ---------------------------------------------------------------------------------------------- what a plan calls it
+
+
+def test_a_key_of_models_yaml_is_that_entry(setting: Setting) -> None:
+    assert models.resolve("qwen3-4b", setting).repo == "mlx-community/Qwen3-4B-Instruct-2507-4bit"
+
+
+def test_a_repository_that_models_yaml_knows_keeps_its_pinned_revision(setting: Setting) -> None:
+    entry = models.resolve("mlx-community/Qwen3-4B-Instruct-2507-4bit", setting)
+    assert (entry.key, entry.revision) == ("qwen3-4b", "50d427756c6b1b2fe0c0a10f67fbda1fc8e82c1b")
+
+
+def test_any_other_repository_may_carry_its_revision(setting: Setting) -> None:
+    entry = models.resolve("someone/Tiny_Model@abc123", setting)
+    assert (entry.key, entry.repo, entry.revision) == ("tiny_model", "someone/Tiny_Model", "abc123")
+    assert models.resolve("someone/tiny", setting).revision is None
+
+
+def test_a_relative_folder_of_a_plan_is_taken_from_the_plans_folder(setting: Setting) -> None:
+    make_model(setting.folder / "own" / "Model 1")
+    entry = models.resolve("own/Model 1", setting)
+    assert (entry.key, entry.path) == ("model-1", str(setting.folder / "own" / "Model 1"))
+    assert entry.memory_mb == 1
+    assert models.problem(entry, setting.home) is None
+
+
+def test_a_folder_that_is_not_there_is_still_a_folder_and_a_problem(setting: Setting) -> None:
+    entry = models.resolve("./nowhere", setting)
+    assert "is not on this disk" in str(models.problem(entry, setting.home))
+
+
+def test_a_path_of_models_yaml_is_taken_from_home(setting: Setting, home: Home) -> None:
+    make_model(home.root / "var/cache/models/smollm2-135m")
+    entry = models.resolve("smollm2-135m", setting)
+    assert models.locate(entry, home) == home.root / "var/cache/models/smollm2-135m"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("qwen3-4", "qwen3-4b"), ("Gemma-3-4B", "gemma-3-4b"), ("smollm", "smollm")]
+)
+def test_an_unknown_name_is_refused_and_the_nearest_key_named(setting: Setting, name: str, near: str) -> None:
+    with pytest.raises(UsageError, match=f"Did you mean {near}") as refused:
+        models.resolve(name, setting)
+    assert refused.value.exit_code == 2
+
+
+def test_an_embedder_is_no_chat_model_and_the_other_way_round(setting: Setting) -> None:
+    assert models.resolve("minilm", setting, "embedder").kind == "embedder"
+    with pytest.raises(UsageError, match="embedder"):
+        models.resolve("minilm", setting)
+    with pytest.raises(UsageError, match="chat"):
+        models.resolve("qwen3-4b", setting, "embedder")
+
+
+# ------------------------------------------------------------------------------------------------- what is on the disk
+
+
+def entry_at(folder: Path) -> ModelEntry:
+    return ModelEntry(key="here", name="Here", path=str(folder))
+
+
+def test_a_download_of_the_hub_is_found_at_its_revision(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    cached = tmp_path / "hf/hub/models--o--n"
+    pinned, newest = make_model(cached / "snapshots/aaa"), make_model(cached / "snapshots/bbb")
+    (cached / "refs").mkdir()
+    (cached / "refs/main").write_text("bbb")
+    assert models.locate(ModelEntry(key="k", name="K", repo="o/n", revision="aaa"), home) == pinned
+    assert models.locate(ModelEntry(key="k", name="K", repo="o/n"), home) == newest
+    assert models.locate(ModelEntry(key="k", name="K", repo="o/n", revision="ccc"), home) is None
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "elsewhere"))
+    assert models.locate(ModelEntry(key="k", name="K", repo="o/n"), home) is None
+
+
+def test_a_missing_download_names_the_command_that_gets_it(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(setting.folder))
+    entry = models.resolve("phi-3-mini", setting)
+    assert models.problem(entry, setting.home)
+    assert models.remedy(entry) == f"Download it with: hf download {entry.repo} --revision {entry.revision}"
+    assert "jarvisctl demo" in models.remedy(models.resolve("smollm2-135m", setting))
+
+
+def test_a_whole_model_is_no_problem(home: Home, tmp_path: Path) -> None:
+    assert models.problem(entry_at(make_model(tmp_path / "m")), home) is None
+
+
+def test_half_a_download_is_a_problem(home: Home, tmp_path: Path) -> None:
+    weights = make_model(tmp_path / "m") / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "half there" in str(models.problem(entry_at(tmp_path / "m"), home))
+
+
+def test_a_file_that_the_index_names_must_be_there(home: Home, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model-2.safetensors is missing" in str(models.problem(entry_at(folder), home))
+
+
+@pytest.mark.parametrize(
+    ("remove", "add", "what"),
+    [
+        ("config.json", "", "config.json"),
+        ("tokenizer.json", "", "no tokenizer"),
+        ("model.safetensors", "", "no weights"),
+        ("model.safetensors", "pytorch_model.bin", "not .safetensors"),
+        ("model.safetensors", "model.pkl", "not .safetensors"),
+    ],
+)
+def test_what_is_no_model_says_why(home: Home, tmp_path: Path, remove: str, add: str, what: str) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / remove).unlink()
+    if add:
+        (folder / add).write_bytes(b"anything")
+    assert what in str(models.problem(entry_at(folder), home))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 8, b"\xff" * 16, b"\x02\x00\x00\x00\x00\x00\x00\x00[]", b"x" * 100])
+def test_a_damaged_weight_file_is_a_problem_and_no_exception(home: Home, tmp_path: Path, content: bytes) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / "model.safetensors").write_bytes(content)
+    assert "damaged" in str(models.problem(entry_at(folder), home))
+
+
+def test_weights_that_a_text_model_never_loads_do_not_count(tmp_path: Path) -> None:
+    tensors = {"language_model.model.norm.weight": 100, "vision_tower.a": 50, "multi_modal_projector.b": 7}
+    assert models.weight_bytes(make_model(tmp_path / "m", tensors)) == 100
