@@ -30,7 +30,7 @@ def running_page(home: Home, run: Run) -> None:
 
 def plain_report(home: Home, run: Run, reason: str) -> None:
     """REPORT.md when the report job itself could not be done: statuses, reasons, the command that tries again."""
-    lines = [f"# {run.id}", "", f"The report could not be written: {reason}", "", "## Jobs", ""]
+    lines = [f"# {run.id}", "", f"There is no report of this run: {reason}", "", "## Jobs", ""]
     jobs = [job for job in ledger.jobs_of(run) if job.kind != "report"]
     lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]

@@ -183,6 +183,14 @@ def pause(machine: str, at: dt.datetime, until: dt.datetime | None) -> None:
         ).execute()
 
 
+def end_open_pause(machine: str) -> bool:
+    """End a pause that was given no end: the next nightly run does this. False when there was none."""
+    row = Machine.get_or_none(Machine.id == machine)
+    if row is None or row.paused_since is None or row.paused_until is not None:
+        return False
+    return resume(machine)
+
+
 def resume(machine: str) -> bool:
     """End a pause. False when there was none."""
     with ledger.write():

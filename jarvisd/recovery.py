@@ -6,10 +6,10 @@ import datetime as dt
 import logging
 import sqlite3
 
-from jarvisd import ledger, machine, processes, queue, stories
+from jarvisd import machine, processes, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Status
-from jarvisd.supervisor import may_start_again
+from jarvisd.supervisor import end_job, may_start_again
 
 _log = logging.getLogger("jarvisd.recovery")
 
@@ -39,14 +39,13 @@ def _end_orphan(job: Job) -> bool:
 
 
 def _put_back(home: Home, job: Job) -> None:
-    moment = ledger.now()
+    stories.tell(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
     if job.cancel_requested:
-        queue.settle(job, Status.CANCELLED, "cancelled by its owner", moment)
+        end_job(home, job, Status.CANCELLED, "cancelled by its owner")
     elif may_start_again(job):
         queue.requeue(job, "interrupted: jarvisd ended without warning", fruitless=job.fruitless)
     else:
-        queue.settle(job, Status.FAILED, _why_given_up(job), moment)
-    stories.tell(home, job.run_id, f"{job.name} was interrupted; it is now {job.status}")
+        end_job(home, job, Status.FAILED, _why_given_up(job))
 
 
 def _why_given_up(job: Job) -> str:

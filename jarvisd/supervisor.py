@@ -80,7 +80,7 @@ class Supervisor:
                 row = Job.get_by_id(job.id)
                 if row.status == Status.RUNNING:
                     reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
-                    queue.settle(row, Status.FAILED, reason, ledger.now())
+                    end_job(self.home, row, Status.FAILED, reason)
                 return
             except Exception as error:  # the disk may still be full: try until it is not
                 _log.error("cannot settle job %d: %s", job.id, type(error).__name__)
@@ -104,8 +104,7 @@ class Supervisor:
             limit = self.limit(job.run)
             if limit is not None and moment >= limit:
                 reason = f"not started: the run had to end by {_clock(job.run.deadline)}"
-                queue.settle(job, Status.SKIPPED, reason, moment)
-                stories.tell(self.home, job.run_id, f"{job.name} skipped: {reason}")
+                end_job(self.home, job, Status.SKIPPED, reason)
 
     def _waits_for_memory(self, moment: dt.datetime) -> bool:
         """Whether the next job was put off, or given up, because it needs more memory than there is."""
@@ -118,8 +117,7 @@ class Supervisor:
         numbers = f"needs {need:,} MB with its margin, {free:,} MB are free"
         patience = dt.timedelta(minutes=self.settings.memory.wait_minutes)
         if job.waiting_since is not None and moment - job.waiting_since >= patience:
-            queue.settle(job, Status.SKIPPED, f"not enough memory: {numbers}. Close other programs", moment)
-            stories.tell(self.home, job.run_id, f"{job.name} skipped: {numbers}")
+            end_job(self.home, job, Status.SKIPPED, f"not enough memory: {numbers}. Close other programs")
         else:
             again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
             ledger.wait_for(job, f"waiting for memory: {numbers}", until=again, since=moment)
@@ -272,15 +270,19 @@ class Watch:
         stories.tell(self.home, job.run_id, f"{job.name} will start again: {cause}")
 
     def _settle(self, status: Status, reason: str | None, code: int | None) -> None:
-        job, moment = self.job, ledger.now()
-        if job.kind == "report" and status == Status.FAILED:
-            fallback.plain_report(self.home, job.run, reason or "")
-        queue.settle(job, status, reason, moment, exit_code=code, peak_memory_mb=self.peak_mb or None)
-        took = f"{time.monotonic() - self.began:.1f} s, peak memory {self.peak_mb:,} MB"
-        stories.tell(self.home, job.run_id, f"{job.name} {status} after {took}{f': {reason}' if reason else ''}")
-        _log.info("job %d %s %s after %s", job.id, job.name, status, took)
-        if ledger.is_settled(job.run_id):
-            stories.tell(self.home, job.run_id, f"run {job.run_id} is settled")
+        took = f" after {time.monotonic() - self.began:.1f} s, peak memory {self.peak_mb:,} MB"
+        end_job(self.home, self.job, status, reason, took=took, exit_code=code, peak_memory_mb=self.peak_mb or None)
+
+
+def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: int | None) -> None:
+    """Settle a job, tell the run's story, and leave a plain report where the report itself could not be had."""
+    if job.kind == "report" and status != Status.SUCCEEDED:
+        fallback.plain_report(home, job.run, reason or str(status))
+    queue.settle(job, status, reason, ledger.now(), **fields)
+    stories.tell(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
+    _log.info("job %d %s %s%s", job.id, job.name, status, took)
+    if ledger.is_settled(job.run_id):
+        stories.tell(home, job.run_id, f"run {job.run_id} is settled")
 
 
 def may_start_again(job: Job) -> bool:

@@ -24,6 +24,7 @@ class Submitted:
     jobs: list[dict[str, Any]]
     warnings: list[str]
     new: bool = True  #: False when tonight's run had been submitted before
+    pause_ended: bool = False  #: True when this nightly run ended a pause that had no end
 
 
 class PlanOrCommand(click.Command):
@@ -102,6 +103,8 @@ def _say(app: App, done: Submitted, *, as_json: bool) -> None:
         click.echo(f"warning: {warning}", err=True)
     if not done.new:
         click.echo("Tonight's run was submitted before; --again submits it a second time.", err=True)
+    if done.pause_ended:
+        click.echo("The queue was paused without an end; the nightly run ends that pause.", err=True)
     if app.daemon is None:
         click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)
 
@@ -132,6 +135,7 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
     from jarvisd import migrations
 
     migrations.migrate(home)
+    ended = False
     with ledger.write():
         before = plans.already_submitted(run)
         if before is None:
@@ -140,9 +144,10 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
             for job in jobs:
                 job.run = run
             queue.submit(run, jobs)
+            ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
     kept = before or run
     rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in ledger.jobs_of(kept)]
-    return Submitted(kept.id, rows, list(kept.warnings), new=before is None)
+    return Submitted(kept.id, rows, list(kept.warnings), new=before is None, pause_ended=ended)
 
 
 def submit_command(home: Home, program: list[str] | None, options: dict[str, Any]) -> Submitted:

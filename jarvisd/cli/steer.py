@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jarvisd import ledger, machine, plans, queue
+from jarvisd import fallback, ledger, machine, plans, queue
 from jarvisd.cli.common import App, duration, find_jobs
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Run, Status
@@ -30,6 +30,8 @@ def cancel(app: App, what: str) -> None:
         raise UsageError(f"nothing to cancel: {name} is settled", "`jarvisctl status` shows what is open.")
     for job in ended:
         click.echo(f"{job.id} {job.name}: {'being cancelled' if job.status == Status.RUNNING else 'cancelled'}")
+        if job.kind == "report" and app.home.run_folder(job.run_id).exists():
+            fallback.plain_report(app.home, job.run, "it was cancelled")
 
 
 @click.command()

@@ -265,3 +265,19 @@ def test_a_messages_database_that_cannot_be_used_is_a_warning_and_a_failed_job(
     assert jobs["mine"]["status"] == "failed"
     assert said in jobs["mine"]["reason"]
     assert jobs["report"]["status"] == "succeeded"
+
+
+def test_a_pause_without_an_end_ends_with_the_nightly_run(house: House) -> None:
+    house.ctl("pause")
+    assert "ends that pause" not in house.ctl("enqueue", "overnight", "--only", "report", code=None).stderr
+    assert house.status()["daemon"]["paused"]
+    assert "ends that pause" in house.ctl("enqueue", "overnight").stderr
+    assert not house.status()["daemon"]["paused"]
+
+
+def test_a_cancelled_run_says_so_where_its_report_would_be(house: House) -> None:
+    run_id = house.enqueue("overnight")
+    house.ctl("pause")
+    house.ctl("cancel", run_id)
+    assert {job["status"] for job in house.jobs(run_id).values()} == {"cancelled"}
+    assert house.ctl("cancel", run_id, code=2).stderr.startswith("jarvisctl: nothing to cancel")
