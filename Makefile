@@ -29,9 +29,10 @@ clean:
 
 # A system Python without ensurepip cannot make a venv with pip in it; virtualenv, from pip, can.
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import ensurepip' 2>/dev/null && $(PYTHON) -m venv $(VENV) \
-	  || { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv \
-	       || $(PYTHON) -m pip install --quiet --user virtualenv; } && $(PYTHON) -m virtualenv --quiet $(VENV)
+	if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); else \
+	  { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv \
+	    || $(PYTHON) -m pip install --quiet --user virtualenv; } \
+	  && $(PYTHON) -m virtualenv --quiet $(VENV); fi
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
 	touch $(READY)

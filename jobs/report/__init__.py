@@ -1,0 +1,19 @@
+"""The report of a run: REPORT.md, report.html, charts and the two JSON documents, from the database alone."""
+
+from __future__ import annotations
+
+from jarvisd.context import JobContext
+from jarvisd.kinds import Outcome
+
+
+def run(context: JobContext) -> Outcome:
+    """Write the files of the run's report, REPORT.md last. A part that fails is named in the report."""
+    from jobs.report.render import render
+
+    context.progress(0, 1, "writing")
+    problems = render(context.run_id, context.home, context.publish)
+    context.progress(1, 1, "written")
+    for problem in problems:
+        context.log.warning("%s", problem)
+    remark = f"{len(problems)} parts could not be rendered" if problems else ""
+    return Outcome(reason=remark, summary={"problems": len(problems)})

@@ -1,0 +1,94 @@
+"""`jarvisctl report`: print, open or name the report of a run, rendered again where its files are gone."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jarvisd import files
+from jarvisd.cli import common
+from jarvisd.cli.common import App
+from jarvisd.errors import JarvisError, UsageError
+
+if TYPE_CHECKING:
+    from jarvisd.ledger import Run
+
+_FILES = {"md": "REPORT.md", "html": "report.html"}
+
+_HELP = """Print or open a report: of RUN, else of the newest run that has one.
+
+\b
+Example:
+  jarvisctl report                      REPORT.md on standard output
+  jarvisctl report --open               report.html in the browser
+  jarvisctl report 2026-11-22 --path    where report.html is
+  jarvisctl report --format json        every number of it, as JSON
+"""
+
+
+@click.command("report", help=_HELP)
+@click.argument("run", required=False)
+@click.option("--open", "show", is_flag=True, help="Open it with the program your desktop has for it.")
+@click.option("--path", "where", is_flag=True, help="Print where the file is.")
+@click.option("--format", "form", type=click.Choice(["md", "html", "json"]), help="Which rendering.")
+@click.pass_obj
+def report(app: App, run: str | None, show: bool, where: bool, form: str | None) -> None:
+    if form == "json" and (show or where):
+        raise UsageError("json is printed, not a file", "Leave out --open and --path, or name another format.")
+    app.need_ledger()
+    chosen = common.find_run(run) if run else _newest()
+    if form == "json":
+        click.echo(_as_json(app, chosen), nl=False)
+        return
+    path = _file(app, chosen, _FILES[form or ("html" if show or where else "md")])
+    if show and _opened(path):
+        return
+    click.echo(path if show or where else path.read_text(), nl=show or where)
+
+
+def _newest() -> Run:
+    """The newest run whose report is done. Raises UsageError where there is none."""
+    from jarvisd.ledger import SETTLED, Job, Run
+
+    done = Run.select().join(Job).where(Job.kind == "report", Job.status.in_(SETTLED))
+    found: Run | None = done.order_by(Run.number.desc(), Job.round.desc()).first()
+    if found is None:
+        raise UsageError("no report is finished yet", "`jarvisctl status` shows what is still to be done.")
+    return found
+
+
+def _file(app: App, run: Run, name: str) -> Path:
+    """The file of the run's report, rendered again from the database where it is gone."""
+    folder = app.home.run_folder(run.id)
+    path = folder / name
+    if not path.is_file():
+        from jobs.report.render import render
+
+        render(run.id, app.home, partial(_publish, folder))
+    if not path.is_file():
+        raise JarvisError(f"{name} of {run.id} could not be rendered", "The lines above say why; try --format md.")
+    return path
+
+
+def _publish(folder: Path, name: str, text: str) -> Path:
+    return files.replace(folder / name, text)
+
+
+def _as_json(app: App, run: Run) -> str:
+    from jobs.report.gather import gather
+    from jobs.report.render import as_json
+
+    return as_json(gather(run.id, app.home).as_json())
+
+
+def _opened(path: Path) -> bool:
+    """Whether a program could be asked to show the file."""
+    from jarvisd import machine
+
+    if machine.open_file(path):
+        return True
+    click.echo("jarvisctl: nothing here can open a file; this is where it is:", err=True)
+    return False

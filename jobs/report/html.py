@@ -1,0 +1,138 @@
+"""report.html: one file that opens from disk, without network or script, in light and dark."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markdown
+import nh3
+from markupsafe import Markup
+
+from jobs.report import figures, prose
+from jobs.report.charts import Chart
+from jobs.report.gather import Report, place
+from jobs.report.text import clean, duration, milliseconds, percent
+
+log = logging.getLogger(__name__)
+
+_FOLDER = Path(__file__).parent
+#: What prose may contain after Markdown: no links, no images, no attributes.
+_TAGS = {"p", "ul", "ol", "li", "strong", "em", "code", "pre", "br", "h3", "blockquote"}
+
+
+def to_html(text: str) -> Markup:
+    """Markdown to HTML that holds only the allowed tags, without any attribute."""
+    raw = markdown.markdown(text, extensions=["sane_lists"], output_format="html").replace(" %", "\u00a0%")
+    return Markup(nh3.clean(raw, tags=_TAGS, attributes={}))  # noqa: S704 - sanitised just now
+
+
+def compose(report: Report, charts: Sequence[Chart]) -> str:
+    """The page. A part that fails shows its error's type in its place."""
+    parts = {name: _attempt(name, partial(make, report)) for name, make in _PARTS.items()}
+    style = (_FOLDER / "page.css").read_text()
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            parts=parts,
+            charts=[(chart, Markup(chart.svg)) for chart in charts],  # noqa: S704 - drawn by matplotlib, which escapes
+            style=Markup(style),  # noqa: S704 - a file of ours
+            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            model_header=figures.MODEL_HEADER,
+            tiles=_attempt("figures", lambda: tiles(report)),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"clean": clean, "percent": percent, "ms": milliseconds, "duration": duration}
+    return environment
+
+
+class Failed:
+    """Stands for a part that could not be rendered."""
+
+    def __init__(self, error: Exception) -> None:
+        self.failed = type(error).__name__
+
+
+def _attempt(part: str, make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except Exception as error:  # one part never prevents the page
+        log.warning("part %r of the page failed: %s", part, place(error))
+        return Failed(error)
+
+
+def _checks(report: Report) -> list[str]:
+    return [line.removeprefix("- [ ] ") for line in prose.checklist(report).splitlines()]
+
+
+def _failures(report: Report) -> list[dict[str, str]]:
+    return [
+        {
+            "name": clean(job.name, 80),
+            "status": job.status,
+            "reason": clean(job.reason) or "no reason was stored",
+            "remedy": job.remedy,
+        }
+        for job in report.jobs
+        if job.remedy
+    ]
+
+
+#: What the page shows, by the name in page.html. Prose comes sanitised, all else is escaped there.
+_PARTS: dict[str, Callable[[Report], Any]] = {
+    "headline": prose.headline,
+    "verdict": lambda report: to_html(prose.verdict(report)),
+    "jobs": lambda report: [figures.job_cells(job) for job in report.jobs],
+    "coverage": figures.coverage_rows,
+    "templates": figures.template_lines,
+    "similarity": figures.similarity,
+    "contrasts": figures.contrasts,
+    "models": lambda report: [figures.model_cells(model) for model in report.models.values()],
+    "scenes": figures.scenes,
+    "failures": _failures,
+    "design": lambda report: to_html(prose.system_design(report)),
+    "deployment": lambda report: to_html(prose.recommendation(report)),
+    "checks": _checks,
+    "next_steps": lambda report: to_html(prose.next_steps(report)),
+    "methods": figures.method_rows,
+    "settings": figures.setting_rows,
+}
+
+
+def tiles(report: Report) -> list[tuple[str, str]]:
+    """The few figures on top: (value, what it is)."""
+    found: list[tuple[str, str]] = []
+    if report.templates is not None:
+        stats = report.templates["stats"]
+        found.append((f"{len(report.templates['templates'])}", "templates"))
+        if stats.get("coverage") is not None:
+            found.append((percent(stats["coverage"]), "of later messages covered (held out, median)"))
+    rated = [model for model in report.models.values() if model["stats"]["p50_latency_ms"] is not None]
+    if rated:
+        quick = min(rated, key=lambda model: model["stats"]["p50_latency_ms"])
+        time = milliseconds(quick["stats"]["p50_latency_ms"])
+        found.append((time, f"median reply of the fastest model, {clean(quick['info']['name'], 40)}"))
+        usable = sum(model["stats"]["successes"] for model in report.models.values())
+        total = sum(model["stats"]["total_tests"] for model in report.models.values())
+        found.append((f"{usable} / {total}", "replies usable"))
+    done = sum(job.status == "succeeded" for job in report.jobs)
+    found.append((f"{done} / {len(report.jobs)}", "jobs succeeded"))
+    return found

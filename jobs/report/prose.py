@@ -1,0 +1,202 @@
+"""The sentences of a report, as Markdown for REPORT.md and report.html. Every name in them is escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jarvisd.ledger import Status
+from jobs.report.gather import Report
+from jobs.report.text import inline, milliseconds, percent
+
+#: Kinds of job that measure something for this report.
+_MEASURING = ("mine", "evaluate")
+
+
+def headline(report: Report) -> str:
+    """The verdict in a few words, plain text (not escaped)."""
+    verdict = report.comparison["verdict"] if report.comparison else None
+    if verdict and verdict["winner"]:
+        return f"Use {name(report, verdict['winner'])}"
+    if verdict and verdict["tied"]:
+        return "No clear winner"
+    if report.templates:
+        return f"{len(report.templates['templates'])} templates, no choice of a model"
+    if report.models:
+        return "No choice of a model"
+    if any(kind in report.sections for kind in _MEASURING):
+        return "Nothing could be measured yet" if report.unfinished else "Nothing could be measured"
+    done, total = report.counted(Status.SUCCEEDED), len(report.jobs)
+    return f"{done} of {total} jobs succeeded" if total else "A run without jobs"
+
+
+def verdict(report: Report) -> str:
+    """One paragraph: the choice of a model and how sure it is, the templates, what failed."""
+    parts = [_on_models(report), _on_templates(report), _on_failures(report), inline(report.late)]
+    return " ".join(part for part in parts if part)
+
+
+def name(report: Report, key: str) -> str:
+    """A model's name as people know it."""
+    return str(report.models[key]["info"]["name"]) if key in report.models else key
+
+
+def _on_models(report: Report) -> str:
+    if report.comparison is None:
+        if "evaluate" in report.sections:
+            return "No model was loaded, so no replies could be compared."
+        return ""
+    verdict = report.comparison["verdict"]
+    why = inline(verdict["why"], 2000)
+    if verdict["winner"]:
+        stats = report.models[verdict["winner"]]["stats"]
+        return f"{why} It takes {milliseconds(stats['p50_latency_ms'])} for a typical reply."
+    if verdict["tied"]:
+        *most, last = (f"**{inline(name(report, key))}**" for key in verdict["tied"])
+        return f"The numbers do not separate {', '.join(most)} and {last}. {why}"
+    return why
+
+
+def _on_templates(report: Report) -> str:
+    if report.templates is None:
+        return "No templates were mined." if "mine" in report.sections else ""
+    stats, found = report.templates["stats"], report.templates["templates"]
+    text = f"{len(found)} templates from {stats.get('total_messages') or 0:,} of your messages"
+    if (coverage := stats.get("coverage")) is None:
+        return f"{text}; what they cover of later messages was not measured."
+    spread = _range(stats)
+    return f"{text} cover {percent(coverage)} of your later messages, which they were not mined from{spread}."
+
+
+def _range(stats: dict[str, Any]) -> str:
+    ends = stats.get("coverage_range")
+    return f" (range {percent(ends[0])} to {percent(ends[1])})" if ends and None not in ends else ""
+
+
+def _on_failures(report: Report) -> str:
+    bad = [job for job in report.jobs if job.status == Status.FAILED]
+    left = report.counted(Status.SKIPPED, Status.STOPPED, Status.CANCELLED)
+    parts = []
+    if bad:
+        parts.append(f"{len(bad)} of {len(report.jobs)} jobs failed")
+    if left:
+        parts.append(f"{left} did not finish")
+    if report.unfinished:
+        parts.append("the run is not finished yet")
+    if parts:
+        return f"{', '.join(parts)[0].upper()}{', '.join(parts)[1:]}."
+    return "" if any(kind in report.sections for kind in _MEASURING) else "Every job did its work."
+
+
+# ------------------------------------------------------------------------------------------------- the design
+
+
+def system_design(report: Report) -> str:
+    """How JARVIS would answer with these results, and how fast, from this run's numbers."""
+    text = (
+        "An incoming message is first compared with the triggers of the templates. Where one fires, its "
+        "reply is there at once; everything else goes to the language model."
+    )
+    design = report.design
+    rows = [row for row in design.expectations if row.expected_ms is not None]
+    if rows:
+        lines = [
+            f"- with {inline(row.name)}: {milliseconds(row.expected_ms)} on average "
+            f"(model alone {milliseconds(row.model_ms)}, median of {row.n} replies)"
+            for row in rows
+        ]
+        rule = (
+            f"Expected time of a reply = match time ({milliseconds(design.match_ms)}) + miss rate "
+            f"({percent(1 - (design.hit_rate or 0))}) × the model's median latency:"
+        )
+        return "\n\n".join([text, rule, "\n".join(lines)])
+    return "\n\n".join([text, _no_estimate(report)])
+
+
+def _no_estimate(report: Report) -> str:
+    design = report.design
+    missing = "\n".join(f"- {inline(what)}" for what in design.missing)
+    known = [f"{inline(row.name)} {milliseconds(row.model_ms)} (n = {row.n})" for row in design.expectations]
+    text = f"No expected latency is given, because this run did not measure:\n\n{missing}"
+    if known:
+        text += f"\n\nWithout templates a reply takes the model's time, median: {', '.join(known)}."
+    if report.templates and design.hit_rate is None:
+        text += (
+            "\n\nCoverage is not a hit rate: it says how many of *your own* messages resemble a template, "
+            "not how often an *incoming* one would be answered rightly."
+        )
+    return text
+
+
+def recommendation(report: Report) -> str:
+    """What to deploy, as a list."""
+    return "\n".join(f"- {line}" for line in (_deploy_model(report), _deploy_templates(report)))
+
+
+def _deploy_model(report: Report) -> str:
+    verdict = report.comparison["verdict"] if report.comparison else None
+    if verdict and verdict["winner"]:
+        return f"**Model:** switch to {inline(name(report, verdict['winner']))}."
+    if not verdict or not verdict["tied"]:
+        return "**Model:** keep the present one; this run gives no reason to change it."
+    timed = {key: report.models[key]["stats"]["p50_latency_ms"] for key in verdict["tied"]}
+    known = {key: value for key, value in timed.items() if value is not None}
+    if not known:
+        return "**Model:** keep the present one; the numbers do not separate the candidates."
+    fastest = min(known, key=lambda key: known[key])
+    return (
+        f"**Model:** quality does not separate {len(timed)} of them, so let your ear decide; if all sound "
+        "alike, "
+        f"{inline(name(report, fastest))} is the fastest of these ({milliseconds(known[fastest])}, median)."
+    )
+
+
+def _deploy_templates(report: Report) -> str:
+    if report.templates is None or not report.templates["templates"]:
+        return "**Templates:** none to deploy from this run."
+    tiers = [template.get("tier") for template in report.templates["templates"]]
+    automatic = tiers.count("automatic")
+    if automatic:
+        return f"**Templates:** {automatic} of {len(tiers)} were right often enough to answer alone."
+    return (
+        "**Templates:** read them before use. None was measured to answer rightly by itself, so they are "
+        "phrases of yours to suggest, not replies to send unseen."
+    )
+
+
+def checklist(report: Report) -> str:
+    """The morning, step by step."""
+    steps = ["Read the verdict"]
+    if report.jobs and any(job.remedy for job in report.jobs):
+        steps.append("Decide which failed jobs to run again")
+    if report.templates is not None:
+        steps += [
+            "Review the coverage against the baseline, with both definitions in mind",
+            "Read the templates: would you send them?",
+        ]
+    if report.models:
+        steps += [
+            "Read the replies side by side",
+            "Pick the winner on how its replies sound",
+            "Note its latency",
+        ]
+    if report.templates is not None:
+        steps.append("Deploy templates?")
+    if report.models:
+        steps.append("Upgrade the LLM?")
+    return "\n".join(f"- [ ] {step}" for step in steps)
+
+
+def next_steps(report: Report) -> str:
+    """Commands that make sense after this run, as a list."""
+    again = [job for job in report.jobs if job.remedy]
+    steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
+    if "deploy" in report.verbs and report.templates:
+        steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
+    if "deploy" in report.verbs and report.models:
+        steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
+    if "vote" in report.verbs and report.comparison and report.comparison["verdict"]["tied"]:
+        steps.append("`jarvisctl vote` compares replies blindly; a dozen answers often settle a tie.")
+    if report.templates and "match" in report.verbs:
+        steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
+    steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")
+    return "\n".join(f"- {step}" for step in steps)

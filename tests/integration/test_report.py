@@ -1,0 +1,331 @@
+"""The report of a run, from rows of a real database to its files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jarvisd import files
+from jarvisd.home import Home
+from jarvisd.ledger import Run, Status
+from jobs import comparison
+from jobs.report import charts, figures, page, render
+from jobs.report.gather import gather
+from tests.integration.report_nights import SCENARIOS, START, STATS, home, job, mining, model, run
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)> [link](javascript:alert(1)) ![i](https://e.com/i.png)"
+    " | pipe ```` \u202ebidi \x1b[31mred {{7*7}} {% raw %} $x^2$ </text></svg></style>\nnext line"
+)
+
+
+class Tags(HTMLParser):
+    """Names of the tags of a page, the text outside of styles, and its policy."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.policy = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        given = dict(attrs)
+        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Home:
+    return home(tmp_path)
+
+
+def rendered(row: Run, here: Home) -> tuple[Path, list[str]]:
+    """Render into the run's folder; the folder and what could not be rendered."""
+    folder = here.run_folder(row.id)
+
+    def publish(name: str, text: str) -> Path:
+        order.append(name)
+        return files.replace(folder / name, text)
+
+    order: list[str] = []
+    problems = render.render(row.id, here, publish)
+    assert order[-1] == "REPORT.md"
+    return folder, problems
+
+
+def even(value: float) -> dict[str, list[float]]:
+    """The same quality at every prompt."""
+    return {key: [value] * len(instructions) for key, (_, instructions) in SCENARIOS.items()}
+
+
+def a_night(row: Run) -> None:
+    """Mining, two models of which one is better, one that failed, and the report in progress."""
+    mining(row)
+    model(row, "qwen2.5-1.5b", "Qwen2.5-1.5B", qualities=even(0.5))
+    better = "All good, take your time!"
+    model(row, "smollm3-3b", "SmolLM3-3B", qualities=even(0.9), latency_ms=1100, reply=better)
+    job(row, "evaluate:gone", Status.FAILED, "the model is not on this disk. Fetch it.")
+    job(row, "report", Status.RUNNING)
+
+
+def test_a_whole_night(here: Home) -> None:
+    """Every file is there and holds what it promises; nothing is missing."""
+    row = run()
+    a_night(row)
+    folder, problems = rendered(row, here)
+    assert problems == []
+    text = (folder / "REPORT.md").read_text()
+    for line in (
+        "# Overnight: Use SmolLM3-3B",
+        '[281 uses] "Bro 😭"',
+        'Qwen2.5-1.5B: "No worries! See you soon" (850ms)',
+        'SmolLM3-3B:   "All good, take your time!" (1100ms)',
+        "| Held out | 14.2 %, range 3.1 % to 27.3 % |",
+        "| Old definition (in-sample) | 33.2 % |",
+        "reported, 33 of 528, method unknown",
+        "| evaluate:gone | failed |",
+        "To run it again: `jarvisctl retry 4`",
+        "- tapbacks: 1,204",
+        "- [ ] Pick the winner on how its replies sound",
+    ):
+        assert line in text
+    assert "could not be rendered" not in text + (folder / "report.html").read_text()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "REPORT.md",
+        "coverage.svg",
+        "latency-quality.svg",
+        "mlx_comparison_results.json",
+        "report.html",
+        "templates.json",
+    ]
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_sections_come_in_the_order_of_a_decision(here: Home) -> None:
+    """Verdict first, then the night, then what was found, what to do, and the appendix."""
+    row = run()
+    a_night(row)
+    folder, _ = rendered(row, here)
+    headings = [line for line in (folder / "REPORT.md").read_text().splitlines() if line.startswith("## ")]
+    assert headings == [f"## {name}" for name, _ in page.SECTIONS if name]
+
+
+def test_json_files_have_the_shape_that_jq_asks_for(here: Home) -> None:
+    """`.stats` of the templates; name and latency of every model; plain JSON without NaN."""
+    row = run()
+    a_night(row)
+    folder, _ = rendered(row, here)
+    results = json.loads((folder / "mlx_comparison_results.json").read_text())
+    named = {model["info"]["name"]: model["stats"]["avg_latency_ms"] for model in results["models"].values()}
+    expected = {"Qwen2.5-1.5B": 881.3, "SmolLM3-3B": 1131.3}
+    assert named == pytest.approx(expected, abs=0.1)
+    stats = results["models"]["smollm3-3b"]["stats"]
+    assert (stats["total_tests"], stats["successes"], stats["success_rate"]) == (13, 13, 1.0)
+    assert stats["p95_latency_ms"] is None
+    assert stats["quality_ci"] == [0.9, 0.9]
+    assert stats["success_rate_ci"] == [pytest.approx(0.772, abs=1e-3), 1.0]
+    assert results["verdict"]["winner"] == "smollm3-3b"
+    templates = json.loads((folder / "templates.json").read_text())
+    assert templates["stats"]["total_messages"] == STATS["total_messages"]
+    assert {template["representative"] for template in templates["templates"]} >= {"Bro 😭", "Idk"}
+
+
+def test_the_page_is_one_safe_file(here: Home) -> None:
+    """A strict policy, no script, link, image or inline style; both charts inside, with names."""
+    row = run()
+    a_night(row)
+    folder, _ = rendered(row, here)
+    tags = Tags((folder / "report.html").read_text())
+    assert tags.policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert not {"script", "img", "a", "iframe", "link", "object", "form", "input"} & set(tags.names)
+    assert "style" not in tags.attributes
+    assert not [name for name in tags.attributes if name.startswith("on")]
+    assert tags.names.count("svg") == 2
+    assert "Coverage against number of templates" in tags.text and "prefers-color-scheme" in tags.text
+
+
+def test_hostile_text_stays_text(here: Home) -> None:
+    """Replies, names, reasons, warnings and templates with markup in them change neither page."""
+    row = run(warnings=[HOSTILE], title=HOSTILE)
+    mining(row, patterns=[(HOSTILE, 12), ("x" * 10_000, 3)], stats={"left_out": {HOSTILE: 2}})
+    model(row, "a", HOSTILE, reply=HOSTILE)
+    model(row, "b", "B", reply=HOSTILE, failure=HOSTILE)
+    job(row, "command:x", Status.FAILED, HOSTILE)
+    folder, problems = rendered(row, here)
+    assert problems == []
+    source = (folder / "report.html").read_text()
+    tags = Tags(source)
+    assert not {"script", "img", "a"} & set(tags.names)
+    assert {name for name in tags.attributes if name.startswith("on")} == set()
+    assert "{{7*7}}" in source and "49" not in tags.text.partition("{{7*7}}")[2][:20]
+    assert "could not be rendered" not in source
+    for name in ("report.html", "REPORT.md", "latency-quality.svg"):
+        text = (folder / name).read_text()
+        assert "\u202e" not in text and "\x1b" not in text
+        assert "x" * 1000 not in text
+    outside = _outside_blocks((folder / "REPORT.md").read_text())
+    assert "<script" not in outside and "](javascript" not in outside.replace("\\]", "")
+    assert "could not be rendered" not in outside
+
+
+def _outside_blocks(text: str) -> str:
+    """Markdown without its fenced blocks, which show their content as it is."""
+    kept, fence = [], ""
+    for line in text.splitlines():
+        if not fence and line.startswith("```"):
+            fence = line.removesuffix("text")
+        elif fence and line == fence:
+            fence = ""
+        elif not fence:
+            kept.append(line)
+    assert not fence
+    return "\n".join(kept)
+
+
+def test_a_run_of_programs_alone(here: Home) -> None:
+    """Without mining and comparison the report is the table of jobs, and no empty documents are written."""
+    row = run(title="Backup")
+    job(row, "command:tar")
+    job(row, "command:sync", Status.SKIPPED, "the deadline came first")
+    folder, problems = rendered(row, here)
+    text = (folder / "REPORT.md").read_text()
+    assert problems == []
+    assert text.startswith("# Backup: 1 of 2 jobs succeeded")
+    assert "the deadline came first" in text and "jarvisctl retry 2" in text
+    assert "## Models" not in text and "## Templates" not in text and "## Old and new" not in text
+    assert sorted(path.name for path in folder.iterdir()) == ["REPORT.md", "report.html"]
+
+
+def test_a_night_in_which_everything_failed(here: Home) -> None:
+    """Each failure with its reason and command; the two documents exist and say why they are empty."""
+    row = run()
+    job(row, "mine", Status.FAILED, "chat.db is not there")
+    job(row, "evaluate:a", Status.FAILED, "the model is not on this disk")
+    folder, _ = rendered(row, here)
+    text = (folder / "REPORT.md").read_text()
+    assert text.startswith("# Overnight: Nothing could be measured")
+    assert "chat.db is not there" in text and "`jarvisctl retry 1`" in text and "`jarvisctl retry 2`" in text
+    stats = json.loads((folder / "templates.json").read_text())["stats"]
+    assert (stats["templates_extracted"], stats["missing"]) == (0, "chat.db is not there")
+    verdict = json.loads((folder / "mlx_comparison_results.json").read_text())["verdict"]
+    assert verdict["winner"] is None and "No model gave replies" in verdict["why"]
+
+
+def test_a_run_without_jobs(here: Home) -> None:
+    """Even nothing is reported."""
+    folder, problems = rendered(run(), here)
+    assert problems == []
+    assert "A run without jobs" in (folder / "REPORT.md").read_text()
+
+
+def test_one_model_is_not_compared(here: Home) -> None:
+    """One model has its figures and no verdict."""
+    row = run()
+    model(row, "only", "Only")
+    folder, _ = rendered(row, here)
+    assert "Only one model could be compared: Only" in (folder / "REPORT.md").read_text()
+
+
+def test_the_same_model_twice_ties(here: Home) -> None:
+    """Equal replies: no clear winner, interval [0, 0]."""
+    row = run()
+    model(row, "a", "Model A")
+    model(row, "b", "Model B")
+    found = comparison.document(row.id)["verdict"]
+    assert (found["winner"], found["tied"]) == (None, ["a", "b"])
+    folder, _ = rendered(row, here)
+    assert (folder / "REPORT.md").read_text().startswith("# Overnight: No clear winner")
+
+
+def test_a_model_that_was_loaded_and_said_nothing(here: Home) -> None:
+    """It is in the document, with no figures invented for it."""
+    row = run()
+    model(row, "mute", "Mute", only=())
+    stats = comparison.document(row.id)["models"]["mute"]["stats"]
+    assert (stats["total_tests"], stats["success_rate"], stats["quality"]) == (0, None, None)
+    _, problems = rendered(row, here)
+    assert problems == ["Latency against quality: no model gave a usable reply"]
+
+
+def test_expected_latency_needs_every_part(here: Home) -> None:
+    """Match time plus miss rate times the model's time; without one of them, what is missing is named."""
+    row = run()
+    mining(row, stats={"hit_rate": 0.25, "match_ms": 8.0})
+    model(row, "a", "Model A", latency_ms=1000, only=("friend-banter",))
+    [expected] = gather(row.id, here).design.expectations
+    assert expected.expected_ms == pytest.approx(8 + 0.75 * 1018.5)
+    assert gather(row.id, here).design.missing == ()
+    other = run("2026-11-23-overnight")
+    mining(other)
+    assert [what.split(" (")[0] for what in gather(other.id, here).design.missing] == [
+        "the hit rate",
+        "the time that finding a template takes",
+        "the latency of a model",
+    ]
+
+
+def test_a_report_after_its_deadline_says_so(here: Home) -> None:
+    """The computer slept through the deadline."""
+    row = run(deadline=START + dt.timedelta(hours=1))
+    job(row, "report", Status.RUNNING, started_at=START + dt.timedelta(hours=3))
+    folder, _ = rendered(row, here)
+    assert "the computer slept or was off" in (folder / "REPORT.md").read_text()
+
+
+def broken(*_: Any) -> Any:
+    raise ValueError("text of a message")
+
+
+@pytest.mark.parametrize("part", ["templates", "chart", "section", "rows", "html"])
+def test_a_part_that_fails_costs_only_itself(
+    here: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    """The rest is there, the type of the error is named, and its text is neither shown nor logged."""
+    from jobs.report import gather as gathering
+    from jobs.report import html
+
+    row = run()
+    a_night(row)
+    target: dict[str, Callable[[], None]] = {
+        "templates": lambda: monkeypatch.setattr(gathering, "_templates", broken),
+        "chart": lambda: monkeypatch.setattr(charts, "_svg", broken),
+        "section": lambda: monkeypatch.setattr(page, "SECTIONS", (("Odd", broken), *page.SECTIONS)),
+        "rows": lambda: monkeypatch.setattr(figures, "contrasts", broken),
+        "html": lambda: monkeypatch.setattr(html, "compose", broken),
+    }
+    target[part]()
+    folder, problems = rendered(row, here)
+    text = (folder / "REPORT.md").read_text()
+    assert "SmolLM3-3B:" in text and "## Appendix" in text
+    everything = " ".join([text, *problems, *(path.read_text() for path in folder.glob("*.html"))])
+    assert "could not be rendered: ValueError" in everything
+    assert "text of a message" not in everything + caplog.text
+
+
+def test_charts_are_the_same_every_time(here: Home) -> None:
+    """No date and no random names inside, so that nothing changes when it is rendered again."""
+    row = run()
+    a_night(row)
+    first, second = (charts.draw(gather(row.id, here)) for _ in range(2))
+    assert [chart.svg for chart in first] == [chart.svg for chart in second]
+
+
+def test_an_unknown_run_is_an_error(here: Home) -> None:
+    """A run that does not exist has no report."""
+    from jarvisd.errors import JarvisError
+
+    with pytest.raises(JarvisError, match="no run is called nothing"):
+        gather("nothing", here)

@@ -1,0 +1,80 @@
+"""`jarvisctl report`: prints, names or renders again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jarvisd.cli.common import App
+from jarvisd.errors import UsageError
+from jarvisd.home import Home
+from jarvisd.ledger import Status
+from jobs.report.commands import report
+from tests.integration.report_nights import home, job, model, run
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Home:
+    found = home(tmp_path)
+    row = run()
+    model(row, "a", "Model A")
+    job(row, "report")
+    later = run("2026-11-23-overnight")
+    job(later, "command:x", Status.QUEUED)
+    job(later, "report", Status.QUEUED)
+    return found
+
+
+def call(here: Home, *words: str) -> Result:
+    return CliRunner().invoke(report, list(words), obj=App(here), catch_exceptions=False)
+
+
+def test_prints_the_newest_finished_report(here: Home) -> None:
+    """Files that are gone are rendered again; a run still at work is passed over."""
+    result = call(here)
+    assert result.exit_code == 0
+    assert result.output == (here.run_folder("2026-11-22-overnight") / "REPORT.md").read_text()
+    assert "Only one model could be compared: Model A" in result.output
+
+
+def test_names_the_file(here: Home) -> None:
+    """--path is report.html, or REPORT.md when asked for md."""
+    folder = here.run_folder("2026-11-22-overnight")
+    assert call(here, "--path").output == f"{folder / 'report.html'}\n"
+    assert call(here, "2026-11-22", "--path", "--format", "md").output == f"{folder / 'REPORT.md'}\n"
+
+
+def test_prints_the_gathered_object(here: Home) -> None:
+    """--format json is one JSON document."""
+    found = json.loads(call(here, "--format", "json").output)
+    assert found["run_id"] == "2026-11-22-overnight"
+    assert found["comparison"]["models"]["a"]["info"]["name"] == "Model A"
+
+
+def test_a_written_report_is_printed_as_it_is(here: Home) -> None:
+    """What is there is not rendered again."""
+    path = here.run_folder("2026-11-22-overnight") / "REPORT.md"
+    path.parent.mkdir()
+    path.write_text("as it was\n")
+    assert call(here).output == "as it was\n"
+
+
+def test_json_is_no_file(here: Home) -> None:
+    """--path and json do not go together."""
+    with pytest.raises(UsageError, match="json is printed"):
+        call(here, "--path", "--format", "json")
+
+
+def test_no_report_yet(tmp_path: Path) -> None:
+    """Without a finished report that is said in one line."""
+    empty = home(tmp_path / "other")
+    with pytest.raises(UsageError, match="no report is finished yet"):
+        call(empty)
+
+
+def test_help_has_an_example() -> None:
+    """--help shows how it is called."""
+    assert "jarvisctl report --open" in CliRunner().invoke(report, ["--help"]).output
