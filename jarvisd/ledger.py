@@ -110,6 +110,7 @@ class Job(Record):
     memory_mb = peewee.IntegerField(default=0)
     timeout_s = peewee.IntegerField(null=True)
     attempts = peewee.IntegerField(null=True)  #: starts in all that it may have
+    preload_blas = peewee.BooleanField(default=False)  #: see JobSpec
     attempt = peewee.IntegerField(default=0)  #: starts so far; only grows
     fruitless = peewee.IntegerField(default=0)  #: starts in a row that committed nothing
     not_before = InstantField(null=True)

@@ -295,6 +295,7 @@ def job_rows(run: Run, specs: list[tuple[str, JobSpec]]) -> list[Job]:
             memory_mb=spec.memory_mb,
             timeout_s=spec.timeout_s,
             attempts=spec.attempts,
+            preload_blas=spec.preload_blas,
         )
         for place, (kind, spec) in enumerate(specs)
     ]

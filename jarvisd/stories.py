@@ -37,7 +37,13 @@ def daemon_logging(home: Home, *, foreground: bool) -> None:
     for handler in handlers:
         handler.setFormatter(_LINE)
         root.addHandler(handler)
-    logging.getLogger("huey").setLevel(logging.WARNING)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Two libraries log more than we may: Huey its routine, peewee every statement with its values."""
+    for name in ("huey", "peewee"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def logger(home: Home, run_id: str, job_name: str) -> logging.Logger:

@@ -185,7 +185,7 @@ class Watch:
                     stdout=log,
                     stderr=log,
                     cwd=self.home.run_folder(job.run_id),
-                    env=child_environment(),
+                    env=child_environment(preload_blas=job.preload_blas),
                     pass_fds=(theirs,),
                     start_new_session=True,
                 )
@@ -306,12 +306,12 @@ def likeliest_cause(code: int) -> str:
     return causes.get(name, f"it was ended by {name}")
 
 
-def child_environment() -> dict[str, str]:
+def child_environment(*, preload_blas: bool) -> dict[str, str]:
     """A minimal environment: no network for model libraries, and OpenBLAS for MLX where Linux has it."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
-    if blas := machine.openblas():
+    if preload_blas and (blas := machine.openblas()):
         environment["LD_PRELOAD"] = str(blas)
     return environment
 

@@ -31,6 +31,7 @@ def main() -> int:
     if os.read(options.lifeline, 1) != b"g":
         return 3  # the daemon died before it had stored who we are
     threading.Thread(target=_die_with_daemon, args=(options.lifeline,), daemon=True).start()
+    stories.quiet_libraries()
     home = Home(Path(options.home), "--home")
     ledger.connect(home.database)
     job = Job.get_by_id(options.job)

@@ -80,6 +80,7 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
             params={"model": entry.key},
             memory_mb=entry.needs_mb,
             timeout_s=timeout,
+            preload_blas=True,
         )
         for entry in entries(section, setting)
     ]

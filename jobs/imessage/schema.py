@@ -78,7 +78,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def encode_attributed_body(text: str) -> bytes:
-    """The typedstream that Messages stores for `text`: one run, one part. Lengths count UTF-8 bytes and UTF-16 units."""
+    """The typedstream that Messages stores for `text`: one run, one part. Raises UnicodeEncodeError."""
     data = text.encode()
     units = len(text.encode("utf-16-le")) // 2
     return b"".join((_BEFORE, _integer(len(data)), data, b"\x86\x84\x02iI\x01", _integer(units), _AFTER))

@@ -16,27 +16,27 @@ from jobs.imessage import schema
 from tests.acceptance.conftest import House, until
 
 SCENARIOS = """
-max_words: 30
+opening: You are helping draft an iMessage reply. Be brief and natural (1-2 sentences max).
 every_reply: [one message, short enough]
 scenarios:
   - id: running-late
-    title: Understanding response
     context: "Friend: Running 10 mins late sorry"
     prompts:
       - instruction: Say no worries
-        checks: [{name: reassures, says: [no worries, no problem, all good, fine, okay]}]
+        checks:
+          reassures: {says: ['no worries', 'no problem', 'all good', 'fine']}
   - id: friend-banter
-    title: Match the energy
     context: "Friend: That was so funny lol"
     prompts:
       - instruction: Short laugh response
-        checks: [{name: laughs, says: [haha, lol, funny]}]
+        checks:
+          laughs: {says: ['haha', 'lol', 'funny']}
 """
 REPLIES = ["on my way", "lol", "sounds good", "haha yes", "see you soon", "no worries", "idk", "ok cool", "love it"]
 EXTRAS = ["I walked past the old bakery {n} today", "the train number {n} was late again and nobody told us why"]
 
 
-def chat_db(path: Path, messages: int = 360) -> Path:
+def chat_db(path: Path, messages: int = 2400) -> Path:
     """A Messages database with an answered conversation with four people; most of my replies repeat."""
     connection = sqlite3.connect(path)
     schema.create(connection)
@@ -124,15 +124,15 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
     folder = house.root / "var" / "results" / run_id
     assert (house.root / "var" / "results" / "latest").resolve() == folder
     stats = json.loads((folder / "templates.json").read_text())["stats"]
-    assert stats["total_messages"] == 180
+    assert stats["total_messages"] == 1200
     assert stats["templates_extracted"] >= 5
     assert 0 <= stats["coverage"] <= 1
     (model,) = json.loads((folder / "mlx_comparison_results.json").read_text())["models"].values()
     assert model["stats"]["total_tests"] == 2
     assert model["stats"]["avg_latency_ms"] > 0
     markdown, page = (folder / "REPORT.md").read_text(), (folder / "report.html").read_text()
-    for part in (stats and "6.2 %", "smollm2-135m", "Running 10 mins late sorry", "Nothing failed"):
-        assert part in markdown or part == "Nothing failed"
+    for part in ("6.2 %", "smollm2-135m", "Running 10 mins late sorry"):
+        assert part in markdown
     parsed = Tags()
     parsed.feed(page)
     assert {"svg", "table"} <= parsed.seen

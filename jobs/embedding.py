@@ -1,0 +1,284 @@
+"""sentence-transformers behind a cache: a text is embedded once in the life of an installation.
+
+The cache of one model is a folder of three files, 0600 in 0700, without any text and without pickle:
+
+    meta.json       the model, the size of a vector
+    vectors.f16     one row a text, float16, unit length, memory-mapped
+    keys.sha256     one row a text, the hash of the text; a row of vectors counts only once its key is here
+
+Both files only grow, the vectors before their keys, so that killing the process at any moment leaves whole rows and
+perhaps a tail that the next start cuts off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from jarvisd import files
+from jarvisd.errors import JobFailed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+
+#: Tokens of a text that are looked at; a longer one is an essay, and its start says what it is about.
+MAX_TOKENS = 128
+_COMMIT = 1024  # texts embedded between two commits to the cache
+#: Texts in one forward pass: on a CPU more of them take memory (0.9 GB at 64, 0.6 at 16) and no less time.
+_BATCH = {"cpu": 16, "mps": 64}
+_HASH = 32  # bytes of SHA-256
+_SELF_TEST = (
+    "ok",
+    "see you soon",
+    "how are you?",
+    "that was so funny lol",
+    "can you pick up milk on your way home?",
+)
+_AGREEMENT = 0.999  # cosine between cpu and mps
+
+
+class Interrupted(Exception):
+    """The owner asked to stop; what was embedded so far is in the cache."""
+
+
+class Encoder:
+    """A sentence-transformers model in a local folder.
+
+    encoder = Encoder(folder, "all-mpnet-base-v2", cache_folder)
+    vectors = encoder.encode(texts)     # (len(texts), encoder.size) float32, rows of length 1
+    encoder.computed                    # how many of them were not in the cache
+    """
+
+    def __init__(self, folder: Path, name: str, cache: Path, device: str = "auto") -> None:
+        """`cache` holds one folder a model, named after the contents of its files, so that none is mixed up."""
+        _check(folder)
+        self.folder, self.name, self.device = folder, name, device
+        self.fingerprint = _fingerprint(folder)
+        slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "model"
+        self._cache = _Cache(cache / f"{slug}-{self.fingerprint[:16]}", name)
+        self._model: SentenceTransformer | None = None
+        self.computed = 0
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> NDArray[np.float32]:
+        """Unit vectors (len(texts), size) float32 in the order of `texts`. Raises Interrupted."""
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        rows = self._cache.rows()
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
+        pending = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
+        self.computed += len(pending)
+        for start in range(0, len(pending), _COMMIT):
+            if should_stop():
+                raise Interrupted
+            progress(start, len(pending))
+            chunk = pending[start : start + _COMMIT]
+            self._cache.append([key for key, _ in chunk], self._compute([text for _, text in chunk]))
+        progress(len(pending), len(pending))
+        return self._cache.gather(keys)
+
+    def _compute(self, texts: list[str]) -> NDArray[np.float16]:
+        import numpy as np
+
+        self._model = self._model or _load(self.folder, self.device)
+        vectors = _encode(self._model, texts)
+        if not np.isfinite(vectors).all():
+            raise JobFailed(f"{self.name} returned vectors that are not numbers", "Its files may be damaged.")
+        return vectors.astype(np.float16)
+
+
+# ---------------------------------------------------------------------------------------------------- the model itself
+
+
+def _check(folder: Path) -> None:
+    """Refuse what sentence-transformers would refuse at length, and classes from outside it."""
+    file = folder / "modules.json"
+    try:
+        modules = json.loads(file.read_text("utf-8"))
+        types = [str(module["type"]) for module in modules]
+        if not types:
+            raise ValueError("no modules")
+    except (OSError, ValueError, LookupError, TypeError):
+        raise JobFailed(
+            f"{folder} is not a model of sentence-transformers: it has no usable modules.json",
+            "Name one such as sentence-transformers/all-mpnet-base-v2 with mine.embedder.",
+        ) from None
+    if foreign := [name for name in types if not name.startswith("sentence_transformers.")]:
+        raise JobFailed(f"{folder} needs code of its own ({foreign[0]})", "Only models without code are loaded.")
+
+
+def _fingerprint(folder: Path) -> str:
+    """A hash of everything that decides what the vectors are."""
+    digest = hashlib.sha256(f"{MAX_TOKENS} tokens".encode())
+    names = ("modules.json", "config.json", "tokenizer.json", "vocab.txt", "1_Pooling/config.json")
+    for file in [folder / name for name in names] + sorted(folder.glob("*.safetensors")):
+        if file.is_file():
+            digest.update(file.name.encode())
+            with file.open("rb") as source:
+                digest.update(hashlib.file_digest(source, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _load(folder: Path, device: str) -> SentenceTransformer:
+    """The model on the best device that computes rightly. Nothing is fetched, no code of the model's runs."""
+    chosen = _device(folder) if device == "auto" else device
+    return _open(folder, chosen)
+
+
+def _open(folder: Path, device: str) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it would draw its bar into the job's log
+    try:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        # Only the kind of error: its text may go on for pages.
+        raise JobFailed(
+            f"{folder} cannot be loaded as a model of sentence-transformers ({type(error).__name__})",
+            "Fetch it again while online; only weights as .safetensors are loaded.",
+        ) from error
+    model.max_seq_length = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
+    return model
+
+
+def _device(folder: Path) -> str:
+    """mps where it agrees with cpu on fixed sentences (torch 2.8.0 did not, and said nothing), else cpu."""
+    if sys.platform != "darwin":
+        return "cpu"
+    import torch
+
+    if not torch.backends.mps.is_available():
+        return "cpu"
+    try:
+        on_gpu = _encode(_open(folder, "mps"), list(_SELF_TEST))
+    except RuntimeError:
+        return "cpu"
+    agreement = (on_gpu * _encode(_open(folder, "cpu"), list(_SELF_TEST))).sum(axis=1)
+    return "mps" if float(agreement.min()) >= _AGREEMENT else "cpu"
+
+
+def _encode(model: SentenceTransformer, texts: list[str]) -> NDArray[np.float32]:
+    import numpy as np
+
+    vectors: Any = model.encode(
+        texts,
+        batch_size=_BATCH.get(model.device.type, 16),
+        show_progress_bar=False,
+        convert_to_numpy=True,
+        normalize_embeddings=True,
+    )
+    return np.asarray(vectors, dtype=np.float32)
+
+
+# ----------------------------------------------------------------------------------------------------------- the cache
+
+
+class _Cache:
+    """Vectors of one model on disk, by hash of their text."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self._rows: dict[bytes, int] | None = None
+
+    def rows(self) -> dict[bytes, int]:
+        """Hash of a text -> its row. Read once; what another process appends meanwhile is computed again."""
+        if self._rows is None:
+            count = self._count(self.size())
+            data = self._keys.read_bytes()[: count * _HASH] if count else b""
+            self._rows = {data[at : at + _HASH]: at // _HASH for at in range(0, len(data), _HASH)}
+        return self._rows
+
+    def size(self) -> int:
+        """Numbers in a vector; 0 as long as nothing is stored."""
+        try:
+            return int(json.loads((self.folder / "meta.json").read_text())["size"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
+    def append(self, keys: list[bytes], vectors: NDArray[np.float16]) -> None:
+        """Store a batch: afterwards all of it is there, or, when killed before, none of it."""
+        size = int(vectors.shape[1])
+        if self.size() != size:
+            self._start(size)
+        rows = self.rows()
+        with self._locked() as (vector_file, key_file):
+            count = self._count(size)
+            vector_file.truncate(count * size * 2)  # the torn tail of a process that was killed
+            key_file.truncate(count * _HASH)
+            _write(vector_file, vectors.tobytes())
+            _write(key_file, b"".join(keys))
+        rows.update({key: count + place for place, key in enumerate(keys)})
+
+    def gather(self, keys: list[bytes]) -> NDArray[np.float32]:
+        """The vectors of `keys`, (len(keys), size) float32, rows of length 1."""
+        import numpy as np
+
+        size, rows = self.size(), self.rows()
+        if not keys:
+            return np.empty((0, size), dtype=np.float32)
+        stored = np.memmap(self._vectors, dtype=np.float16, mode="r", shape=(self._count(size), size))
+        vectors = stored[np.fromiter((rows[key] for key in keys), np.intp, len(keys))].astype(np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        vectors /= np.maximum(norms, 1e-12)[:, None]
+        return vectors
+
+    @property
+    def _vectors(self) -> Path:
+        return self.folder / "vectors.f16"
+
+    @property
+    def _keys(self) -> Path:
+        return self.folder / "keys.sha256"
+
+    def _count(self, size: int) -> int:
+        """Rows that are whole in both files."""
+        if not size or not self._keys.is_file() or not self._vectors.is_file():
+            return 0
+        return min(self._keys.stat().st_size // _HASH, self._vectors.stat().st_size // (2 * size))
+
+    def _start(self, size: int) -> None:
+        """Begin anew: there was no cache, or its meta.json is damaged."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keys.unlink(missing_ok=True)
+        self._vectors.unlink(missing_ok=True)
+        meta = {"version": 1, "model": self.name, "size": size, "type": "float16", "max_tokens": MAX_TOKENS}
+        files.replace(self.folder / "meta.json", json.dumps(meta))
+        self._rows = {}
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """Both files, open at their end, for one writer at a time."""
+        with _open_private(self._keys) as key_file, _open_private(self._vectors) as vector_file:
+            fcntl.flock(key_file, fcntl.LOCK_EX)  # released when the file is closed
+            yield vector_file, key_file
+
+
+def _open_private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b", buffering=0)
+
+
+def _write(file: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+    files.flush(file.fileno())

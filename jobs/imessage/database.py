@@ -1,0 +1,179 @@
+"""Opening chat.db without ever writing to it.
+
+Read-only, one snapshot, the rows of the write-ahead log included. Never `immutable=1`: on a file that Messages is
+writing it silently misses rows. Where macOS or a lock refuses, a private copy is read instead and removed afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from jarvisd.errors import JobFailed
+
+_MAGIC = b"SQLite format 3\0"
+_PREFIX = "jarvisd-messages-"
+_BUSY_S = 5.0
+#: Result codes of SQLite for which a copy may still be readable: busy, locked, read-only folder, cannot open, auth.
+_COPY = frozenset({5, 6, 8, 14, 23})
+#: "file is not a database", "database disk image is malformed".
+_DAMAGED = frozenset({11, 26})
+_NEEDED = {"message", "chat", "handle", "chat_message_join"}
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection inside one read transaction. Raises JobFailed with what is wrong and what to do about it."""
+    _look(path)
+    try:
+        try:
+            connection = _open(path)
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _COPY:
+                raise
+            with _copied(path) as connection:
+                yield connection
+            return
+        with closing(connection):
+            _check_tables(connection, path)
+            yield connection
+    except sqlite3.Error as error:
+        raise _explained(error, path) from error
+
+
+def _look(path: Path) -> None:
+    """Tell a missing, unreadable or foreign file apart before SQLite says "unable to open" to all three."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except (FileNotFoundError, NotADirectoryError):
+        raise JobFailed(
+            f"there is no Messages database at {path}",
+            "Say where it is with --set messages=PATH; on a Mac it is ~/Library/Messages/chat.db.",
+        ) from None
+    except IsADirectoryError:
+        raise JobFailed(f"{path} is a folder, not a database", "Name the file chat.db inside it.") from None
+    except OSError as error:
+        raise _not_allowed(path) from error
+    if not start:
+        raise JobFailed(f"{path} is an empty file", "Open Messages once, or name another file with messages:.")
+    if start != _MAGIC:
+        raise JobFailed(f"{path} is not a database", "Name the file chat.db of Messages with messages:.")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None)
+    try:
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("BEGIN")
+        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # takes the snapshot
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if missing := sorted(_NEEDED - names):
+        raise JobFailed(
+            f"{path} is not a Messages database: it has no table {missing[0]}",
+            "Name the file chat.db of Messages with messages:.",
+        )
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[sqlite3.Connection]:
+    """The same on a private copy (0700), which is gone afterwards."""
+    _remove_left_behind()
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        connection = _consistent(path, Path(folder)) or _consistent(path, Path(folder))
+        if connection is None:
+            raise _locked(path)
+        with closing(connection):
+            _check_tables(connection, path)
+            yield connection
+
+
+def _consistent(path: Path, folder: Path) -> sqlite3.Connection | None:
+    """An open copy, or None where a writer tore it."""
+    _copy(path, folder)
+    try:
+        connection = _open(folder / path.name)
+        if connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+            return connection
+        connection.close()
+    except sqlite3.Error:
+        pass
+    return None
+
+
+def _copy(path: Path, folder: Path) -> None:
+    try:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            source = path.with_name(path.name + suffix)
+            target = folder / source.name
+            target.unlink(missing_ok=True)
+            if not suffix or source.exists():
+                shutil.copyfile(source, target)
+    except PermissionError as error:
+        raise _not_allowed(path) from error
+
+
+def _remove_left_behind() -> None:
+    """Copies of processes that were killed: they hold messages, so they do not stay."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's process
+    return True
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code: extended ones carry it in their low byte."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _explained(error: sqlite3.Error, path: Path) -> JobFailed:
+    code = _code(error)
+    if code in _DAMAGED:
+        return JobFailed(f"{path} is damaged and cannot be read", "Open Messages so that it mends its database.")
+    if code in (5, 6):
+        return _locked(path)
+    return _not_allowed(path) if code in _COPY else JobFailed(f"{path} cannot be read: {error}")
+
+
+def _locked(path: Path) -> JobFailed:
+    return JobFailed(
+        f"{path} is locked by another program, and a copy of it is not consistent",
+        "Quit the program that writes to it and run `jarvisctl retry mine`.",
+    )
+
+
+def _not_allowed(path: Path) -> JobFailed:
+    remedy = "Make it readable for this user."
+    if sys.platform == "darwin":
+        remedy = (
+            "Grant Full Disk Access to " + os.path.realpath(sys.executable) + " in System Settings, Privacy & "
+            "Security; the grant of a terminal does not reach a launch agent."
+        )
+    else:
+        remedy += f" On a Mac, grant Full Disk Access to {os.path.realpath(sys.executable)}."
+    return JobFailed(f"{path} may not be read by this program", remedy)

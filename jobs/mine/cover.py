@@ -1,0 +1,153 @@
+"""Which k messages have the most messages within a given similarity: weighted maximum coverage.
+
+Greedy choice is within 1 - 1/e of the best (Nemhauser, Wolsey and Fisher 1978). Nothing chains: every member of a
+template lies within the radius of the template itself. The neighbour lists come from blocks of one matrix product,
+so memory is bounded by the lists that are kept, never n x n. The result depends on the input alone: ties go to the
+text that stands first.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: A cosine that misses the limit by less than this counts as reaching it: float32 sums differ between libraries.
+SLACK = 1e-6
+_BLOCK_BYTES = 64 << 20  # of one block of the product
+MAX_NEIGHBOURS = 60_000_000  # entries of all lists together, 4 bytes each
+
+Vectors = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+class Stopped(Exception):
+    """The owner asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """For some candidates, the texts within the radius of each, themselves included."""
+
+    candidates: NDArray[np.int32]  #: (c) places of the candidates, ascending
+    lists: list[NDArray[np.int32]]  #: (c) places of the texts near each, ascending
+
+    def of(self, chosen: list[int]) -> list[NDArray[np.int32]]:
+        """The lists of texts given by their places."""
+        at = {int(place): number for number, place in enumerate(self.candidates)}
+        return [self.lists[at[place]] for place in chosen]
+
+
+def blocks(rows: int, columns: int) -> list[slice]:
+    """Slices of `rows` such that slice x columns float32 numbers stay within a block."""
+    size = max(1, min(rows, _BLOCK_BYTES // (4 * max(1, columns))))
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def neighbours(
+    vectors: Vectors,
+    candidate: NDArray[np.bool_],
+    weights: NDArray[np.float32],
+    similarity: float,
+    *,
+    least: float = 1.0,
+    progress: Progress = lambda _done, _total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Neighbours:
+    """The lists of all candidates that have at least `least` messages near them.
+
+    vectors (u, d) unit rows; candidate (u) bool; weights (u) messages a text. The most frequent texts stand first,
+    so that what would not fit into MAX_NEIGHBOURS is the rarest. Raises Stopped.
+    """
+    places = np.flatnonzero(candidate).astype(np.int32)
+    kept: list[int] = []
+    lists: list[NDArray[np.int32]] = []
+    entries = 0
+    for block in blocks(len(places), len(vectors)):
+        if should_stop():
+            raise Stopped
+        progress(block.start, len(places))
+        near = vectors[places[block]] @ vectors.T >= similarity - SLACK
+        worth = near @ weights >= least
+        for row in np.flatnonzero(worth):
+            found = np.flatnonzero(near[row]).astype(np.int32)
+            entries += len(found)
+            if entries > MAX_NEIGHBOURS:
+                return Neighbours(np.array(kept, dtype=np.int32), lists)
+            kept.append(int(places[block][row]))
+            lists.append(found)
+    progress(len(places), len(places))
+    return Neighbours(np.array(kept, dtype=np.int32), lists)
+
+
+def greedy(
+    near: Neighbours, weights: NDArray[np.float32], count: int, least: float = 1.0
+) -> tuple[list[int], list[float]]:
+    """At most `count` candidates, each adding the most weight to those before it, and what each adds.
+
+    Only texts of positive weight are chosen: a text that nobody has written yet is no template. Ends when the best
+    adds less than `least`. Lazy evaluation (Minoux 1978): what a candidate adds can only shrink.
+    """
+    left = weights.astype(np.float64)
+    heap = [
+        (-float(left[members].sum()), number)
+        for number, members in enumerate(near.lists)
+        if weights[near.candidates[number]] > 0
+    ]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    gains: list[float] = []
+    while heap and len(chosen) < count:
+        _, number = heapq.heappop(heap)
+        gain = float(left[near.lists[number]].sum())
+        if heap and (-gain, number) > heap[0]:
+            heapq.heappush(heap, (-gain, number))
+            continue
+        if gain < least:
+            break
+        chosen.append(int(near.candidates[number]))
+        gains.append(gain)
+        left[near.lists[number]] = 0.0
+    return chosen, gains
+
+
+def covered(near: Neighbours, chosen: list[int], size: int) -> NDArray[np.bool_]:
+    """(size) which texts lie within the radius of a chosen one."""
+    mask = np.zeros(size, dtype=np.bool_)
+    for members in near.of(chosen):
+        mask[members] = True
+    return mask
+
+
+def in_any_cluster(
+    vectors: Vectors,
+    weights: NDArray[np.float32],
+    *,
+    distance: float = 0.35,
+    least: float = 5.0,
+    progress: Progress = lambda _done, _total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> NDArray[np.bool_]:
+    """(u) which texts DBSCAN(metric="cosine", eps=distance, min_samples=least) puts into any cluster.
+
+    Exact, on unique texts with weights: a text is in a cluster when at least `least` messages lie within the distance
+    of it (a core), or when a core does. Which cluster it is does not matter here, so no graph is kept. Raises Stopped.
+    """
+    limit = 1.0 - distance - SLACK
+    core = np.zeros(len(vectors), dtype=np.bool_)
+    for block in blocks(len(vectors), len(vectors)):
+        if should_stop():
+            raise Stopped
+        progress(block.start, len(vectors))
+        core[block] = (vectors[block] @ vectors.T >= limit) @ weights >= least
+    member = core.copy()
+    cores, others = vectors[core], np.flatnonzero(~core)
+    for block in blocks(len(others), len(cores)) if len(cores) else []:
+        if should_stop():
+            raise Stopped
+        member[others[block]] = (vectors[others[block]] @ cores.T >= limit).any(axis=1)
+    progress(len(vectors), len(vectors))
+    return member

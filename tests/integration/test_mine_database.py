@@ -1,0 +1,121 @@
+"""Opening chat.db while Messages has it, and saying what is wrong when it cannot be opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from jarvisd.errors import JobFailed
+from jarvisd.home import Home
+from jarvisd.kinds import Setting
+from jobs import imessage
+from jobs.imessage import database
+from jobs.mine import plan
+from tests.chatdb import ChatDB
+
+
+@pytest.fixture
+def chat_db(tmp_path: Path) -> Path:
+    db = ChatDB(tmp_path / "chat.db")
+    db.add("hello", chat=db.direct("+15550001"), from_me=True)
+    return db.close()
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_rows_in_the_write_ahead_log_are_seen(chat_db: Path) -> None:
+    writer = sqlite3.connect(chat_db)
+    writer.execute("PRAGMA journal_mode = wal")
+    writer.execute("INSERT INTO message (guid, text, is_from_me, date) VALUES ('g', 'fresh', 1, 700000000)")
+    writer.execute("INSERT INTO chat_message_join (chat_id, message_id) SELECT 1, MAX(ROWID) FROM message")
+    writer.commit()
+    assert {message.text for message in imessage.read(chat_db).messages} == {"hello", "fresh"}
+    writer.close()
+
+
+def test_nothing_can_be_written(chat_db: Path) -> None:
+    with pytest.raises(JobFailed), database.snapshot(chat_db) as connection:
+        connection.execute("DELETE FROM message")
+    assert len(imessage.read(chat_db).messages) == 1
+
+
+def test_a_locked_database_is_read_from_a_private_copy_that_goes_away(
+    chat_db: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_S", 0.01)
+    left = temporary / "jarvisd-messages-999999999-x"
+    left.mkdir()
+    other = sqlite3.connect(chat_db, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with database.snapshot(chat_db) as connection:
+        (copy,) = temporary.iterdir()
+        assert copy != left
+        assert copy.stat().st_mode & 0o777 == 0o700
+        assert connection.execute("SELECT COUNT(*) FROM message").fetchone() == (1,)
+    other.close()
+    assert list(temporary.iterdir()) == []
+
+
+def _foreign(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    connection.close()
+
+
+def _no_rows(path: Path) -> None:
+    ChatDB(path).close()
+
+
+def _damaged(path: Path) -> None:
+    db = ChatDB(path)
+    chat = db.direct("+15550001")
+    for _ in range(300):
+        db.add("some words that take room " * 5, chat=chat, from_me=True)
+    db.close()
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 :] = b"\xa5" * (len(data) - 4096 * 3)
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: None, "there is no Messages database"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.touch(), "is an empty file"),
+        (lambda path: path.write_text("not a database at all"), "is not a database"),
+        (lambda path: path.write_bytes(b"SQLite format 3\0" + b"x" * 5000), "is not a database|damaged"),
+        (_foreign, "is not a Messages database"),
+        (_no_rows, "holds no messages"),
+        (_damaged, "damaged"),
+    ],
+)
+def test_each_thing_that_is_wrong_has_its_own_line(tmp_path: Path, make: object, what: str) -> None:
+    path = tmp_path / "chat.db"
+    assert callable(make)
+    make(path)
+    with pytest.raises(JobFailed, match=what) as caught:
+        imessage.read(path)
+    assert caught.value.remedy
+
+
+def test_the_plan_finds_both_what_messages_and_what_the_embedder_lack(tmp_path: Path) -> None:
+    setting = Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
+    found = plan.check(plan.Section(), setting)
+    assert [finding.job for finding in found] == ["mine", "mine"]
+    assert "there is no Messages database" in found[0].what
+    assert "not on this disk" in found[1].what
+
+
+def test_a_good_database_gives_no_finding(chat_db: Path, tmp_path: Path) -> None:
+    setting = Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=chat_db)
+    assert all("Messages" not in finding.what for finding in plan.check(plan.Section(), setting))

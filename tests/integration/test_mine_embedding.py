@@ -1,0 +1,90 @@
+"""The cache of vectors: on a real, tiny model; killed at any moment; private."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jarvisd.errors import JobFailed
+from jobs.embedding import Encoder, Interrupted
+from tests.tiny_embedder import make_embedder
+
+TEXTS = ["ok", "see you soon", "on my way", "ok", "how are you"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_embedder(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def files_of(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.rglob("*") if path.is_file())
+
+
+def test_rows_are_unit_vectors_and_each_text_is_embedded_once(model: Path, tmp_path: Path) -> None:
+    first = Encoder(model, "tiny", tmp_path)
+    vectors = first.encode(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (5, 32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert first.computed == 4
+    second = Encoder(model, "tiny", tmp_path)
+    again = second.encode([*TEXTS, "dinner tomorrow"])
+    assert second.computed == 1
+    assert np.array_equal(again[:5], vectors)
+
+
+def test_the_cache_is_private_and_holds_no_text(model: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    Encoder(model, "tiny", cache).encode(["see you soon at the movie"])
+    (folder,) = cache.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for path in files_of(cache):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert b"soon" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(("vectors_cut", "keys_cut"), [(0, 7), (0, 32), (5, 0), (64, 0), (70, 40), (10**6, 10**6)])
+def test_a_tail_torn_by_a_kill_is_ignored(model: Path, tmp_path: Path, vectors_cut: int, keys_cut: int) -> None:
+    whole = Encoder(model, "tiny", tmp_path).encode(TEXTS)
+    for pattern, cut in (("vectors.f16", vectors_cut), ("keys.sha256", keys_cut)):
+        (path,) = tmp_path.rglob(pattern)
+        data = path.read_bytes()
+        path.write_bytes(data[: max(0, len(data) - cut)])
+    assert np.allclose(Encoder(model, "tiny", tmp_path).encode(TEXTS), whole, atol=2e-3)
+    last = Encoder(model, "tiny", tmp_path)
+    assert np.allclose(last.encode(TEXTS), whole, atol=2e-3)
+    assert last.computed == 0
+
+
+def test_another_model_never_shares_vectors(model: Path, tmp_path: Path) -> None:
+    other = make_embedder(tmp_path / "other", seed=1)
+    first = Encoder(model, "tiny", tmp_path / "cache").encode(TEXTS)
+    second = Encoder(other, "tiny", tmp_path / "cache").encode(TEXTS)
+    assert not np.allclose(first, second)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_asked_to_stop_it_stops(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        Encoder(model, "tiny", tmp_path).encode(TEXTS, should_stop=lambda: True)
+
+
+def test_no_texts_give_no_rows(model: Path, tmp_path: Path) -> None:
+    assert len(Encoder(model, "tiny", tmp_path).encode([])) == 0
+
+
+@pytest.mark.parametrize("modules", ["", "{}", '[{"type": "os.system"}]'])
+def test_what_is_no_model_or_brings_code_is_refused(tmp_path: Path, modules: str) -> None:
+    (tmp_path / "modules.json").write_text(modules)
+    with pytest.raises(JobFailed) as caught:
+        Encoder(tmp_path, "x", tmp_path / "cache")
+    assert caught.value.remedy
+
+
+def test_a_model_without_weights_is_refused_in_one_line(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "modules.json").write_bytes((model / "modules.json").read_bytes())
+    with pytest.raises(JobFailed, match="cannot be loaded"):
+        Encoder(tmp_path, "x", tmp_path / "cache").encode(["ok"])

@@ -1,0 +1,182 @@
+"""Which rows of chat.db are messages, and under which reason the others are counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import plistlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jarvisd.errors import JobFailed
+from jobs import imessage
+from jobs.imessage.history import instant
+from jobs.imessage.typedstream import ONE_TIME_CODE
+from tests.chatdb import START, ChatDB
+
+URL = "com.apple.messages.URLBalloonProvider"
+UNSENT = plistlib.dumps({"otr": {"0": {}}, "rp": [0]}, fmt=plistlib.FMT_BINARY)
+UNSENT_IN_PART = plistlib.dumps({"otr": {"0": {}, "1": {}}, "rp": [0]}, fmt=plistlib.FMT_BINARY)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> ChatDB:
+    return ChatDB(tmp_path / "chat.db")
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"associated_message_type": 2000}, "tapbacks"),
+        ({"associated_message_type": 2006, "associated_message_emoji": "🔥"}, "tapbacks"),
+        ({"associated_message_type": 3001}, "tapbacks"),
+        ({"associated_message_type": 1000}, "stickers"),
+        ({"associated_message_type": 2007}, "stickers"),
+        ({"associated_message_type": 4000}, "polls"),
+        ({"balloon_bundle_id": "com.apple.messages.Polls"}, "polls"),
+        ({"associated_message_type": 2}, "apps, links and payments"),
+        ({"associated_message_type": 3}, "apps, links and payments"),
+        ({"balloon_bundle_id": URL}, "apps, links and payments"),
+        ({"item_type": 1}, "group and system events"),
+        ({"item_type": 2, "group_title": "us"}, "group and system events"),
+        ({"is_system_message": 1}, "group and system events"),
+        ({"is_auto_reply": 1}, "automatic replies"),
+        ({"date_retracted": 1}, "unsent"),
+        ({"date_edited": 1, "message_summary_info": UNSENT}, "unsent"),
+        ({"is_spam": 1}, "filtered or spam"),
+        ({"body": b"garbage", "text": None}, "undecodable"),
+        ({"text": None}, "empty"),
+        ({"text": "  \ufffc "}, "empty"),
+        ({"text": "\ufffc", "cache_has_attachments": 1}, "attachments without text"),
+        ({"text": "Liked “see you”"}, "tapbacks sent as text"),
+        ({"text": "Loved an image"}, "tapbacks sent as text"),
+        ({"text": "Reacted 🔥 to “see you”"}, "tapbacks sent as text"),
+        ({"text": "Removed a heart from “see you”"}, "tapbacks sent as text"),
+        ({"body": b"x" + ONE_TIME_CODE}, "one-time codes"),
+        ({"date": 0}, "undated"),
+        ({"chat": None}, "in no chat (deleted)"),
+    ],
+)
+def test_what_nobody_typed_is_left_out_under_its_reason(db: ChatDB, columns: dict[str, Any], reason: str) -> None:
+    chat = db.direct("+15550001")
+    db.add("a real one", chat=chat, from_me=True)
+    db.add(**{"text": "hello", "chat": chat, "from_me": True, **columns})
+    history = imessage.read(db.close())
+    assert history.left_out == {reason: 1}
+    assert [message.text for message in history.messages] == ["a real one"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Loved it", "Liked your idea", "Removed a tree from the garden today", "Reacted badly"]
+)
+def test_texts_that_only_look_like_tapbacks_stay(db: ChatDB, text: str) -> None:
+    db.add(text, chat=db.direct("+15550001"), from_me=True)
+    assert [message.text for message in imessage.read(db.close()).messages] == [text]
+
+
+@pytest.mark.parametrize("damaged", [UNSENT_IN_PART, UNSENT[:30], b"bplist00" + b"\xff" * 40, b"nonsense"])
+def test_an_edited_message_counts_in_its_last_form(db: ChatDB, damaged: bytes) -> None:
+    chat = db.direct("+15550001")
+    db.add(None, body="the last form", chat=chat, from_me=True, date_edited=5, message_summary_info=damaged)
+    assert [message.text for message in imessage.read(db.close()).messages] == ["the last form"]
+
+
+@pytest.mark.parametrize(("name", "service"), [("22395", "SMS"), ("AMAZON", "SMS"), ("urn:biz:1", "iMessage")])
+def test_machines_are_no_people(db: ChatDB, name: str, service: str) -> None:
+    db.add("ok", chat=db.direct("+15550001"), from_me=True)
+    db.add("Your parcel is here", chat=db.direct(name, service))
+    assert imessage.read(db.close()).left_out_incoming == {"automated senders": 1}
+
+
+def test_text_is_taken_from_the_body_where_the_column_is_empty(db: ChatDB) -> None:
+    chat = db.direct("+15550001")
+    db.add("in text", chat=chat, from_me=True)
+    db.add(None, body="in the body 😭" * 40, chat=chat, from_me=True)
+    db.add("both", body="both", chat=chat, from_me=True)
+    texts = [message.text for message in imessage.read(db.close()).messages]
+    assert texts == ["in text", "in the body 😭" * 40, "both"]
+
+
+def test_seconds_and_nanoseconds_are_the_same_time(db: ChatDB) -> None:
+    chat = db.direct("+15550001")
+    db.add("new", chat=chat, from_me=True, when=START + dt.timedelta(days=1))
+    db.add("old", chat=chat, from_me=True, when=START, seconds=True)
+    messages = imessage.read(db.close()).messages
+    assert [(message.text, message.when) for message in messages] == [
+        ("old", START),
+        ("new", START + dt.timedelta(days=1)),
+    ]
+
+
+@pytest.mark.parametrize("never", [None, 0, -5, 2**62])
+def test_dates_that_cannot_be_are_none(never: int | None) -> None:
+    assert instant(never) is None
+
+
+def test_a_message_in_two_chats_counts_once(db: ChatDB) -> None:
+    first, second = db.direct("+15550001"), db.direct("anna@example.org")
+    row = db.add("once", chat=second, from_me=True)
+    db.join(first, row)
+    (message,) = imessage.read(db.close()).messages
+    assert message.chat == first
+
+
+def test_several_handles_of_one_person_are_one_person(db: ChatDB) -> None:
+    phone, mail = db.direct("+15550001", person="P1"), db.direct("anna@example.org", "SMS", person="P1")
+    for chat in (phone, mail):
+        db.add("hey", chat=chat)
+        db.add("hi", chat=chat, from_me=True)
+    assert {message.person for message in imessage.read(db.close()).messages} == {"P1"}
+
+
+def test_groups_are_told_from_direct_chats(db: ChatDB) -> None:
+    db.add("to all", chat=db.group(db.handle("+15550001"), db.handle("+15550002")), from_me=True)
+    db.add("to one", chat=db.direct("+15550003"), from_me=True)
+    found = {message.text: (message.is_group, message.person) for message in imessage.read(db.close()).messages}
+    assert found == {"to all": (True, ""), "to one": (False, "+15550003")}
+
+
+def test_columns_that_an_old_macos_lacks_are_not_needed(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "CREATE TABLE message (text TEXT, handle_id INTEGER, date INTEGER, is_from_me INTEGER);"
+        "CREATE TABLE chat (guid TEXT); CREATE TABLE handle (id TEXT, service TEXT);"
+        "CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER);"
+        "INSERT INTO message VALUES ('hello', 0, 500000000, 1); INSERT INTO chat VALUES ('a');"
+        "INSERT INTO chat_message_join VALUES (1, 1);"
+    )
+    connection.commit()
+    connection.close()
+    assert [message.text for message in imessage.read(path).messages] == ["hello"]
+
+
+def test_values_of_the_wrong_type_do_no_harm(db: ChatDB) -> None:
+    chat = db.direct("+15550001")
+    db.add("fine", chat=chat, from_me=True)
+    row = db.add("odd", chat=chat, from_me=True)
+    db.connection.execute("UPDATE message SET date = 'x', text = X'ff00', handle_id = 'y' WHERE ROWID = ?", (row,))
+    assert [message.text for message in imessage.read(db.close()).messages] == ["fine"]
+
+
+def test_turns_join_bursts_and_end_at_a_long_silence(db: ChatDB) -> None:
+    chat = db.direct("+15550001")
+    for text, from_me in [("hey", False), ("you there?", False), ("yes", True), ("what's up", True), ("food?", False)]:
+        db.add(text, chat=chat, from_me=from_me)
+    db.add("late", chat=chat, from_me=True, when=db.now + dt.timedelta(hours=13))
+    found = imessage.turns(imessage.read(db.close()).messages)
+    assert [(turn.text, [message.text for message in turn.reply]) for turn in found] == [
+        ("hey you there?", ["yes", "what's up"]),
+        ("food?", []),
+    ]
+    assert found[0].gap == dt.timedelta(minutes=1)
+
+
+def test_a_database_without_messages_of_mine_is_refused(db: ChatDB) -> None:
+    db.add("hello?", chat=db.direct("+15550001"))
+    path = db.close()
+    for look in (imessage.probe, imessage.read):
+        with pytest.raises(JobFailed, match="no message that you sent"):
+            look(path)

@@ -1,0 +1,150 @@
+"""Normalising, refusing, choosing and measuring, on inputs small enough to check by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.cluster import DBSCAN
+
+from jobs.imessage import Message
+from jobs.mine import corpus, cover, measure
+from jobs.mine.normalise import normal
+from jobs.mine.refuse import reason
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Loool!!", "lol"),
+        (" YES. ", "yes"),
+        ("so   good…", "so good"),
+        ("😂😂😂", "😂"),
+        ("hahahahaha", "haha"),
+        ("ok?", "ok?"),
+        ("1000", "1000"),
+        ("...", "."),
+        ("Cafe\u0301", "café"),
+        ("Straße", "strasse"),
+    ],
+)
+def test_spellings_of_one_message_become_one(text: str, expected: str) -> None:
+    assert normal(text) == expected
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    assert normal(normal(text)) == normal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("my code is 4821", "code"),
+        ("see you at 123456", "number of four digits or more"),
+        ("$20 ok", "money"),
+        ("5 bucks", "money"),
+        ("write to a.b@example.org", "e-mail address"),
+        ("https://example.org/x", "link"),
+        ("www.example.org", "link"),
+        ("call +49 151 1234567", "phone number"),
+        ("the password is hunter", "password"),
+        ("12 Main Street", "address"),
+    ],
+)
+def test_what_must_never_be_a_template_is_refused(text: str, why: str) -> None:
+    assert reason(text) == why
+
+
+@pytest.mark.parametrize(
+    "text", ["ok", "see you at 7", "10 mins", "100 %", "at 7:30", "lol", "what's the code?", "no way"]
+)
+def test_harmless_texts_are_not_refused(text: str) -> None:
+    assert reason(text) is None
+
+
+def unit_vectors(seed: int, rows: int, size: int = 6) -> NDArray[np.float32]:
+    found = np.random.default_rng(seed).normal(size=(rows, size)).astype(np.float32)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+
+
+def weights_of(seed: int, rows: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).integers(1, 6, rows).astype(np.float32)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 3))
+def test_greedy_is_within_its_bound_of_the_best_choice(seed: int, rows: int, count: int) -> None:
+    vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
+    near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.4)
+    chosen, gains = cover.greedy(near, weights, count)
+    best = max(
+        weights[cover.covered(near, list(places), rows)].sum()
+        for places in itertools.combinations(range(rows), min(count, rows))
+    )
+    assert sum(gains) == weights[cover.covered(near, chosen, rows)].sum()
+    assert (1 - 1 / np.e) * best <= sum(gains) <= best
+    assert gains == sorted(gains, reverse=True)
+    assert measure.steps(near, chosen, weights) == pytest.approx(np.cumsum(gains) / weights.sum())
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_every_member_lies_within_the_radius_of_its_template(seed: int, rows: int) -> None:
+    vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
+    near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.5)
+    for place, members in zip(near.candidates, near.lists, strict=True):
+        assert (vectors[members] @ vectors[place] >= 0.5 - 1e-5).all()
+
+
+def test_blocks_do_not_change_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, weights = unit_vectors(1, 50), weights_of(1, 50)
+    everything = np.ones(50, dtype=np.bool_)
+    whole = cover.neighbours(vectors, everything, weights, 0.5)
+    monkeypatch.setattr(cover, "_BLOCK_BYTES", 4 * 50 * 7)
+    parts = cover.neighbours(vectors, everything, weights, 0.5)
+    assert [list(found) for found in whole.lists] == [list(found) for found in parts.lists]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_the_old_count_is_that_of_dbscan(seed: int, rows: int) -> None:
+    vectors, weights = unit_vectors(seed, rows, 4), weights_of(seed, rows)
+    labels = DBSCAN(eps=0.2, min_samples=5, metric="cosine").fit(vectors, sample_weight=weights).labels_
+    found = cover.in_any_cluster(vectors, weights, distance=0.2, least=5)
+    assert found.tolist() == (labels >= 0).tolist()
+
+
+def say(*texts: str) -> list[Message]:
+    start = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    return [
+        Message(number, 1, False, f"person {number % 3}", True, start + dt.timedelta(minutes=number), text)
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_the_most_frequent_spelling_is_shown_and_long_or_refused_ones_are_no_candidates() -> None:
+    counted = corpus.build(say("Lol", "lol", "Lol!", "Lol", "pin 4821", "a b c d"), max_words=3)
+    assert counted.texts[0] == "lol"
+    assert counted.shown[0] == "Lol"
+    assert counted.refused == {"code": 1}
+    assert [counted.texts[place] for place in np.flatnonzero(counted.candidate)] == ["lol"]
+
+
+def test_an_origin_never_sees_what_comes_later() -> None:
+    """A phrase of the second half is no template of the first origin, and one of the first half is."""
+    counted = corpus.build(say(*["early"] * 100, *["late"] * 100), max_words=5)
+    vectors = np.eye(2, dtype=np.float32)
+    near = cover.neighbours(vectors, counted.candidate, counted.counts(), 0.8)
+    found = measure.origins(counted, near, templates=10, least=3)
+    assert [origin.share for origin in found] == [0.5, 0.6, 0.7, 0.8, 0.9]
+    assert [counted.texts[place] for place in found[0].chosen] == ["early"]
+    assert [origin.coverage for origin in found] == [0.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_too_few_messages_are_not_measured() -> None:
+    counted = corpus.build(say(*["ok"] * 50), max_words=5)
+    near = cover.neighbours(np.ones((1, 1), dtype=np.float32), counted.candidate, counted.counts(), 0.8)
+    assert measure.origins(counted, near, templates=10, least=3) == []

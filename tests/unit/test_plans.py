@@ -1,0 +1,154 @@
+"""Plans: times, nights, names, and what is refused with file, line and key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from pathlib import Path
+
+import pytest
+
+from jarvisd import plans
+from jarvisd.errors import PlanError, UsageError
+from jarvisd.home import Home
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def at(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).astimezone()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    (tmp_path / "config" / "plans").mkdir(parents=True)
+    return Home(tmp_path, "--home")
+
+
+def write(home: Home, text: str, name: str = "mine-only") -> str:
+    (home.root / "config" / "plans" / f"{name}.yaml").write_text(text)
+    return name
+
+
+def test_until_is_its_next_occurrence(berlin: None) -> None:
+    assert plans.deadline("07:00", at("2026-11-22T22:00")) == at("2026-11-23T07:00")
+    assert plans.deadline("07:00", at("2026-11-22T06:59")) == at("2026-11-22T07:00")
+    assert plans.deadline("07:00", at("2026-11-22T07:00")) == at("2026-11-23T07:00")
+
+
+@pytest.mark.parametrize(
+    ("evening", "hours"), [("2026-10-24T22:00", 10), ("2026-03-28T22:00", 8), ("2026-11-22T22:00", 9)]
+)
+def test_until_means_the_wall_clock_in_nights_of_23_and_25_hours(berlin: None, evening: str, hours: int) -> None:
+    start = at(evening)
+    assert plans.deadline("07:00", start) - start == dt.timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["25:00", "7 o'clock", "", "07:60", "2020-01-01T07:00"])
+def test_what_is_no_time_or_in_the_past_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no time|in the past"):
+        plans.deadline(text, dt.datetime.now().astimezone())
+
+
+@pytest.mark.parametrize(
+    ("moment", "night"),
+    [
+        ("2026-11-22T22:00", "2026-11-22"),
+        ("2026-11-23T06:00", "2026-11-22"),
+        ("2026-11-23T11:59", "2026-11-22"),
+        ("2026-11-23T12:00", "2026-11-23"),
+    ],
+)
+def test_evening_and_the_morning_after_are_one_night(berlin: None, moment: str, night: str) -> None:
+    assert plans.night_of(at(moment)) == night
+
+
+def test_an_unknown_plan_names_the_nearest(home: Home) -> None:
+    write(home, "report: {}", "halloween")
+    with pytest.raises(UsageError, match=r"Did you mean halloween\?"):
+        plans.find(home, "haloween")
+
+
+@pytest.mark.parametrize("name", ["../secrets", "/etc/passwd", "a/b", "", "."])
+def test_a_plan_is_never_looked_for_outside_the_configuration(home: Home, name: str) -> None:
+    with pytest.raises(UsageError):
+        plans.find(home, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title: x\nmined: {}\n", r"mine-only.yaml:2: mined: unknown key"),
+        ("command:\n  - run: [a]\n    nmae: b\n", r":3: command\[0\].nmae: unknown key"),
+        ("title: [unclosed\n", r"not YAML"),
+        ("until: 22:00\n", r":1: until: this is a number in YAML; put the time in quotes"),
+        ('until: "25:00"\n', r":1: until: 25:00 is no time"),
+        ("title: a\ntitle: b\n", r":2: title: given twice"),
+        ("command:\n  - run: echo hello\n", r"there is no shell"),
+        ("- a\n- b\n", r"not a plan"),
+        ("title: !!python/object/apply:os.system [ls]\n", r"not YAML"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, said: str) -> None:
+    with pytest.raises(PlanError, match=said) as caught:
+        plans.read(home, write(home, text))
+    assert caught.value.exit_code == 2
+
+
+def test_aliases_that_multiply_are_refused(home: Home) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    with pytest.raises(PlanError, match="too many values"):
+        plans.read(home, write(home, bomb))
+
+
+def test_a_huge_file_is_refused_unread(home: Home) -> None:
+    with pytest.raises(PlanError, match="larger than"):
+        plans.read(home, write(home, "#" * 300_000))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("mine", "not of the form KEY=VALUE"),
+        ("mined.templates=3", "--set mined"),
+        ("late=[1, 2]", "--set late"),
+        ("title=[unclosed", "not YAML"),
+        ("until=25:61", "--set until"),
+    ],
+)
+def test_a_wrong_override_is_named(home: Home, override: str, said: str) -> None:
+    name = write(home, "title: x\ncommand:\n  - run: [echo]\n")
+    with pytest.raises(UsageError, match=said):
+        plans.read(home, name, [override])
+
+
+def test_an_override_changes_the_plan_and_marks_it_changed(home: Home) -> None:
+    name = write(home, "title: x\ncommand:\n  - run: [echo]\n")
+    assert not plans.read(home, name).changed
+    changed = plans.read(home, name, ["title=y"])
+    assert changed.changed
+    assert changed.common.title == "y"
+
+
+def test_programs_of_one_name_become_jobs_of_different_names(home: Home) -> None:
+    name = write(home, "command:\n  - run: [echo, a]\n  - run: [echo, b]\n  - run: [echo, c]\n    name: last\n")
+    assert [spec.name for _, spec in plans.read(home, name).specs()] == [
+        "command:echo",
+        "command:echo-2",
+        "command:last",
+    ]
+
+
+def test_only_keeps_the_named_jobs(home: Home) -> None:
+    name = write(home, "command:\n  - run: [echo]\n    name: a\n  - run: [echo]\n    name: b\n")
+    assert [spec.name for _, spec in plans.read(home, name, only=["command:b"]).specs()] == ["command:b"]
+    with pytest.raises(UsageError, match="Did you mean command:a"):
+        plans.read(home, name, only=["comand:a"]).specs()
