@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError, create_model, field_validator
 
-from jarvisd import __version__, kinds, ledger, machine, yamlfile
+from jarvisd import __version__, kinds, ledger, machine, settings, yamlfile
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.home import Home
 from jarvisd.kinds import Finding, JobSpec, Setting
@@ -266,6 +266,7 @@ def build(plan: Plan, moment: dt.datetime, until: str | None, *, again: bool) ->
     if not specs:
         raise UsageError(f"the plan {plan.name} has no jobs", "Give it a section: mine, evaluate or command.")
     warnings = [str(finding) for finding in plan.findings(spec.name for _, spec in specs)]
+    warnings += _too_little_disk(plan.setting.home)
     wanted = until or plan.common.until
     night = night_of(moment)
     nightly = plan.common.once == "nightly" and not plan.changed and not again
@@ -282,6 +283,16 @@ def build(plan: Plan, moment: dt.datetime, until: str | None, *, again: bool) ->
         warnings=warnings,
     )
     return run, job_rows(run, specs)
+
+
+def _too_little_disk(home: Home) -> list[str]:
+    """What the supervisor will refuse a job for, said already now."""
+    free, wanted = machine.free_disk_mb(home.var), settings.read(home).disk.keep_free_mb
+    if free >= wanted:
+        return []
+    return [
+        f"too little disk: {free:,} MB are free below {home.var}, {wanted:,} MB are wanted. Free some before tonight."
+    ]
 
 
 def job_rows(run: Run, specs: list[tuple[str, JobSpec]]) -> list[Job]:

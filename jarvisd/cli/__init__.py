@@ -163,7 +163,3 @@ def _unforeseen(error: Exception) -> str:
 def _fail(line: str, code: int) -> None:
     click.echo(f"jarvisctl: {line}", err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()
