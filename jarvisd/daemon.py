@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from huey.consumer import Consumer
@@ -24,12 +25,13 @@ from jarvisd import __version__, ledger, machine, migrations, queue, recovery, s
 from jarvisd import home as homes
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
+from jarvisd.settings import Settings
 from jarvisd.supervisor import GRACE_S, Supervisor
 
 _log = logging.getLogger("jarvisd")
 
 #: The daemon looks by itself this often, whatever became of the messages.
-LOOK_BY_ITSELF_S = 30
+LOOK_BY_ITSELF_S = 30.0
 
 
 class OneConsumer(Consumer):
@@ -37,8 +39,11 @@ class OneConsumer(Consumer):
 
     def _set_signal_handlers(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self._signal_actions[number] = (False, True)
-            signal.signal(number, self._handle_signal)
+            signal.signal(number, self._note_signal)
+
+    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
+        """A second signal is not worse than the first: the job in hand keeps its time to stop."""
+        self._signum, self._restart, self._graceful = number, False, True
 
 
 def main() -> int:
@@ -47,8 +52,10 @@ def main() -> int:
     home = homes.find(options.home)
     try:
         home.make()
-        with hold_lock(home, wait=options.wait):
-            serve(home, foreground=sys.stderr.isatty())
+        configuration = settings.read(home)
+        with hold_lock(home, wait=options.wait) as lock:
+            ready(home).unlink(missing_ok=True)  # of an earlier life that was killed
+            serve(home, lock, configuration)
     except JarvisError as error:
         print(f"jarvisd: {error}", file=sys.stderr)
         return error.exit_code
@@ -78,12 +85,20 @@ def hold_lock(home: Home, *, wait: bool = False) -> IO[str]:
             f"since {held.get('since', 'an unknown time')})",
             "`jarvisctl stop` ends it; `jarvisd --wait` waits for it.",
         )
-    lock.seek(0)
-    lock.truncate()
     since = ledger.now().astimezone().isoformat(timespec="seconds")
-    json.dump({"pid": os.getpid(), "since": since, "version": __version__}, lock)
+    lock.truncate(0)
+    lock.write(json.dumps({"pid": os.getpid(), "since": since, "version": __version__}))
     lock.flush()
     return lock
+
+
+def owns(home: Home, lock: IO[str]) -> bool:
+    """Whether the lock we hold is still the file that others see: var/ may have been removed or replaced."""
+    try:
+        ours, theirs = os.fstat(lock.fileno()), home.lock.stat()
+    except OSError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
 
 def _take(lock: IO[str], *, wait: bool) -> bool:
@@ -105,17 +120,15 @@ def holder(home: Home) -> dict[str, object] | None:
 # ------------------------------------------------------------------------------------------------------- the service
 
 
-def serve(home: Home, *, foreground: bool) -> None:
-    """Recover, then take jobs until a signal comes."""
-    stories.daemon_logging(home, foreground=foreground)
+def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
+    """Recover, then take jobs until a signal comes, or until var/ is not ours any more."""
+    stories.daemon_logging(home, foreground=bool(sys.stderr) and sys.stderr.isatty())
     recovery.set_damaged_aside(home)
     migrations.migrate(home)
-    configuration = settings.read(home)
     machine_id = machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     recovery.recover(home, machine_id)
-    stopping = threading.Event()
-    supervisor = Supervisor(home, machine_id, configuration, stopping)
+    supervisor = Supervisor(home, machine_id, configuration, threading.Event(), lambda: owns(home, lock))
     huey, _ = queue.build(supervisor.work)
     consumer = OneConsumer(
         huey,
@@ -128,16 +141,31 @@ def serve(home: Home, *, foreground: bool) -> None:
         shutdown_timeout=GRACE_S + 5,
     )
     supervisor.stopping = consumer.stop_flag
-    threading.Thread(target=_look_by_itself, args=(machine_id, consumer.stop_flag), daemon=True).start()
+    look = threading.Thread(target=_look_by_itself, args=(supervisor,), daemon=True)
+    look.start()
+    ready(home).touch(mode=0o600)
     consumer.run()
+    ready(home).unlink(missing_ok=True)
     _log.info("jarvisd stopped")
+    if not supervisor.owns():
+        raise JarvisError(f"{home.var} was removed or replaced while the daemon ran", "Start it again.")
 
 
-def _look_by_itself(machine_id: str, stopping: threading.Event) -> None:
+def ready(home: Home) -> Path:
+    """A file that is there while the daemon takes jobs: its lock is older, from before it recovered."""
+    return home.var / "jarvisd.ready"
+
+
+def _look_by_itself(supervisor: Supervisor) -> None:
     """Ring for a row that is due and that no message speaks of: the end of a backoff, of a pause, a lost message."""
-    while not stopping.wait(1.0 if ledger.soon_due(ledger.now(), LOOK_BY_ITSELF_S) else LOOK_BY_ITSELF_S):
+    pause_s = 1.0
+    while not supervisor.stopping.wait(pause_s):
         try:
-            queue.ring_if_silent(machine_id)
+            if not supervisor.owns():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            queue.ring_if_silent(supervisor.machine_id)
+            pause_s = 1.0 if ledger.soon_due(ledger.now(), LOOK_BY_ITSELF_S) else LOOK_BY_ITSELF_S
         except Exception as error:  # the next look may succeed, and the worker goes on meanwhile
             _log.warning("the look by itself failed: %s", type(error).__name__)
     ledger.database.close()
@@ -162,12 +190,15 @@ def start_in_background(home: Home, timeout_s: float = 20) -> int:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         held = holder(home)
-        if held is not None and (held["pid"] == child.pid or child.poll() is not None):
-            return int(str(held["pid"]))
+        if held is not None and held["pid"] == child.pid and ready(home).exists():
+            return child.pid
         if child.poll() is not None:
+            if held is not None and held["pid"]:  # somebody else's daemon was quicker
+                return int(str(held["pid"]))
             break
         time.sleep(0.05)
-    raise JarvisError("the daemon did not start", f"See {home.logs / 'jarvisd.err'}.")
+    said = (home.logs / "jarvisd.err").read_text().strip().splitlines()
+    raise JarvisError("the daemon did not start", said[-1] if said else f"See {log_file(home)}.")
 
 
 def stop(home: Home, timeout_s: float = 20) -> bool:
@@ -175,6 +206,8 @@ def stop(home: Home, timeout_s: float = 20) -> bool:
     held = holder(home)
     if held is None:
         return False
+    if not held["pid"]:
+        raise JarvisError("a daemon runs, but its lock file does not say which process it is", "End it by hand.")
     try:
         os.kill(int(str(held["pid"])), signal.SIGTERM)
     except ProcessLookupError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from jarvisd import files, ledger
 from jarvisd.home import Home
 from jarvisd.ledger import Run
@@ -25,14 +27,25 @@ def running_page(home: Home, run: Run) -> None:
         last,
         "",
     ]
-    files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+    try:
+        files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+    except OSError as error:
+        logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)
 
 
-def plain_report(home: Home, run: Run, reason: str) -> None:
-    """REPORT.md when the report job itself could not be done: statuses, reasons, the command that tries again."""
+def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> None:
+    """REPORT.md when the report job itself could not be done: statuses, reasons, the command that tries again.
+
+    `keep` leaves an earlier report of the run where it is. A page that cannot be written stops nobody.
+    """
+    if keep and (home.run_folder(run.id) / "report.html").exists():
+        return
     lines = [f"# {run.id}", "", f"There is no report of this run: {reason}", "", "## Jobs", ""]
     jobs = [job for job in ledger.jobs_of(run) if job.kind != "report"]
     lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]
     lines += [f"    jarvisctl retry {ledger.jobs_of(run)[-1].id}", ""]
-    files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+    try:
+        files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+    except OSError as error:
+        logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from jarvisd.errors import JarvisError
 
@@ -99,11 +101,22 @@ def lock_holder(home: Home) -> dict[str, object] | None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                text = lock.read()
-                return dict(json.loads(text)) if text else {"pid": 0, "since": "", "version": ""}
+                return _who(lock)
             return None
     except (FileNotFoundError, PermissionError):
         return None
+
+
+def _who(lock: IO[str]) -> dict[str, object]:
+    """What a held lock file says; its holder may be just about to write it."""
+    for _ in range(5):
+        try:
+            lock.seek(0)
+            found = json.loads(lock.read())
+            return {"pid": int(found["pid"]), "since": str(found["since"]), "version": str(found["version"])}
+        except (ValueError, LookupError, TypeError):
+            time.sleep(0.02)
+    return {"pid": None, "since": "an unknown time", "version": None}
 
 
 def find(option: str | None = None) -> Home:

@@ -109,7 +109,8 @@ class Job(Record):
     reason = peewee.TextField(null=True)
     memory_mb = peewee.IntegerField(default=0)
     timeout_s = peewee.IntegerField(null=True)
-    attempts = peewee.IntegerField(null=True)  #: starts in all that it may have
+    attempts = peewee.IntegerField(null=True)  #: starts that it may have after a submission or a retry
+    attempts_from = peewee.IntegerField(default=0)  #: its `attempt` at that submission or retry
     preload_blas = peewee.BooleanField(default=False)  #: see JobSpec
     attempt = peewee.IntegerField(default=0)  #: starts so far; only grows
     fruitless = peewee.IntegerField(default=0)  #: starts in a row that committed nothing
@@ -277,17 +278,18 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
         _change(job, status, reason=reason, ended_at=at, pid=None, **fields)
 
 
-def requeue(job: Job, reason: str | None, *, fruitless: int, not_before: dt.datetime | None = None) -> None:
-    """Put a running job back: its attempt ended without an end of the job."""
+def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: Any) -> None:
+    """Put a running job back: its attempt ended without an end of the job. A start that never ran is given back."""
+    if never_ran:
+        fields |= {"fruitless": max(0, job.fruitless - 1), "attempts_from": job.attempts_from + 1}
     with write():
         _change(
             job,
             Status.QUEUED,
             reason=reason,
-            fruitless=fruitless,
-            not_before=not_before,
             machine=None,
             pid=None,
+            **fields,
         )
 
 
@@ -303,7 +305,7 @@ def revive(job: Job) -> None:
             waiting_since=None,
             machine=None,
             cancel_requested=False,
-            attempts=None if job.attempts is None else job.attempts + job.attempt,
+            attempts_from=job.attempt,
             ended_at=None,
         )
 
@@ -352,10 +354,28 @@ def report_row(run: Run | str, round_: int) -> Job | None:
     return Job.select().where(Job.run == run, Job.round == round_, Job.kind == "report").first()
 
 
-def with_deadline() -> list[Job]:
-    """Queued jobs, reports aside, whose run has a deadline."""
-    query = Job.select(Job, Run).join(Run).where(Job.status == Status.QUEUED, Job.kind != "report")
-    return list(query.where(Run.deadline.is_null(False)))
+def with_deadline() -> list[Run]:
+    """Runs with a deadline and queued jobs, reports aside."""
+    waiting = Job.select(Job.run).where(Job.status == Status.QUEUED, Job.kind != "report")
+    return list(Run.select().where(Run.deadline.is_null(False), Run.id.in_(waiting)))
+
+
+def waiting_jobs(run: Run) -> list[Job]:
+    """The queued jobs of a run, its reports aside."""
+    return list(Job.select().where(Job.run == run, Job.status == Status.QUEUED, Job.kind != "report"))
+
+
+def round_is_open(report: Job) -> bool:
+    """Whether another job of the report's round is queued or running."""
+    others = Job.select().where(Job.run == report.run_id, Job.round == report.round, Job.kind != "report")
+    return bool(others.where(Job.status.in_(OPEN)).exists())
+
+
+def newest_started() -> Run | None:
+    """The newest started run whose plan has a report."""
+    reported = Job.select(Job.run).where(Job.kind == "report")
+    query = Run.select().where(Run.started_at.is_null(False), Run.id.in_(reported))
+    return query.order_by(Run.started_at.desc()).first()
 
 
 def last_report_took(plan: str) -> dt.timedelta | None:

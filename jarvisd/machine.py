@@ -6,6 +6,7 @@ tested through programs of the same name on PATH.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -26,7 +27,10 @@ def identity(home: Home) -> str:
     """A name for this computer that survives restarts and renames: written once into var/machine-id."""
     path = home.var / "machine-id"
     if not path.exists():
-        files.replace(path, uuid.uuid4().hex + "\n")
+        own = files.replace(path.with_name(f".machine-id.{uuid.uuid4().hex}"), uuid.uuid4().hex + "\n")
+        with contextlib.suppress(FileExistsError):  # another process was quicker, and its name holds
+            os.link(own, path)
+        own.unlink()
     return path.read_text().strip()
 
 
@@ -111,12 +115,15 @@ def keep_awake(pid: int) -> subprocess.Popen[bytes] | None:
     """On macOS, hold off idle sleep while the process `pid` lives."""
     if not MACOS or not (program := shutil.which("caffeinate")):
         return None
-    return subprocess.Popen(
-        [program, "-i", "-w", str(pid)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    try:
+        return subprocess.Popen(
+            [program, "-i", "-w", str(pid)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:  # a night that may fall asleep is better than none
+        return None
 
 
 def open_file(path: Path) -> bool:

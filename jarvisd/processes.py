@@ -1,16 +1,21 @@
-"""Processes: who they are beyond a pid, and how a whole tree is ended."""
+"""Processes: who they are beyond a pid, and how a whole tree is ended.
+
+What belongs to a job is known by its token: a random word in the child's command line, and in the environment of the
+child and of everything below it that was not given another environment.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterable
 
 import psutil
 
-#: A process's start time follows the system clock on some systems, so a small difference proves nothing.
-START_TOLERANCE_S = 2.0
+#: The variable that carries a job's token.
+TOKEN = "JARVISD_TOKEN"  # noqa: S105 - a name, and no secret: whoever may read it may as well send a signal
 
 
 def started_at(pid: int) -> float:
@@ -21,22 +26,28 @@ def started_at(pid: int) -> float:
         return 0.0
 
 
-def is_same(pid: int, started: float, token: str) -> bool | None:
-    """Whether `pid` is still the child that was started then with that token in its command line.
+def is_same(pid: int, token: str) -> bool | None:
+    """Whether `pid` is still the child with that token. Neither its pid nor a clock that may step proves that.
 
     None means that nobody can tell: it is alive and its command line cannot be read.
     """
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        if abs(process.create_time() - started) > START_TOLERANCE_S:
-            return False
-        return token in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
+        return process.status() != psutil.STATUS_ZOMBIE and token in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
     except psutil.AccessDenied:
         return None
+
+
+def carriers(token: str) -> list[psutil.Process]:
+    """Every process that carries the token, wherever it went: also what made a session of its own."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # gone, or somebody else's
+            if process.environ().get(TOKEN) == token and process.pid != os.getpid():
+                found.append(process)
+    return found
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -50,31 +61,36 @@ def tree(pid: int) -> list[psutil.Process]:
 
 def group(pgid: int) -> list[psutil.Process]:
     """What is left of a process group, zombies aside."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == pgid and process.status() != psutil.STATUS_ZOMBIE:
-                left.append(process)
-        except (OSError, psutil.Error):
-            continue
-    return left
+    return [process for process in psutil.process_iter() if _group_of(process) == pgid and _lives(process)]
 
 
-def end_tree(pid: int, grace_s: float) -> None:
-    """End the group that `pid` leads and everything below it: SIGTERM, `grace_s` seconds, SIGKILL.
+def end_tree(pid: int, token: str, grace_s: float) -> None:
+    """End the group that `pid` leads and all that carries its token: SIGTERM, `grace_s` seconds, SIGKILL.
 
-    A grandchild that made a session of its own is reached as long as its parent chain is intact when we look.
+    Out of reach is only what left both the group and the tree, and threw the token away. Nothing is reaped here: the
+    exit code of our own child is its Popen's to read.
     """
-    members = {process.pid: process for process in (*tree(pid), *group(pid))}
-    _signal_all(pid, members.values(), signal.SIGTERM)
-    _, alive = psutil.wait_procs(list(members.values()), timeout=grace_s)
-    alive = [process for process in alive if _lives(process)]
-    late = {process.pid: process for process in (*alive, *group(pid))}
-    for process in list(late.values()):
-        late |= {below.pid: below for below in tree(process.pid)}
-    if late:
-        _signal_all(pid, late.values(), signal.SIGKILL)
-        psutil.wait_procs(list(late.values()), timeout=5)
+    members = _members(pid, token)
+    _signal(pid, members, signal.SIGTERM)
+    _signal(pid, members, signal.SIGCONT)  # a stopped process cannot end
+    _wait(members, grace_s)
+    left = [process for process in _members(pid, token) if _lives(process)]
+    if left:
+        _signal(pid, left, signal.SIGKILL)
+        _wait(left, 5)
+
+
+def end_carriers(token: str) -> int:
+    """End what carries the token of a child that is gone; returns how many there were."""
+    found = [process for process in carriers(token) if _lives(process)]
+    for process in found:
+        kill(process)
+    _wait(found, 5)
+    return len(found)
+
+
+def _members(pid: int, token: str) -> list[psutil.Process]:
+    return list({process.pid: process for process in (*tree(pid), *group(pid), *carriers(token))}.values())
 
 
 def kill(process: psutil.Process) -> None:
@@ -84,18 +100,29 @@ def kill(process: psutil.Process) -> None:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
 
-def _signal_all(pgid: int, members: Iterable[psutil.Process], number: signal.Signals) -> None:
+def _group_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except OSError:
+        return None
+
+
+def _signal(pgid: int, members: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Once to the group, and once to each member outside it: a second one may mean something else to a program."""
+    outside = [process for process in members if _group_of(process) != pgid]
     with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone; its members may not be
         os.killpg(pgid, number)
-    for process in members:
-        try:
-            process.send_signal(number)  # psutil refuses a reused pid
-            if number is signal.SIGTERM:
-                process.send_signal(signal.SIGCONT)  # a stopped process cannot end
-        except psutil.Error:
-            continue
+    for process in outside:
+        with contextlib.suppress(psutil.Error):  # psutil refuses a reused pid
+            process.send_signal(number)
+
+
+def _wait(members: Iterable[psutil.Process], timeout_s: float) -> None:
+    end = time.monotonic() + timeout_s
+    while any(_lives(process) for process in members) and time.monotonic() < end:
+        time.sleep(0.02)

@@ -74,7 +74,7 @@ def ring_for_owed() -> int:
     """Empty the queue's table and write one message for each row that is owed. Returns how many."""
     huey, _ = build()
     with ledger.write():
-        huey.storage.flush_queue()
+        huey.storage.flush_all()  # with what somebody else may have put there
         owed = [row.id for row in Job.select(Job.id).where(Job.status == Status.QUEUED).order_by(Job.id)]
         ring(owed)
     return len(owed)
@@ -83,6 +83,7 @@ def ring_for_owed() -> int:
 def ring_if_silent(machine: str) -> bool:
     """The daemon's look by itself: if a row is due and no message would say so, ring."""
     huey, _ = build()
+    huey.storage.flush_results()  # ours has none; a key planted there could revoke every message
     job = ledger.next_due(machine, ledger.now())
     if job is None or huey.storage.queue_size():
         return False
@@ -102,23 +103,32 @@ def submit(run: Run, jobs: list[Job]) -> None:
 
 
 def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fields: Any) -> None:
-    """End a job. If nothing else of its round is left to do, this rings for the report."""
+    """End a job. If nothing else of its round is left to do, this rings for the report.
+
+    A report during which another job of its round was queued again is not ended but queued again: it did not see it.
+    """
     with ledger.write():
-        ledger.settle(job, status, reason, at, **fields)
-        _ring_report(job)
+        if job.kind == "report" and status == Status.SUCCEEDED and ledger.round_is_open(job):
+            ledger.requeue(job, None, fruitless=0)
+        else:
+            ledger.settle(job, status, reason, at, **fields)
+        _ring_reports([job])
 
 
-def _ring_report(job: Job) -> None:
-    report = ledger.report_row(job.run_id, job.round)
-    if report is not None and report.status == Status.QUEUED:
-        ring([report.id])
+def _ring_reports(jobs: list[Job]) -> None:
+    rounds = {(job.run_id, job.round) for job in jobs}
+    reports = [ledger.report_row(run_id, round_) for run_id, round_ in sorted(rounds)]
+    ring([report.id for report in reports if report is not None and report.status == Status.QUEUED])
 
 
-def requeue(job: Job, reason: str | None, *, fruitless: int, not_before: dt.datetime | None = None) -> None:
-    """Put a running job back."""
+def requeue(job: Job, reason: str | None, **fields: Any) -> None:
+    """Put a running job back, or end it where its owner has asked for that meanwhile. For `fields` see the ledger."""
     with ledger.write():
-        ledger.requeue(job, reason, fruitless=fruitless, not_before=not_before)
-        ring([job.id])
+        if ledger.cancel_wanted(job):
+            settle(job, Status.CANCELLED, "cancelled by its owner", ledger.now())
+        else:
+            ledger.requeue(job, reason, **fields)
+            ring([job.id])
 
 
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
@@ -130,8 +140,7 @@ def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
                 ledger.settle(job, Status.CANCELLED, "cancelled by its owner", at)
             else:
                 Job.update(cancel_requested=True).where(Job.id == job.id).execute()
-        for job in rows:
-            _ring_report(job)
+        _ring_reports(rows)
         return rows
 
 
@@ -148,10 +157,11 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
     Pieces that succeeded are kept; `fresh` keeps none. The run's deadline becomes `deadline` (None: no limit).
     """
     with ledger.write():
-        chosen = [job for job in jobs if job.status in SETTLED]
+        now = list(Job.select().where(Job.id.in_([job.id for job in jobs])).order_by(Job.round, Job.place, Job.id))
+        chosen = [job for job in now if job.status in SETTLED]
         if not chosen:
             raise UsageError(
-                "nothing to retry: " + ", ".join(f"{job.name} is {job.status}" for job in jobs),
+                "nothing to retry: " + ", ".join(f"{job.name} is {job.status}" for job in now),
                 "`jarvisctl status` shows what waits and what runs.",
             )
         for job in chosen:

@@ -9,7 +9,7 @@ import sqlite3
 from jarvisd import machine, processes, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Status
-from jarvisd.supervisor import end_job, may_start_again
+from jarvisd.supervisor import end_job, may_start_again, settle_as_committed
 
 _log = logging.getLogger("jarvisd.recovery")
 
@@ -25,32 +25,39 @@ def recover(home: Home, machine_id: str) -> None:
 
 
 def _end_orphan(job: Job) -> bool:
-    """End the child of an earlier life if it still runs. False when nobody can tell whose that process is."""
-    if job.pid is None or job.boot_id != machine.boot_id():
-        return True  # it was never let go, or the computer was restarted since
-    same = processes.is_same(job.pid, job.pid_started or 0.0, job.token or "")
-    if same is None:
-        _log.error("pid %d may be job %d of an earlier life; it is left alone, and so is the job", job.pid, job.id)
-        return False
-    if same:
-        _log.warning("job %d still runs as pid %d; ending it", job.id, job.pid)
-        processes.end_tree(job.pid, grace_s=2.0)
+    """End what an earlier life left running of this job. False when nobody can tell whose its process is."""
+    if job.boot_id != machine.boot_id():
+        return True  # the computer was restarted since
+    if job.pid is not None:
+        same = processes.is_same(job.pid, job.token)
+        if same is None:
+            _log.error("pid %d may be job %d of an earlier life; it is left alone, and so is the job", job.pid, job.id)
+            return False
+        if same:
+            _log.warning("job %d still runs as pid %d; ending it", job.id, job.pid)
+            processes.end_tree(job.pid, job.token, grace_s=2.0)
+    if ended := processes.end_carriers(job.token):
+        _log.warning("job %d had left %d processes; they are ended", job.id, ended)
     return True
 
 
 def _put_back(home: Home, job: Job) -> None:
     stories.tell(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
-    if job.cancel_requested:
+    if settle_as_committed(home, job):
+        return
+    if job.pid is None:  # its child was never let go
+        queue.requeue(job, "interrupted: jarvisd ended without warning", never_ran=True)
+    elif job.cancel_requested:
         end_job(home, job, Status.CANCELLED, "cancelled by its owner")
     elif may_start_again(job):
-        queue.requeue(job, "interrupted: jarvisd ended without warning", fruitless=job.fruitless)
+        queue.requeue(job, "interrupted: jarvisd ended without warning")
     else:
         end_job(home, job, Status.FAILED, _why_given_up(job))
 
 
 def _why_given_up(job: Job) -> str:
     if job.attempts is not None:
-        return "interrupted: jarvisd ended without warning, and a command is not run twice"
+        return "interrupted: jarvisd ended without warning; it has no attempt left, and a command is not run twice"
     return (
         f"given up after {job.fruitless} starts in a row that came to nothing, each ended with the daemon or the "
         "computer; most likely it needs more memory than there is"

@@ -63,9 +63,15 @@ def story(home: Home, run_id: str) -> Path:
 
 
 def tell(home: Home, run_id: str, line: str) -> None:
-    """Append a line of the daemon's to the story of the run."""
+    """Append a line of the daemon's to the story of the run. A story that cannot be told stops nobody."""
+    try:
+        _append(story(home, run_id), line)
+    except OSError as error:
+        logging.getLogger("jarvisd").warning("experiment.log of %s cannot be written: %s", run_id, error.strerror)
+
+
+def _append(path: Path, line: str) -> None:
     moment = dt.datetime.now().astimezone().isoformat(timespec="seconds")
-    path = story(home, run_id)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a") as out:

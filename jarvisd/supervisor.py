@@ -6,6 +6,7 @@ may see of us is a pipe: when the daemon dies, however it dies, the pipe ends an
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import os
@@ -14,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jarvisd import fallback, files, ledger, machine, processes, queue, stories
 from jarvisd.home import Home
@@ -27,6 +29,10 @@ _log = logging.getLogger("jarvisd.supervisor")
 
 LOOK_EVERY_S = 0.2
 SAMPLE_EVERY_S = 1.0
+#: A report that seemed to take hours slept through them with the computer.
+LONGEST_RESERVE = dt.timedelta(minutes=30)
+#: A job's log stops growing here: a program that prints without end must not fill the disk.
+LARGEST_LOG_MB = 512
 #: Longest time a child gets to finish its piece when it is asked to stop.
 GRACE_S = 8.0
 #: Seconds before a crashed job is started again, by the number of fruitless starts in a row.
@@ -48,6 +54,7 @@ class Supervisor:
     machine_id: str
     settings: Settings
     stopping: threading.Event
+    owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the one that others see
 
     def work(self) -> None:
         """Do every due job, one after the other, until none is left or the daemon stops."""
@@ -57,7 +64,7 @@ class Supervisor:
     def run_next(self) -> bool:
         """Do the next due job. False when there is none, this machine is paused, or the daemon is stopping."""
         moment = ledger.now()
-        if self.stopping.is_set() or ledger.paused(self.machine_id, moment):
+        if self.stopping.is_set() or not self.owns() or ledger.paused(self.machine_id, moment):
             return False
         self._skip_overdue(moment)
         if self._waits_for_memory(moment):
@@ -78,8 +85,8 @@ class Supervisor:
         while not self.stopping.is_set():
             try:
                 row = Job.get_by_id(job.id)
-                if row.status == Status.RUNNING:
-                    reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
+                reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
+                if row.status == Status.RUNNING and not settle_as_committed(self.home, row):
                     end_job(self.home, row, Status.FAILED, reason)
                 return
             except Exception as error:  # the disk may still be full: try until it is not
@@ -95,16 +102,17 @@ class Supervisor:
         reserve = dt.timedelta(minutes=self.settings.report.reserve_minutes)
         last = ledger.last_report_took(run.plan)
         if last is not None:
-            reserve = max(reserve, 2 * last)
+            reserve = max(reserve, min(2 * last, LONGEST_RESERVE))
         ready: dt.datetime = run.deadline
         return ready - reserve
 
     def _skip_overdue(self, moment: dt.datetime) -> None:
-        for job in ledger.with_deadline():
-            limit = self.limit(job.run)
+        for run in ledger.with_deadline():
+            limit = self.limit(run)
             if limit is not None and moment >= limit:
-                reason = f"not started: the run had to end by {_clock(job.run.deadline)}"
-                end_job(self.home, job, Status.SKIPPED, reason)
+                reason = f"not started: the run had to end by {_clock(run.deadline)}"
+                for job in ledger.waiting_jobs(run):
+                    end_job(self.home, job, Status.SKIPPED, reason)
 
     def _waits_for_memory(self, moment: dt.datetime) -> bool:
         """Whether the next job was put off, or given up, because it needs more memory than there is."""
@@ -124,15 +132,17 @@ class Supervisor:
         return True
 
     def _begin(self, job: Job) -> None:
-        """The run's folder exists from its first job on, and `latest` follows it."""
+        """The run's folder exists from its first job on, and `latest` follows the newest run that has started."""
         folder = self.home.run_folder(job.run_id)
-        first = not folder.exists()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if first and ledger.report_row(job.run_id, 1) is not None:
-            fallback.running_page(self.home, job.run)
-            files.point(self.home.latest, job.run_id)
-        if first:
-            stories.tell(self.home, job.run_id, f"run {job.run_id} begins")
+        newest = ledger.newest_started()
+        if newest is not None and newest.id == job.run_id:
+            try:
+                if not (folder / "REPORT.md").exists():
+                    fallback.running_page(self.home, job.run)
+                files.point(self.home.latest, job.run_id)
+            except OSError as error:  # the night is worth more than a link to it
+                _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
         again = f" (attempt {job.attempt})" if job.attempt > 1 else ""
         stories.tell(self.home, job.run_id, f"{job.name} begins{again}")
         _log.info("job %d %s begins, attempt %d", job.id, job.name, job.attempt)
@@ -150,50 +160,60 @@ class Watch:
         self.began = time.monotonic()
 
     def run(self) -> None:
-        free = machine.free_disk_mb(self.home.var)
-        if free < self.settings.disk.keep_free_mb and self.job.kind != "report":
-            wanted = self.settings.disk.keep_free_mb
+        free, wanted = machine.free_disk_mb(self.home.var), self.settings.disk.keep_free_mb
+        if free < wanted and self.job.kind != "report":
             reason = f"too little disk: {free:,} MB are free, {wanted:,} MB are wanted. Free some and retry"
             self._settle(Status.FAILED, reason, None)
-            return
-        child, lifeline = self._start()
-        awake = machine.keep_awake(child.pid)
-        try:
-            why = self._watch(child)
-            processes.end_tree(child.pid, GRACE_S if why else 0.2)
-            code = child.wait()
-        finally:
-            os.close(lifeline)  # whatever went wrong here, the child now ends
-            if awake is not None:
-                awake.terminate()
-                awake.wait()
-        self._conclude(why, code)
+        elif self.stopping.is_set():
+            queue.requeue(self.job, None, never_ran=True)
+        else:
+            self._conclude(*self._attend())
 
     # ------------------------------------------------------------------------------------------------ the child
 
-    def _start(self) -> tuple[subprocess.Popen[bytes], int]:
-        """Start the child. It does nothing until its identity is in the ledger and "g" comes down the pipe."""
+    def _attend(self) -> tuple[str, int]:
+        """Start the child and stay with it: why it was ended ("" when by itself) and its exit code.
+
+        However this ends, also with an exception of our own, nothing of the child's tree is left.
+        """
         theirs, ours = os.pipe()
-        job = self.job
-        words = [sys.executable, "-P", "-m", "jarvisd.worker", str(job.id), "--home", str(self.home.root)]
-        words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(theirs)]
+        child: subprocess.Popen[bytes] | None = None
+        awake: subprocess.Popen[bytes] | None = None
+        why = "our own failure"
         try:
-            with self.open_log() as log:
-                child = subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=self.home.run_folder(job.run_id),
-                    env=child_environment(preload_blas=job.preload_blas),
-                    pass_fds=(theirs,),
-                    start_new_session=True,
-                )
+            child = self._start(theirs)
+            ledger.record_child(self.job, child.pid, processes.started_at(child.pid))
+            with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code says how
+                os.write(ours, b"g")
+            awake = machine.keep_awake(child.pid)
+            why = self._watch(child)
         finally:
             os.close(theirs)
-        ledger.record_child(job, child.pid, processes.started_at(child.pid))
-        os.write(ours, b"g")
-        return child, ours
+            if child is not None:
+                processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
+                child.wait()
+            os.close(ours)
+            if awake is not None:
+                awake.terminate()
+                awake.wait()
+        return why, child.returncode
+
+    def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
+        """Start the child. It does nothing until its identity is in the ledger and "g" comes down the pipe."""
+        job = self.job
+        words = [sys.executable, "-P", "-m", "jarvisd.worker", str(job.id), "--home", str(self.home.root)]
+        words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(lifeline)]
+        with self.open_log() as log:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.home.run_folder(job.run_id),
+                env=child_environment(preload_blas=job.preload_blas) | {processes.TOKEN: job.token},
+                pass_fds=(lifeline,),
+                start_new_session=True,
+            )
 
     def open_log(self) -> IO[bytes]:
         path: Path = self.home.job_log(self.job.id)
@@ -224,6 +244,9 @@ class Watch:
             return "deadline"
         if self.job.timeout_s is not None and time.monotonic() - self.began > self.job.timeout_s:
             return "timeout"
+        log = self.home.job_log(self.job.id)
+        if log.exists() and log.stat().st_size > LARGEST_LOG_MB * 1024 * 1024:
+            return "log"
         return ""
 
     # ----------------------------------------------------------------------------------------------- its settling
@@ -231,7 +254,7 @@ class Watch:
     def _conclude(self, why: str, code: int) -> None:
         """Settle the row from the reason we ended the child, its exit code and its committed outcome."""
         job = self.job = Job.get_by_id(self.job.id)
-        outcome = job.outcome if job.outcome and job.outcome["attempt"] == job.attempt else None
+        outcome = committed(job)
         if outcome:
             self.peak_mb = max(self.peak_mb, int(outcome["peak_memory_mb"]))
         if outcome and outcome["ok"] and code == 0:
@@ -245,6 +268,8 @@ class Watch:
             self._settle(Status.STOPPED, reason, code)
         elif why == "timeout":
             self._settle(Status.FAILED, f"it took longer than its limit of {job.timeout_s:,} s", code)
+        elif why == "log":
+            self._settle(Status.FAILED, f"it printed more than {LARGEST_LOG_MB} MB", code)
         elif outcome and not outcome["ok"]:
             self._settle(Status.FAILED, outcome["reason"] or "it gave no reason", code)
         else:
@@ -253,8 +278,8 @@ class Watch:
     def _stopped(self, code: int) -> None:
         """The daemon stops: not a failure, the start is given back. A command that may run once is not run twice."""
         job = self.job
-        if job.attempts is not None and job.attempt >= job.attempts:
-            self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and a command is not run twice", code)
+        if job.attempts is not None and not may_start_again(job):
+            self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and it has no attempt left", code)
             return
         queue.requeue(job, "interrupted: jarvisd was stopped", fruitless=max(0, job.fruitless - 1))
         stories.tell(self.home, job.run_id, f"{job.name} interrupted: jarvisd is stopping")
@@ -277,7 +302,7 @@ class Watch:
 def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: int | None) -> None:
     """Settle a job, tell the run's story, and leave a plain report where the report itself could not be had."""
     if job.kind == "report" and status != Status.SUCCEEDED:
-        fallback.plain_report(home, job.run, reason or str(status))
+        fallback.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)
     queue.settle(job, status, reason, ledger.now(), **fields)
     stories.tell(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
@@ -285,10 +310,25 @@ def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: s
         stories.tell(home, job.run_id, f"run {job.run_id} is settled")
 
 
+def committed(job: Job) -> dict[str, Any] | None:
+    """The outcome that the job's current attempt has committed, if it came that far."""
+    outcome: dict[str, Any] | None = job.outcome
+    return outcome if outcome and outcome["attempt"] == job.attempt else None
+
+
+def settle_as_committed(home: Home, job: Job) -> bool:
+    """Settle a job whose child had committed its outcome before we could. False when it had not."""
+    outcome = committed(job)
+    if outcome is None or not outcome["ok"]:
+        return False
+    end_job(home, job, Status.SUCCEEDED, outcome["reason"] or None, peak_memory_mb=int(outcome["peak_memory_mb"]))
+    return True
+
+
 def may_start_again(job: Job) -> bool:
     """Whether an attempt that ended without an end of the job is followed by another one."""
     if job.attempts is not None:
-        return bool(job.attempt < job.attempts)
+        return bool(job.attempt - job.attempts_from < job.attempts)
     return bool(job.fruitless < MAX_FRUITLESS)
 
 

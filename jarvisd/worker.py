@@ -13,16 +13,22 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from types import FrameType
 
+import peewee
+
 from jarvisd import kinds, ledger, processes, stories
 from jarvisd.context import JobContext
-from jarvisd.errors import JobFailed, StaleAttempt
+from jarvisd.errors import JarvisError, JobFailed, StaleAttempt
 from jarvisd.home import Home
 from jarvisd.kinds import Outcome
 from jarvisd.ledger import Job
+
+#: How long a finished job tries to store its outcome.
+COMMIT_PATIENCE_S = 600
 
 
 def main() -> int:
@@ -30,7 +36,7 @@ def main() -> int:
     options = _parser().parse_args()
     if os.read(options.lifeline, 1) != b"g":
         return 3  # the daemon died before it had stored who we are
-    threading.Thread(target=_die_with_daemon, args=(options.lifeline,), daemon=True).start()
+    threading.Thread(target=_die_with_daemon, args=(options.lifeline, options.token), daemon=True).start()
     stories.quiet_libraries()
     home = Home(Path(options.home), "--home")
     ledger.connect(home.database)
@@ -42,6 +48,9 @@ def main() -> int:
         _commit(context, outcome)
     except StaleAttempt as stale:
         context.log.warning("%s", stale)
+        return 3
+    except JarvisError as error:
+        context.log.error("%s", error)
         return 3
     return 0 if outcome.ok else 1
 
@@ -56,11 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _die_with_daemon(lifeline: int) -> None:
+def _die_with_daemon(lifeline: int, token: str) -> None:
     """Wait for the end of the pipe, then end this job's whole process tree: nobody is left to settle it."""
     while os.read(lifeline, 1):
         pass
-    for process in processes.tree(os.getpid())[1:]:
+    for process in [*processes.tree(os.getpid())[1:], *processes.carriers(token)]:
         processes.kill(process)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -122,8 +131,17 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
         "summary": outcome.summary,
         "peak_memory_mb": peak_mb,
     }
-    with ledger.fenced(context.job_id, context.attempt):
-        Job.update(outcome=document).where(Job.id == context.job_id).execute()
+    end = time.monotonic() + COMMIT_PATIENCE_S
+    while True:
+        try:
+            with ledger.fenced(context.job_id, context.attempt):
+                Job.update(outcome=document).where(Job.id == context.job_id).execute()
+            return
+        except peewee.OperationalError as error:  # a full disk, a long write lock: an hour's work is worth waiting
+            if time.monotonic() > end or context.should_stop():
+                raise JarvisError(f"the outcome cannot be stored: {type(error).__name__}") from None
+            context.log.warning("the outcome cannot be stored yet; trying again")
+            time.sleep(2)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from jarvisd.ledger import Job, Run
 
 
+#: Longest duration that can be given, in hours.
+LONGEST_H = 366 * 24
+
+
 @dataclass(frozen=True)
 class App:
     """What every verb is given (`@click.pass_obj`)."""
@@ -50,7 +54,7 @@ class App:
 
 
 def find_run(text: str = "latest") -> Run:
-    """A run by id, unique prefix or `latest`. Raises UsageError."""
+    """A run by id, unique prefix, `latest`, or one of its jobs. Raises UsageError."""
     from jarvisd.ledger import Run
 
     newest = Run.select().order_by(Run.number.desc())
@@ -61,6 +65,8 @@ def find_run(text: str = "latest") -> Run:
         return run
     if (exact := Run.get_or_none(Run.id == text)) is not None:
         return exact
+    if text.isdecimal() or _by_name(text) is not None:
+        return find_jobs(text)[0][0].run
     close = [run for run in newest if run.id.startswith(text)] if text else []
     if len(close) == 1:
         return close[0]
@@ -82,7 +88,7 @@ def find_jobs(text: str) -> tuple[list[Job], Run | None]:
     from jarvisd import ledger
 
     if text.isdecimal():
-        job = ledger.Job.get_or_none(ledger.Job.id == int(text))
+        job = ledger.Job.get_or_none(ledger.Job.id == int(text)) if len(text) < 19 else None
         if job is None:
             raise UsageError(f"no job has the number {text}", "`jarvisctl status` lists them.")
         return [job], None
@@ -122,6 +128,8 @@ def duration(text: str) -> dt.timedelta:
     if not text.strip() or parts is None:
         raise UsageError(f"{text!r} is no duration", "Write it as 2h, 90m or 1h30m.")
     hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    if hours + minutes / 60 + seconds / 3600 > LONGEST_H:
+        raise UsageError(f"{text!r} is longer than a year", "Without --for a pause has no end of its own.")
     return dt.timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 

@@ -50,10 +50,10 @@ class PlanOrCommand(click.Command):
 @click.option("--cwd", metavar="DIR", help="command: the folder to run in, instead of this one.")
 @click.option("--name", metavar="N", help="command: the job's name, instead of the program's.")
 @click.option("--env", multiple=True, metavar="NAME", help="command: pass on this variable of the environment.")
-@click.option("--timeout", type=click.IntRange(1), metavar="S", help="command: seconds it may take.")
-@click.option("--memory", type=click.IntRange(0), metavar="MB", help="command: memory it needs.")
+@click.option("--timeout", type=click.IntRange(1, 10**8), metavar="S", help="command: seconds it may take.")
+@click.option("--memory", type=click.IntRange(0, 10**8), metavar="MB", help="command: memory it needs.")
 @click.option(
-    "--attempts", type=click.IntRange(1), metavar="N", help="command: starts it may have in all; 1 if not given."
+    "--attempts", type=click.IntRange(1, 10**6), metavar="N", help="command: starts it may have in all; 1 if not given."
 )
 @click.pass_context
 def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start: bool, **options: Any) -> None:
@@ -68,7 +68,7 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
     app: App = ctx.obj
     program = ctx.meta.get("program")
     if plan == "command":
-        done = submit_command(app.home, program, options)
+        done = submit_command(app.home, program, options, strict=strict)
     else:
         _refuse_command_options(plan, program, options)
         done = submit_plan(
@@ -125,9 +125,13 @@ def submit_plan(
         run, jobs = plans.build(plan, ledger.now(), until, again=again)
     except ValueError as error:
         raise UsageError(f"--until: {error}") from None
+    _refuse_warnings(run, strict=strict)
+    return store(home, run, jobs)
+
+
+def _refuse_warnings(run: ledger.Run, *, strict: bool) -> None:
     if strict and run.warnings:
         raise JarvisError("refused: " + " | ".join(run.warnings), "Without --strict these are warnings.")
-    return store(home, run, jobs)
 
 
 def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
@@ -135,7 +139,6 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
     from jarvisd import migrations
 
     migrations.migrate(home)
-    ended = False
     with ledger.write():
         before = plans.already_submitted(run)
         if before is None:
@@ -144,13 +147,13 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
             for job in jobs:
                 job.run = run
             queue.submit(run, jobs)
-            ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
+        ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
     kept = before or run
     rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in ledger.jobs_of(kept)]
     return Submitted(kept.id, rows, list(kept.warnings), new=before is None, pause_ended=ended)
 
 
-def submit_command(home: Home, program: list[str] | None, options: dict[str, Any]) -> Submitted:
+def submit_command(home: Home, program: list[str] | None, options: dict[str, Any], *, strict: bool) -> Submitted:
     """Store one program as a run of one job."""
     if not program:
         raise UsageError("no program given", "For example `jarvisctl enqueue command -- echo hello`.")
@@ -179,6 +182,7 @@ def submit_command(home: Home, program: list[str] | None, options: dict[str, Any
         created_at=moment,
         deadline=deadline,
         snapshot={"plan": {}, "versions": plans.versions(), "machine": machine.describe()},
-        warnings=[],
+        warnings=[str(finding) for finding in kind.check_one(spec)],
     )
+    _refuse_warnings(run, strict=strict)
     return store(home, run, plans.job_rows(run, [("command", spec)]))

@@ -56,7 +56,8 @@ def status(app: App, run: str | None, as_json: bool, watch: bool) -> None:
 def _runs(app: App, name: str | None) -> list[Run] | None:
     """The runs to show; None where nothing was ever submitted."""
     if not app.look_into_ledger():
-        return [find_run(name)] if name and app.home.database.exists() else None
+        app.need_ledger() if name else None
+        return None
     return [find_run(name)] if name else overview.shown_runs()
 
 

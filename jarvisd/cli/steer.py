@@ -31,7 +31,7 @@ def cancel(app: App, what: str) -> None:
     for job in ended:
         click.echo(f"{job.id} {job.name}: {'being cancelled' if job.status == Status.RUNNING else 'cancelled'}")
         if job.kind == "report" and app.home.run_folder(job.run_id).exists():
-            fallback.plain_report(app.home, job.run, "it was cancelled")
+            fallback.plain_report(app.home, job.run, "it was cancelled", keep=True)
 
 
 @click.command()
@@ -81,7 +81,7 @@ def pause(app: App, length: str | None) -> None:
     """
     app.open_ledger()
     at = ledger.now()
-    until = at + duration(length) if length else None
+    until = at + duration(length) if length is not None else None
     queue.pause(machine.identity(app.home), at, until)
     words = f"until {until.astimezone():%a %H:%M}" if until else "until `jarvisctl resume` or the next nightly run"
     click.echo(f"Paused {words}.")

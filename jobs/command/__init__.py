@@ -9,6 +9,7 @@ import subprocess
 from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
 from jarvisd.kinds import Outcome
+from jarvisd.processes import TOKEN
 
 #: A shell's convention for a program that cannot be found.
 _STOP_GRACE_S = 6.0
@@ -19,14 +20,23 @@ def run(context: JobContext) -> Outcome:
     program: list[str] = context.params["program"]
     try:
         child = subprocess.Popen(
-            program, stdin=subprocess.DEVNULL, cwd=context.params["cwd"], env=context.params["env"]
+            program, stdin=subprocess.DEVNULL, cwd=context.params["cwd"], env=_environment(context.params["env"])
         )
     except FileNotFoundError as error:
         missing = "folder" if error.filename == context.params["cwd"] else "program"
         raise JobFailed(f"no such {missing}: {error.filename}", "Check its name and PATH.") from None
     except OSError as error:
         raise JobFailed(f"{program[0]} cannot be started: {error.strerror}", "Check that it is executable.") from None
-    return _outcome(_wait(context, child))
+    code = _wait(context, child)
+    if context.should_stop():
+        # Many a program ends with 0 when it is asked to stop; that is no success of its work.
+        return Outcome(ok=False, reason="asked to stop", summary={"exit_status": code})
+    return _outcome(code)
+
+
+def _environment(given: dict[str, str]) -> dict[str, str]:
+    """What was captured at submission, and the token by which the queue knows what belongs to this job."""
+    return given | {name: os.environ[name] for name in (TOKEN,) if name in os.environ}
 
 
 def _wait(context: JobContext, child: subprocess.Popen[bytes]) -> int:

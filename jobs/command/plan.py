@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,11 @@ def one(
 
 
 def jobs(section: Section, setting: Setting) -> list[JobSpec]:
-    """One job a program; the second of the same name is called NAME-2."""
-    made: dict[str, JobSpec] = {}
+    """One job a program; one without a name of its own whose name is taken is called NAME-2. Raises UsageError."""
+    made: list[JobSpec] = []
+    taken = {f"command:{program.name}" for program in section.root if program.name is not None}
+    if len(taken) < sum(program.name is not None for program in section.root):
+        raise UsageError("two programs have the same name", "Give each a name of its own.")
     for program in section.root:
         spec = one(
             program.run,
@@ -88,21 +93,23 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
             memory_mb=program.memory,
             attempts=program.attempts,
         )
-        count = sum(name == spec.name or name.startswith(f"{spec.name}-") for name in made)
-        name = spec.name if not count else f"{spec.name}-{count + 1}"
-        made[name] = JobSpec(**{**vars(spec), "name": name})
-    return list(made.values())
+        numbered = (spec.name if n == 1 else f"{spec.name}-{n}" for n in range(1, len(section.root) + 2))
+        name = spec.name if program.name is not None else next(free for free in numbered if free not in taken)
+        taken.add(name)
+        made.append(replace(spec, name=name))
+    return made
 
 
 def check(section: Section, setting: Setting) -> list[Finding]:
     """Programs and folders that are not there."""
-    import shutil
+    return [finding for spec in jobs(section, setting) for finding in check_one(spec)]
 
-    found = []
-    for spec in jobs(section, setting):
-        program, cwd = spec.params["program"][0], spec.params["cwd"]
-        if not Path(cwd).is_dir():
-            found.append(Finding(job=spec.name, what=f"no such folder: {cwd}", remedy="Make it, or change `cwd`."))
-        elif shutil.which(program, path=spec.params["env"].get("PATH")) is None and not (Path(cwd) / program).exists():
-            found.append(Finding(job=spec.name, what=f"no such program: {program}", remedy="Check its name and PATH."))
-    return found
+
+def check_one(spec: JobSpec) -> list[Finding]:
+    """What this machine lacks for one program."""
+    program, cwd = spec.params["program"][0], spec.params["cwd"]
+    if not Path(cwd).is_dir():
+        return [Finding(job=spec.name, what=f"no such folder: {cwd}", remedy="Make it, or change `cwd`.")]
+    if shutil.which(program, path=spec.params["env"].get("PATH")) is None and not (Path(cwd) / program).exists():
+        return [Finding(job=spec.name, what=f"no such program: {program}", remedy="Check its name and PATH.")]
+    return []

@@ -1,0 +1,219 @@
+"""The queue under attack: two deaths at once, signals twice, a home that is pulled away, files that are not ours."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.acceptance.conftest import House, until
+from tests.acceptance.test_queue import SLEEPER, gone, grandchild, script
+
+POLITE = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+pathlib.Path("pids").write_text(str(__import__("os").getpid()))
+pathlib.Path("starts").open("a").write("x")
+time.sleep(600)
+"""
+#: Takes its time to end when it is asked to, and notes how often it was asked.
+SLOW_TO_STOP = """
+import pathlib, signal, sys, time
+def stop(*_):
+    pathlib.Path("asked").open("a").write("x")
+    time.sleep(3)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+pathlib.Path("pids").write_text(str(__import__("os").getpid()))
+time.sleep(600)
+"""
+
+
+def only(house: House, run_id: str) -> dict:
+    (job,) = house.jobs(run_id).values()
+    return job
+
+
+def test_a_program_that_outlived_daemon_and_child_is_ended_before_it_is_started_again(house: House) -> None:
+    words = script(house, SLEEPER)
+    run_id = house.enqueue("command", "--attempts", "2", *words[1:])
+    daemon = house.daemon()
+    below = grandchild(house)
+    program = below.parent()
+    child = house.child_of(run_id)
+    assert program is not None
+    daemon.send_signal(signal.SIGSTOP)  # so that it cannot see the child's end first
+    child.kill()
+    daemon.kill()
+    daemon.wait()
+    (house.folder / "pids").unlink()
+    house.daemon()
+    until(lambda: gone(program) and gone(below), 10, "what was left over is gone")
+    grandchild(house)
+    assert (house.folder / "started").read_text() == "xx"
+    house.ctl("cancel", run_id)
+    house.settled(run_id)
+
+
+def test_a_program_that_ends_with_0_when_cancelled_is_cancelled(house: House) -> None:
+    run_id = house.enqueue(*script(house, POLITE))
+    house.daemon()
+    grandchild(house)
+    house.ctl("cancel", run_id)
+    house.settled(run_id)
+    assert only(house, run_id)["status"] == "cancelled"
+    assert house.ctl("wait", run_id, code=1)
+
+
+def test_a_run_once_command_stays_run_once_after_a_retry(house: House) -> None:
+    program = "import pathlib, sys, time\np = pathlib.Path('starts')\np.open('a').write('x')\n"
+    program += "n = len(p.read_text())\ntime.sleep(600) if n > 2 else sys.exit(1)\n"
+    run_id = house.enqueue(*script(house, program))
+    daemon = house.daemon()
+    house.settled(run_id)
+    house.ctl("retry", run_id)
+    house.settled(run_id)
+    house.ctl("retry", run_id)
+    until(lambda: (house.folder / "starts").read_text() == "xxx", what="the third start")
+    daemon.kill()
+    daemon.wait()
+    house.daemon()
+    house.settled(run_id)
+    assert only(house, run_id)["status"] == "failed"
+    assert (house.folder / "starts").read_text() == "xxx"
+
+
+def test_a_cancel_that_comes_while_the_daemon_stops_is_kept(house: House) -> None:
+    words = script(house, SLOW_TO_STOP)
+    run_id = house.enqueue("command", "--attempts", "3", *words[1:])
+    daemon = house.daemon()
+    grandchild(house)
+    daemon.send_signal(signal.SIGTERM)
+    until(lambda: (house.folder / "asked").exists(), what="the program is asked to stop")
+    house.ctl("cancel", run_id)
+    assert daemon.wait(timeout=20) == 0
+    assert only(house, run_id)["status"] == "cancelled"
+
+
+def test_a_second_sigterm_is_not_worse_than_the_first(house: House) -> None:
+    words = script(house, SLOW_TO_STOP)
+    run_id = house.enqueue("command", "--attempts", "3", *words[1:])
+    daemon = house.daemon()
+    grandchild(house)
+    daemon.send_signal(signal.SIGTERM)
+    until(lambda: (house.folder / "asked").exists(), what="the program is asked to stop")
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(timeout=20) == 0
+    assert (house.folder / "asked").read_text() == "x"
+    assert only(house, run_id)["status"] == "queued"
+
+
+def test_a_daemon_whose_var_was_removed_ends_its_job_and_itself(house: House) -> None:
+    house.enqueue(*script(house, SLEEPER))
+    daemon = house.daemon()
+    below = grandchild(house)
+    shutil.rmtree(house.root / "var")
+    assert daemon.wait(timeout=50) == 1
+    assert gone(below)
+
+
+def test_start_says_why_a_daemon_did_not_come_up(house: House) -> None:
+    folder = house.root / "config"
+    folder.mkdir(parents=True)
+    (folder / "settings.yaml").write_text("memory: {margin: 5}\n")
+    refused = house.ctl("start", code=1)
+    assert "memory.margin: unknown key" in refused.stderr
+    assert not house.status()["daemon"]["running"]
+
+
+def test_a_results_folder_called_latest_costs_the_link_and_not_the_night(house: House) -> None:
+    plans = house.root / "config" / "plans"
+    plans.mkdir(parents=True)
+    (plans / "short.yaml").write_text("command:\n  - run: [echo, hello]\nreport: {}\n")
+    (house.root / "var" / "results" / "latest").mkdir(parents=True, mode=0o700)
+    run_id = house.enqueue("short")
+    house.daemon()
+    assert [job["status"] for job in house.settled(run_id).values()] == ["succeeded", "succeeded"]
+
+
+def test_a_lock_file_with_garbage_stops_nobody(house: House) -> None:
+    var = house.root / "var"
+    var.mkdir(mode=0o700, parents=True)
+    (var / "jarvisd.lock").write_text("garbage")
+    assert not house.status()["daemon"]["running"]
+    house.daemon()
+    assert house.status()["daemon"]["running"]
+
+
+def test_planted_messages_are_dropped_and_run_nothing(house: House) -> None:
+    import sqlite3
+
+    run_id = house.enqueue("command", "--", "echo", "fine")
+    pickled = b"cos\nsystem\n(S'touch " + str(house.folder / "owned").encode() + b"'\ntR."
+    with sqlite3.connect(house.root / "var" / "jarvis.db") as database:
+        for data in (pickled, b"{", b"[]", b'{"name": "os.system"}'):
+            database.execute("INSERT INTO task (queue, data, priority) VALUES ('jarvisd', ?, 9)", (data,))
+    database.close()
+    house.daemon()
+    with sqlite3.connect(house.root / "var" / "jarvis.db") as database:
+        database.execute("INSERT INTO task (queue, data, priority) VALUES ('jarvisd', ?, 9)", (pickled,))
+    database.close()
+    assert only(house, run_id) is not None
+    house.settled(run_id)
+    assert only(house, run_id)["status"] == "succeeded"
+    assert not (house.folder / "owned").exists()
+
+
+def test_a_damaged_database_is_set_aside_and_said(house: House) -> None:
+    var = house.root / "var"
+    var.mkdir(mode=0o700, parents=True)
+    (var / "jarvis.db").write_bytes(b"this is no database, but somebody's file" * 50)
+    assert "is damaged or is not a database" in house.ctl("status", code=1).stderr
+    house.ctl("start")
+    (kept,) = var.glob("jarvis-damaged-*.db")
+    assert kept.read_bytes().startswith(b"this is no database")
+    house.settled(house.enqueue("command", "--", "echo", "goes on"))
+
+
+def test_a_child_that_is_killed_starts_again_and_three_fruitless_starts_are_enough(
+    house: House, tmp_path: Path
+) -> None:
+    """A model that kills its process on loading must not be tried for ever."""
+    package = tmp_path / "packages"
+    (package / "deadly").mkdir(parents=True)
+    (package / "deadly" / "__init__.py").write_text(
+        "import os, signal\ndef run(context):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    (package / "deadly" / "plan.py").write_text(
+        "from pydantic import BaseModel\nfrom jarvisd.kinds import JobSpec\n"
+        "class Section(BaseModel): pass\n"
+        "def jobs(section, setting): return [JobSpec(name='deadly')]\n"
+        "def check(section, setting): return []\n"
+    )
+    info = package / "deadly-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[jarvisd.jobs]\ndeadly = deadly\n")
+    plans = house.root / "config" / "plans"
+    plans.mkdir(parents=True)
+    (plans / "grim.yaml").write_text("deadly: {}\nreport: {}\n")
+    site = Path(next(path for path in sys.path if path.endswith("site-packages")))
+    link = site / "jarvisd-test-deadly.pth"
+    link.write_text(f"{package}\n")
+    try:
+        run_id = house.enqueue("grim")
+        house.daemon()
+        began = time.monotonic()
+        jobs = house.settled(run_id, 90)
+    finally:
+        link.unlink()
+    assert jobs["deadly"]["status"] == "failed"
+    assert jobs["deadly"]["attempt"] == 3
+    assert "want of memory" in jobs["deadly"]["reason"]
+    assert jobs["report"]["status"] == "succeeded"
+    assert time.monotonic() - began > 30  # it was given time between its starts
+    assert not [process for process in psutil.process_iter(["cmdline"]) if "deadly" in (process.info["cmdline"] or [])]
