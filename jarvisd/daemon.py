@@ -21,7 +21,7 @@ from typing import IO
 
 from huey.consumer import Consumer
 
-from jarvisd import __version__, ledger, machine, migrations, queue, recovery, settings, stories
+from jarvisd import __version__, ledger, machine, migrations, queries, queue, recovery, settings, stories
 from jarvisd import home as homes
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
@@ -165,7 +165,7 @@ def _look_by_itself(supervisor: Supervisor) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             queue.ring_if_silent(supervisor.machine_id)
-            pause_s = 1.0 if ledger.soon_due(ledger.now(), LOOK_BY_ITSELF_S) else LOOK_BY_ITSELF_S
+            pause_s = 1.0 if queries.soon_due(ledger.now(), LOOK_BY_ITSELF_S) else LOOK_BY_ITSELF_S
         except Exception as error:  # the next look may succeed, and the worker goes on meanwhile
             _log.warning("the look by itself failed: %s", type(error).__name__)
     ledger.database.close()

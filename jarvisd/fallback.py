@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from jarvisd import files, ledger
+from jarvisd import files, ledger, queries
 from jarvisd.home import Home
 from jarvisd.ledger import Run
 
@@ -12,7 +12,7 @@ from jarvisd.ledger import Run
 def running_page(home: Home, run: Run) -> None:
     """REPORT.md of a run that has just started: since when, how to follow, where the previous report is."""
     since = ledger.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    previous = ledger.newest_reported(before=run.number)
+    previous = queries.newest_reported(before=run.number)
     last = (
         f"The previous report is {home.run_folder(previous.id) / 'REPORT.md'}." if previous else "It is the first one."
     )

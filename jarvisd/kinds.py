@@ -88,6 +88,8 @@ MIGRATIONS = {"jobs": "jobs.results:MIGRATIONS"}
 #: Verbs of jarvisctl that need a job's knowledge; loaded only when called.
 VERBS = {
     "demo": "jobs.demo.commands:demo",
+    "deploy": "jobs.mine.commands:deploy",
+    "match": "jobs.mine.commands:match",
     "report": "jobs.report.commands:report",
 }
 

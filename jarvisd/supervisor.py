@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from jarvisd import fallback, files, ledger, machine, processes, queue, stories
+from jarvisd import fallback, files, ledger, machine, processes, queries, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import MAX_FRUITLESS, Job, Run, Status
 from jarvisd.settings import Settings
@@ -100,18 +100,18 @@ class Supervisor:
         if run.deadline is None:
             return None
         reserve = dt.timedelta(minutes=self.settings.report.reserve_minutes)
-        last = ledger.last_report_took(run.plan)
+        last = queries.last_report_took(run.plan)
         if last is not None:
             reserve = max(reserve, min(2 * last, LONGEST_RESERVE))
         ready: dt.datetime = run.deadline
         return ready - reserve
 
     def _skip_overdue(self, moment: dt.datetime) -> None:
-        for run in ledger.with_deadline():
+        for run in queries.with_deadline():
             limit = self.limit(run)
             if limit is not None and moment >= limit:
                 reason = f"not started: the run had to end by {_clock(run.deadline)}"
-                for job in ledger.waiting_jobs(run):
+                for job in queries.waiting_jobs(run):
                     end_job(self.home, job, Status.SKIPPED, reason)
 
     def _waits_for_memory(self, moment: dt.datetime) -> bool:
@@ -135,7 +135,7 @@ class Supervisor:
         """The run's folder exists from its first job on, and `latest` follows the newest run that has started."""
         folder = self.home.run_folder(job.run_id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        newest = ledger.newest_started()
+        newest = queries.newest_started()
         if newest is not None and newest.id == job.run_id:
             try:
                 if not (folder / "REPORT.md").exists():

@@ -20,7 +20,7 @@ class Mining(Record):
 class Template(Record):
     """A reply worth keeping ready."""
 
-    uuid = peewee.CharField(primary_key=True)
+    uuid = peewee.CharField()  #: of the text alone: the same template has the same one every night
     job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
     rank = peewee.IntegerField()  #: order of choice, from 1: each adds the most coverage to those before it
@@ -29,10 +29,16 @@ class Template(Record):
     uses = peewee.IntegerField()  #: messages that say exactly this, after normalisation
     people = peewee.IntegerField()
     examples = JSONText()
-    triggers = JSONText()
+    triggers = JSONText()  #: incoming texts that may fire it; of a phrase, those that led to it, which may not
     tier = peewee.CharField()  #: automatic | suggest | phrase
-    threshold = peewee.FloatField(null=True)
-    precision = peewee.FloatField(null=True)
+    threshold = peewee.FloatField(null=True)  #: cosine of the matcher from which our own index answers with it
+    precision = peewee.FloatField(null=True)  #: right / fired, None where it never fired on a held-out turn
+    precision_low = peewee.FloatField(null=True)  #: lower end of its Wilson interval
+    fired = peewee.IntegerField(default=0)  #: held-out turns
+    right = peewee.IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("job", "uuid"), True),)
 
 
 class Evaluation(Record):

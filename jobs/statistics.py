@@ -62,6 +62,23 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> list[float
     return [0.0 if successes == 0 else max(0.0, low), 1.0 if successes == n else min(1.0, high)]
 
 
+def difference(
+    successes: int, n: int, other_successes: int, other_n: int, confidence: float = CONFIDENCE
+) -> list[float] | None:
+    """Interval of the first proportion less the second, of independent samples; None where one of them is empty.
+
+    Method 10 of R. G. Newcombe, "Interval estimation for the difference between independent proportions: comparison
+    of eleven methods", Statistics in Medicine 17 (1998) 873-890: the Wilson intervals of both, combined.
+    """
+    one, two = wilson(successes, n, confidence), wilson(other_successes, other_n, confidence)
+    if one is None or two is None:
+        return None
+    a, b = successes / n, other_successes / other_n
+    low = a - b - math.hypot(a - one[0], two[1] - b)
+    high = a - b + math.hypot(one[1] - a, b - two[0])
+    return [low, high]
+
+
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
     """Mean of independent values with Student's t interval, n - 1 degrees of freedom; None for no values.
 

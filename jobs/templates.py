@@ -33,4 +33,7 @@ def _template(row: Template) -> dict[str, Any]:
         "tier": row.tier,
         "threshold": row.threshold,
         "precision": row.precision,
+        "precision_low": row.precision_low,
+        "fired": row.fired,
+        "right": row.right,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from jarvisd import __version__, errors, kinds
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, plain
 
 #: Verb -> where its click command lies, grouped as `--help` shows them.
 VERBS: dict[str, dict[str, str]] = {
@@ -27,7 +27,7 @@ VERBS: dict[str, dict[str, str]] = {
         "pause": "jarvisd.cli.steer:pause",
         "resume": "jarvisd.cli.steer:resume",
     },
-    "Decide": {"report": kinds.VERBS["report"]},
+    "Decide": {verb: kinds.VERBS[verb] for verb in ("report", "match", "deploy")},
     "Machine": {
         "start": "jarvisd.cli.service:start",
         "stop": "jarvisd.cli.service:stop",
@@ -49,6 +49,8 @@ HELP = {
     "pause": "Claim nothing new; the running job finishes.",
     "resume": "End a pause.",
     "report": "Print or open the newest report.",
+    "match": "Show which template would answer a text.",
+    "deploy": "Write templates into JARVIS, keeping what is there.",
     "start": "Start the daemon in the background.",
     "stop": "Stop the daemon; the running job goes back to the queue.",
     "restart": "Stop the daemon and start it again.",
@@ -68,8 +70,9 @@ class Verbs(click.Group):
         if cmd_name not in _DOTTED:
             return None
         command: click.Command = kinds.load(_DOTTED[cmd_name])
-        if not any(parameter.name == "home" for parameter in command.params):
-            command.params.append(_home_option())
+        for one in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
+            if not any(parameter.name == "home" for parameter in one.params):
+                one.params.append(_home_option())
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -151,6 +154,8 @@ def _unforeseen(error: Exception) -> str:
 
     if isinstance(error, peewee.OperationalError) and "locked" in str(error):
         return "the database is busy: another process holds it. Try again in a moment."
+    if isinstance(error, peewee.OperationalError) and "full" in str(error):
+        return "the disk is full. Free some space and try again; nothing was changed."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."
     place = error.__traceback__
@@ -161,5 +166,5 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _fail(line: str, code: int) -> None:
-    click.echo(f"jarvisctl: {line}", err=True)
+    click.echo(f"jarvisctl: {plain(line)}", err=True)
     sys.exit(code)

@@ -35,7 +35,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         try:
             connection = _open(path)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:  # 23, "authorization denied", is no OperationalError
             if _code(error) not in _COPY:
                 raise
             with _copied(path) as connection:

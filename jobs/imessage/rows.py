@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
     rowid: int
     text: str | None
-    body: bytes | None  #: attributedBody, only where `text` is empty
+    body: bytes | None  #: attributedBody, only where `text` is empty or the row was edited
     code: int | None  #: 1 where attributedBody marks a one-time code
     handle: int | None
     date: int | None
@@ -58,7 +58,7 @@ class Row(NamedTuple):
 #: Name in Row -> (column, expression over it). CAST, because SQLite lets any value stand in any column.
 _COLUMNS = {
     "text": ("text", "CAST(m.text AS TEXT)"),
-    "body": ("attributedBody", "CASE WHEN {empty} THEN CAST(m.attributedBody AS BLOB) END"),
+    "body": ("attributedBody", "CASE WHEN {empty} OR {edited} THEN CAST(m.attributedBody AS BLOB) END"),
     "code": ("attributedBody", f"instr(CAST(m.attributedBody AS BLOB), X'{ONE_TIME_CODE.hex()}') > 0"),
     "handle": ("handle_id", "CAST(m.handle_id AS INTEGER)"),
     "date": ("date", "CAST(m.date AS INTEGER)"),
@@ -91,7 +91,7 @@ def query(connection: sqlite3.Connection) -> str:
     have = columns(connection, "message")
     parts = {
         "empty": "m.text IS NULL OR m.text IN ('', char(65532))" if "text" in have else "1",
-        "edited": "m.date_edited > 0" if "date_edited" in have else "1",
+        "edited": "m.date_edited > 0" if "date_edited" in have else "0",
     }
     selected = ", ".join(
         expression.format(**parts) if column in have else "NULL" for column, expression in _COLUMNS.values()
@@ -127,17 +127,28 @@ def classify(row: Row, chat: Chat | None, automated: bool) -> tuple[str | None, 
     reason = _kind(row) or _origin(row, chat, automated)
     if reason:
         return None, reason
-    text = clean(row.text or "")
-    if not text and row.body:
-        decoded = decode(row.body)
-        if decoded is None:
-            return None, "undecodable"
-        text = clean(decoded)
+    text = _text(row)
+    if text is None:
+        return None, "undecodable"
     if not text:
         return None, "attachments without text" if row.attachments else "empty"
     if _PLAIN_TAPBACK.match(text):
         return None, "tapbacks sent as text"
     return text, ""
+
+
+def _text(row: Row) -> str | None:
+    """What stands in the message now; None where only something undecodable does."""
+    if not row.edited:
+        text = clean(row.text or "")
+        decoded = decode(row.body) if not text and row.body else text
+        return None if decoded is None else clean(decoded)
+    # Edited: attributedBody holds the last form, `text` may be empty or hold an earlier one.
+    decoded = decode(row.body) if row.body else None
+    for form in (decoded, _last_edit(row), row.text):
+        if form and (text := clean(form)):
+            return text
+    return None if row.body and decoded is None else ""
 
 
 def _kind(row: Row) -> str:
@@ -170,14 +181,35 @@ def _origin(row: Row, chat: Chat | None, automated: bool) -> str:
 
 def _all_parts_retracted(row: Row) -> bool:
     """message_summary_info lists retracted parts under `rp` and all parts under `otr`."""
+    summary = _summary(row)
+    retracted, parts = summary.get("rp"), summary.get("otr")
+    if not isinstance(retracted, list) or not retracted:
+        return False
+    return not isinstance(parts, dict) or len(retracted) >= len(parts)
+
+
+def _last_edit(row: Row) -> str | None:
+    """message_summary_info keeps under `ec` the forms of each part: {"0": [{"d": when, "t": typedstream}, ...]}."""
+    history = _summary(row).get("ec")
+    if not isinstance(history, dict):
+        return None
+    parts = [_newest(history[key]) for key in sorted(history, key=str)]
+    return "".join(part or "" for part in parts) or None
+
+
+def _newest(forms: Any) -> str | None:
+    """The form that was written last, of those that can be read."""
+    known = [form for form in forms if isinstance(form, dict)] if isinstance(forms, list) else []
+    known.sort(key=lambda form: form["d"] if isinstance(form.get("d"), int | float) else 0)
+    return decode(known[-1]["t"]) if known and isinstance(known[-1].get("t"), bytes) else None
+
+
+def _summary(row: Row) -> dict[str, Any]:
     data = row.summary
     if not data or not data.startswith(b"bplist00"):
-        return False
+        return {}
     try:
         summary: Any = plistlib.loads(data, fmt=plistlib.FMT_BINARY)
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
-        return False  # a damaged blob says nothing about its message
-    if not isinstance(summary, dict) or not summary.get("rp"):
-        return False
-    parts = summary.get("otr")
-    return not isinstance(parts, dict) or len(summary["rp"]) >= len(parts)
+    except Exception:  # the parser raises many kinds; a damaged blob says nothing about its message
+        return {}
+    return summary if isinstance(summary, dict) else {}

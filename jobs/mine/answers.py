@@ -1,14 +1,12 @@
 """Would the templates have answered? Incoming turns that the mining did not see, and what the owner really replied.
 
-The rule is the simplest one: the incoming turn is compared with every trigger, the incoming turns before the origin
-whose reply a template covers. The template fires when the best cosine is at least `FIRES_AT`, and it is right when
-the first message of the real reply lies within the similarity of the template. A turn without a reply counts too:
-firing there is wrong.
+The rule is that of JARVIS: the incoming turn is compared with every enabled trigger, the best cosine decides, and it
+fires at `FIRES_AT`. It is right when the first message of the owner's real reply lies within the similarity of the
+template's reply. A turn without a reply counts too: firing there is wrong.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,14 +16,16 @@ from numpy.typing import NDArray
 from jobs.imessage import Turn
 from jobs.mine.corpus import Corpus
 from jobs.mine.cover import SLACK, Vectors, blocks
-from jobs.mine.measure import Origin
 from jobs.mine.normalise import normal
-from jobs.mine.refuse import reason
 
 FIRES_AT = 0.7
 MAX_WORDS = 40  #: of an incoming turn that are compared: its last ones are what is answered
-SHOWN_WORDS = 12  #: a longer turn is no example of a trigger
-SHOWN = 8  #: triggers shown for a template
+#: The ranking of drafts: a past turn at cosine c weighs exp((c - 1) / SOFTNESS) from ALIKE on, and the share of each
+#: template among all past replies weighs as much as PRIOR turns that say the same.
+SOFTNESS, ALIKE, PRIOR = 0.1, 0.3, 5.0
+
+Mask = NDArray[np.bool_]
+Places = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +34,38 @@ class Turns:
 
     texts: list[str]  #: (t) normal form of their last words
     shown: list[str]  #: (t) as they were written
-    replies: NDArray[np.int32]  #: (t) unique text of the reply's first message, -1 where there was none
+    replies: Places  #: (t) unique text of the reply's first message, -1 where there was none
     before: NDArray[np.int64]  #: (t) how many of the owner's messages were older than the turn
-    settled: NDArray[np.int64]  #: (t) how many were older than its reply
+    settled: NDArray[np.int64]  #: (t) how many were older than its reply; all of them where there was none
+
+    def past(self, end: int) -> Places:
+        """Turns whose reply lies among the first `end` messages: all that a mining of those may know."""
+        return np.flatnonzero((self.replies >= 0) & (self.settled < end)).astype(np.int32)
+
+    def within(self, begin: int, end: int, messages: int) -> Places:
+        """Turns of the part from `begin` to `end`; one whose reply came later belongs to no part."""
+        whole = (self.settled < end) | (self.settled >= messages)
+        return np.flatnonzero((self.before >= begin) & (self.before < end) & whole).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What the rule did on the held-out turns of one origin."""
+class Tally:
+    """What came of suggesting on some turns."""
 
-    turns: int
-    replied: int  #: turns that the owner answered
-    fired: int
-    right: int
-    right_among_three: int
+    turns: int = 0
+    replied: int = 0  #: turns that the owner answered
+    fired: int = 0  #: turns on which anything was suggested
+    right: int = 0  #: the first suggestion was
+    among: int = 0  #: one of the first three was
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.turns + other.turns,
+            self.replied + other.replied,
+            self.fired + other.fired,
+            self.right + other.right,
+            self.among + other.among,
+        )
 
 
 def collect(found: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -> Turns:
@@ -68,7 +86,7 @@ def collect(found: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -
     )
 
 
-def nearest_template(vectors: Vectors, chosen: list[int], similarity: float) -> NDArray[np.int32]:
+def nearest_template(vectors: Vectors, chosen: list[int], similarity: float) -> Places:
     """(u) for each text the number of the nearest template within the similarity, else -1."""
     best = np.full(len(vectors), -1, dtype=np.int32)
     for block in blocks(len(vectors), len(chosen)) if chosen else []:
@@ -79,53 +97,52 @@ def nearest_template(vectors: Vectors, chosen: list[int], similarity: float) -> 
     return best
 
 
-def measure(turns: Turns, incoming: Vectors, vectors: Vectors, origin: Origin, similarity: float) -> Answers | None:
-    """The rule on the turns of the held-out part; None where there are no triggers or no turns.
+def fitting(vectors: Vectors, replies: Places, offered: Vectors, similarity: float) -> Mask:
+    """(t, k) whether each real reply lies within the similarity of each of the offered ones; False without a reply."""
+    near: Mask = vectors[np.maximum(replies, 0)] @ offered.T >= similarity - SLACK
+    near &= (replies >= 0)[:, None]
+    return near
 
-    incoming (t, d) are the vectors of the turns, vectors (u, d) those of the corpus, both with unit rows.
+
+def first_three(scores: NDArray[np.float32], least: float, count: int = 3) -> Places:
+    """(t, count) the best columns of `scores` (t, k) that reach `least`, the best first, -1 where there is none."""
+    offered = np.full((len(scores), count), -1, dtype=np.int32)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    reached = np.take_along_axis(scores, order, axis=1) >= least - SLACK
+    offered[:, : order.shape[1]] = np.where(reached, order, -1)
+    return offered
+
+
+def tally(offered: Places, good: Mask, replies: Places) -> Tally:
+    """offered (t, 3) columns of `good` (t, k), the first suggestion first, -1 for none; replies (t)."""
+    right = hits(offered, good)
+    return Tally(
+        turns=len(offered),
+        replied=int((replies >= 0).sum()),
+        fired=int((offered[:, 0] >= 0).sum()),
+        right=int(right[:, 0].sum()),
+        among=int(right.any(axis=1).sum()),
+    )
+
+
+def hits(offered: Places, good: Mask) -> Mask:
+    """(t, j) whether each suggestion is right."""
+    found: Mask = np.take_along_axis(good, np.maximum(offered, 0), axis=1) & (offered >= 0)
+    return found
+
+
+def ranked(incoming: Vectors, held: Places, past: Places, led: Mask) -> Places:
+    """(t, 3) the three likeliest templates of each held-out turn, by the past turns most like it.
+
+    incoming (turns, d) unit rows; led (p, k) which templates each past turn's reply lay within. This always suggests.
+    A share estimated from neighbours, shrunk to the overall share, as in every k-nearest-neighbour vote with a prior.
     """
-    label = nearest_template(vectors, origin.chosen, similarity)
-    answered = turns.replies >= 0
-    # The reply must lie before the origin too: a turn that straddles it is neither a trigger nor held out.
-    past = answered & (turns.settled < origin.begin)
-    bank = np.flatnonzero(past)[label[turns.replies[past]] >= 0]
-    held = np.flatnonzero((turns.before >= origin.begin) & (turns.before < origin.end))
-    if not len(bank) or not len(held):
-        return None
-    owners = label[turns.replies[bank]]
-    fired = right = among = 0
-    for block in blocks(len(held), len(bank)):
-        near = incoming[held[block]] @ incoming[bank].T
-        for row, turn in zip(near, held[block], strict=True):
-            offered = _offered(row, owners)
-            good = [_fits(vectors, origin.chosen[k], int(turns.replies[turn]), similarity) for k in offered]
-            fired += bool(offered)
-            right += good[:1] == [True]
-            among += any(good)
-    return Answers(len(held), int(answered[held].sum()), fired, right, among)
-
-
-def _offered(row: NDArray[np.float32], owners: NDArray[np.int32]) -> list[int]:
-    """The templates of the nearest triggers that fire, the best first, at most three different ones."""
-    firing = np.flatnonzero(row >= FIRES_AT)
-    order = firing[np.argsort(-row[firing], kind="stable")]
-    return list(dict.fromkeys(int(k) for k in owners[order]))[:3]
-
-
-def _fits(vectors: Vectors, template: int, reply: int, similarity: float) -> bool:
-    return reply >= 0 and float(vectors[template] @ vectors[reply]) >= similarity - SLACK
-
-
-def triggers(turns: Turns, vectors: Vectors, chosen: list[int], similarity: float) -> list[list[str]]:
-    """For each template the short incoming turns that led to it, the most frequent first."""
-    label = nearest_template(vectors, chosen, similarity)
-    counts: list[Counter[str]] = [Counter() for _ in chosen]
-    spelling: dict[str, str] = {}
-    for text, shown, reply in zip(turns.texts, turns.shown, turns.replies, strict=True):
-        number = int(label[reply]) if reply >= 0 else -1
-        if number >= 0 and 0 < len(shown.split()) <= SHOWN_WORDS and reason(shown) is None:
-            counts[number][text] += 1
-            spelling.setdefault(text, shown)
-    return [
-        [spelling[text] for text in sorted(found, key=lambda text: (-found[text], text))[:SHOWN]] for found in counts
-    ]
+    overall = (led.sum(axis=0) + 0.5) / (len(past) + 1)
+    offered = np.empty((len(held), 3), dtype=np.int32)
+    votes = led.astype(np.float32)
+    for block in blocks(len(held), len(past)):
+        near = incoming[held[block]] @ incoming[past].T
+        weight = np.where(near >= ALIKE, np.exp((near - 1) / SOFTNESS), 0).astype(np.float32)
+        score = (weight @ votes + PRIOR * overall) / (weight.sum(axis=1, keepdims=True) + PRIOR)
+        offered[block] = first_three(score.astype(np.float32), 0.0)
+    return offered

@@ -83,26 +83,42 @@ def neighbours(
     return Neighbours(np.array(kept, dtype=np.int32), lists)
 
 
+def widened(near: Neighbours, wanted: NDArray[np.intp]) -> Neighbours:
+    """Lists over the texts at the places `wanted`, ascending, as lists over all texts: the others lie near nothing."""
+    places = wanted.astype(np.int32)
+    return Neighbours(places[near.candidates], [places[members] for members in near.lists])
+
+
 def greedy(
-    near: Neighbours, weights: NDArray[np.float32], count: int, least: float = 1.0
+    near: Neighbours,
+    weights: NDArray[np.float32],
+    count: int,
+    least: float = 1.0,
+    *,
+    allowed: NDArray[np.bool_] | None = None,
+    uses: float = 2.0,
+    apart: bool = True,
 ) -> tuple[list[int], list[float]]:
     """At most `count` candidates, each adding the most weight to those before it, and what each adds.
 
-    Only texts of positive weight are chosen: a text that nobody has written yet is no template. Ends when the best
-    adds less than `least`. Lazy evaluation (Minoux 1978): what a candidate adds can only shrink.
+    weights (u) messages a text. Chosen are only texts that `allowed` (u) admits and that were themselves written at
+    least `uses` times; `apart` admits none within the radius of a chosen one: no template twice in other words. Ends
+    when the best adds less than `least`. Lazy evaluation (Minoux 1978): what a candidate adds can only shrink.
     """
     left = weights.astype(np.float64)
-    heap = [
-        (-float(left[members].sum()), number)
-        for number, members in enumerate(near.lists)
-        if weights[near.candidates[number]] > 0
-    ]
+    closed: NDArray[np.bool_] = weights[near.candidates] < uses
+    if allowed is not None:
+        closed |= ~allowed[near.candidates]
+    at = {int(place): number for number, place in enumerate(near.candidates)}
+    heap = [(-float(left[members].sum()), number) for number, members in enumerate(near.lists) if not closed[number]]
     heapq.heapify(heap)
     chosen: list[int] = []
     gains: list[float] = []
     while heap and len(chosen) < count:
         _, number = heapq.heappop(heap)
         gain = float(left[near.lists[number]].sum())
+        if closed[number]:
+            continue
         if heap and (-gain, number) > heap[0]:
             heapq.heappush(heap, (-gain, number))
             continue
@@ -111,6 +127,8 @@ def greedy(
         chosen.append(int(near.candidates[number]))
         gains.append(gain)
         left[near.lists[number]] = 0.0
+        if apart:
+            closed[[at[int(place)] for place in near.lists[number] if int(place) in at]] = True
     return chosen, gains
 
 

@@ -2,12 +2,14 @@
 
 Rolling origin: mine on the oldest part, measure on the tenth that follows, several times over. One split proves
 nothing, because people change what they write about; so the figures are the median and the range over the origins.
+A second view leaves whole chats out: what of it holds for somebody whom the templates were not mined from?
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,17 @@ from numpy.typing import NDArray
 from jobs.mine import cover
 from jobs.mine.corpus import Corpus
 from jobs.mine.cover import Neighbours
+from jobs.statistics import difference
 
 #: Shares of the messages that are mined; the tenth after each is measured.
 ORIGINS = (0.5, 0.6, 0.7, 0.8, 0.9)
 SPAN = 0.1
+#: Origins that leave room for three parts: mined, calibrated on the next tenth, reported on the tenth after.
+TRIALS = (0.5, 0.6, 0.7, 0.8)
 #: Fewer held-out messages than this say nothing.
 LEAST_HELD_OUT = 20
+#: Of so many chats, the largest, each is left out once.
+CHATS_LEFT_OUT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,16 @@ class Origin:
     def coverage(self) -> float:
         return self.steps[-1] if self.steps else 0.0
 
+    @property
+    def held_out(self) -> int:
+        """Messages that it was measured on."""
+        return self.end - self.begin
+
+    @property
+    def covered(self) -> int:
+        """How many of them lie within the similarity of a template."""
+        return round(self.coverage * self.held_out)
+
 
 def origins(corpus: Corpus, near: Neighbours, templates: int, least: float) -> list[Origin]:
     """Mine before each origin, measure after it; none where there are too few messages. Counts never look ahead."""
@@ -46,7 +63,7 @@ def origins(corpus: Corpus, near: Neighbours, templates: int, least: float) -> l
         begin, end = round(n * share), round(n * (share + SPAN))
         if end - begin < LEAST_HELD_OUT:
             continue
-        chosen, _ = cover.greedy(near, corpus.counts(begin), templates, least)
+        chosen, _ = cover.greedy(near, corpus.counts(begin), templates, least, allowed=corpus.allowed(begin))
         later = np.bincount(corpus.ids[begin:end], minlength=len(corpus.texts)).astype(np.float32)
         found.append(Origin(share, begin, end, chosen, steps(near, chosen, later)))
     return found
@@ -62,6 +79,50 @@ def steps(near: Neighbours, chosen: list[int], weights: NDArray[np.float32]) -> 
         left[members] = 0.0
         shares.append(seen / total if total else 0.0)
     return shares
+
+
+def drift(found: list[Origin]) -> dict[str, Any] | None:
+    """Whether the newest part differs from those before it; None for fewer than three parts.
+
+    It does when its coverage lies outside the range of the others, or when the interval of the difference to all of
+    them together leaves zero out.
+    """
+    if len(found) < 3:
+        return None
+    *others, newest = found
+    shares = [origin.coverage for origin in others]
+    successes, n = sum(origin.covered for origin in others), sum(origin.held_out for origin in others)
+    interval = difference(newest.covered, newest.held_out, successes, n)
+    outside = not min(shares) <= newest.coverage <= max(shares)
+    apart = interval is not None and not interval[0] <= 0 <= interval[1]
+    return {
+        "newest": round(newest.coverage, 5),
+        "newest_n": newest.held_out,
+        "others": round(successes / n, 5),
+        "others_n": n,
+        "others_range": [round(min(shares), 5), round(max(shares), 5)],
+        "difference_ci": None if interval is None else [round(end, 5) for end in interval],
+        "outside_range": outside,
+        "differs": outside or apart,
+    }
+
+
+def chats_left_out(corpus: Corpus, near: Neighbours, templates: int, least: float) -> list[tuple[int, int]]:
+    """(covered, messages) of each of the largest chats by templates that were mined from all the others."""
+    sizes = np.bincount(corpus.people)
+    largest = np.argsort(-sizes, kind="stable")[:CHATS_LEFT_OUT]
+    everything, reach = corpus.counts(), corpus.reach()
+    found = []
+    for chat in largest:
+        inside = corpus.ids[corpus.people == chat]
+        if not LEAST_HELD_OUT <= len(inside) < len(corpus.ids):
+            continue
+        own = np.bincount(inside, minlength=len(everything)).astype(np.float32)
+        others = corpus.candidate & (reach - (own > 0) >= corpus.min_people)
+        chosen, _ = cover.greedy(near, everything - own, templates, least, allowed=others)
+        mask = cover.covered(near, chosen, len(everything))
+        found.append((int(mask[inside].sum()), len(inside)))
+    return found
 
 
 def in_use(near: Neighbours, origin: Origin, corpus: Corpus) -> float | None:

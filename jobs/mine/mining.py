@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
 from jarvisd.kinds import Outcome
-from jobs import imessage, models, templates
-from jobs.embedding import Encoder, Interrupted
+from jobs import imessage, templates
+from jobs.embedding import Interrupted
 from jobs.imessage import History
-from jobs.mine import answers, corpus, cover, measure
-from jobs.mine.answers import Answers, Turns
+from jobs.mine import answers, corpus, cover, measure, names, stats, tiers
+from jobs.mine.answers import Mask, Tally, Turns
 from jobs.mine.corpus import Corpus
 from jobs.mine.cover import Neighbours, Vectors
+from jobs.mine.matching import Matching, embed, encoder_of, match
 from jobs.mine.measure import Origin
 from jobs.mine.plan import Section
 from jobs.models import ModelEntry
 from jobs.results import Mining, Template
+from jobs.statistics import wilson
 
 #: Makes the ids of templates; any fixed UUID would do.
 _NAMESPACE = uuid.UUID("6f0a2c0e-5c8b-5d0b-9f7e-3d1f5b0c7a41")
 _EXAMPLES = 5
+_SHOWN = 8  # triggers of a phrase
+_SLOTS = 20  # texts with a name in them
 BASELINE = 0.062
 BASELINE_SOURCE = "reported, 33 of 528, method unknown"
 #: The old script's parameters: DBSCAN on cosine distance.
@@ -43,53 +48,61 @@ class _Found:
     history: History
     corpus: Corpus
     turns: Turns
+    may: Mask  #: (turns) which of them may be triggers
     vectors: Vectors
     near: Neighbours
     chosen: list[int]
     origins: list[Origin]
-    answers: list[Answers]
+    chats: list[tuple[int, int]]
     in_sample: list[float]
     in_any_cluster: float
     times: dict[str, float]
+    matching: Matching
 
 
 def mine(context: JobContext) -> Outcome:
     """Messages in, templates out. Asked to stop, it leaves its vectors in the cache and returns."""
     try:
-        section, entry = _section(context)
-        found = _find(context, section, entry)
+        section, entry, matcher = _section(context)
+        found = _find(context, section, entry, matcher)
     except (Interrupted, cover.Stopped):
         return Outcome(ok=False, reason="asked to stop; what was embedded is kept")
-    stats = _stats(found, section)
-    _store(context, found, stats, _config(section, entry))
+    figures = _stats(found, section)
+    _store(context, found, figures, _config(section, entry, matcher, found))
     document = templates.document(context.run_id)
     context.publish("templates.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     return Outcome(
+        reason="; ".join(part for part in (found.matching.problem, found.matching.manual_problem) if part),
         summary={
-            "messages": stats["total_messages"],
-            "templates": stats["templates_extracted"],
-            "coverage": stats["coverage"],
-        }
+            "messages": figures["total_messages"],
+            "templates": figures["templates_extracted"],
+            "coverage": figures["coverage"],
+            **{tier: figures["tiers"][tier]["templates"] for tier in tiers.TIERS},
+        },
     )
 
 
-def _section(context: JobContext) -> tuple[Section, ModelEntry]:
+def _section(context: JobContext) -> tuple[Section, ModelEntry, ModelEntry]:
     plan = dict(context.plan["mine"])
-    entry = ModelEntry.model_validate(plan.pop("model"))
-    return Section.model_validate(plan), entry
+    entry, matcher = (ModelEntry.model_validate(plan.pop(name)) for name in ("model", "matcher_model"))
+    return Section.model_validate(plan), entry, matcher
 
 
-def _find(context: JobContext, section: Section, entry: ModelEntry) -> _Found:
-    encoder = _encoder(context, entry)
+def _find(context: JobContext, section: Section, entry: ModelEntry, matcher: ModelEntry) -> _Found:
+    encoder = encoder_of(context, entry)
     history = imessage.read(Path(context.params["messages"]))
     own = [message for message in history.messages if message.from_me][-section.sample :]
     context.log.info("%d messages of the owner's, %d in all", len(own), len(history.messages))
-    counted = corpus.build(own, section.max_words)
+    known = names.spoken(own) | names.known({message.person for message in history.messages}, ())
+    counted = corpus.build(own, section.max_words, known, section.min_people)
     turns = answers.collect(imessage.turns(history.messages), counted, [message.when.timestamp() for message in own])
     started = time.monotonic()
-    vectors, incoming = _embed(context, encoder, counted.texts, turns.texts)
+    wanted = np.flatnonzero(counted.embeddable)
+    some = embed(context, encoder, [counted.texts[place] for place in wanted])
     embedded = time.monotonic()
-    near, old = _compare(context, counted, vectors, section)
+    near, old = _compare(context, counted, wanted, some, section)
+    vectors = np.zeros((len(counted.texts), some.shape[1]), dtype=np.float32)
+    vectors[wanted] = some
     chosen, _ = cover.greedy(near, counted.counts(), section.templates, section.min_uses)
     if not chosen:
         raise JobFailed(
@@ -97,47 +110,36 @@ def _find(context: JobContext, section: Section, entry: ModelEntry) -> _Found:
             "Mine a longer history, or lower mine.min_uses or mine.similarity.",
         )
     clustered = time.monotonic()
-    found = measure.origins(counted, near, section.templates, section.min_uses)
-    measured = [answers.measure(turns, incoming, vectors, origin, section.similarity) for origin in found]
+    origins = measure.origins(counted, near, section.templates, section.min_uses)
+    ground = (counted, turns, vectors, near, tiers.allowed(turns))
     return _Found(
         history=history,
         corpus=counted,
         turns=turns,
+        may=ground[-1],
         vectors=vectors,
         near=near,
         chosen=chosen,
-        origins=found,
-        answers=[part for part in measured if part is not None],
+        origins=origins,
+        chats=measure.chats_left_out(counted, near, section.templates, section.min_uses),
         in_sample=measure.steps(near, chosen, counted.counts()),
         in_any_cluster=old,
+        matching=match(context, section, encoder, matcher, ground, chosen, origins),
         times={"embedding": embedded - started, "clustering": clustered - embedded},
     )
 
 
-def _encoder(context: JobContext, entry: ModelEntry) -> Encoder:
-    what, folder = models.problem(entry, context.home), models.locate(entry, context.home)
-    if what or folder is None:
-        raise JobFailed(what or f"{entry.name} is not on this disk", models.remedy(entry))
-    return Encoder(folder, entry.name, context.home.cache / "embeddings")
+def _compare(
+    context: JobContext, counted: Corpus, wanted: NDArray[np.intp], vectors: Vectors, section: Section
+) -> tuple[Neighbours, float]:
+    """The neighbour lists, and the share of messages that the old script would have counted.
 
-
-def _embed(context: JobContext, encoder: Encoder, own: list[str], incoming: list[str]) -> tuple[Vectors, Vectors]:
-    """Vectors of both lists of texts; what is in the cache costs nothing."""
-    texts = list(dict.fromkeys([*own, *incoming]))
-    place = {text: at for at, text in enumerate(texts)}
-    vectors = encoder.encode(
-        texts, lambda done, total: context.progress(done, total, "texts embedded"), context.should_stop
-    )
-    context.log.info("%d texts embedded, %d were in the cache", encoder.computed, len(texts) - encoder.computed)
-    return vectors[: len(own)], vectors[[place[text] for text in incoming]]
-
-
-def _compare(context: JobContext, counted: Corpus, vectors: Vectors, section: Section) -> tuple[Neighbours, float]:
-    """The neighbour lists, and the share of messages that the old script would have counted."""
-    weights = counted.counts()
+    vectors are those of the texts at the places `wanted`: an essay lies near nothing.
+    """
+    weights = counted.counts()[wanted]
     near = cover.neighbours(
         vectors,
-        counted.candidate,
+        counted.candidate[wanted],
         weights,
         section.similarity,
         least=section.min_uses,
@@ -152,81 +154,98 @@ def _compare(context: JobContext, counted: Corpus, vectors: Vectors, section: Se
         progress=lambda done, total: context.progress(done, total, "texts counted the old way"),
         should_stop=context.should_stop,
     )
-    return near, float(member[counted.ids].mean())
+    return cover.widened(near, wanted), float(weights[member].sum() / len(counted.ids))
 
 
 # ------------------------------------------------------------------------------------------------------- what is kept
 
 
 def _stats(found: _Found, section: Section) -> dict[str, Any]:
-    shares = [origin.coverage for origin in found.origins]
     used = [measure.in_use(found.near, origin, found.corpus) for origin in found.origins]
+    match = found.matching
+    n = len(found.corpus.ids)
+    old = round(found.in_any_cluster * n)
     return {
-        "total_messages": len(found.corpus.ids),
+        "total_messages": n,
         "unique_messages": len(found.corpus.texts),
         "templates_extracted": len(found.chosen),
         "similarity": section.similarity,
-        "coverage": _median(shares),
-        "coverage_range": [round(min(shares), 5), round(max(shares), 5)] if shares else None,
-        "coverage_origins": [
-            {
-                "mined": origin.share,
-                "held_out": origin.end - origin.begin,
-                "coverage": round(origin.coverage, 5),
-            }
-            for origin in found.origins
-        ],
-        "coverage_in_sample": round(found.in_any_cluster, 5),
+        **stats.coverage(found.origins),
+        "drift": measure.drift(found.origins),
+        **stats.chats(found.chats),
+        **stats.proportion("coverage_in_sample", old, n),
         "coverage_in_sample_definition": "share of messages inside any DBSCAN cluster (cosine distance "
-        f"{OLD_DISTANCE}, at least {OLD_LEAST}), counted on the messages it was mined from",
-        "coverage_of_mined": round(found.in_sample[-1], 5),
+        f"{OLD_DISTANCE}, at least {OLD_LEAST}), counted on the messages it was mined from; messages of more than "
+        f"{corpus.EMBEDDED_WORDS} words count as outside",
+        **stats.proportion("coverage_of_mined", round(found.in_sample[-1] * n), n),
         "coverage_baseline": BASELINE,
+        "coverage_baseline_ci": stats.interval(33, 528),
+        "coverage_baseline_n": 528,
         "coverage_baseline_source": BASELINE_SOURCE,
-        "in_use": _median([share for share in used if share is not None]),
-        **_answer_stats(found.answers),
+        "in_use": stats.middle([share for share in used if share is not None]),
+        **stats.answering(match.trials),
+        "precision_target": section.precision,
+        "tiers": stats.tiers(match.trials, Counter(match.tiers or [tiers.PHRASE] * len(found.chosen))),
+        "own_index": stats.own_index(match.trials),
+        "baselines": stats.baselines(match.trials),
+        "duels": stats.duels(match.trials),
+        "manual": stats.manual(match.trials, len(match.manual), _replaced(found), match.manual_problem),
         "embedding_time_seconds": round(found.times["embedding"], 2),
         "clustering_time_seconds": round(found.times["clustering"], 2),
         "left_out": dict(found.history.left_out.most_common()),
         "left_out_incoming": dict(found.history.left_out_incoming.most_common()),
         "refused": found.corpus.refused,
+        "slots": dict(list(found.corpus.slots.items())[:_SLOTS]),
     }
 
 
-def _answer_stats(parts: list[Answers]) -> dict[str, Any]:
-    """Medians over origins; null where no origin had held-out turns."""
-    return {
-        "hit_rate": _median([part.fired / part.turns for part in parts]),
-        "answered": _median([part.right / part.turns for part in parts]),
-        "top3": _median([part.right_among_three / part.turns for part in parts]),
-        "precision": _median([part.right / part.fired for part in parts if part.fired]),
-        "turns_held_out": sum(part.turns for part in parts),
-        "turns_replied": sum(part.replied for part in parts),
-        "turns_fired": sum(part.fired for part in parts),
-        "turns_right": sum(part.right for part in parts),
-        "fires_at": answers.FIRES_AT,
-    }
+def _replaced(found: _Found) -> list[dict[str, Any]]:
+    """For each manual template whether it fired on any held-out turn, and the mined one whose reply is nearest."""
+    match = found.matching
+    if not match.manual:
+        return []
+    fired: set[int] = set().union(*(part.manual_fired for part in match.trials))
+    near = match.manual_vectors @ found.vectors[found.chosen].T
+    return [
+        {
+            "name": one.name,
+            "fired": number in fired,
+            "template": found.corpus.shown[found.chosen[int(row.argmax())]],
+            "cosine": round(float(row.max()), 4),
+        }
+        for number, (one, row) in enumerate(zip(match.manual, near, strict=True))
+    ]
 
 
-def _median(values: list[float]) -> float | None:
-    return round(median(values), 5) if values else None
-
-
-def _config(section: Section, entry: ModelEntry) -> dict[str, Any]:
+def _config(section: Section, entry: ModelEntry, matcher: ModelEntry, found: _Found) -> dict[str, Any]:
+    match = found.matching
     return {
         **section.model_dump(mode="json"),
+        "matcher": {"name": matcher.name, "fingerprint": match.fingerprint},
         "embedder_name": entry.name,
         "embedder_revision": entry.revision,
         "method": "greedy weighted maximum coverage of normalised messages",
-        "candidates": f"messages of at most {section.max_words} words; coverage counts messages of any length",
-        "held_out": "mined on the oldest 50, 60, 70, 80 and 90 %, each measured on the 10 % that follows",
-        "answers": f"incoming turns held out the same way; a template fires at cosine {answers.FIRES_AT} to a trigger",
-        "tiers": "not calibrated: every template is a phrase, none is to be sent by itself",
+        "candidates": f"messages of at most {section.max_words} words that {found.corpus.min_people} people got; "
+        "coverage counts messages of any length",
+        "held_out": "coverage: mined on the oldest 50, 60, 70, 80 and 90 %, each measured on the 10 % that follows",
+        "parts": "answers and tiers: mined on the oldest 50, 60, 70 and 80 %, triggers and tiers chosen on the next "
+        "10 %, reported on the 10 % after that; nothing reported on was mined or calibrated on",
+        "chat_out": f"mined without the chat, measured on it, for each of the {measure.CHATS_LEFT_OUT} largest",
+        "answers": f"JARVIS's rule: the best cosine to any enabled trigger, your own templates' included, fires "
+        f"from {answers.FIRES_AT} on; right "
+        f"when your real reply's first message lies within {section.similarity:g} of the template",
+        "tiers": match.problem
+        or f"automatic: lower end of the 95 % Wilson interval of precision at least {section.precision:g} on the "
+        "calibration part; suggest: among three drafts more turns have a right one with it than without it; "
+        "phrase: neither, shown and never sent",
+        "deployed": "templates mined on everything; triggers from the oldest 90 %, tiers and thresholds chosen on the "
+        "newest 10 %; precision is that of the same text at the origins",
     }
 
 
-def _store(context: JobContext, found: _Found, stats: dict[str, Any], config: dict[str, Any]) -> None:
+def _store(context: JobContext, found: _Found, figures: dict[str, Any], config: dict[str, Any]) -> None:
     """Replace what an earlier attempt of this job stored, in one piece."""
-    rows = _rows(context, found, stats["similarity"])
+    rows = _rows(context, found, figures["similarity"])
     with context.piece():
         Template.delete().where(Template.job == context.job_id).execute()
         Mining.delete().where(Mining.job == context.job_id).execute()
@@ -235,7 +254,7 @@ def _store(context: JobContext, found: _Found, stats: dict[str, Any], config: di
         Mining.insert(
             job=context.job_id,
             run=context.run_id,
-            stats=stats,
+            stats=figures,
             config=config,
             curve=measure.curve(found.origins, found.in_sample),
         ).execute()
@@ -245,25 +264,54 @@ def _rows(context: JobContext, found: _Found, similarity: float) -> list[dict[st
     counted = found.corpus
     counts = counted.counts()
     near = found.near.of(found.chosen)
-    spoken = answers.triggers(found.turns, found.vectors, found.chosen, similarity)
+    spoken = _triggers(found, similarity)
     rows = []
-    for rank, (place, members) in enumerate(zip(found.chosen, near, strict=True), start=1):
+    for number, (place, members) in enumerate(zip(found.chosen, near, strict=True)):
         others = [int(other) for other in members if other != place and counted.candidate[other]]
         rows.append(
             {
-                "uuid": str(uuid.uuid5(_NAMESPACE, f"{context.run_id}/{context.job_id}/{counted.texts[place]}")),
+                "uuid": str(uuid.uuid5(_NAMESPACE, counted.texts[place])),
                 "job": context.job_id,
                 "run": context.run_id,
-                "rank": rank,
+                "rank": number + 1,
                 "representative": counted.shown[place],
                 "frequency": int(counts[members].sum()),
                 "uses": int(counts[place]),
                 "people": len(np.unique(counted.people[np.isin(counted.ids, members)])),
                 "examples": [counted.shown[other] for other in others[:_EXAMPLES]],
-                "triggers": spoken[rank - 1],
-                "tier": "phrase",
-                "threshold": None,
-                "precision": None,
+                "triggers": spoken[number],
+                **_measured(found.matching, number, place),
             }
         )
     return rows
+
+
+def _measured(match: Matching, number: int, place: int) -> dict[str, Any]:
+    """Tier and threshold of tonight's calibration, precision of the same text at the origins."""
+    parts = [part.by_text[place] for part in match.trials if place in part.by_text]
+    total = sum(parts, Tally())
+    ends = wilson(total.right, total.fired)
+    return {
+        "tier": match.tiers[number] if match.tiers else tiers.PHRASE,
+        "threshold": match.deployed.thresholds[number] if match.deployed else None,
+        "precision": stats.share(total.right, total.fired),
+        "precision_low": None if ends is None else round(ends[0], 5),
+        "fired": total.fired,
+        "right": total.right,
+    }
+
+
+def _triggers(found: _Found, similarity: float) -> list[list[str]]:
+    """(k) the enabled triggers of the sendable templates; of a phrase the turns that led to it, for the eye alone."""
+    turns, match = found.turns, found.matching
+    label = answers.nearest_template(found.vectors, found.chosen, similarity)
+    everything = tiers.bank(turns, turns.past(len(found.corpus.ids)), found.may, label, len(found.chosen))
+    spoken: list[list[str]] = [[] for _ in found.chosen]
+    for turn, owner in zip(everything.turns, everything.owners, strict=True):
+        if (match.tiers[owner] if match.tiers else tiers.PHRASE) == tiers.PHRASE and len(spoken[owner]) < _SHOWN:
+            spoken[owner].append(turns.shown[turn])
+    if match.deployed:
+        bank, enabled = match.deployed.bank, match.deployed.enabled
+        for turn, owner in zip(bank.turns[enabled], bank.owners[enabled], strict=True):
+            spoken[owner].append(turns.shown[turn])
+    return spoken

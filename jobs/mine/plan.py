@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,7 @@ from jarvisd.kinds import Finding, JobSpec, Setting
 from jobs import models
 
 JOB = "mine"
+MANUAL = "manual_templates.yaml"
 #: What a mining needs beside its model, in MB: Python with torch, and vectors for 100,000 texts.
 WORKSPACE_MB = 800
 #: For an embedder that does not say what it needs, in MB.
@@ -29,37 +31,61 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedder: Annotated[str, Field(min_length=1)] = "sentence-transformers/all-mpnet-base-v2"
+    matcher: Annotated[str, Field(min_length=1)] = "sentence-transformers/all-MiniLM-L6-v2"  #: what JARVIS matches with
     templates: Annotated[int, Field(ge=1, le=1000)] = 120  #: at most so many
     similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  #: least cosine between a message and its template
     sample: Annotated[int, Field(ge=1)] = 100_000  #: the newest so many of the owner's messages are mined
     min_uses: Annotated[int, Field(ge=1)] = 3  #: messages that a template must add to those before it
+    min_people: Annotated[int, Field(ge=1)] = 3  #: a text that fewer people got is private
     max_words: Annotated[int, Field(ge=1, le=100)] = 12  #: a longer message is nobody's template
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.8  #: what the lower bound of an automatic one must reach
+    manual: str | None = None  #: the owner's present templates: YAML or JARVIS's json; None = manual_templates.yaml
 
 
 def resolve(section: Section, setting: Setting) -> dict[str, Any]:
-    """The section as a run keeps it. Raises UsageError for an unknown embedder."""
-    entry = models.resolve(section.embedder, setting, "embedder")
-    return {**section.model_dump(mode="json"), "model": entry.model_dump(mode="json")}
+    """The section as a run keeps it. Raises UsageError for an unknown embedder or matcher."""
+    embedder, matcher = (models.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
+    return {
+        **section.model_dump(mode="json"),
+        "manual": str(manual(section, setting)),
+        "model": embedder.model_dump(mode="json"),
+        "matcher_model": matcher.model_dump(mode="json"),
+    }
+
+
+def manual(section: Section, setting: Setting) -> Path:
+    """The file with the owner's present templates."""
+    if section.manual is None:
+        return setting.home.config_file(MANUAL)
+    return setting.folder / Path(section.manual).expanduser()
 
 
 def jobs(section: Section, setting: Setting) -> list[JobSpec]:
-    entry = models.resolve(section.embedder, setting, "embedder")
+    embedder, matcher = (models.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
+    entries = [embedder] if embedder == matcher else [embedder, matcher]
     return [
         JobSpec(
             name=JOB,
             params={"messages": str(setting.messages)},
-            memory_mb=(entry.memory_mb or UNKNOWN_MODEL_MB) + WORKSPACE_MB,
+            memory_mb=sum(entry.memory_mb or UNKNOWN_MODEL_MB for entry in entries) + WORKSPACE_MB,
             timeout_s=TIMEOUT_S,
         )
     ]
 
 
 def check(section: Section, setting: Setting) -> list[Finding]:
-    """What is wrong with the Messages database and with the embedder, one finding each."""
+    """What is wrong with the Messages database, the two models and the manual templates, one finding each."""
     findings = _messages(setting)
     entry = models.resolve(section.embedder, setting, "embedder")
     if what := models.problem(entry, setting.home):
         findings.append(Finding(job=JOB, what=what, remedy=models.remedy(entry)))
+    matcher = models.resolve(section.matcher, setting, "embedder")
+    if matcher != entry and (what := models.problem(matcher, setting.home)):
+        unsure = f"{what}, so nothing says which templates may be sent: all will be phrases"
+        findings.append(Finding(job=JOB, what=unsure, remedy=models.remedy(matcher)))
+    if not (file := manual(section, setting)).is_file():
+        what = f"{file} is not there, so your present templates are not measured"
+        findings.append(Finding(job=JOB, what=what, remedy="Mend mine.manual, or leave it out."))
     return findings
 
 

@@ -1,34 +1,235 @@
-"""What must never be sent by itself, whoever wrote it how often: refused as a template, counted by reason."""
+"""What must never be sent by itself, whoever wrote it how often: refused as a template, counted by reason.
+
+`reason` judges a text of the owner's that might become a template, `sensitive` an incoming one that might be answered
+by one. Both are lists of words and patterns, so they are what a list can be: they err on the side of silence, and
+what no list foresees (a cruel sentence of harmless words) passes. The languages are English and, here and there, its
+neighbours.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+
+_MAIL = r"[^\s@]+@[^\s@]+\.[^\s@]{2,}"
+_LINK = (
+    r"\b(?:https?://|www\.)\S"
+    r"|\b[a-z0-9-]+\.(?:com|org|net|io|co|edu|gov|me|ly|de|tv|gg|app|info)\b(?!\.\w)"
+)
+_AMOUNT = r"\d|(?:one|two|three|five|ten|twenty|thirty|forty|fifty|sixty|eighty|ninety|hundred|thousand)\b"
+_MONEY = (
+    r"[$€£¥₹]\s?\d"
+    r"|\d\s?(?:[$€£¥₹]|k?\s?(?:usd|eur|gbp|dollars?|bucks|euros?|pounds?|quid|grand)\b)"
+    rf"|\b(?:{_AMOUNT})[\s-]+(?:dollars|bucks|euros|quid|grand)\b"
+    r"|\b(?:venmo|paypal|zelle|iban|credit card|card number|account number|sort code|routing number)\b.*\d"
+)
+_CODE = (
+    r"\b(?:code|pin|otp|passcode|password|passwd|pw)\b.*\d"
+    r"|\d[\d -]{2,}.*\b(?:code|pin|otp|passcode)\b"
+    r"|\b[a-z]{1,3}-\d{3,}\b"
+)
+_LOGIN = (
+    r"\b(?:pass ?word|passwort|passcode|passwd|pass ?phrase|pw|login|user ?name)\b\s*(?:(?:is|was)\b|:"
+    r"|=)\s*(?!wrong|not)\S"
+    r"|\b(?:wi-?fi|network)\b.{0,12}\b(?:key|pass)\b"
+)
+_STREET = (
+    r"\b\d{1,5}[a-z]?\s+(?:(?!(?:mins?|minutes?|hours?|hrs?|days?|more|of|the|on|in|at|by|my|your|our|people|guys|a|to"
+    r"|for|and|is|are)\b)[a-z.']+\s){1,3}(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln"
+    r"|drive|dr|court|ct|way|place|pl|square|terrace|crescent|highway|hwy)\b(?!\s+(?:to|of|too|in|for|through|back))"
+    r"|\b(?:apt|apartment|suite|unit|flat)\.?\s*(?:no\.?|#)?\s*\d"
+    r"|\b[a-zäöüß]+(?:straße|strasse|str\.|weg|platz)\s+\d"
+    r"|\bp\.?\s?o\.?\s+box\s+\d"
+)
 
 #: The first rule that matches names the reason.
-_RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("e-mail address", re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]{2,}")),
-    (
-        "link",
-        re.compile(r"(?i)\b(?:https?://|www\.)\S|\b[a-z0-9-]+\.(?:com|org|net|io|co|edu|gov|me|ly|de)\b"),
-    ),
-    (
-        "money",
-        re.compile(r"(?i)[$€£¥₹]\s?\d|\d\s?(?:[$€£¥₹]|\b(?:usd|eur|gbp|dollars?|bucks|euros?|pounds?)\b)"),
-    ),
-    ("phone number", re.compile(r"(?<!\w)\+?\s?(?:\(?\d[\s()./-]{0,2}){7,15}(?!\w)")),
-    ("code", re.compile(r"(?i)\b(?:code|pin|otp|passcode|password|passwd|pw)\b.*\d|\b[A-Z]{1,3}-\d{3,}\b")),
-    ("password", re.compile(r"(?i)\b(?:password|passwort|passcode|passwd)\b\s*(?:is|:|=)")),
-    ("number of four digits or more", re.compile(r"\d{4,}|\d[\d,. ]*\d{3}\b")),
-    (
-        "address",
-        re.compile(
-            r"(?i)\b\d{1,5}\s+(?:\w+\s){0,3}(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court"
-            r"|ct|way|place|pl|square|apt|apartment|suite)\b"
+_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern, re.IGNORECASE))
+    for name, pattern in (
+        ("e-mail address", _MAIL),
+        ("link", _LINK),
+        ("money", _MONEY),
+        ("phone number", r"(?<!\w)\+?\s?(?:\(?\d[\s()./-]{0,2}){7,15}(?!\w)"),
+        ("code", _CODE),
+        ("password", _LOGIN),
+        ("number of four digits or more", r"\d{4,}|\d[\d,. ]*\d{3}\b"),
+        ("address", _STREET),
+        (
+            "tapback sent as text",  # from Android; with its own mark where an iPhone shows it so
+            r"^(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned) (?:[“\"„«]|an? (?:image|photo|video|movie"
+            r"|link|attachment|audio message|sticker|contact|location|voice message)\b)"
+            r"|^removed an? [\w ]{1,24} from (?:[“\"„«]|an? \w+$)|^reacted \S{1,16} (?:to|with) [“\"„«]"
+            r"|^\u200b?\S{1,8}\u200b? to [“\"„«]",
         ),
-    ),
+    )
+)
+
+#: Hate against groups of people. Whole words only, so that a raccoon and Scunthorpe stay.
+_SLURS = (
+    "nigger nigga niggah faggot faggy fag retard retarded tranny trannie shemale chink gook spic kike wetback coon "
+    "paki raghead towelhead beaner dyke cunt whore slut bitch bitches skank spaz mongoloid golliwog gypo pikey"
+)
+_SEXUAL = (
+    "porn porno pornhub nude nudes naked dick cock pussy penis vagina clit boob boobs boobies tits titties titty "
+    "blowjob handjob rimjob cum cumming cumshot jizz horny sexy sexting sext sex sexual sexually masturbate "
+    "masturbating masturbation orgasm anal dildo vibrator milf boner erection wank wanking wanker fap fapping "
+    "threesome hentai onlyfans bdsm creampie foreplay hooker stripper deepthroat fingering topless thong"
+)
+#: Whole expressions, and signs that stand for the words.
+_SEXUAL_PHRASES = (
+    r"\b(?:fuck|fucking|lick|suck|bang)\s+(?:me|my|your|ur)\b(?!\s+(?:life|over|up|luck|day|wounds|thumb))"
+    r"|\b(?:blow|hand|rim)[ -]job|\bjerk(?:ing|ed)? (?:me |you |it )?off|\bturn(?:s|ed)? me on\b|\bgett?(?:ing)? laid\b"
+    r"|\b(?:have|had|having|make|making) (?:s[e3]x|love (?:to|with))\b|\ba hard[ -]on\b|\beat (?:me|you) out\b"
+    r"|\bin bed with me\b|🍆"
+)
+#: "cum laude" is a degree, "cock-a-doodle" a rooster, the sex of a baby no sex.
+_INNOCENT = re.compile(
+    r"\b(?:summa |magna )?cum laude\b|\bmoby dick\b|\bcock[ -]a[ -]doodle|\bnaked eye\b|\banal about\b"
+)
+#: What stands for a letter; "1" and "|" stand for two, so both readings are tried.
+_LEET = str.maketrans("013457@$!|€", "oieastasiie")
+_LEET_L = str.maketrans("013457@$!|€", "oleastasile")
+_SPELLED = re.compile(r"(?<!\w)\w([\s.\-_*]{1,2})\w(?:\1\w)+(?!\w)")
+_TOKEN = re.compile(r"[^\s,;:?()\"“”]+")
+
+
+def _words(listed: str) -> re.Pattern[str]:
+    """The words with stretched letters ("sluuut"), starred ones ("sl*t") and a plural; never inside another word."""
+    forms = (
+        letters[0] + "+" + "".join(rf"[{letter}*#]+" for letter in letters[1:-1]) + letters[-1] + "+"
+        for letters in sorted(listed.split())
+    )
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(forms)})(?:e?[sz])?(?![^\W_])")
+
+
+_SLUR, _SEX, _SEX_PHRASE = _words(_SLURS), _words(_SEXUAL), re.compile(_SEXUAL_PHRASES, re.IGNORECASE)
+
+_KIN = (
+    r"(?:mom|mum|mommy|mummy|mother|ma|dad|daddy|father|parents?|brother|bro|sister|sis|son|daughter|baby|kid|twin|"
+    r"grandma|grandmother|granny|nana|gran|grandpa|grandad|granddad|grandfather|uncle|aunt|auntie|cousin|nephew|niece|"
+    r"husband|wife|hubby|boyfriend|girlfriend|bf|gf|fianc[eé]e?|partner|friend|bestie|neighbou?r|teacher|boss|"
+    r"colleague|dog|cat|puppy|kitten|pet|horse)"
+)
+_LAUGHING = r"(?!.{0,12}(?:laugh|lmao|lol|haha|😂|🤣|💀|inside|when|of (?:laughter|boredom|embarrassment|cringe)))"
+_BODY = r"(?:leg|arm|wrist|ankle|foot|hand|nose|rib|ribs|hip|back|neck|collarbone|finger|toe|knee|elbow)"
+
+#: What an incoming text may be about that nobody answers with a template. The first that matches names the reason.
+_SUBJECTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern, re.IGNORECASE))
+    for name, pattern in (
+        (
+            "self-harm",
+            r"\bsuicid\w*|\bkill(?:ing|ed)? (?:my|your|him|her|them)sel(?:f|ves)|\bk[my]s\b|\bself[ -]?harm"
+            r"|\b(?:cut|hurt)(?:ting|ing)? (?:my|your|him|her)self|\bend(?:ing)? (?:it all|my life)\b"
+            r"|\b(?:want to|wanna|wish i could|rather) (?:just )?die\b|\b(?:go|just) die\b"
+            r"|\bdo(?:n['’]?t| not) want to (?:live|be alive|exist|be here anymore)\b(?! (?:forever|in|with|near|at"
+            r"|on))"
+            r"|\bbetter off without me\b|\bno reason to (?:live|go on)\b|\boverdos\w+|\bwish i (?:was|were) dead\b",
+        ),
+        (
+            "grief or loss",
+            rf"\b{_KIN}\b(?:\W+\w+){{0,3}}\W+(?:died|passed(?: away)?|is dead|is dying|was killed|is gone forever)\b"
+            rf"(?!\s+(?:\w+ )?(?:exam|test|class|out|the|by|it)){_LAUGHING}"
+            rf"|\b(?:he|she|they|someone|who) (?:just |has |have |had )?(?:died|passed away){_LAUGHING}"
+            r"|\b(?:he|she)(?:['’]?s| is) (?:dead|dying)\b(?! (?:to me|tired|serious))"
+            r"|\bpass(?:ed|ing|es) away\b|\bfuneral|\bcondolence|\brest in peace\b|\br\.i\.p\b|\bgriev(?:e|ing)\b"
+            r"|\bgrief\b"
+            r"|\bmourning\b|\bmiscarr\w+|\bstill ?born|\bsorry for your loss\b|\bobituar|\bcremat|\bburial\b|\bcoffin\b"
+            rf"|\b(?:lost|losing|buried|bury) (?:my|his|her|our|their|your) (?:\w+ )?(?:{_KIN}|job)\b|\bhospice\b"
+            r"|\bdeath(?:bed| in the family)|\bwidow(?:ed|er)?\b|\blife support\b"
+            r"|\bput (?:him|her|the dog|the cat) (?:down|to sleep)\b"
+            r"|\b(?:got|been|was|getting) (?:fired|laid off)\b",
+        ),
+        (
+            "health",
+            r"\bhospital|\bemergency room\b|\bambulance|\bintensive care\b|\bsurger(?:y|ies)\b|\bsurgeon"
+            r"|\bcancer\b|\btumou?r"
+            r"|\bchemo|\bdiagnos|\bbiops|\b(?:had|having|has had) a (?:stroke|seizure|heart attack|fit)\b|\bseizures?\b"
+            r"|\bdepress(?:ed|ion)\b|\bantidepress|\banxiety\b|\bpanic attack|\bpregnan|\babortion\b|\bhiv\b|\bdiabet"
+            rf"|\bbrok(?:e|en) (?:my|his|her|an?|your) (?:\w+ )?{_BODY}\b|\b(?:car|bike|bad|an) (?:accident|crash)\b"
+            r"|\btested positive\b|\bcovid\b|\bunconscious\b|\bbleeding\b|\bchest pain|\bvomit|\bthrow(?:ing|n|s)? up\b"
+            r"|\bfever\b|\bprescri(?:bed|ption)|\bmedication|\brehab\b|\btherap(?:y|ist)\b|\bpsychiatr"
+            r"|\beating disorder"
+            r"|\b(?:doctor|dr|gp)(?:['’]?s)? (?:said|says|told|appointment|thinks)|\b(?:test|lab|scan) results\b"
+            r"|\bmri\b"
+            r"|\b(?:i['’]?m|i am|he['’]?s|she['’]?s|feel(?:ing)?|been|really|fell) (?:(?:so|very|still|pretty"
+            r"|quite"
+            r"|super|feeling|really|getting) )?"
+            r"(?:sick|ill)\b(?! of)|\bmigraine",
+        ),
+        (
+            "legal trouble",
+            r"\blawyer|\battorney|\bsolicitor|\blaw ?suit|\bsu(?:ing|ed)\b|\bsue (?:you|him|her|them|us)\b"
+            r"|\barrest(?:ed)?\b(?! development)"
+            r"|\bpolice\b|\bin court\b|\bcourt (?:date|order|hearing|case)|\bgo(?:ing)? to court\b"
+            r"|\bjail\b(?![ -]?break)|\bprison\b"
+            r"|\bdivorc|\bcustody\b|\brestraining order|\bsubpoena|\bon (?:probation|bail|parole)\b|\bevict|\bdeport"
+            r"|\bfelony|\bpress(?:ing|ed)? charges|\bcharged with\b|\bfraud\b|\bbankrupt|\bd[uw]i\b"
+            r"|\btestif(?:y|ied)\b",
+        ),
+        (
+            "violence or abuse",
+            r"\brap(?:ed|ist)\b|\bassault|\bmolest|\babus(?:e|ed|ive|ing)\b|\bharass"
+            r"|\bstalk(?:ed|er|ing) (?:me|her|him|you)\b"
+            r"|\bdomestic violence|\b(?:i['’]?ll|will|gonna|going to|wanna) kill (?:you|him|her|them)\b"
+            r"|\bbeat(?:s|ing)? (?:me|her|you|him) up\b|\bhe hit me\b|\bshe hit me\b"
+            r"|\bstabb|\bshot (?:him|her|me|dead)\b|\bgot shot\b",
+        ),
+        (
+            "conflict",
+            r"\bi (?:really |fucking )?hate (?:you|u)\b|\bbr(?:eak(?:ing)?|oke) up\b|\bwe need to talk\b"
+            r"|\bcheat(?:ed|ing) on\b"
+            r"|\bleave me alone\b|\bhow could you\b"
+            r"|\b(?:mad|angry|furious|pissed|upset|disappointed) (?:at|with|in|off at) (?:me|you|u)\b"
+            r"|\b(?:don['’]?t|never|stop) (?:ever )?(?:talk|text|speak|call|contact)(?:ing)? (?:to )?me\b"
+            r"|\bfuck (?:off|you|u)\b"
+            r"|\bscrew you\b|\bgo to hell\b"
+            r"|\bwe(?:['’]?re| are) (?:done|over|through)\b(?! (?:here|there|at|by|the|with))|\bover between us\b"
+            r"|\bblock(?:ed|ing) you\b"
+            r"|\bleaving you\b(?! (?:behind|a|the|with|some))|\byou (?:hurt|lied|betrayed)\b|\bliar\b|\bbetray"
+            r"|\bpiss off\b|\bstfu\b",
+        ),
+    )
 )
 
 
 def reason(text: str) -> str | None:
     """Why `text` must not be a template, None where nothing speaks against it."""
-    return next((name for name, rule in _RULES if rule.search(text)), None)
+    for name, rule in _RULES:
+        if rule.search(text):
+            return name
+    return _indecent(text) or sensitive(text)
+
+
+def sensitive(text: str) -> str | None:
+    """What `text` is about that no template answers: grief, health, the law, violence, a quarrel. None if nothing."""
+    return next((name for name, rule in _SUBJECTS if rule.search(text)), None)
+
+
+def _indecent(text: str) -> str | None:
+    """Slurs and sexual content, through the usual disguises: s3x, sl*t, f.a.g, stretched letters, foreign accents."""
+    plain = _INNOCENT.sub(" ", _unaccented(text))
+    unmasked = " ".join(map(_unmasked, _TOKEN.findall(plain)))
+    forms = (plain, unmasked.translate(_LEET), unmasked.translate(_LEET_L), _joined(plain).translate(_LEET))
+    if any(_SLUR.search(form) for form in forms):
+        return "slur"
+    if any(_SEX.search(form) for form in forms) or _SEX_PHRASE.search(plain):
+        return "sexual content"
+    return None
+
+
+def _unaccented(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(
+        part for part in parts if not unicodedata.combining(part) and part not in "\u200b\u200c\u200d\u2060\ufeff"
+    )
+
+
+def _unmasked(token: str) -> str:
+    """A word whose digits may stand for letters; "" for one without a single letter: "5" is a number."""
+    return token.rstrip("!") if any(part.isalpha() for part in token) else ""
+
+
+def _joined(text: str) -> str:
+    """The words that were spelled out letter by letter: "f.a.g" and "s e x"."""
+    return " ".join(re.sub(r"[\W_]", "", found[0]) for found in _SPELLED.finditer(text))

@@ -152,7 +152,7 @@ def coverage_curve(report: Report) -> Chart:
         axes.plot(counts, seen, color=_SECOND, linewidth=2, linestyle=(0, (4, 2)))
         axes.plot(counts, unseen, color=_FIRST, linewidth=2.4)
         _label(axes, counts, seen, "mined messages (in-sample)", _SECOND)
-        _label(axes, counts, unseen, "later messages (held out)", _FIRST)
+        _label(axes, counts, unseen, "later messages (held out)", _FIRST, above=not _below(unseen, seen))
         top = max([value for value in (*seen, *unseen) if not math.isnan(value)], default=1.0)
         axes.set_ylim(0, max(top * 1.25, 1.0))
         axes.set_xlim(0, max(counts) * 1.02)
@@ -167,12 +167,18 @@ def _share(value: Any) -> float:
     return float("nan") if value is None else 100 * float(value)
 
 
-def _label(axes: Axes, counts: list[float], values: list[float], text: str, colour: str) -> None:
-    """Name a line at its end, above it."""
+def _below(values: list[float], others: list[float]) -> bool:
+    """Whether a line ends below another, so that the names of both have room."""
+    return bool(values and others) and values[-1] <= others[-1]
+
+
+def _label(axes: Axes, counts: list[float], values: list[float], text: str, colour: str, *, above: bool = True) -> None:
+    """Name a line at its end."""
     known = [(x, y) for x, y in zip(counts, values, strict=True) if not math.isnan(y)]
     if known:
         x, y = known[-1]
-        axes.annotate(text, (x, y), xytext=(0, 6), textcoords="offset points", ha="right", color=colour, fontsize=9.5)
+        place = (0, 6 if above else -14)
+        axes.annotate(text, (x, y), xytext=place, textcoords="offset points", ha="right", color=colour, fontsize=9.5)
 
 
 # -------------------------------------------------------------------------------------------------- drawing

@@ -47,19 +47,46 @@ def coverage_rows(report: Report) -> list[list[str]]:
     n, within = count(stats.get("total_messages")), similarity(report)
     low_high = stats.get("coverage_range") or [None, None]
     spread = f", range {percent(low_high[0])} to {percent(low_high[1])}" if None not in low_high else ""
-    source = stats.get("coverage_baseline_source") or report.baseline["source"]
-    return [
+    rows = [
         [
             "Held out",
             percent(stats.get("coverage")) + spread,
-            f"share of your own later messages within {within} of a template, median over "
-            f"several cuts in time; templates mined only from what lay before (n = {n} messages in all)",
-        ],
+            f"share of your own later messages within {within} of a template, median over several cuts in time; "
+            f"templates mined only from what lay before ({_pooled(stats) or f'n = {n} messages in all'})",
+        ]
+    ]
+    if stats.get("chat_out") is not None:
+        low, high = stats["chat_out_range"]
+        rows.append(
+            [
+                "Chats left out",
+                f"{percent(stats['chat_out'])}, range {percent(low)} to {percent(high)}",
+                f"the same of a chat whose messages were not mined, median over {stats['chats_left_out']} chats "
+                f"(n = {stats['chat_out_n']:,})",
+            ]
+        )
+    return [*rows, *_old_coverage(report, stats)]
+
+
+def _pooled(stats: Mapping[str, Any]) -> str:
+    """All cuts together, with interval and n; "" where that was not stored."""
+    ends = stats.get("coverage_ci")
+    if not ends:
+        return ""
+    together = f"all cuts together {percent(stats['coverage_pooled'])}"
+    return f"{together}, {100 * ends[0]:.1f} to {100 * ends[1]:.1f} %, n = {stats['coverage_n']:,}"
+
+
+def _old_coverage(report: Report, stats: Mapping[str, Any]) -> list[list[str]]:
+    source = stats.get("coverage_baseline_source") or report.baseline["source"]
+    ends, n = stats.get("coverage_in_sample_ci"), stats.get("coverage_in_sample_n")
+    sure = f" ({100 * ends[0]:.1f} to {100 * ends[1]:.1f} %, n = {n:,})" if ends and n else ""
+    return [
         [
             "Old definition (in-sample)",
             percent(stats.get("coverage_in_sample")),
             "the old script's count: share of the messages that it was mined from which lie in any "
-            "cluster; flatters, because it counts what it has seen",
+            f"cluster; flatters, because it counts what it has seen{sure}",
         ],
         [
             "Old baseline",
@@ -86,7 +113,7 @@ def contrasts(report: Report) -> list[Contrast]:
             "Instant replies",
             NOT_MEASURED,
             f"{percent(stats.get('hit_rate'))} of incoming turns"
-            + (f", right in {percent(stats['precision'])} of them" if stats.get("precision") is not None else "")
+            + (f"; right in {_fired(stats)}" if stats.get("precision") is not None else "")
             if stats.get("hit_rate") is not None
             else NOT_MEASURED,
             "a coverage of your own messages is not a rate of instant replies",
@@ -95,10 +122,16 @@ def contrasts(report: Report) -> list[Contrast]:
         Contrast(
             "Templates in use",
             "21 % of 91 (79 % unused, reported)",
-            percent(in_use) if in_use is not None else NOT_MEASURED,
-            "known only after a time in use",
+            f"{percent(in_use)} have a later message of yours near them" if in_use is not None else NOT_MEASURED,
+            "two definitions; use in JARVIS is known only after a time in use",
         ),
     ]
+
+
+def _fired(stats: Mapping[str, Any]) -> str:
+    """Precision with its n."""
+    n = stats.get("turns_fired")
+    return f"{stats['turns_right']:,} of {n:,} that fired" if n else f"{percent(stats['precision'])} of them"
 
 
 def _quality_contrast(report: Report) -> Contrast:
@@ -218,6 +251,7 @@ def method_rows(report: Report) -> list[list[str]]:
     if report.templates:
         stats = report.templates["stats"]
         rows.append(["Coverage", f"{coverage_rows(report)[0][2]}"])
+        rows += _answer_methods(report.templates.get("config") or {}, stats)
         for key, what in (("embedding_time_seconds", "Embedding"), ("clustering_time_seconds", "Choosing")):
             if stats.get(key) is not None:
                 rows.append([what, f"{duration(stats[key])} in this run"])
@@ -235,6 +269,18 @@ def method_rows(report: Report) -> list[list[str]]:
         rows.append(["p95", "not given below 20 usable replies: it would be little more than the slowest one"])
         rows.append(["Usable replies", "share with Wilson 95 % interval"])
     return rows
+
+
+def _answer_methods(config: Mapping[str, Any], stats: Mapping[str, Any]) -> list[list[str]]:
+    """How answers and tiers were measured, where they were."""
+    if not stats.get("turns_held_out"):
+        return []
+    n = f"{stats['turns_held_out']:,} incoming turns, {stats['turns_replied']:,} of them answered"
+    named = (("Answers", "answers"), ("Parts", "parts"), ("Tiers", "tiers"), ("Deployed", "deployed"))
+    return [
+        ["Held-out turns", f"{n}; a turn without an answer counts as not answered rightly"],
+        *([what, clean(config[key])] for what, key in named if config.get(key)),
+    ]
 
 
 def setting_rows(report: Report) -> list[list[str]]:

@@ -15,7 +15,7 @@ import markdown
 import nh3
 from markupsafe import Markup
 
-from jobs.report import figures, prose
+from jobs.report import figures, mined, prose
 from jobs.report.charts import Chart
 from jobs.report.gather import Report, place
 from jobs.report.text import clean, duration, milliseconds, percent
@@ -47,6 +47,9 @@ def compose(report: Report, charts: Sequence[Chart]) -> str:
             style=Markup(style),  # noqa: S704 - a file of ours
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
             model_header=figures.MODEL_HEADER,
+            tier_header=mined.TIER_HEADER,
+            rival_header=mined.RIVAL_HEADER,
+            manual_header=mined.MANUAL_HEADER,
             tiles=_attempt("figures", lambda: tiles(report)),
         )
     )
@@ -102,6 +105,14 @@ _PARTS: dict[str, Callable[[Report], Any]] = {
     "verdict": lambda report: to_html(prose.verdict(report)),
     "jobs": lambda report: [figures.job_cells(job) for job in report.jobs],
     "coverage": figures.coverage_rows,
+    "drift": mined.drift_line,
+    "sending": mined.verdict,
+    "tiers": mined.tier_rows,
+    "sendable": mined.sendable,
+    "rivals": mined.rival_rows,
+    "duels": mined.duel_line,
+    "manual": mined.manual_line,
+    "manual_rows": mined.manual_rows,
     "templates": figures.template_lines,
     "similarity": figures.similarity,
     "contrasts": figures.contrasts,
@@ -125,6 +136,9 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         found.append((f"{len(report.templates['templates'])}", "templates"))
         if stats.get("coverage") is not None:
             found.append((percent(stats["coverage"]), "of later messages covered (held out, median)"))
+        if tiers := stats.get("tiers"):
+            counts = " / ".join(str(tiers[tier]["templates"]) for tier in mined.SENDABLE)
+            found.append((counts, "templates may answer alone / are worth suggesting"))
     rated = [model for model in report.models.values() if model["stats"]["p50_latency_ms"] is not None]
     if rated:
         quick = min(rated, key=lambda model: model["stats"]["p50_latency_ms"])

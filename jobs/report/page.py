@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jobs.report import figures, prose
+from jobs.report import figures, mined, prose
 from jobs.report.figures import Said
 from jobs.report.gather import Report, place
-from jobs.report.text import clean, fenced, inline, percent, quoted, table
+from jobs.report.text import clean, fenced, inline, quoted, table
 
 log = logging.getLogger(__name__)
 
@@ -62,32 +62,66 @@ def night(report: Report) -> str:
 
 
 def templates(report: Report) -> str:
-    """Coverage with its three definitions, then the patterns by frequency, then what was left out."""
+    """Coverage with its definitions, what may be sent, the rivals, the patterns by frequency, what was left out."""
     if report.templates is None:
         return "No templates were mined in this run." if "mine" in report.sections else ""
     parts = [table(["Coverage", "Value", "What it means"], _cells(figures.coverage_rows(report)))]
-    found = figures.template_lines(report)
-    if found:
-        total = len(report.templates["templates"])
-        parts.append(
-            f"The {len(found)} most frequent of {total}; *uses* counts the mined messages of yours within "
-            f"{inline(figures.similarity(report))} of the text:"
-        )
-        parts.append(fenced(_pattern(template) for template in found))
-    else:
-        parts.append("No message was frequent enough to become a template.")
+    parts += [inline(line) for line in (mined.drift_line(report),) if line]
+    parts += [*_tiers(report), *_rivals(report), *_patterns(report)]
     left = report.templates["stats"].get("left_out") or {}
     if left:
         reasons = [f"- {inline(why)}: {number:,}" for why, number in left.items()]
         parts.append("Left out, never a template:\n\n" + "\n".join(reasons))
+    if refused := report.templates["stats"].get("refused"):
+        reasons = [f"- {inline(why)}: {number:,}" for why, number in refused.items()]
+        parts.append("Messages refused as a template:\n\n" + "\n".join(reasons))
     return "\n\n".join(parts)
+
+
+def _tiers(report: Report) -> list[str]:
+    """Which templates may be sent, how sure that is, and on what they fire."""
+    rows = mined.tier_rows(report)
+    if not rows:
+        return []
+    parts = ["### Which may be sent", inline(mined.verdict(report))]
+    parts.append(table(mined.TIER_HEADER, _cells(rows), right=(1,)))
+    found = mined.sendable(report)
+    if found:
+        cells = [[one["reply"], one["tier"], one["right"], one["triggers"]] for one in found]
+        parts.append(table(["Reply", "Tier", "Measured", "Fires on messages like"], _cells(cells)))
+    return parts
+
+
+def _rivals(report: Report) -> list[str]:
+    """The mined templates beside what they have to beat."""
+    parts = []
+    if rows := mined.rival_rows(report):
+        parts += ["### Against simpler ways", table(mined.RIVAL_HEADER, _cells(rows))]
+        parts += [inline(line) for line in (mined.duel_line(report),) if line]
+    if line := mined.manual_line(report):
+        parts.append(inline(line))
+    if rows := mined.manual_rows(report):
+        parts.append(table(mined.MANUAL_HEADER, _cells(rows), right=(3,)))
+    return parts
+
+
+def _patterns(report: Report) -> list[str]:
+    """The templates by frequency, phrases among them."""
+    found = figures.template_lines(report)
+    if not found or report.templates is None:
+        return ["No message was frequent enough to become a template."]
+    total = len(report.templates["templates"])
+    return [
+        f"The {len(found)} most frequent of {total}; *uses* counts the mined messages of yours within "
+        f"{inline(figures.similarity(report))} of the text; a *phrase* is shown, never sent:",
+        fenced(_pattern(template) for template in found),
+    ]
 
 
 def _pattern(template: Mapping[str, Any]) -> str:
     """[281 uses] "Bro"   34 people, suggest"""
     people = f", {template['people']} people" if template.get("people") else ""
-    precision = template.get("precision")
-    right = f", right in {percent(precision, 0)}" if precision is not None else ""
+    right = f", right in {template['right']} of {template['fired']}" if template.get("fired") else ""
     tier = clean(template.get("tier"), 40)
     return f"[{template['frequency']} uses] {quoted(template['representative'], 160)}  ({tier}{people}{right})"
 

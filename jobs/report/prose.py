@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jarvisd.ledger import Status
+from jobs.report import mined
 from jobs.report.gather import Report
 from jobs.report.text import inline, milliseconds, percent
 
@@ -153,10 +154,8 @@ def _deploy_model(report: Report) -> str:
 def _deploy_templates(report: Report) -> str:
     if report.templates is None or not report.templates["templates"]:
         return "**Templates:** none to deploy from this run."
-    tiers = [template.get("tier") for template in report.templates["templates"]]
-    automatic = tiers.count("automatic")
-    if automatic:
-        return f"**Templates:** {automatic} of {len(tiers)} were right often enough to answer alone."
+    if said := mined.verdict(report):
+        return f"**Templates:** {inline(said)}"
     return (
         "**Templates:** read them before use. None was measured to answer rightly by itself, so they are "
         "phrases of yours to suggest, not replies to send unseen."

@@ -87,9 +87,10 @@ def night(house: House, models: Path, *more: str, name: str = "small", evaluate:
     if not messages.exists():
         chat_db(messages)
     listed = ", ".join(json.dumps(str(models / key)) for key in evaluate.split())
+    embedder = json.dumps(str(models / "all-MiniLM-L6-v2"))
     (plans / f"{name}.yaml").write_text(
         f"title: A small night\nmessages: {messages}\n"
-        f"mine: {{embedder: {json.dumps(str(models / 'all-MiniLM-L6-v2'))}, templates: 10}}\n"
+        f"mine: {{embedder: {embedder}, matcher: {embedder}, templates: 10}}\n"
         f"evaluate: {{models: [{listed}], scenarios: two.yaml, max_tokens: 20}}\n"
         "report: {}\n"
     )
@@ -160,7 +161,7 @@ def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: H
 def test_everything_missing_still_ends_in_a_report(house: House) -> None:
     """The shipped night on a machine with no Messages and no models: one warning a missing thing, then a report."""
     said = house.ctl("enqueue", "overnight")
-    assert said.stderr.count("warning: ") == 8  # chat.db, the embedder, six models
+    assert said.stderr.count("warning: ") == 9  # chat.db, the embedder, the matcher, six models
     house.daemon()
     jobs = house.settled(said.stdout.strip(), 120)
     assert {job["status"] for name, job in jobs.items() if name != "report"} == {"failed"}
@@ -256,7 +257,7 @@ def test_a_messages_database_that_cannot_be_used_is_a_warning_and_a_failed_job(
     plans.mkdir(parents=True)
     embedder = json.dumps(str(small_models / "all-MiniLM-L6-v2"))
     (plans / "bad.yaml").write_text(
-        f"messages: {house.folder / 'chat.db'}\nmine: {{embedder: {embedder}}}\nreport: {{}}\n"
+        f"messages: {house.folder / 'chat.db'}\nmine: {{embedder: {embedder}, matcher: {embedder}}}\nreport: {{}}\n"
     )
     warned = house.ctl("enqueue", "bad")
     assert warned.stderr.count("warning: mine: ") == 1

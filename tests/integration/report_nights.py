@@ -184,12 +184,76 @@ STATS: dict[str, Any] = {
 }
 
 
+def _tier(templates: int, right: int, fired: int, ends: list[float] | None) -> dict[str, Any]:
+    precision = right / fired if fired else None
+    return {"templates": templates, "right": right, "fired": fired, "n": fired} | {
+        "precision": precision,
+        "precision_ci": ends,
+    }
+
+
+def _rival(what: str, fired: int, right: int, among: int) -> dict[str, Any]:
+    n = 3819
+    return {"what": what, "turns": n, "fired": fired, "right": right, "among_three": among} | {
+        "answered": right / n,
+        "answered_ci": [0.0, 0.05],
+        "answered_n": n,
+        "top3": among / n,
+        "top3_ci": [0.0, 0.08],
+        "top3_n": n,
+    }
+
+
+#: What a mining adds to STATS when it had the matcher.
+MEASURED: dict[str, Any] = {
+    "precision_target": 0.8,
+    "tiers": {
+        "automatic": _tier(1, 45, 50, [0.786, 0.957]),
+        "suggest": _tier(2, 5, 10, [0.237, 0.763]),
+        "phrase": _tier(2, 0, 0, None),
+    },
+    "baselines": {
+        "ranked": _rival("mined templates, ranked", 3819, 104, 203),
+        "most frequent": _rival("always the same", 3819, 89, 157),
+    },
+    "duels": [
+        {"mined": "ranked", "rival": "most frequent", "suggestions": 1, "mined_right": 104, "rival_right": 89},
+        {"mined": "ranked", "rival": "exact", "suggestions": 3, "mined_right": 203, "rival_right": 203},
+    ],
+    "drift": {
+        "newest": 0.031,
+        "newest_n": 2250,
+        "others": 0.151,
+        "others_n": 9000,
+        "others_range": [0.12, 0.273],
+        "difference_ci": [-0.13, -0.11],
+        "outside_range": True,
+        "differs": True,
+    },
+    "manual": {
+        "templates": 4,
+        "problem": None,
+        "coverage": 0.021,
+        "coverage_ci": [0.018, 0.024],
+        "coverage_n": 9465,
+        "unused": 0.75,
+        "unused_ci": [0.301, 0.954],
+        "unused_n": 4,
+        "hit_rate": 0.01,
+        "precision": None,
+        "replaced_by": [{"name": "omw", "fired": False, "template": "On my way", "cosine": 0.93}],
+    },
+    "refused": {"money": 31},
+}
+
+
 def mining(
     row: Run,
     *,
     patterns: Sequence[tuple[str, int]] = tuple(PATTERNS),
     stats: Mapping[str, Any] | None = None,
     curve: Sequence[Mapping[str, Any]] | None = None,
+    tiers: Sequence[str] = (),
 ) -> Job:
     """A finished mining with its templates and coverage curve."""
     work = job(row, "mine")
@@ -209,6 +273,8 @@ def mining(
             people=7,
             examples=[text],
             triggers=["hey"],
-            tier="phrase",
+            tier=tiers[rank - 1] if tiers else "phrase",
+            fired=4 if tiers else 0,
+            right=3 if tiers else 0,
         )
     return work

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from jarvisd.home import Home
 from jarvisd.kinds import Setting
 from jobs import imessage
 from jobs.imessage import database
+from jobs.imessage.schema import encode_attributed_body
 from jobs.mine import plan
 from tests.chatdb import ChatDB
 
@@ -65,6 +69,89 @@ def test_a_locked_database_is_read_from_a_private_copy_that_goes_away(
     assert list(temporary.iterdir()) == []
 
 
+def _deny(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """From now on SQLite answers 23, "not authorized", to whoever reads the file at `path`."""
+    connect = sqlite3.connect
+
+    def guarded(name: str, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(name, **options)
+        if str(path) in name:
+            connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", guarded)
+
+
+def test_where_macos_denies_authorization_a_private_copy_is_read(
+    chat_db: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = sqlite3.connect(chat_db)
+    writer.execute("PRAGMA journal_mode = wal")
+    writer.execute("UPDATE message SET text = 'in the log'")
+    writer.commit()
+    _deny(monkeypatch, chat_db)
+    assert [message.text for message in imessage.read(chat_db).messages] == ["in the log"]
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), database.snapshot(chat_db):
+        raise ZeroDivisionError
+    assert list(temporary.iterdir()) == []
+    writer.close()
+
+
+def test_what_is_written_while_it_is_read_does_not_show(chat_db: Path) -> None:
+    writer = sqlite3.connect(chat_db)
+    writer.execute("PRAGMA journal_mode = wal")
+    with database.snapshot(chat_db) as connection:
+        writer.execute("INSERT INTO message (guid, text) VALUES ('g', 'new')")
+        writer.commit()
+        assert connection.execute("SELECT COUNT(*) FROM message").fetchone() == (1,)
+    writer.close()
+
+
+READ_IT = """
+import resource, sys, time
+from pathlib import Path
+from jobs import imessage
+
+def peak_bytes():
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss of Linux remembers the process that started this one
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+began = time.process_time()
+history = imessage.read(Path(sys.argv[1]))
+print(len(history.messages), time.process_time() - began, peak_bytes())
+"""
+
+
+@pytest.mark.slow
+def test_a_quarter_of_a_million_messages_are_read_in_five_seconds_and_300_mb(tmp_path: Path) -> None:
+    db = ChatDB(tmp_path / "chat.db")
+    chats = [db.direct(f"+1555{number:07}") for number in range(200)]
+    body = encode_attributed_body("what about dinner at the place near the river")
+    rows = 250_000
+    db.connection.executemany(
+        "INSERT INTO message (guid, text, attributedBody, handle_id, is_from_me, date) VALUES (?, ?, ?, ?, ?, ?)",
+        ((str(n), None if n % 4 else f"no {n}", body, n % 200 + 1, n % 2, (n + 1) * 10**12) for n in range(rows)),
+    )
+    db.connection.execute(
+        "INSERT INTO chat_message_join (chat_id, message_id) SELECT ROWID % 200 + 1, ROWID FROM message"
+    )
+    assert chats
+    done = subprocess.run(
+        [sys.executable, "-c", READ_IT, db.close()],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    count, seconds, peak = map(float, done.stdout.split())
+    assert count == rows
+    assert seconds < 5
+    assert peak < 300 * 2**20
+
+
 def _foreign(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE songs (name TEXT)")
@@ -111,7 +198,7 @@ def test_each_thing_that_is_wrong_has_its_own_line(tmp_path: Path, make: object,
 def test_the_plan_finds_both_what_messages_and_what_the_embedder_lack(tmp_path: Path) -> None:
     setting = Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
     found = plan.check(plan.Section(), setting)
-    assert [finding.job for finding in found] == ["mine", "mine"]
+    assert {finding.job for finding in found} == {"mine"}
     assert "there is no Messages database" in found[0].what
     assert "not on this disk" in found[1].what
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from jarvisd.errors import JobFailed
 from jobs.embedding import Encoder, Interrupted
@@ -88,3 +89,40 @@ def test_a_model_without_weights_is_refused_in_one_line(model: Path, tmp_path: P
     (tmp_path / "modules.json").write_bytes((model / "modules.json").read_bytes())
     with pytest.raises(JobFailed, match="cannot be loaded"):
         Encoder(tmp_path, "x", tmp_path / "cache").encode(["ok"])
+
+
+class Lighter:
+    """Reads the same model; `wrong` turns its vectors away from the true ones."""
+
+    def __init__(self, model: Path, wrong: bool) -> None:
+        self.model, self.wrong, self.asked = Encoder(model, "tiny", model.parent / "lighter"), wrong, 0
+
+    def __call__(self, folder: Path, max_tokens: int) -> Lighter:
+        return self
+
+    def encode(self, text: str) -> NDArray[np.float32]:
+        self.asked += 1
+        vector: NDArray[np.float32] = self.model.encode([text])[0]
+        return vector[::-1].copy() if self.wrong else vector
+
+
+MANY = [*TEXTS, "good night", "later", "where", "the movie is great", "maybe", "no", "yes"]
+
+
+@pytest.mark.parametrize(("wrong", "most"), [(False, 9), (True, 8)])
+def test_a_light_reader_computes_a_few_new_texts_if_it_agrees_with_the_cache(
+    model: Path, tmp_path: Path, wrong: bool, most: int
+) -> None:
+    Encoder(model, "tiny", tmp_path).encode(MANY)
+    lighter = Lighter(model, wrong)
+    found = Encoder(model, "tiny", tmp_path, light=lighter).encode([*MANY, "free tomorrow"])
+    assert lighter.asked == most  # the eight it must agree on, and then the new one
+    assert np.allclose(found, Encoder(model, "tiny", tmp_path / "fresh").encode([*MANY, "free tomorrow"]), atol=2e-2)
+
+
+def test_a_light_reader_that_cannot_read_the_model_is_not_needed(model: Path, tmp_path: Path) -> None:
+    def refuses(folder: Path, max_tokens: int) -> Lighter:
+        raise ValueError(folder)
+
+    Encoder(model, "tiny", tmp_path).encode(MANY)
+    assert len(Encoder(model, "tiny", tmp_path, light=refuses).encode([*MANY, "free tomorrow"])) == len(MANY) + 1

@@ -15,7 +15,7 @@ from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
 from jarvisd.home import Home
 from jarvisd.kinds import Setting
-from jarvisd.ledger import Job, Run
+from jarvisd.ledger import Job, Run, Status
 from jobs import mine, templates
 from jobs.mine import plan
 from jobs.results import Mining, Template
@@ -32,12 +32,17 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def chat_db(tmp_path: Path) -> Path:
-    db = ChatDB(tmp_path / "chat.db")
+    return write(tmp_path / "chat.db")
+
+
+def write(path: Path, late: str = "") -> Path:
+    """120 turns of TALK, and as many messages that hold a code; `late` answers every turn of the newest tenth."""
+    db = ChatDB(path)
     chats = [db.direct(f"+1555000{number}") for number in range(3)]
     for turn in range(120):
         asked, answer = TALK[turn % 3]
         db.add(asked, chat=chats[turn % 2])
-        db.add(None, body=answer, chat=chats[turn % 2], from_me=True)
+        db.add(None, body=late if late and turn >= 108 else answer, chat=chats[turn % 2], from_me=True)
         db.add(f"my pin is {1000 + turn}", chat=chats[2], from_me=True)
     db.add("Loved “dinner”", chat=chats[0], from_me=True, associated_message_type=2000)
     return db.close()
@@ -48,7 +53,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Pa
     """The context of a claimed mine job over a chat.db."""
 
     def begin(messages: Path, **section: Any) -> JobContext:
-        chosen = plan.Section(embedder=str(embedder), **section)
+        chosen = plan.Section(**{"embedder": str(embedder), "matcher": str(embedder)} | section)
         setting = Setting(home=home, folder=tmp_path, messages=messages)
         run = make_run("mine")
         (spec,) = plan.jobs(chosen, setting)
@@ -90,8 +95,92 @@ def test_templates_json_says_what_was_found_and_measured(start: Callable[..., Jo
     row = found["On my way!"]
     assert (row["uses"], row["frequency"], row["people"]) == (40, 40, 2)
     assert row["triggers"] == ["where are you"]
-    assert (row["tier"], row["threshold"], row["precision"]) == ("phrase", None, None)
+    # Four turns a calibration part are too few to send by itself, and always right: worth suggesting.
+    assert (row["tier"], row["threshold"], row["precision"]) == ("suggest", None, 1.0)
+    assert row["fired"] == row["right"] > 0
+    assert 0 < row["precision_low"] < 1
     assert (context.folder / "templates.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_share_has_its_n_and_interval(start: Callable[..., JobContext], chat_db: Path) -> None:
+    context = start(chat_db)
+    mine.run(context)
+    stats = (templates.document(context.run_id) or {})["stats"]
+    for name in ("coverage", "coverage_in_sample", "hit_rate", "answered", "top3", "precision", "chat_out"):
+        low, high = stats[f"{name}_ci"]
+        assert 0 <= low < high <= 1
+    assert stats["tiers"]["suggest"]["n"] == stats["turns_fired"]
+    assert stats["tiers"]["suggest"]["precision_ci"][0] < 1 == stats["tiers"]["suggest"]["precision"]
+    rows = stats["baselines"]
+    assert rows["deployed"]["right"] > rows["most frequent"]["right"]
+    assert (
+        rows["ranked"]["turns"] == rows["exact"]["turns"] == rows["most frequent"]["turns"] == stats["turns_held_out"]
+    )
+    assert stats["drift"]["differs"] is False
+    assert stats["manual"]["templates"] == 0 and stats["manual"]["unused"] is None
+
+
+def test_present_templates_are_measured_on_the_same_messages(
+    start: Callable[..., JobContext], chat_db: Path, tmp_path: Path
+) -> None:
+    """One that fires rightly, one that never fires, and the mined ones that would take their place."""
+    (tmp_path / "own.yaml").write_text(
+        "templates:\n  - {name: omw, reply: on my way, triggers: [where are you]}\n"
+        "  - {name: film, reply: sounds great, triggers: [movie]}\n"
+    )
+    context = start(chat_db, manual="own.yaml")
+    mine.run(context)
+    stats = (templates.document(context.run_id) or {})["stats"]
+    manual = stats["manual"]
+    assert (manual["templates"], manual["unused"], manual["unused_n"], manual["precision"]) == (2, 0.5, 2, 1.0)
+    assert [(row["fired"], row["template"]) for row in manual["replaced_by"]] == [
+        (True, "On my way!"),
+        (False, "sounds great"),
+    ]
+    assert manual["coverage"] == pytest.approx(1 / 3, abs=0.05)
+    assert stats["baselines"]["manual"]["answered"] == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_a_file_of_present_templates_that_is_broken_costs_that_comparison_alone(
+    start: Callable[..., JobContext], chat_db: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text("templates: 3\n")
+    outcome = mine.run(start(chat_db, manual="own.yaml"))
+    assert outcome.ok
+    assert "your present templates were not measured" in outcome.reason
+
+
+def test_without_the_matcher_every_template_is_a_phrase(
+    start: Callable[..., JobContext], chat_db: Path, tmp_path: Path
+) -> None:
+    """The templates are there all the same, and the reason is said in three places."""
+    absent = tmp_path / "absent"
+    context = start(chat_db, matcher=str(absent))
+    outcome = mine.run(context)
+    assert outcome.ok and "no tiers were measured" in outcome.reason
+    document = templates.document(context.run_id)
+    assert document is not None
+    assert {row["tier"] for row in document["templates"]} == {"phrase"}
+    assert "no tiers were measured" in document["config"]["tiers"]
+    assert document["config"]["matcher"]["fingerprint"] is None
+    assert document["stats"]["hit_rate"] is None
+    assert "hey" not in outcome.reason
+
+
+def test_what_was_reported_on_decides_nothing(start: Callable[..., JobContext], tmp_path: Path) -> None:
+    """Other replies in the newest tenth change nothing that was mined, calibrated or measured before it."""
+    found = []
+    for name, late in (("same", "sounds great"), ("other", "maybe later")):
+        context = start(write(tmp_path / f"{name}.db", late=late))
+        mine.run(context)
+        Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
+        found.append((templates.document(context.run_id) or {})["stats"])
+    same, other = found
+    assert other["coverage_origins"][:4] == same["coverage_origins"][:4]
+    for tier in ("automatic", "suggest", "phrase"):
+        assert other["tiers"][tier]["templates_at_origins"] == same["tiers"][tier]["templates_at_origins"]
+    assert other["turns_fired"] == same["turns_fired"]
+    assert other["turns_right"] < same["turns_right"]
 
 
 def test_mined_again_it_finds_the_same_and_stores_it_once(start: Callable[..., JobContext], chat_db: Path) -> None:
@@ -102,8 +191,14 @@ def test_mined_again_it_finds_the_same_and_stores_it_once(start: Callable[..., J
     second = templates.document(context.run_id)
     assert first is not None and second is not None
     assert second["templates"] == first["templates"]
-    assert Mining.select().count() == 1
-    assert Template.select().count() == first["stats"]["templates_extracted"]
+    Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
+    other = start(chat_db)
+    mine.run(other)
+    third = templates.document(other.run_id)
+    assert third is not None
+    assert [row["id"] for row in third["templates"]] == [row["id"] for row in first["templates"]]
+    assert Mining.select().count() == 2
+    assert Template.select().count() == 2 * first["stats"]["templates_extracted"]
 
 
 def test_the_curve_rises_to_the_coverage(start: Callable[..., JobContext], chat_db: Path) -> None:

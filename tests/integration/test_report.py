@@ -17,7 +17,7 @@ from jarvisd.ledger import Run, Status
 from jobs import comparison
 from jobs.report import charts, figures, page, render
 from jobs.report.gather import gather
-from tests.integration.report_nights import SCENARIOS, START, STATS, home, job, mining, model, run
+from tests.integration.report_nights import MEASURED, SCENARIOS, START, STATS, home, job, mining, model, run
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)> [link](javascript:alert(1)) ![i](https://e.com/i.png)"
@@ -112,6 +112,32 @@ def test_a_whole_night(here: Home) -> None:
         "templates.json",
     ]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_tiers_and_rivals_have_their_tables(here: Home) -> None:
+    """What may be sent stands with its triggers and its precision; phrases are never among it; drift is said."""
+    row = run()
+    mining(row, stats=MEASURED, tiers=("phrase", "phrase", "suggest", "automatic", "suggest"))
+    folder, problems = rendered(row, here)
+    assert problems == []
+    text = (folder / "REPORT.md").read_text()
+    for line in (
+        "1 of 5 templates may answer by themselves, 2 more are worth suggesting.",
+        "| automatic | 1 | 90.0 % (78.6 to 95.7 %, n = 50) | “On my way” |",
+        "| phrase | 2 | never fires |",
+        "| On my way | automatic | right in 3 of 4 held-out messages | “hey” |",
+        "| Most frequent replies | 3,819 of 3,819 | 2.3 % (0.0 to 5.0 %, n = 3,819) |",
+        "in 1 of 2 comparisons; not against: Exact lookup (3).",
+        "Drift: coverage of your newest tenth is 3.1 % (n = 2,250)",
+        "Never used: 75.0 % (30.1 to 95.4 %, n = 4).",
+        "| omw | never | “On my way” | 0.93 |",
+        "- money: 31",
+        "6.2 % (reported, 33 of 528, method unknown) | 14.2 % (held out, own later messages within cosine 0.8)",
+    ):
+        assert line in text
+    assert "| Idk | phrase" not in text and "| Bro" not in text
+    page_text = Tags((folder / "report.html").read_text()).text
+    assert "90.0 % (78.6 to 95.7 %, n = 50)" in page_text and "fires on messages like “hey”" in page_text
 
 
 def test_sections_come_in_the_order_of_a_decision(here: Home) -> None:

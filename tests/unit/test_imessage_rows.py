@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jarvisd.errors import JobFailed
 from jobs import imessage
 from jobs.imessage.history import instant
+from jobs.imessage.rows import Chat, Row, classify
+from jobs.imessage.schema import encode_attributed_body
 from jobs.imessage.typedstream import ONE_TIME_CODE
 from tests.chatdb import START, ChatDB
 
@@ -81,6 +85,69 @@ def test_an_edited_message_counts_in_its_last_form(db: ChatDB, damaged: bytes) -
     chat = db.direct("+15550001")
     db.add(None, body="the last form", chat=chat, from_me=True, date_edited=5, message_summary_info=damaged)
     assert [message.text for message in imessage.read(db.close()).messages] == ["the last form"]
+
+
+def edits(*forms: tuple[float, str]) -> bytes:
+    """message_summary_info of a message of one part that had these forms."""
+    history = [{"d": when, "t": encode_attributed_body(text)} for when, text in forms]
+    return plistlib.dumps({"ec": {"0": history}, "otr": {"0": {"lo": 0, "le": 4}}}, fmt=plistlib.FMT_BINARY)
+
+
+EDITS = edits((2.0, "the last form"), (1.0, "the first form"))
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        ("the first form", "the last form"),
+        (None, "the last form"),
+        (None, None),
+        (None, b"garbage"),
+        ("the first form", None),
+        ("", "\ufffc"),
+    ],
+)
+def test_the_last_form_is_found_wherever_macos_keeps_it(db: ChatDB, text: str | None, body: str | bytes | None) -> None:
+    chat = db.direct("+15550001")
+    db.add(text, body=body, chat=chat, from_me=True, date_edited=5, message_summary_info=EDITS)
+    assert [message.text for message in imessage.read(db.close()).messages] == ["the last form"]
+
+
+def test_an_edited_row_without_a_readable_form_is_counted_as_undecodable(db: ChatDB) -> None:
+    chat = db.direct("+15550001")
+    db.add("real", chat=chat, from_me=True)
+    db.add(None, body=b"garbage", chat=chat, from_me=True, date_edited=5, message_summary_info=EDITS[:40])
+    assert imessage.read(db.close()).left_out == {"undecodable": 1}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_blobs_are_read_or_counted_and_never_stop_the_reading(data: st.DataObject) -> None:
+    """Real blobs with bytes changed, cut or doubled, in both columns that hold them."""
+    body = mutated(
+        data, encode_attributed_body(data.draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=300)))
+    )
+    summary = mutated(data, data.draw(st.sampled_from([EDITS, UNSENT, UNSENT_IN_PART])))
+    row = Row(*[None] * len(Row._fields))._replace(
+        rowid=1, body=body, edited=data.draw(st.integers(0, 1)), summary=summary
+    )
+    text, reason = classify(row, Chat(is_group=False, partner="x", filtered=False, automated=False), False)
+    assert (text is None) == bool(reason)
+    assert text is None or text.strip()
+
+
+def mutated(data: st.DataObject, blob: bytes) -> bytes:
+    """`blob` after a few accidents."""
+    for _ in range(data.draw(st.integers(0, 4))):
+        at, end = sorted(data.draw(st.tuples(st.integers(0, len(blob)), st.integers(0, len(blob)))))
+        kind = data.draw(st.sampled_from(["cut", "double", "drop", "write"]))
+        middle = {"cut": b"", "double": blob[at:end] * 2, "drop": b"", "write": data.draw(st.binary(max_size=6))}[kind]
+        blob = (
+            blob[:at]
+            if kind == "cut"
+            else blob[:at] + middle + (blob[at + len(middle) :] if kind == "write" else blob[end:])
+        )
+    return blob
 
 
 @pytest.mark.parametrize(("name", "service"), [("22395", "SMS"), ("AMAZON", "SMS"), ("urn:biz:1", "iMessage")])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
 from jobs.imessage import Message
-from jobs.mine import corpus, cover, measure
+from jobs.mine import corpus, cover, measure, names
 from jobs.mine.normalise import normal
 from jobs.mine.refuse import reason
 
@@ -81,7 +81,7 @@ def weights_of(seed: int, rows: int) -> NDArray[np.float32]:
 def test_greedy_is_within_its_bound_of_the_best_choice(seed: int, rows: int, count: int) -> None:
     vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
     near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.4)
-    chosen, gains = cover.greedy(near, weights, count)
+    chosen, gains = cover.greedy(near, weights, count, uses=1, apart=False)
     best = max(
         weights[cover.covered(near, list(places), rows)].sum()
         for places in itertools.combinations(range(rows), min(count, rows))
@@ -148,3 +148,90 @@ def test_too_few_messages_are_not_measured() -> None:
     counted = corpus.build(say(*["ok"] * 50), max_words=5)
     near = cover.neighbours(np.ones((1, 1), dtype=np.float32), counted.candidate, counted.counts(), 0.8)
     assert measure.origins(counted, near, templates=10, least=3) == []
+
+
+def test_no_template_is_chosen_twice_in_other_words() -> None:
+    """The second text lies near the first and alone has the third: choosing it would add, and still it is not."""
+    vectors = np.array([[1, 0], [0.9, 0.436], [0.62, 0.785]], dtype=np.float32)
+    weights = np.array([9, 5, 4], dtype=np.float32)
+    near = cover.neighbours(vectors, np.array([True, True, False]), weights, 0.8)
+    assert cover.greedy(near, weights, 3) == ([1], [18.0])
+    weights[0] = 30
+    near = cover.neighbours(vectors[[0, 1]], np.array([True, True]), weights[:2], 0.95)
+    assert cover.greedy(near, weights[:2], 3) == ([0, 1], [30.0, 5.0])
+
+
+def test_a_text_said_once_is_no_template_and_what_is_not_allowed_neither() -> None:
+    near = cover.neighbours(np.eye(3, dtype=np.float32), np.ones(3, dtype=np.bool_), np.ones(3, dtype=np.float32), 0.8)
+    weights = np.array([5, 1, 4], dtype=np.float32)
+    assert cover.greedy(near, weights, 3)[0] == [0, 2]
+    assert cover.greedy(near, weights, 3, allowed=np.array([False, True, True]))[0] == [2]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_chosen_templates_lie_apart_and_cover_what_they_say(seed: int, rows: int) -> None:
+    vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
+    near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.5)
+    chosen, gains = cover.greedy(near, weights, rows)
+    between = vectors[chosen] @ vectors[chosen].T - np.eye(len(chosen), dtype=np.float32)
+    assert (between < 0.5).all()
+    assert sum(gains) == weights[cover.covered(near, chosen, rows)].sum()
+
+
+def said_to(people: int, *texts: str) -> list[Message]:
+    """Each text to each of so many people."""
+    start = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    return [Message(n, n, False, f"person {n}", True, start, text) for text in texts for n in range(people)]
+
+
+@pytest.mark.parametrize(("partners", "needed"), [(0, 1), (1, 1), (3, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
+def test_a_template_was_said_to_three_people_where_there_are_enough(partners: int, needed: int) -> None:
+    assert corpus.people_needed(partners, 3) == needed
+
+
+def test_what_only_two_people_were_told_is_refused_and_counted() -> None:
+    counted = corpus.build([*said_to(6, "on my way"), *said_to(2, "our secret"), *said_to(1, "once")], max_words=5)
+    assert [counted.texts[place] for place in np.flatnonzero(counted.candidate)] == ["on my way"]
+    assert counted.refused == {"said to fewer than 3 people": 2}
+    assert corpus.build(said_to(2, "ok"), max_words=5).candidate.all()
+    assert corpus.build([*said_to(6, "ok"), *said_to(1, "x")], max_words=5, min_people=1).candidate.all()
+
+
+def test_how_many_people_know_a_text_never_looks_ahead() -> None:
+    counted = corpus.build([*said_to(6, "early"), *said_to(6, "late")], max_words=5)
+    assert counted.candidate.all()
+    assert counted.allowed(6).tolist() == [text == "early" for text in counted.texts]
+    assert counted.reach(9)[counted.index()["late"]] == 3
+
+
+def test_names_become_slots_that_are_shown_and_never_sent() -> None:
+    messages = [*said_to(6, "Thanks Anna!"), *said_to(6, "thanks Mike"), *said_to(6, "ok then")]
+    counted = corpus.build(messages, max_words=5, names=frozenset({"anna", "mike"}))
+    assert [counted.texts[place] for place in np.flatnonzero(counted.candidate)] == ["ok then"]
+    assert counted.refused == {"a name": 12}
+    assert counted.slots == {"Thanks {name}!": 6, "thanks {name}": 6}
+
+
+def test_names_are_known_from_addresses_titles_and_greetings() -> None:
+    assert names.known(["anna.smith@example.org", "+15550001", "info@example.org"], ["Bob"]) == {"anna", "smith", "bob"}
+    texts = [
+        "Hey Carla how are you",
+        "thanks Carla",
+        "I will will",
+        "thanks Will you come",
+        "hey You",
+        "ok Carla",
+        "Hi Friday",
+    ]
+    assert names.spoken(say(*texts)) == {"carla"}
+    assert names.slotted("Carla's here, carlas not", frozenset({"carla"})) == "{name}'s here, carlas not"
+    assert names.slotted("nobody here", frozenset({"carla"})) == "nobody here"
+
+
+def test_essays_need_no_vector() -> None:
+    counted = corpus.build(say("word " * 17, "word " * 16, "ok"), max_words=12)
+    assert dict(zip(map(len, counted.texts), counted.embeddable.tolist(), strict=True)) == {
+        84: False,
+        79: True,
+        2: True,
+    }

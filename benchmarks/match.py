@@ -1,0 +1,180 @@
+"""How long does an instant reply take, and do the cheap ways of finding it agree with the dear one?
+
+python -m benchmarks match
+
+On one core, over the newest incoming turns of the demonstration's corpus, none of which is a trigger's own turn: the
+triggers are what came before the most frequent short replies in the older part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks._measure import pairs, ratio_line
+from jarvisd.home import CHECKOUT, Home
+
+BIN = Path(sys.executable).parent
+TURNS = 300
+REPLIES, TRIGGERS = 100, 8  #: templates, and triggers of each
+WORDS = 12  #: of a trigger
+PAIRS = 40  #: texts that both libraries embed, one by one
+COLD = 5  #: starts of the program
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+
+
+def main() -> None:
+    """Measure in a child of its own: the number of threads is settled when numpy is imported."""
+    folder = (CHECKOUT or Path()) / "var" / "cache"
+    if not (folder / "demo" / "chat.db").is_file():
+        print("  the demonstration's corpus is not here: `jarvisctl demo` makes it")
+        return
+    with tempfile.TemporaryDirectory() as home:
+        child = [sys.executable, "-m", "benchmarks.match", home, str(folder)]
+        subprocess.run(child, env=os.environ | ONE_CORE | {"JARVISD_HOME": home}, check=True)
+
+
+def measure(root: Path, cache: Path) -> None:
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    from jobs.mine.index import Index, build
+
+    home = Home(root, "--home")
+    asked = _fill(home, cache)
+    began = time.perf_counter()
+    build("match", home)
+    print(f"  made in {time.perf_counter() - began:.1f} s with the model's own library, once a mining")
+    index = Index.of_newest(home)
+    index.warm()
+    meta = json.loads((index.folder / "meta.json").read_text())
+    fast = (
+        "not believed: it agrees too seldom" if meta["fast_from"] is None else f"believed from {meta['fast_from']:.2f}"
+    )
+    print(f"  {len(index.triggers)} triggers, {len(asked)} turns; encoder in {meta['reader']}; fast encoder {fast}")
+    _warm(index.match, asked)
+    print(f"  cold: {_cold(asked)}")
+    _agreement(index, asked)
+    _library(index, cache, asked)
+
+
+def _fill(home: Home, cache: Path) -> list[str]:
+    """A mining in a database of its own; returns the turns to ask, the newest ones."""
+    from jarvisd import ledger, migrations
+    from jarvisd.ledger import Job, Run
+    from jobs import imessage
+    from jobs.embedding import Encoder
+    from jobs.mine.normalise import normal
+    from jobs.results import Mining, Template
+
+    migrations.migrate(home)
+    (home.cache / "embeddings").symlink_to(cache / "embeddings")
+    folder = cache / "models" / "all-MiniLM-L6-v2"
+    turns = [turn for turn in imessage.turns(imessage.read(cache / "demo" / "chat.db").messages) if turn.text.strip()]
+    older, newest = turns[: len(turns) * 9 // 10], turns[-TURNS:]
+    led: dict[str, Counter[str]] = {}
+    for turn in older:
+        if turn.reply and len(turn.text.split()) <= WORDS:
+            led.setdefault(normal(turn.reply[0].text), Counter())[normal(turn.text)] += 1
+    best = sorted(led, key=lambda reply: -led[reply].total())[:REPLIES]
+    entry = {"key": "m", "name": "all-MiniLM-L6-v2", "kind": "embedder", "path": str(folder)}
+    matcher = {"name": "all-MiniLM-L6-v2", "fingerprint": Encoder(folder, "all-MiniLM-L6-v2", cache).fingerprint}
+    with ledger.write():
+        snapshot = {"plan": {"mine": {"matcher_model": entry}}}
+        run = Run.create(
+            id="match", number=1, plan="match", night="", created_at=ledger.now(), snapshot=snapshot, warnings=[]
+        )
+        job = Job.create(run=run, name="mine", kind="mine", place=0, params={})
+        Mining.create(job=job, run=run, stats={}, config={"matcher": matcher}, curve=[])
+        for rank, reply in enumerate(best, start=1):
+            triggers = [text for text, _ in led[reply].most_common(TRIGGERS)]
+            values = {"representative": reply, "triggers": triggers, "examples": [], "tier": "suggest"}
+            numbers = {"rank": rank, "frequency": led[reply].total(), "uses": 1, "people": 3}
+            Template.create(uuid=f"template-{rank}", job=job, run=run, **values, **numbers)
+    return list(dict.fromkeys(turn.text for turn in newest))
+
+
+def _warm(match: Callable[[str], object], asked: Sequence[str]) -> None:
+    """Every text is new to the index; then every text again, now remembered."""
+    short = [text for text in asked if len(text.split()) <= WORDS]
+    long = [text for text in asked if len(text.split()) > WORDS]
+    parts = ((f"new, at most {WORDS} words", short), (f"new, more than {WORDS}", long), ("asked before", asked))
+    for label, texts in parts:
+        times, busy = [], []
+        for text in texts:
+            wall, cpu = time.perf_counter(), time.process_time()
+            match(text)
+            times.append((time.perf_counter() - wall) * 1000)
+            busy.append((time.process_time() - cpu) * 1000)
+        print(f"  warm, {label} ({len(texts)} turns): {_quantiles(times)} ms; processor time {_quantiles(busy)} ms")
+
+
+def _quantiles(values: Sequence[float]) -> str:
+    cut = statistics.quantiles(values, n=20)
+    return f"p50 {statistics.median(values):.2f}, p95 {cut[-1]:.2f}"
+
+
+def _cold(asked: Sequence[str]) -> str:
+    times, told = [], []
+    for text in asked[:COLD]:
+        began = time.perf_counter()
+        done = subprocess.run([BIN / "jarvisctl", "match", "--json", "--", text], capture_output=True, check=False)
+        times.append(time.perf_counter() - began)
+        told.append(json.loads(done.stdout)["cold_ms"])
+    return (
+        f"`jarvisctl match` takes {statistics.median(times):.2f} s from start to end, "
+        f"{statistics.median(told) / 1000:.2f} s of it loading (medians of {COLD})"
+    )
+
+
+def _agreement(index: object, asked: Sequence[str]) -> None:
+    """What each rung answered, and whether the encoder alone would have said the same."""
+    from jobs.mine.index import Index
+    from jobs.mine.ngrams import Grams
+    from jobs.mine.serving import form_of
+    from jobs.statistics import wilson
+
+    assert isinstance(index, Index)
+    served, full = [index.match(text) for text in asked], [index.match(text, full=True) for text in asked]
+    rungs = Counter(found.how for found in served)
+    print("  answered by: " + ", ".join(f"{how} {count}" for how, count in rungs.most_common()))
+    for how in ("exact", "fast"):
+        told = [(a, b) for a, b in zip(served, full, strict=True) if a.how == how]
+        same = sum(a.fires == b.fires and a.trigger.template == b.trigger.template for a, b in told)
+        print(f"  {how}: the encoder alone agrees on {same} of {len(told)}, Wilson interval {wilson(same, len(told))}")
+    grams = Grams([trigger.form for trigger in index.triggers])
+    scores = [grams.scores(form_of(text)) for text in asked]
+    for least in (0.4, 0.5, 0.6, 0.7, 0.8):
+        bold = [(found, row) for found, row in zip(full, scores, strict=True) if row.max() >= least]
+        same = sum(a.fires and a.trigger.template == index.triggers[int(row.argmax())].template for a, row in bold)
+        print(f"  fast encoder from {least} on: answers {len(bold)}, the encoder agrees on {same}")
+
+
+def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
+    """The same texts through sentence-transformers: the same answers, and how long it takes for one text."""
+    from jobs.embedding import Encoder
+    from jobs.mine.index import Index, _full_reader, _numpy_reader
+    from jobs.mine.serving import form_of
+
+    assert isinstance(index, Index)
+    folder = cache / "models" / "all-MiniLM-L6-v2"
+    forms = [form_of(text) for text in asked]
+    scores = Encoder(folder, "all-MiniLM-L6-v2", cache / "embeddings").encode(forms) @ index._loaded.vectors.T
+    full = [index.match(text, full=True).trigger for text in asked]
+    same = sum(index.triggers[int(row.argmax())] == trigger for row, trigger in zip(scores, full, strict=True))
+    print(f"  numpy and sentence-transformers name the same trigger for {same} of {len(asked)} turns")
+    ours, theirs = iter(forms), iter(forms)
+    quick, slow = _numpy_reader(folder), _full_reader(folder)
+    times = pairs(lambda: quick(next(ours)), lambda: slow(next(theirs)), min(PAIRS, len(forms) - 1))
+    print("  " + ratio_line("one text in numpy", times[0], "sentence-transformers", times[1]))
+
+
+if __name__ == "__main__":
+    measure(Path(sys.argv[1]), Path(sys.argv[2])) if len(sys.argv) == 3 else main()

@@ -1,0 +1,247 @@
+"""How much do the templates cover, and what do they cost, beside the recipe "embed everything, DBSCAN"?
+
+python -m benchmarks mining
+python -m benchmarks.mining [--people N] [--only coverage|cost|corpus]
+
+The recipe: encode everything with batch 32, sklearn's DBSCAN(eps 0.35, min_samples 5, cosine), clusters of at least 8,
+the message nearest the centre of each. Same encoder (all-MiniLM-L6-v2), same messages: the demonstration's corpus.
+
+coverage  held-out reply coverage at cosine 0.8 over five origins, three people; vectors come from var/cache
+cost      wall time and peak memory of whole processes with an empty cache, then ours again with 1 % new messages
+          "hindsight" chooses with the held-out part before its eyes, from what was said before it and may be a
+          template (said to three people, not refused); "any text" from all short texts that were said before it
+corpus    all messages of the corpus at once, as if one person had written them; only on request, it takes long
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import _mining
+from benchmarks._mining import LEAST, MAX_WORDS, SIMILARITY, SMALLEST, TEMPLATES
+from jarvisd import home as homes
+from jobs.demo import corpus as demo
+from jobs.demo import packages, preparation
+from jobs.embedding import Encoder
+from jobs.imessage import Message
+from jobs.mine import corpus, cover, measure
+from jobs.mine.cover import Vectors
+
+PEOPLE = (demo.OWNER, "720840be-e522-47ba-9e9f-143f66372673", "0f9fe1f8-9afe-4bc0-b283-4841cf9954d8")
+PARTS = ("coverage", "cost", "corpus")
+NEW = 0.01  # share of messages that the second run has more than the first
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mining")
+    parser.add_argument("--people", type=int, default=len(PEOPLE), choices=range(1, len(PEOPLE) + 1))
+    parser.add_argument("--only", action="append", choices=PARTS)
+    chosen = parser.parse_args(words or [])
+    parts = chosen.only or ["coverage", "cost"]
+    home = homes.find()
+    files = preparation.prepare(home, "small", lambda line: print("  " + line))
+    data = _conversations(home)
+    if "coverage" in parts:
+        for owner in PEOPLE[: chosen.people]:
+            coverage(owner, _own(data, owner), Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings"))
+    with tempfile.TemporaryDirectory() as folder:
+        if "cost" in parts:
+            cost(_own(data, PEOPLE[0]), files.embedder, Path(folder))
+        if "corpus" in parts:
+            whole(data, files.embedder, Path(folder))
+
+
+def _conversations(home: homes.Home) -> bytes:
+    """The corpus as it lies in its wheel."""
+    pins = [
+        pin
+        for pin in packages.read_pins(Path(preparation.__file__).with_name("packages-small.txt"))
+        if pin.name == "chitchat-dataset"
+    ]
+    wheel = packages.obtain(pins, home.cache / "packages", print)["chitchat-dataset"]
+    return packages.read_member(wheel, demo.MEMBER)
+
+
+def _own(data: bytes, owner: str) -> list[Message]:
+    said = [one for one in demo.read(data, owner) if one.from_me]
+    return [Message(n, 0, False, one.partner, True, one.when, one.text) for n, one in enumerate(said)]
+
+
+# ------------------------------------------------------------------------------------------------------------ coverage
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Which unique texts lie within the recipe's distance of each other: row pointers and columns."""
+
+    start: NDArray[np.int64]
+    columns: NDArray[np.int32]
+
+
+def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
+    began = time.monotonic()
+    counted = corpus.build(messages, MAX_WORDS)
+    vectors = encoder.encode(counted.texts)
+    near = cover.neighbours(vectors, counted.candidate, counted.counts(), SIMILARITY, least=LEAST)
+    found = measure.origins(counted, near, TEMPLATES, LEAST)
+    every = cover.neighbours(vectors, counted.candidate | counted.short, counted.counts(), SIMILARITY, least=2.0)
+    graph = _graph(vectors)
+    lines = {"this miner": [origin.coverage for origin in found], "the recipe": [], "hindsight": [], "any text": []}
+    for origin in found:
+        later = np.bincount(counted.ids[origin.begin : origin.end], minlength=len(vectors)).astype(np.float32)
+        chosen = _recipe(graph, vectors, counted, origin.begin)
+        lines["the recipe"].append(_share(vectors, chosen, later))
+        for name, allowed in (
+            ("hindsight", counted.allowed(origin.begin)),
+            ("any text", counted.counts(origin.begin) > 0),
+        ):
+            best, _ = cover.greedy(every, later, TEMPLATES, allowed=allowed, uses=0, apart=False)
+            lines[name].append(measure.steps(every, best, later)[-1])
+    middle = {name: median(values) for name, values in lines.items()}
+    print(f"  person {owner[:8]}, {len(messages):,} messages, held-out coverage of {TEMPLATES} templates by origin:")
+    for name, values in lines.items():
+        print(f"    {name:10}  median {middle[name]:6.2%}   " + "  ".join(f"{value:6.2%}" for value in values))
+    print(
+        f"    {middle['this miner'] / max(middle['the recipe'], 1e-9):.1f} times the recipe (wanted: 4), "
+        f"{middle['this miner'] / middle['hindsight']:.0%} of the best in hindsight by the same rules (wanted: 60 %), "
+        f"{middle['this miner'] / middle['any text']:.0%} of the best of all short texts; "
+        f"{encoder.computed:,} texts embedded, {time.monotonic() - began:.0f} s"
+    )
+
+
+def _graph(vectors: Vectors) -> Graph:
+    """Exact: one blocked product of all unique texts with each other."""
+    limit = 1 - _mining.EPS - cover.SLACK
+    counts, columns = [], []
+    for block in cover.blocks(len(vectors), len(vectors)):
+        rows, found = np.nonzero(vectors[block] @ vectors.T >= limit)
+        counts.append(np.bincount(rows, minlength=block.stop - block.start))
+        columns.append(found.astype(np.int32))
+    return Graph(np.concatenate([[0], np.cumsum(np.concatenate(counts))]), np.concatenate(columns))
+
+
+def _recipe(graph: Graph, vectors: Vectors, counted: corpus.Corpus, begin: int) -> list[int]:
+    """What the recipe would choose from the first `begin` messages: DBSCAN on unique texts with weights is the same.
+
+    A border text goes to the first cluster that reaches it, in order of the messages, as in sklearn. The texts are
+    normalised, which joins more of them than the recipe by itself would.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    size = len(vectors)
+    weights = counted.counts(begin)
+    rows = np.repeat(np.arange(size, dtype=np.int32), np.diff(graph.start))
+    degree = np.bincount(rows, weights=weights[graph.columns], minlength=size)
+    core = (weights > 0) & (degree >= _mining.MIN_SAMPLES)
+    kept = core[rows] & core[graph.columns]
+    edges = (np.ones(int(kept.sum()), dtype=np.bool_), (rows[kept], graph.columns[kept]))
+    _, part = connected_components(csr_matrix(edges, shape=(size, size)), directed=False)
+    first = np.full(size, begin, dtype=np.int64)
+    np.minimum.at(first, counted.ids[:begin], np.arange(begin))
+    order = np.full(int(part.max()) + 1, begin, dtype=np.int64)
+    np.minimum.at(order, part[core], first[core])
+    label = np.where(core, order[part], begin)
+    border = (weights[rows] > 0) & ~core[rows] & core[graph.columns]
+    np.minimum.at(label, rows[border], label[graph.columns[border]])
+    chosen: list[tuple[float, int]] = []
+    for cluster in np.unique(label[(label < begin) & (weights > 0)]):
+        members = np.flatnonzero((label == cluster) & (weights > 0))
+        uses = float(weights[members].sum())
+        if uses >= SMALLEST:
+            centre = np.average(vectors[members], axis=0, weights=weights[members])
+            chosen.append((-uses, int(members[np.linalg.norm(vectors[members] - centre, axis=1).argmin()])))
+    return [place for _, place in sorted(chosen)[:TEMPLATES]]
+
+
+def _share(vectors: Vectors, chosen: list[int], later: NDArray[np.float32]) -> float:
+    if not chosen:
+        return 0.0
+    near = (vectors @ vectors[chosen].T >= SIMILARITY - cover.SLACK).any(axis=1)
+    return float(later[near].sum() / later.sum())
+
+
+# ---------------------------------------------------------------------------------------------------------------- cost
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    cpu_seconds: float  #: what others on the machine do disturbs it less
+    peak_mb: float
+    said: dict[str, Any]
+
+
+def cost(messages: list[Message], model: Path, folder: Path) -> None:
+    first, second = folder / "first.json", folder / "second.json"
+    _mining.save(messages[: round(len(messages) * (1 - NEW))], first)
+    _mining.save(messages, second)
+    mine = _run("ours", first, model, folder / "cache")
+    peer = _run("recipe", first, model, folder / "cache")
+    again = _run("ours", second, model, folder / "cache")
+    for name, spent in (("this miner", mine), ("the recipe", peer), ("1 % more", again)):
+        print(
+            f"    {name:10}  {spent.seconds:6.1f} s  ({spent.cpu_seconds:.0f} s of processor)  "
+            f"{spent.peak_mb:6.0f} MB at its peak, "
+            f"{spent.said['embedded']:,} texts embedded, {spent.said['templates']} templates"
+        )
+    print(
+        f"    {mine.seconds / peer.seconds:.2f} of the recipe's time (wanted: 0.33), "
+        f"{mine.peak_mb / peer.peak_mb:.2f} of its memory (wanted: 0.50), "
+        f"with 1 % new messages {again.seconds / mine.seconds:.2f} of the first run's time (wanted: 0.10)"
+    )
+
+
+def _run(which: str, messages: Path, model: Path, cache: Path) -> Cost:
+    """A whole process, from its start to its end."""
+    words = [sys.executable, "-m", "benchmarks._mining", which, str(messages), str(model), str(cache)]
+    began = time.monotonic()
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert child.stdout
+    said = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{which} ended with {child.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
+    seconds, cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
+    return Cost(seconds, cpu, usage.ru_maxrss * unit / 2**20, json.loads(said))
+
+
+def whole(data: bytes, model: Path, folder: Path) -> None:
+    """Every message of every writer, oldest first; the partner of each is the conversation."""
+    conversations = json.loads(data)
+    said = [
+        (message["timestamp"], key, message["text"])
+        for key, value in conversations.items()
+        for run in value["messages"]
+        for message in run
+    ]
+    rows = [
+        Message(n, 0, False, key, True, dt.datetime.fromisoformat(when), text)
+        for n, (when, key, text) in enumerate(sorted(said))
+    ]
+    _mining.save(rows, folder / "whole.json")
+    spent = _run("ours", folder / "whole.json", model, folder / "whole")
+    print(
+        f"    the whole corpus, {len(rows):,} messages: {spent.seconds:.0f} s, {spent.peak_mb:,.0f} MB at its peak "
+        f"(wanted: below 2,048), {spent.said['embedded']:,} texts embedded, {spent.said['templates']} templates"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,46 @@
+"""Questions to the ledger that change nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from jarvisd.ledger import Job, Run, Status
+
+
+def with_deadline() -> list[Run]:
+    """Runs with a deadline and queued jobs, reports aside."""
+    waiting = Job.select(Job.run).where(Job.status == Status.QUEUED, Job.kind != "report")
+    return list(Run.select().where(Run.deadline.is_null(False), Run.id.in_(waiting)))
+
+
+def waiting_jobs(run: Run) -> list[Job]:
+    """The queued jobs of a run, its reports aside."""
+    return list(Job.select().where(Job.run == run, Job.status == Status.QUEUED, Job.kind != "report"))
+
+
+def newest_started() -> Run | None:
+    """The newest started run whose plan has a report."""
+    reported = Job.select(Job.run).where(Job.kind == "report")
+    query = Run.select().where(Run.started_at.is_null(False), Run.id.in_(reported))
+    return query.order_by(Run.started_at.desc()).first()
+
+
+def last_report_took(plan: str) -> dt.timedelta | None:
+    """How long the newest finished report of that plan took."""
+    query = Job.select(Job.started_at, Job.ended_at).join(Run).where(Run.plan == plan, Job.kind == "report")
+    job = query.where(Job.status == Status.SUCCEEDED).order_by(Job.ended_at.desc()).first()
+    return None if job is None else job.ended_at - job.started_at
+
+
+def newest_reported(before: int | None = None) -> Run | None:
+    """The newest run whose report was written, or the newest before the run with that number."""
+    query = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)
+    if before is not None:
+        query = query.where(Run.number < before)
+    return query.order_by(Run.number.desc()).first()
+
+
+def soon_due(at: dt.datetime, within_s: float) -> bool:
+    """Whether a wait or a backoff ends within so many seconds."""
+    soon = at + dt.timedelta(seconds=within_s)
+    return bool(Job.select().where(Job.status == Status.QUEUED, Job.not_before <= soon).exists())

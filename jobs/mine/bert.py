@@ -1,0 +1,150 @@
+"""A small BERT for one short text, in numpy: ready in a third of a second, where torch alone takes several.
+
+It computes what sentence-transformers computes for a BERT with mean pooling, from the same files: Devlin et al.,
+arXiv 1810.04805; mean over all tokens as in Reimers and Gurevych, arXiv 1908.10084. It does not judge whether a model
+is of that kind: whoever opens one compares its vectors with those of sentence-transformers before believing it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Vector = NDArray[np.float32]
+
+
+class Unfit(Exception):
+    """The folder does not hold a BERT that this module can compute."""
+
+
+class Bert:
+    """bert = Bert(folder); bert.encode("see you soon") -> (size,) float32 of length 1"""
+
+    def __init__(self, folder: Path, max_tokens: int) -> None:
+        """Read weights and tokenizer. Raises Unfit where they are not those of a plain BERT."""
+        try:
+            config = json.loads((folder / "config.json").read_text("utf-8"))
+            if config["model_type"] != "bert" or config["hidden_act"] != "gelu":
+                raise Unfit(str(config["model_type"]))
+            self._heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
+            self._epsilon = np.float32(config.get("layer_norm_eps", 1e-12))
+            self._tokenizer = _tokenizer(folder, min(max_tokens, int(config["max_position_embeddings"])))
+            self._libraries = ThreadpoolController()
+            self._read(_tensors(folder / "model.safetensors"), layers)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise Unfit(type(error).__name__) from error
+
+    def _read(self, weights: dict[str, Vector], layers: int) -> None:
+        embeddings = "embeddings."
+        self._words = weights[embeddings + "word_embeddings.weight"]
+        self._places = (
+            weights[embeddings + "position_embeddings.weight"] + weights[embeddings + "token_type_embeddings.weight"][0]
+        )
+        self._first = _pair(weights, embeddings + "LayerNorm")
+        self._layers = [_layer(weights, f"encoder.layer.{number}.") for number in range(layers)]
+
+    def encode(self, text: str) -> Vector:
+        """The unit vector (size,) of one text, on one core: a second one, busy with other work, would only delay it."""
+        with self._libraries.limit(limits=1, user_api="blas"):
+            return self._encode(text)
+
+    def _encode(self, text: str) -> Vector:
+        ids = self._tokenizer.encode(text).ids
+        states = self._norm(self._words[ids] + self._places[: len(ids)], self._first)
+        for layer in self._layers:
+            attended = _linear(self._attention(states, layer["qkv"]), layer["merge"])
+            states = self._norm(states + attended, layer["merge_norm"])
+            wide = _gelu(_linear(states, layer["widen"]))
+            states = self._norm(states + _linear(wide, layer["narrow"]), layer["narrow_norm"])
+        mean = states.mean(axis=0)
+        unit: Vector = mean / max(float(np.sqrt(mean @ mean)), 1e-12)
+        return unit.astype(np.float32)
+
+    def _attention(self, states: Vector, weights: tuple[Vector, Vector]) -> Vector:
+        """Multi-head self-attention over (n, size) before its output projection."""
+        n, size = states.shape
+        mixed = _linear(states, weights).reshape(n, 3, self._heads, size // self._heads)
+        query, key, value = mixed.transpose(1, 2, 0, 3)
+        scores = query @ key.transpose(0, 2, 1) * np.float32(1 / math.sqrt(size // self._heads))
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        scores /= scores.sum(axis=-1, keepdims=True)
+        return (scores @ value).transpose(1, 0, 2).reshape(n, size)
+
+    def _norm(self, states: Vector, weights: tuple[Vector, Vector]) -> Vector:
+        centred = states - states.mean(axis=-1, keepdims=True)
+        spread = np.sqrt(np.einsum("ij,ij->i", centred, centred) / np.float32(centred.shape[1]) + self._epsilon)
+        result: Vector = centred / spread[:, None] * weights[0] + weights[1]
+        return result
+
+
+def _tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        raise Unfit("it has no tokenizer.json")
+    found = Tokenizer.from_file(str(file))
+    found.no_padding()
+    found.enable_truncation(max_tokens)
+    return found
+
+
+def _tensors(file: Path) -> dict[str, Vector]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(file), framework="numpy") as source:
+            read: dict[str, Any] = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise Unfit("its weights cannot be read") from error
+    return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in read.items()}
+
+
+def _layer(weights: dict[str, Vector], prefix: str) -> dict[str, tuple[Vector, Vector]]:
+    parts = [_pair(weights, f"{prefix}attention.self.{name}") for name in ("query", "key", "value")]
+    together = (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
+    return {
+        "qkv": _turned(together),
+        "merge": _turned(_pair(weights, prefix + "attention.output.dense")),
+        "merge_norm": _pair(weights, prefix + "attention.output.LayerNorm"),
+        "widen": _turned(_pair(weights, prefix + "intermediate.dense")),
+        "narrow": _turned(_pair(weights, prefix + "output.dense")),
+        "narrow_norm": _pair(weights, prefix + "output.LayerNorm"),
+    }
+
+
+def _pair(weights: dict[str, Vector], name: str) -> tuple[Vector, Vector]:
+    return weights[f"{name}.weight"], weights[f"{name}.bias"]
+
+
+def _turned(weights: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
+    """With the matrix laid out as it is multiplied: for a handful of tokens that is up to four times as fast."""
+    return np.ascontiguousarray(weights[0].T), weights[1]
+
+
+def _linear(states: Vector, weights: tuple[Vector, Vector]) -> Vector:
+    result: Vector = states @ weights[0]
+    result += weights[1]
+    return result
+
+
+def _gelu(states: Vector) -> Vector:
+    """x Phi(x) by its approximation with tanh (Hendrycks and Gimpel, arXiv 1606.08415): a tenth of the time of erf."""
+    inner = states * states
+    inner *= np.float32(0.044715 * math.sqrt(2 / math.pi))
+    inner += np.float32(math.sqrt(2 / math.pi))
+    inner *= states
+    np.tanh(inner, out=inner)
+    inner += 1
+    inner *= states
+    inner *= np.float32(0.5)
+    return inner

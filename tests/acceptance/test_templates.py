@@ -1,0 +1,93 @@
+"""`jarvisctl match` and `jarvisctl deploy templates`, from outside, with no daemon and no model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jarvisd import ledger, migrations
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run
+from jobs.results import Mining, Template
+from tests.acceptance.conftest import House
+
+
+@pytest.fixture
+def mined(house: House) -> House:
+    """A home whose newest run has two templates to send and one phrase."""
+    migrations.migrate(Home(house.root, "--home"))
+    with ledger.write():
+        run = Run.create(id="r", number=1, plan="p", night="n", created_at=ledger.now(), snapshot={}, warnings=[])
+        job = Job.create(run=run, name="mine", kind="mine", place=0, params={}, status="succeeded")
+        Mining.create(job=job, run=run, stats={}, config={}, curve=[])
+        replies = (("On my way", "automatic"), ("Sounds great", "suggest"), ("Bro 😭", "phrase"))
+        for rank, (reply, tier) in enumerate(replies, start=1):
+            counts = {"frequency": 9, "uses": 5, "people": 4, "examples": []}
+            Template.create(
+                uuid=f"id-{rank}",
+                job=job,
+                run=run,
+                rank=rank,
+                representative=reply,
+                triggers=[f"what about {rank}?"],
+                tier=tier,
+                **counts,
+            )
+    ledger.database.close()
+    return house
+
+
+def test_a_match_is_one_json_document(mined: House) -> None:
+    done = mined.ctl("match", "What about 1?", "--json")
+    found = json.loads(done.stdout)
+    assert {"text", "fires", "reply", "template", "tier", "similarity", "how", "ms", "cold_ms"} <= set(found)
+    assert (found["reply"], found["tier"], found["how"]) == ("On my way", "automatic", "exact")
+    assert done.stderr == ""
+    assert "On my way" in mined.ctl("match", "what about 1?").stdout
+
+
+def test_what_cannot_be_answered_is_one_line(mined: House, house: House) -> None:
+    """This mining does not say with which model it was measured, so only the same words can be answered."""
+    done = mined.ctl("match", "something else", code=1)
+    assert done.stderr.startswith("jarvisctl: r does not say with which model")
+    assert len(done.stderr.splitlines()) == 1
+    assert mined.ctl("match", code=2).stderr.startswith("jarvisctl: Missing argument")
+
+
+def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path: Path) -> None:
+    path = tmp_path / "jarvis" / "custom_templates.json"
+    path.parent.mkdir()
+    own = {"id": "u", "name": "Mine", "template_text": "x", "usage_count": 3, "mood": None}
+    path.write_text(json.dumps({"version": 1, "templates": [own]}))
+    words = ("deploy", "templates", "--to", str(path.parent))
+    before = path.read_bytes()
+    assert "2 new" in mined.ctl(*words, "--dry-run").stdout
+    assert path.read_bytes() == before
+    assert "restart JARVIS" in mined.ctl(*words).stdout
+    after = path.read_bytes()
+    assert [entry["name"] for entry in json.loads(after)["templates"]] == ["Mine", "On my way", "Sounds great"]
+    assert json.loads(after)["templates"][0] == own
+    mined.ctl(*words)
+    assert path.read_bytes() == after
+    mined.ctl(*words, "--check")
+    path.write_bytes(before)
+    assert "no longer in" in mined.ctl(*words, "--check", code=1).stderr
+
+
+def test_a_file_that_is_not_understood_stays_as_it_was(mined: House, tmp_path: Path) -> None:
+    path = tmp_path / "custom_templates.json"
+    path.write_text('{"version": 3, "templates": []}')
+    done = mined.ctl("deploy", "templates", "--to", str(tmp_path), code=1)
+    assert done.stderr.count("\n") == 1
+    assert "is not of version 1" in done.stderr
+    assert path.read_text() == '{"version": 3, "templates": []}'
+
+
+def test_wrong_use_is_told_apart(mined: House) -> None:
+    mined.ctl("deploy", code=2)
+    mined.ctl("deploy", "nothing", code=2)
+    mined.ctl("deploy", "templates", "--check", "--dry-run", code=2)
+    mined.ctl("deploy", "templates", "--tier", "phrase", code=2)
+    assert "Example:" in mined.ctl("deploy", "templates", "--help").stdout

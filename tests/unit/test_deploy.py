@@ -1,0 +1,257 @@
+"""Ours into a file of JARVIS's: what is kept, what is replaced, what is refused."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvisd.errors import JarvisError
+from jobs.mine import deploy, jarvis
+
+NOW = dt.datetime(2026, 11, 22, 7, 30, tzinfo=dt.UTC)
+LATER = NOW + dt.timedelta(days=1)
+OWN: dict[str, Any] = {
+    "id": "f0b0c9a2-0000-4000-8000-000000000001",
+    "name": "Mine",
+    "template_text": "I wrote this",
+    "trigger_phrases": ["hello"],
+    "category": "x",
+    "tags": [],
+    "min_group_size": None,
+    "max_group_size": 3,
+    "enabled": True,
+    "created_at": "2026-01-01T00:00:00",
+    "updated_at": "2026-01-01T00:00:00",
+    "usage_count": 7,
+    "a key nobody knows": {"kept": [1, 2.5, "😂"]},
+}
+FIELDS = {
+    *("id", "name", "template_text", "trigger_phrases", "category", "tags", "min_group_size", "max_group_size"),
+    *("enabled", "created_at", "updated_at", "usage_count"),
+}
+
+
+def fresh(*replies: str, tier: str = "automatic") -> list[dict[str, Any]]:
+    return [deploy.entry(f"id of {reply}", reply, [f"about {reply}"], tier) for reply in replies]
+
+
+def document(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 1, "templates": list(entries), "of JARVIS's own": True}
+
+
+def test_a_template_has_exactly_the_fields_of_the_format() -> None:
+    (made,) = deploy.merge(document(), fresh("Omw"), NOW)["templates"]
+    assert set(made) == FIELDS
+    assert made["tags"] == ["jarvisd", "tier:automatic"]
+    assert dt.datetime.fromisoformat(made["created_at"]) == dt.datetime.fromisoformat(made["updated_at"]) == NOW
+
+
+def test_the_users_own_are_kept_to_the_last_key() -> None:
+    before = document(OWN)
+    after = deploy.merge(before, fresh("Omw"), NOW)
+    assert after["templates"][0] == OWN
+    assert after["of JARVIS's own"] is True
+    assert before == document(OWN)
+
+
+def test_a_second_deploy_changes_nothing() -> None:
+    once = deploy.merge(document(OWN), fresh("Omw", "Lol"), NOW)
+    assert deploy.merge(once, fresh("Omw", "Lol"), LATER) == once
+
+
+def test_what_is_no_longer_mined_goes_and_the_rest_stays_in_place() -> None:
+    once = deploy.merge(document(), fresh("Omw", "Lol"), NOW)
+    once["templates"].append(OWN)
+    after = deploy.merge(once, fresh("Idk", "Lol"), LATER)
+    assert [found["template_text"] for found in after["templates"]] == ["Lol", "I wrote this", "Idk"]
+    found = deploy.difference(once, after)
+    assert (found.added, found.changed, found.removed) == (["Idk"], [], ["Omw"])
+
+
+def test_what_jarvis_counted_stays_with_the_reply_also_under_a_new_id() -> None:
+    once = deploy.merge(document(), fresh("Omw", "Lol"), NOW)
+    once["templates"][0] |= {"usage_count": 12, "enabled": False}
+    again = fresh("Omw", "Lol")
+    again[0]["id"] = "another"
+    after = deploy.merge(once, again, LATER)["templates"]
+    assert after[0] == once["templates"][0] | {"id": "another", "updated_at": LATER.isoformat(timespec="seconds")}
+    assert after[1] == once["templates"][1]
+
+
+def test_a_template_whose_tag_the_user_took_off_is_the_users() -> None:
+    once = deploy.merge(document(), fresh("Omw"), NOW)
+    once["templates"][0] |= {"tags": ["mine now"], "template_text": "On my way, promise"}
+    assert deploy.merge(once, fresh("Omw"), LATER) == once
+
+
+def test_unused_templates_are_turned_off_never_deleted() -> None:
+    unused = OWN | {"id": "2", "usage_count": 0}
+    odd = OWN | {"id": "3", "usage_count": False}
+    uncounted = {"id": "4", "enabled": True}
+    after = deploy.without_unused(document(OWN, unused, odd, uncounted), NOW)
+    assert [found["enabled"] for found in after["templates"]] == [True, False, True, True]
+    assert after["templates"][1] == unused | {"enabled": False, "updated_at": NOW.isoformat(timespec="seconds")}
+    assert deploy.without_unused(after, LATER) == after
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(), JSON, max_size=6), max_size=4))
+def test_any_entries_of_the_users_survive_in_order(entries: list[dict[str, Any]]) -> None:
+    before = document(*entries)
+    kept = copy.deepcopy([found for found in entries if not deploy.is_ours(found)])
+    once = deploy.merge(before, fresh("Omw"), NOW)
+    assert [found for found in once["templates"] if not deploy.is_ours(found)] == kept
+    assert deploy.merge(once, fresh("Omw"), LATER) == once
+    assert json.loads(jarvis.serialise(once)) == once
+
+
+# ------------------------------------------------------------------------------------------------------- the file
+
+
+def add(found: dict[str, Any]) -> dict[str, Any]:
+    return deploy.merge(found, fresh("Omw"), NOW)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"version": 2, "templates": []}',
+        b'{"version": true, "templates": []}',
+        b'{"version": 1.0, "templates": []}',
+        b'{"templates": []}',
+        b'{"version": 1}',
+        b'{"version": 1, "templates": {}}',
+        b'{"version": 1, "templates": ["x"]}',
+        b'{"version": 1, "templates": [{"id": NaN}]}',
+        b'{"version": 1, "templates": [{"id": 1, "id": 2}]}',
+        b'\xff\xfe{"version": 1, "templates": []}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused_and_left_alone(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / jarvis.NAME
+    path.write_bytes(raw)
+    with pytest.raises(JarvisError, match="is not understood"):
+        jarvis.apply(path, add)
+    assert path.read_bytes() == raw
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_to_another_folder_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    folder, path = tmp_path / "jarvis", tmp_path / "jarvis" / jarvis.NAME
+    folder.mkdir()
+    (tmp_path / "secret.json").write_text('{"version": 1, "templates": []}')
+    path.symlink_to(tmp_path / "secret.json")
+    with pytest.raises(JarvisError, match="a link to another folder"):
+        jarvis.apply(path, add)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(JarvisError, match="not a file"):
+        jarvis.apply(path, add)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(JarvisError, match="not a file"):
+        jarvis.apply(path, add)
+    assert (tmp_path / "secret.json").read_text() == '{"version": 1, "templates": []}'
+
+
+def test_a_link_within_the_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_bytes(jarvis.serialise(document(OWN)))
+    (tmp_path / jarvis.NAME).symlink_to("real.json")
+    jarvis.apply(tmp_path / jarvis.NAME, add)
+    assert (tmp_path / jarvis.NAME).is_symlink()
+    assert len(json.loads((tmp_path / "real.json").read_bytes())["templates"]) == 2
+
+
+def test_the_mode_is_kept_and_the_backup_is_private(tmp_path: Path) -> None:
+    path = tmp_path / jarvis.NAME
+    raw = jarvis.serialise(document(OWN))
+    path.write_bytes(raw)
+    path.chmod(0o640)
+    done = jarvis.apply(path, add)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert done.backup is not None
+    assert done.backup.name.startswith("custom_templates.json.backup-")
+    assert done.backup.stat().st_mode & 0o777 == 0o600
+    assert done.backup.read_bytes() == raw
+
+
+def test_a_new_file_is_private_and_needs_no_backup(tmp_path: Path) -> None:
+    done = jarvis.apply(tmp_path / "new" / jarvis.NAME, add)
+    assert done.backup is None
+    assert (tmp_path / "new" / jarvis.NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_changes_twice_not_even_the_time(tmp_path: Path) -> None:
+    path = tmp_path / jarvis.NAME
+    jarvis.apply(path, add)
+    state = path.stat()
+    assert not jarvis.apply(path, add).changed
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (state.st_mtime_ns, state.st_ino)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    assert jarvis.apply(tmp_path / "new" / jarvis.NAME, add, dry_run=True).changed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_while_we_think_is_noticed_and_kept(tmp_path: Path) -> None:
+    """JARVIS writes between our reading and our writing: its entry survives."""
+    path = tmp_path / jarvis.NAME
+    path.write_bytes(jarvis.serialise(document()))
+    seen = []
+
+    def slow(found: dict[str, Any]) -> dict[str, Any]:
+        if not seen:
+            path.write_bytes(jarvis.serialise(document(OWN)))
+        seen.append(found)
+        return add(found)
+
+    done = jarvis.apply(path, slow)
+    assert len(seen) == 2
+    assert [found["name"] for found in json.loads(path.read_bytes())["templates"]] == ["Mine", "Omw"]
+    assert sorted(tmp_path.iterdir()) == sorted([path, done.backup or path])
+
+
+def test_a_file_that_never_rests_is_left_to_the_other(tmp_path: Path) -> None:
+    path = tmp_path / jarvis.NAME
+    path.write_bytes(jarvis.serialise(document()))
+
+    def busy(found: dict[str, Any]) -> dict[str, Any]:
+        path.write_bytes(jarvis.serialise(document(*found["templates"], OWN)))
+        return add(found)
+
+    with pytest.raises(JarvisError, match="changes while it is being written"):
+        jarvis.apply(path, busy)
+    assert list(tmp_path.iterdir()) == [path]
+    assert not any(deploy.is_ours(found) for found in json.loads(path.read_bytes())["templates"])
+
+
+def test_escapes_are_written_as_they_were_found(tmp_path: Path) -> None:
+    path = tmp_path / jarvis.NAME
+    for escaped in (True, False):
+        path.write_text(json.dumps(document(OWN), ensure_ascii=escaped), encoding="utf-8")
+        jarvis.apply(path, add)
+        assert path.read_bytes().isascii() is escaped
+    path.write_text('{"version": 1, "templates": [{"name": "half an emoji \\ud83d"}]}')
+    jarvis.apply(path, add)
+    assert json.loads(path.read_bytes())["templates"][0]["name"] == "half an emoji \ud83d"

@@ -1,0 +1,206 @@
+"""Tiers, triggers, thresholds and rivals, on cosines small enough to check by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvisd.errors import JobFailed
+from jobs.mine import answers, baseline, measure, tiers
+from jobs.mine.answers import Tally, Turns
+from jobs.mine.measure import Origin
+from jobs.mine.tiers import Bank
+from jobs.statistics import difference
+
+EYE = np.eye(6, dtype=np.float32)
+
+
+def bank(owners: list[int], templates: int) -> Bank:
+    return Bank(np.arange(len(owners), dtype=np.int32), np.array(owners, dtype=np.int32), templates)
+
+
+def turns(texts: list[str], replies: list[int]) -> Turns:
+    """One message of the owner's after each turn."""
+    n = len(texts)
+    return Turns(
+        texts=texts,
+        shown=texts,
+        replies=np.array(replies, dtype=np.int32),
+        before=np.arange(n, dtype=np.int64),
+        settled=np.array([at if reply >= 0 else n for at, reply in enumerate(replies)], dtype=np.int64),
+    )
+
+
+def test_a_template_that_is_right_often_enough_is_automatic() -> None:
+    """Twenty of twenty: the lower end of the interval is 0.84."""
+    near = np.tile(np.array([[0.9, 0.1]], dtype=np.float32), (20, 1))
+    good = np.tile(np.array([[True, False]]), (20, 1))
+    found = tiers.calibrate(bank([0, 1], 2), near, good, 0.8)
+    assert found.tiers == ["automatic", "phrase"]
+    assert found.enabled.tolist() == [True, False]
+    assert found.thresholds == [pytest.approx(0.9, abs=1e-3), None]
+
+
+def test_few_turns_are_not_enough_to_be_automatic() -> None:
+    """Ten of ten leave room for 0.72."""
+    near = np.full((10, 1), 0.9, dtype=np.float32)
+    assert tiers.calibrate(bank([0], 1), near, np.ones((10, 1), dtype=np.bool_), 0.8).tiers == ["suggest"]
+
+
+def test_a_trigger_that_fires_wrongly_is_dropped_and_the_template_reaches_its_tier() -> None:
+    """The second trigger spoils an automatic template: without it the tier is reached."""
+    near = np.full((30, 2), 0.1, dtype=np.float32)
+    near[:20, 0], near[20:, 1] = 0.9, 0.9
+    good = np.zeros((30, 1), dtype=np.bool_)
+    good[:20] = True
+    found = tiers.calibrate(bank([0, 0], 1), near, good, 0.8)
+    assert (found.tiers, found.enabled.tolist()) == (["automatic"], [True, False])
+
+
+def test_a_useful_trigger_stays_where_automatic_is_out_of_reach() -> None:
+    """Right in six of ten: worth suggesting, not dropped for its four mistakes; one of four goes."""
+    near = np.full((14, 2), 0.1, dtype=np.float32)
+    near[:10, 0], near[10:, 1] = 0.9, 0.9
+    good = np.array([[True]] * 6 + [[False]] * 4 + [[True]] + [[False]] * 3)
+    found = tiers.calibrate(bank([0, 0], 1), near, good, 0.8)
+    assert (found.tiers, found.enabled.tolist()) == (["suggest"], [True, False])
+
+
+def test_nothing_fires_below_the_limit_of_jarvis() -> None:
+    near = np.full((30, 1), 0.69, dtype=np.float32)
+    found = tiers.calibrate(bank([0], 1), near, np.ones((30, 1), dtype=np.bool_), 0.8)
+    assert (found.tiers, found.enabled.tolist()) == (["phrase"], [False])
+
+
+def test_without_triggers_or_turns_everything_is_a_phrase() -> None:
+    nothing = np.empty((3, 0), dtype=np.float32)
+    assert tiers.calibrate(bank([], 2), nothing, np.ones((3, 2), dtype=np.bool_), 0.8).tiers == ["phrase"] * 2
+    no_turns = np.empty((0, 1), dtype=np.float32)
+    assert tiers.calibrate(bank([0], 1), no_turns, np.ones((0, 1), dtype=np.bool_), 0.8).tiers == ["phrase"]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 12), st.integers(1, 5))
+def test_every_tier_holds_under_the_rule_that_will_fire_it(seed: int, rows: int, triggers: int, count: int) -> None:
+    """Whatever the cosines: what is enabled belongs to a sendable template, and each meets its own condition."""
+    random = np.random.default_rng(seed)
+    near = random.uniform(0.5, 1, (rows, triggers)).astype(np.float32)
+    good = random.random((rows, count)) < 0.7
+    found = tiers.calibrate(bank(sorted(random.integers(0, count, triggers).tolist()), count), near, good, 0.5)
+    scores = found.bank.scores(near, found.enabled)
+    order = answers.first_three(scores, answers.FIRES_AT, 4)
+    gain = tiers.gains(order, answers.hits(order, good), count)
+    for number, tier in enumerate(found.tiers):
+        fired = order[:, 0] == number
+        right = int(good[fired, number].sum())
+        assert (tier == "automatic") == tiers.meets(right, int(fired.sum()), 0.5)
+        assert tier != "suggest" or gain[number] > 0
+        assert tier != "phrase" or not found.enabled[found.bank.owners == number].any()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 8))
+def test_what_a_template_adds_is_counted_as_leaving_it_out_would(seed: int, rows: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.uniform(0.5, 1, (rows, count)).astype(np.float32)
+    good = random.random((rows, count)) < 0.4
+    order = answers.first_three(scores, 0.7, 4)
+    gain = tiers.gains(order, answers.hits(order, good), count)
+    for number in range(count):
+        without = scores.copy()
+        without[:, number] = -1
+        kept = answers.hits(answers.first_three(without, 0.7), good).any(axis=1).sum()
+        assert gain[number] == answers.hits(order[:, :3], good).any(axis=1).sum() - kept
+
+
+def test_triggers_are_harmless_short_and_belong_to_one_template() -> None:
+    said = turns(["hey", "hey", "hey", "my code is 482913", "word " * 13, "hello"], [0, 0, 1, 0, 0, -1])
+    label = np.array([0, 1], dtype=np.int32)
+    found = tiers.bank(said, said.past(6), tiers.allowed(said), label, 2)
+    assert [(said.texts[turn], owner) for turn, owner in zip(found.turns, found.owners, strict=True)] == [("hey", 0)]
+
+
+def test_a_turn_belongs_to_one_part_only() -> None:
+    """A turn asked before a cut and answered after it is in neither part, and no mining before it knows its reply."""
+    said = turns(["a", "b", "c", "d"], [0, 0, 0, -1])
+    straddling = Turns(said.texts, said.shown, said.replies, said.before, said.settled + np.array([0, 1, 0, 0]))
+    assert straddling.past(2).tolist() == [0]
+    assert straddling.within(0, 2, 4).tolist() == [0]
+    assert straddling.within(2, 4, 4).tolist() == [2, 3]
+
+
+def test_rivals_are_measured_on_the_same_turns() -> None:
+    """Most frequent: always the same. Exact: only where the text is known."""
+    said = turns(["hi", "hi", "bye", "hi", "new", "bye"], [0, 0, 1, 0, 2, -1])
+    past, held = said.past(3), said.within(3, 6, 6)
+    assert baseline.frequent(said, EYE, past, held, 0.8) == Tally(turns=3, replied=2, fired=3, right=1, among=1 + 1)
+    assert baseline.exact(said, EYE, past, held, 0.8) == Tally(turns=3, replied=2, fired=2, right=1, among=1)
+
+
+def test_ranking_follows_the_turns_most_like_it_and_else_the_most_frequent() -> None:
+    incoming = EYE[[0, 0, 1, 0, 5]]
+    led = np.array([[True, False], [True, False], [False, True]])
+    found = answers.ranked(incoming, np.array([3, 4, 2]), np.array([0, 1, 2]), led)
+    assert found[:, 0].tolist() == [0, 0, 0]  # a prior of five turns outweighs one neighbour
+    again = answers.ranked(
+        EYE[[1] * 40 + [0] * 41 + [1]], np.array([81]), np.arange(81), np.repeat(EYE[:2], [40, 41], 0) > 0
+    )
+    assert again[:, 0].tolist() == [0]
+
+
+def test_manual_templates_are_read_from_yaml_and_from_jarvis(tmp_path: Path) -> None:
+    """What an earlier deployment wrote, and what is switched off, is no work of the owner's."""
+    own = tmp_path / "manual.yaml"
+    own.write_text("templates:\n  - {name: omw, reply: On my way!, triggers: [where are you]}\n")
+    assert [one.reply for one in baseline.load(own)] == ["On my way!"]
+    row = {"id": "1", "name": "omw", "template_text": "On my way!", "trigger_phrases": ["where are you"]}
+    rows = [row, row | {"enabled": False}, row | {"tags": ["jarvisd"]}]
+    theirs = tmp_path / "custom_templates.json"
+    theirs.write_text(json.dumps({"version": 1, "templates": rows}))
+    assert len(baseline.load(theirs)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.json", "[]"), ("a.json", "{"), ("a.yaml", "templates: 3"), ("b.yaml", "")]
+)
+def test_a_file_of_templates_that_is_not_understood_is_one_clear_line(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    if name[0] == "a":
+        path.write_text(text)
+    with pytest.raises(JobFailed):
+        baseline.load(path)
+
+
+def test_manual_templates_fire_by_the_same_rule() -> None:
+    one = baseline.Manual(name="a", reply="a", triggers=("x",))
+    found = baseline.ManualSet([one, one], EYE[:2], EYE[[0, 1, 2]], np.array([0, 1, 1], dtype=np.int32))
+    assert found.offers(EYE[[0, 2, 3]])[:, 0].tolist() == [0, 1, -1]
+    assert found.covered(EYE, 0.8).tolist() == [True, True, False, False, False, False]
+
+
+def test_a_trigger_of_the_owners_own_goes_first_where_it_is_nearer() -> None:
+    one = baseline.Manual(name="a", reply="a", triggers=("x",))
+    found = baseline.ManualSet([one], EYE[:1], EYE[[0]], np.array([0], dtype=np.int32))
+    near = np.array([[0.9, 1.0], [0.9, 1.0]], dtype=np.float32)
+    assert found.ahead_of(near, EYE[[0, 1]]).tolist() == [[-1.0, 1.0], pytest.approx([0.9, 1.0])]
+
+
+def test_the_difference_of_two_shares_has_newcombes_interval() -> None:
+    """The example of Newcombe's paper: 56 of 70 less 48 of 80 is 0.0524 to 0.3339."""
+    assert difference(56, 70, 48, 80) == pytest.approx([0.0524, 0.3339], abs=1e-4)
+    assert difference(0, 0, 1, 2) is None
+
+
+def origin(share: float) -> Origin:
+    return Origin(share=0.5, begin=0, end=1000, chosen=[0], steps=[share])
+
+
+def test_drift_is_said_when_the_newest_part_leaves_the_others_range() -> None:
+    steady = measure.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.2)])
+    fallen = measure.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.02)])
+    assert steady is not None and fallen is not None
+    assert (steady["differs"], fallen["differs"], fallen["outside_range"]) == (False, True, True)
+    assert measure.drift([origin(0.2), origin(0.2)]) is None
