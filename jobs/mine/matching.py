@@ -14,6 +14,7 @@ from jobs.embedding import Encoder
 from jobs.mine import baseline, measure, trial
 from jobs.mine.answers import Mask, Turns
 from jobs.mine.baseline import Manual, ManualSet
+from jobs.mine.bert import Bert
 from jobs.mine.corpus import Corpus
 from jobs.mine.cover import Neighbours, Vectors
 from jobs.mine.measure import Origin
@@ -45,7 +46,7 @@ def encoder_of(context: JobContext, entry: ModelEntry) -> Encoder:
     what, folder = models.problem(entry, context.home), models.locate(entry, context.home)
     if what or folder is None:
         raise JobFailed(what or f"{entry.name} is not on this disk", models.remedy(entry))
-    return Encoder(folder, entry.name, context.home.cache / "embeddings")
+    return Encoder(folder, entry.name, context.home.cache / "embeddings", light=Bert)
 
 
 def embed(context: JobContext, encoder: Encoder, texts: list[str]) -> Vectors:
