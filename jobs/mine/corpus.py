@@ -75,7 +75,11 @@ def build(
     place = {text: at for at, text in enumerate(texts)}
     shown = _spellings(messages, forms, place)
     short = np.array([len(text.split()) <= max_words for text in texts], dtype=np.bool_)
-    reasons = [_reason(text, names) if is_short else None for text, is_short in zip(shown, short, strict=True)]
+    said = np.array([counts[text] >= LEAST_USES for text in texts], dtype=np.bool_)
+    reasons = [
+        _reason(text, names, judge=bool(often)) if is_short else None
+        for text, is_short, often in zip(shown, short, said, strict=True)
+    ]
     groups: dict[str, int] = {}
     found = Corpus(
         texts=texts,
@@ -83,7 +87,7 @@ def build(
         ids=np.array([place[form] for form in forms], dtype=np.int32),
         people=np.array([groups.setdefault(_who(message), len(groups)) for message in messages], dtype=np.int32),
         short=short,
-        candidate=short & np.array([why is None for why in reasons], dtype=np.bool_),
+        candidate=short & said & np.array([why is None for why in reasons], dtype=np.bool_),
         min_people=people_needed(len({_who(message) for message in messages}), min_people),
         slots=_slots(shown, reasons, [counts[text] for text in texts], names),
     )
@@ -101,8 +105,11 @@ def _spellings(messages: Sequence[Message], forms: list[str], place: dict[str, i
     return [min(found, key=lambda text: (-found[text], text)) for found in spellings]
 
 
-def _reason(text: str, names: frozenset[str]) -> str | None:
-    return reason(text) or (people_names.REASON if people_names.slotted(text, names) != text else None)
+def _reason(text: str, names: frozenset[str], *, judge: bool) -> str | None:
+    """Why the text is refused. What was said once cannot be a template, so only its names are looked for (`judge`)."""
+    return (reason(text) if judge else None) or (
+        people_names.REASON if people_names.slotted(text, names) != text else None
+    )
 
 
 def _refused(
@@ -111,7 +118,7 @@ def _refused(
     """Reason -> messages, the most frequent first. Texts said once are nobody's loss: they are not counted here."""
     found: Counter[str] = Counter()
     for why, count in zip(reasons, counts, strict=True):
-        if why:
+        if why and count >= LEAST_USES:
             found[why] += int(count)
     if lost := int(counts[known_to_few & (counts >= LEAST_USES)].sum()):
         found[f"said to fewer than {needed} people"] = lost
@@ -124,7 +131,7 @@ def _slots(shown: list[str], reasons: list[str | None], counts: list[int], names
     for text, why, count in zip(shown, reasons, counts, strict=True):
         if why == people_names.REASON:
             found[people_names.slotted(text, names)] += count
-    return {text: count for text, count in found.most_common() if count >= LEAST_USES}
+    return {text: count for text, count in found.most_common() if count >= LEAST_USES and reason(text) is None}
 
 
 def _who(message: Message) -> str:

@@ -225,8 +225,8 @@ def _config(section: Section, entry: ModelEntry, matcher: ModelEntry, found: _Fo
         "embedder_name": entry.name,
         "embedder_revision": entry.revision,
         "method": "greedy weighted maximum coverage of normalised messages",
-        "candidates": f"messages of at most {section.max_words} words that {found.corpus.min_people} people got; "
-        "coverage counts messages of any length",
+        "candidates": f"messages of at most {section.max_words} words, said twice or more, that "
+        f"{found.corpus.min_people} people got; coverage counts messages of any length",
         "held_out": "coverage: mined on the oldest 50, 60, 70, 80 and 90 %, each measured on the 10 % that follows",
         "parts": "answers and tiers: mined on the oldest 50, 60, 70 and 80 %, triggers and tiers chosen on the next "
         "10 %, reported on the 10 % after that; nothing reported on was mined or calibrated on",

@@ -43,7 +43,7 @@ def write(path: Path, late: str = "") -> Path:
         asked, answer = TALK[turn % 3]
         db.add(asked, chat=chats[turn % 2])
         db.add(None, body=late if late and turn >= 108 else answer, chat=chats[turn % 2], from_me=True)
-        db.add(f"my pin is {1000 + turn}", chat=chats[2], from_me=True)
+        db.add(f"my pin is {1000 + turn // 2}", chat=chats[2], from_me=True)
     db.add("Loved “dinner”", chat=chats[0], from_me=True, associated_message_type=2000)
     return db.close()
 
