@@ -55,9 +55,9 @@ _PROBES = 8  # texts of the cache on which the light reader must agree
 
 
 class Light(Protocol):
-    """What opens faster than sentence-transformers and computes one text at a time, as float32 of length 1."""
+    """What opens faster than sentence-transformers and computes a few texts, as float32 rows of length 1."""
 
-    def encode(self, text: str) -> NDArray[np.float32]: ...
+    def encode_all(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 LightLoader = Callable[[Path, int], Light]
@@ -129,10 +129,10 @@ class Encoder:
             return None
         try:
             model = self._light(self.folder, MAX_TOKENS)
-            ours = np.stack([model.encode(text) for _, text in probes])
+            ours = model.encode_all([text for _, text in probes])
             if float((ours * self._cache.gather([key for key, _ in probes])).sum(axis=1).min()) < _AGREEMENT:
                 return None
-            return np.stack([model.encode(text) for _, text in chunk]).astype(np.float16)
+            return model.encode_all([text for _, text in chunk]).astype(np.float16)
         except Exception:  # whatever it lacks, sentence-transformers has
             return None
 

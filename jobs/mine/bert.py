@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +59,11 @@ class Bert:
         """The unit vector (size,) of one text, on one core: a second one, busy with other work, would only delay it."""
         with self._libraries.limit(limits=1, user_api="blas"):
             return self._encode(text)
+
+    def encode_all(self, texts: Sequence[str]) -> Vector:
+        """The unit vectors (len(texts), size), each text on one core, as many at a time as there are cores."""
+        with self._libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack(list(pool.map(self._encode, texts)))
 
     def _encode(self, text: str) -> Vector:
         ids = self._tokenizer.encode(text).ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,10 +101,10 @@ class Lighter:
     def __call__(self, folder: Path, max_tokens: int) -> Lighter:
         return self
 
-    def encode(self, text: str) -> NDArray[np.float32]:
-        self.asked += 1
-        vector: NDArray[np.float32] = self.model.encode([text])[0]
-        return vector[::-1].copy() if self.wrong else vector
+    def encode_all(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked += len(texts)
+        vectors: NDArray[np.float32] = self.model.encode(texts)
+        return vectors[:, ::-1].copy() if self.wrong else vectors
 
 
 MANY = [*TEXTS, "good night", "later", "where", "the movie is great", "maybe", "no", "yes"]
