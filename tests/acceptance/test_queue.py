@@ -94,6 +94,8 @@ def test_cancel_ends_a_program_that_ignores_sigterm(house: House) -> None:
     stubborn = grandchild(house)
     house.ctl("cancel", run_id)
     until(lambda: gone(stubborn), 10, "the program is gone within ten seconds")
+    (job,) = house.settled(run_id).values()
+    assert (job["status"], job["reason"]) == ("cancelled", "cancelled by its owner")
 
 
 def test_a_killed_daemon_leaves_no_orphan_and_a_command_is_not_run_twice(house: House) -> None:
