@@ -181,14 +181,16 @@ class Watch:
         awake: subprocess.Popen[bytes] | None = None
         why = "our own failure"
         try:
-            child = self._start(theirs)
+            try:
+                child = self._start(theirs)
+            finally:
+                os.close(theirs)
             ledger.record_child(self.job, child.pid, processes.started_at(child.pid))
             with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code says how
                 os.write(ours, b"g")
             awake = machine.keep_awake(child.pid)
             why = self._watch(child)
         finally:
-            os.close(theirs)
             if child is not None:
                 processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
                 child.wait()
