@@ -41,13 +41,17 @@ class JobContext:
     params: Mapping[str, Any]
     plan: Mapping[str, Any]
     folder: Path  #: var/results/<run>/
-    deadline: dt.datetime | None
+    ends_by: dt.datetime | None  #: when the run's jobs end so that its report is ready by the deadline; None = no limit
     log: logging.Logger  #: the job's log and the run's experiment.log; never text of a message
     stop: threading.Event = field(default_factory=threading.Event)
     _last: list[float] = field(default_factory=lambda: [0.0])
 
     def should_stop(self) -> bool:
         return self.stop.is_set()
+
+    def seconds_left(self) -> float:
+        """Until `ends_by`, by the wall clock; infinite without a deadline."""
+        return float("inf") if self.ends_by is None else (self.ends_by - ledger.now()).total_seconds()
 
     @contextmanager
     def piece(self) -> Iterator[None]:

@@ -55,6 +55,9 @@ class Outcome:
     ok: bool = True
     reason: str = ""  #: why it failed, or a remark on a success
     summary: dict[str, Any] = field(default_factory=dict)  #: a few figures for the log and `status`
+    #: Jobs of the run's next round, each with its kind, in order. They are stored in the transaction that settles
+    #: this job as succeeded, with a report behind them, unless the run has that round already.
+    next_round: tuple[tuple[str, JobSpec], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

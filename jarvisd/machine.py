@@ -15,6 +15,7 @@ import sys
 import uuid
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jarvisd import files
 from jarvisd.home import Home
@@ -76,6 +77,19 @@ def available_mb() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available // _MB)
+
+
+def conditions() -> dict[str, Any]:
+    """What a measurement may depend on: {"power": "mains" | "battery" | None, "free_mb", "swap_mb"}."""
+    import psutil
+
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    power = None if battery is None or battery.power_plugged is None else battery.power_plugged
+    return {
+        "power": None if power is None else "mains" if power else "battery",
+        "free_mb": available_mb(),
+        "swap_mb": int(psutil.swap_memory().used // _MB),
+    }
 
 
 def tree_memory_mb(pid: int) -> int:

@@ -101,14 +101,14 @@ class Plan:
         return parts
 
     def findings(self, names: Iterable[str]) -> list[Finding]:
-        """What this machine lacks for the jobs of these names."""
+        """What this machine lacks for the jobs of these names, and for those of later rounds."""
         found = [
             finding
             for kind, section in self.sections.items()
             for finding in kinds.find(kind).plan().check(section, self.setting)
         ]
-        wanted = set(names)
-        return [finding for finding in found if finding.job in wanted]
+        left_out = {spec.name for _, spec in replace(self, only=()).specs()} - set(names)
+        return [finding for finding in found if finding.job not in left_out]
 
 
 def nearest(word: str, among: Iterable[str]) -> str:

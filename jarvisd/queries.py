@@ -32,6 +32,25 @@ def last_report_took(plan: str) -> dt.timedelta | None:
     return None if job is None else job.ended_at - job.started_at
 
 
+#: A report that seemed to take hours slept through them with the computer.
+LONGEST_RESERVE = dt.timedelta(minutes=30)
+
+
+def ends_by(run: Run, reserve_minutes: float) -> dt.datetime | None:
+    """When the run's jobs must end so that its report is ready by the deadline.
+
+    The report is given `reserve_minutes`, or twice what the last report of that plan took.
+    """
+    if run.deadline is None:
+        return None
+    reserve = dt.timedelta(minutes=reserve_minutes)
+    last = last_report_took(run.plan)
+    if last is not None:
+        reserve = max(reserve, min(2 * last, LONGEST_RESERVE))
+    ready: dt.datetime = run.deadline
+    return ready - reserve
+
+
 def newest_reported(before: int | None = None) -> Run | None:
     """The newest run whose report was written, or the newest before the run with that number."""
     query = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)

@@ -112,7 +112,30 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
             ledger.requeue(job, None, fruitless=0)
         else:
             ledger.settle(job, status, reason, at, **fields)
+            if status == Status.SUCCEEDED:
+                ring([row.id for row in _begin_next_round(job)])
         _ring_reports([job])
+
+
+def _begin_next_round(job: Job) -> list[Job]:
+    """Store the jobs that the outcome proposes for the next round, and a report to end it.
+
+    Nothing where nothing is proposed or the run has that round already: a report that is written again begins none.
+    """
+    outcome: dict[str, Any] = job.outcome or {}
+    proposed = outcome.get("next_round", [])
+    there = Job.select().where(Job.run == job.run_id, Job.round == job.round + 1).exists()
+    if there or not proposed:
+        return []
+    own = ledger.report_row(job.run_id, job.round)
+    report = {"kind": "report", "name": own.name, "params": own.params} if own is not None else None
+    rows = [
+        Job(run=job.run_id, round=job.round + 1, place=place, **fields)
+        for place, fields in enumerate([*proposed, *([report] if report else [])])
+    ]
+    for row in rows:
+        row.save(force_insert=True)
+    return rows
 
 
 def _ring_reports(jobs: list[Job]) -> None:

@@ -29,8 +29,6 @@ _log = logging.getLogger("jarvisd.supervisor")
 
 LOOK_EVERY_S = 0.2
 SAMPLE_EVERY_S = 1.0
-#: A report that seemed to take hours slept through them with the computer.
-LONGEST_RESERVE = dt.timedelta(minutes=30)
 #: A job's log stops growing here: a program that prints without end must not fill the disk.
 LARGEST_LOG_MB = 512
 #: Longest time a child gets to finish its piece when it is asked to stop.
@@ -96,15 +94,7 @@ class Supervisor:
     # ---------------------------------------------------------------------------------------------- before a claim
 
     def limit(self, run: Run) -> dt.datetime | None:
-        """When the run's jobs must end so that its report is ready by the deadline."""
-        if run.deadline is None:
-            return None
-        reserve = dt.timedelta(minutes=self.settings.report.reserve_minutes)
-        last = queries.last_report_took(run.plan)
-        if last is not None:
-            reserve = max(reserve, min(2 * last, LONGEST_RESERVE))
-        ready: dt.datetime = run.deadline
-        return ready - reserve
+        return queries.ends_by(run, self.settings.report.reserve_minutes)
 
     def _skip_overdue(self, moment: dt.datetime) -> None:
         for run in queries.with_deadline():
@@ -144,7 +134,8 @@ class Supervisor:
             except OSError as error:  # the night is worth more than a link to it
                 _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
         again = f" (attempt {job.attempt})" if job.attempt > 1 else ""
-        stories.tell(self.home, job.run_id, f"{job.name} begins{again}")
+        round_ = f", round {job.round}" if job.round > 1 else ""
+        stories.tell(self.home, job.run_id, f"{job.name} begins{round_}{again}")
         _log.info("job %d %s begins, attempt %d", job.id, job.name, job.attempt)
 
 

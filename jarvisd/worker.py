@@ -15,12 +15,13 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
 import peewee
 
-from jarvisd import kinds, ledger, processes, stories
+from jarvisd import kinds, ledger, processes, queries, settings, stories
 from jarvisd.context import JobContext
 from jarvisd.errors import JarvisError, JobFailed, StaleAttempt
 from jarvisd.home import Home
@@ -85,7 +86,7 @@ def _context(home: Home, job: Job, attempt: int) -> JobContext:
         params=job.params,
         plan=job.run.snapshot["plan"],
         folder=home.run_folder(job.run_id),
-        deadline=job.run.deadline,
+        ends_by=queries.ends_by(job.run, settings.read(home).report.reserve_minutes),
         log=stories.logger(home, job.run_id, job.name),
     )
 
@@ -130,6 +131,7 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
         "reason": outcome.reason,
         "summary": outcome.summary,
         "peak_memory_mb": peak_mb,
+        "next_round": [{"kind": kind, **asdict(spec)} for kind, spec in outcome.next_round],
     }
     end = time.monotonic() + COMMIT_PATIENCE_S
     while True:

@@ -42,14 +42,41 @@ class Template(Record):
 
 
 class Evaluation(Record):
-    """One model loaded once: what it is and what loading it cost."""
+    """One model loaded once, in one round: what it is and what loading it cost."""
 
     job = peewee.ForeignKeyField(Job, primary_key=True, on_delete="CASCADE")
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
     model = peewee.CharField()
     info = JSONText()  #: {"name", "params", "memory", "notes", "path", "revision", "licence", ...}
     load_time_s = peewee.FloatField()
-    load_peak_mb = peewee.FloatField(null=True)
+    load_peak_mb = peewee.FloatField(null=True)  #: of MLX
+    first_reply_ms = peewee.FloatField(null=True)  #: the first reply after loading, which still compiles and pages in
+    process_mb = peewee.FloatField(null=True)  #: peak of the whole process so far, as the system counts it
+    conditions = JSONText(null=True)  #: power, free memory, swap at the time of loading
+
+
+class Cut(Record):
+    """The one instant of a run: turns to be answered lie after it; whatever knows the owner uses what lies before."""
+
+    run = peewee.ForeignKeyField(Run, primary_key=True, on_delete="CASCADE")
+    at = InstantField()
+    own_before = peewee.IntegerField()  #: own messages before it
+    turns_after = peewee.IntegerField()  #: usable turns after it
+    chosen = peewee.IntegerField()  #: of those, in the table RealTurn
+
+
+class RealTurn(Record):
+    """A turn of the owner's history that models are asked to answer: what came in, and what the owner wrote."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    place = peewee.IntegerField()  #: from 0, in the order in which models are asked
+    chat = peewee.IntegerField()  #: number of the conversation within the run, from 0: the cluster
+    incoming = peewee.TextField()
+    answer = peewee.TextField()
+    sent_at = InstantField()
+
+    class Meta:
+        indexes = ((("run", "place"), True),)
 
 
 class Reply(Record):
@@ -57,35 +84,90 @@ class Reply(Record):
 
     job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    round = peewee.IntegerField(default=1)
     model = peewee.CharField()
-    scenario_id = peewee.CharField()
-    prompt = peewee.IntegerField()  #: place of the prompt in its scenario, from 0
+    scenario_id = peewee.CharField()  #: of scenarios.yaml; REAL_TURNS for a turn of the owner's history
+    prompt = peewee.IntegerField()  #: place of the prompt in its scenario, or of the real turn, from 0
     sample = peewee.IntegerField(default=1)
     context = peewee.TextField()
     instruction = peewee.TextField()
     rendered = peewee.TextField()  #: the exact text given to the model
+    prompt_ids = JSONText(null=True)  #: the exact tokens given to the model
     seed = peewee.BigIntegerField()
     reply = peewee.TextField()
+    thinking = peewee.IntegerField(default=0)  #: characters of a think block that was taken off
     success = peewee.BooleanField()
     failure = peewee.TextField(null=True)
     checks = JSONText()  #: {"name of the check": true | false}
     quality = peewee.FloatField()  #: share of the checks passed; 0 for a failed reply
+    batched = peewee.BooleanField(default=False)  #: generated beside others: it has no times of its own
     prompt_tokens = peewee.IntegerField(null=True)
     tokens = peewee.IntegerField(null=True)
     ttft_ms = peewee.FloatField(null=True)
     latency_ms = peewee.FloatField(null=True)
+    inter_token_ms = peewee.FloatField(null=True)  #: (last token - first token) / (tokens - 1)
     tokens_per_second = peewee.FloatField(null=True)
+    characters_per_second = peewee.FloatField(null=True)  #: visible characters / latency
     finish_reason = peewee.CharField(null=True)
     peak_memory_mb = peewee.FloatField(null=True)  #: of MLX, for this reply
+    bits_per_character = peewee.FloatField(null=True)  #: of the owner's real answer under the model; real turns only
     created_at = InstantField()
 
     class Meta:
-        indexes = ((("job", "scenario_id", "prompt", "sample"), True),)
+        indexes = ((("run", "model", "scenario_id", "prompt", "sample"), True),)
+
+
+#: `Reply.scenario_id` of a real turn: no scenario may be called so.
+REAL_TURNS = "real-turns"
+
+
+class Score(Record):
+    """What one layer says of one reply."""
+
+    reply = peewee.ForeignKeyField(Reply, backref="scores", on_delete="CASCADE")
+    layer = peewee.CharField()  #: style | meaning
+    value = peewee.FloatField()  #: 0..1, more is better; see jobs.evaluate.style and .meaning
+    parts = JSONText(null=True)  #: what it was made of, by name
+
+    class Meta:
+        indexes = ((("reply", "layer"), True),)
+
+
+class Yardstick(Record):
+    """What a layer's values mean: the same measure taken of people instead of a model."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    layer = peewee.CharField()
+    what = peewee.CharField()  #: ceiling (the owner's other half) | floor (other people) | random (another reply)
+    value = peewee.FloatField()
+    low = peewee.FloatField(null=True)  #: 95 % interval
+    high = peewee.FloatField(null=True)
+    n = peewee.IntegerField()
+
+    class Meta:
+        indexes = ((("run", "layer", "what"), True),)
+
+
+class Vote(Record):
+    """Somebody compared two replies to the same prompt without knowing whose they are."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    by = peewee.CharField()  #: OWNER, or "judge:KEY" of a model
+    left = peewee.ForeignKeyField(Reply, on_delete="CASCADE", backref="votes_left")  #: as it was shown
+    right = peewee.ForeignKeyField(Reply, on_delete="CASCADE", backref="votes_right")
+    choice = peewee.CharField()  #: left | right | tie | both bad | invalid (a judge's answer in another form)
+    created_at = InstantField()
+
+    class Meta:
+        indexes = ((("by", "left", "right"), True),)
+
+
+OWNER = "owner"
 
 
 def first_tables() -> None:
-    """Mining, templates, evaluations, replies."""
-    database.create_tables([Mining, Template, Evaluation, Reply], safe=False)
+    """All of the above."""
+    database.create_tables([Mining, Template, Evaluation, Cut, RealTurn, Reply, Score, Yardstick, Vote], safe=False)
 
 
 MIGRATIONS = (first_tables,)

@@ -15,27 +15,26 @@ from jobs.models import ModelEntry
 SLOWEST_TOKEN_S = 2
 LOADING_S = 600
 SHORTEST_TIMEOUT_S = 3600
+MAX_ROUNDS = 50
 
 
 class Section(BaseModel):
-    """evaluate: {models: [...], scenarios: scenarios.yaml, samples: 1, max_tokens: 50, temperature: 0.7}"""
+    """evaluate: {models: [...], scenarios: scenarios.yaml, rounds: auto, max_tokens: 50, temperature: 0.7}"""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     scenarios: str = "scenarios.yaml"
-    samples: Annotated[int, Field(ge=1, le=50)] = 1  #: replies a prompt, each with a seed of its own
-    #: A run does one round, which is a complete comparison. auto leaves it to jarvisd, which does that one today.
-    rounds: int | Literal["auto"] = 1
+    samples: Annotated[int, Field(ge=1, le=50)] = 1  #: replies a prompt in the first round, each with its own seed
+    #: 1 is the plain comparison; a number of rounds; auto = until the deadline, or until there is nothing new to ask.
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] | Literal["auto"] = 1
+    more_samples: Annotated[int, Field(ge=0, le=50)] = 4  #: further replies a prompt in the second round
+    #: turns of the owner's history that each later round asks every model to answer; 0 = none
+    turns: Annotated[int, Field(ge=0, le=500)] = 40
+    meaning: str | None = "all-minilm-l6-v2"  #: embedder that compares a reply with the owner's; null = left out
+    judge: str | None = None  #: a model that also compares replies; off unless one is named
     max_tokens: Annotated[int, Field(ge=1, le=1000)] = 50
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
-
-    @field_validator("rounds")
-    @classmethod
-    def _one_round(cls, rounds: int | str) -> int | str:
-        if rounds not in (1, "auto"):
-            raise ValueError("a run does one round: write 1 or auto; `samples` asks for more replies a prompt")
-        return rounds
 
     @field_validator("models")
     @classmethod

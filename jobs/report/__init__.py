@@ -7,7 +7,8 @@ from jarvisd.kinds import Outcome
 
 
 def run(context: JobContext) -> Outcome:
-    """Write the files of the run's report, REPORT.md last. A part that fails is named in the report."""
+    """Write the files of the run's report, REPORT.md last, and propose the next round of the comparison."""
+    from jobs import racing
     from jobs.report.render import render
 
     context.progress(0, 1, "writing")
@@ -16,4 +17,6 @@ def run(context: JobContext) -> Outcome:
     for problem in problems:
         context.log.warning("%s", problem)
     remark = f"{len(problems)} parts could not be rendered" if problems else ""
-    return Outcome(reason=remark, summary={"problems": len(problems)})
+    proposal = racing.propose(context.run_id, context.round, context.seconds_left())
+    context.log.info("%s", proposal.why)
+    return Outcome(reason=remark, summary={"problems": len(problems)}, next_round=proposal.jobs)

@@ -124,7 +124,7 @@ def claim(home: Home) -> JobContext:
         params=job.params,
         plan=job.run.snapshot["plan"],
         folder=home.run_folder(job.run_id),
-        deadline=None,
+        ends_by=None,
         log=logging.getLogger("test"),
     )
 

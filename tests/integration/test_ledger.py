@@ -195,3 +195,60 @@ def test_instants_sort_as_text_whatever_their_zone(make_run: MakeRun) -> None:
 
 def test_every_status_is_open_or_settled() -> None:
     assert set(ledger.OPEN) | set(SETTLED) == set(Status)
+
+
+# ------------------------------------------------------------------------------------------------------------ rounds
+
+
+def proposing(report: Job, *names: str) -> Job:
+    """A running report whose child has committed a next round of these evaluate jobs."""
+    jobs = [{"kind": "evaluate", "name": name, "params": {"turns": [0, 8]}, "memory_mb": 7} for name in names]
+    outcome = {"attempt": report.attempt, "ok": True, "reason": "", "next_round": jobs}
+    Job.update(outcome=outcome).where(Job.id == report.id).execute()
+    return Job.get_by_id(report.id)
+
+
+def rows_of(run: Run) -> list[tuple[int, str, str]]:
+    return [(job.round, job.name, str(job.status)) for job in ledger.jobs_of(run)]
+
+
+def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run: MakeRun) -> None:
+    run = make_run("report")
+    finish(proposing(claimed(), "evaluate:b", "evaluate:a"))
+    assert rows_of(run) == [
+        (1, "report", "succeeded"),
+        (2, "evaluate:b", "queued"),
+        (2, "evaluate:a", "queued"),
+        (2, "report", "queued"),
+    ]
+    assert not ledger.is_settled(run)
+    first = claimed()
+    assert (first.name, first.params, first.memory_mb) == ("evaluate:b", {"turns": [0, 8]}, 7)
+
+
+def test_a_round_begins_once_however_often_its_report_is_written(make_run: MakeRun) -> None:
+    run = make_run("report")
+    finish(proposing(claimed(), "evaluate:a"))
+    finish(claimed())
+    finish(claimed())
+    queue.retry([ledger.jobs_of(run)[0]])
+    finish(proposing(claimed(), "evaluate:a"))
+    assert len(ledger.jobs_of(run)) == 3
+    assert ledger.is_settled(run)
+
+
+@pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED])
+def test_a_report_that_did_not_succeed_begins_no_round(make_run: MakeRun, end: Status) -> None:
+    run = make_run("report")
+    finish(proposing(claimed(), "evaluate:a"), end)
+    assert len(ledger.jobs_of(run)) == 1
+
+
+def test_a_report_that_has_to_be_written_again_begins_no_round_yet(make_run: MakeRun) -> None:
+    """Another job of its round was queued again while it was written: it proposes anew when it has seen that one."""
+    run = make_run("mine", "report")
+    finish(claimed(), Status.FAILED)
+    report = proposing(claimed(), "evaluate:a")
+    queue.retry([ledger.jobs_of(run)[0]])
+    finish(report)
+    assert rows_of(run) == [(1, "mine", "queued"), (1, "report", "queued")]

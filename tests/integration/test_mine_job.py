@@ -70,7 +70,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Pa
             params=job.params,
             plan={"mine": plan.resolve(chosen, setting)},
             folder=home.run_folder(run.id),
-            deadline=None,
+            ends_by=None,
             log=logging.getLogger("test"),
         )
 

@@ -28,7 +28,7 @@ def setting(tmp_path: Path) -> Setting:
         {"models": []},
         {"models": ["qwen3-4b", "qwen3-4b"]},
         {"models": ["a"], "samples": 0},
-        {"models": ["a"], "rounds": 3},
+        {"models": ["a"], "rounds": 0},
         {"models": ["a"], "rounds": "many"},
         {"models": ["a"], "max_tokens": 0},
         {"models": ["a"], "temperature": -1},
