@@ -6,17 +6,23 @@ A migration is named by its package and number. jarvisd's own come first; those 
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import peewee
 
-from jarvisd import kinds, ledger
+from jarvisd import files, kinds, ledger, schema
 from jarvisd.errors import LedgerError
 from jarvisd.home import Home
 from jarvisd.ledger import InstantField, Record
 
 Migration = Callable[[], None]
+
+#: Copies of the database from before a migration.
+KEPT_BACKUPS = 3
 
 
 class Applied(Record):
@@ -36,8 +42,8 @@ def _first_tables() -> None:
     """Runs, jobs, machines, and the tables of Huey's queue beside them."""
     from jarvisd import queue
 
-    tables = [ledger.Run, ledger.Job, ledger.Machine, *queue.tables()]
-    ledger.database.create_tables(tables, safe=False)
+    schema.script("jarvisd", "1_first_tables.sql")
+    ledger.database.create_tables(queue.tables(), safe=False)
 
 
 OWN: Sequence[Migration] = (_first_tables,)
@@ -75,11 +81,32 @@ def migrate(home: Home) -> None:
         refuse_newer(have, lists)
         if all(have.get(package, 0) == len(migrations) for package, migrations in lists.items()):
             return
+        if have:
+            _back_up(home, have)
         with ledger.write():
             Applied.create_table(safe=True)
         for package, migrations in lists.items():
             for number, function in enumerate(migrations, 1):
                 _apply(package, number, function)
+
+
+def _back_up(home: Home, have: dict[str, int]) -> Path:
+    """A copy of the database as it is, named by its schema; the newest KEPT_BACKUPS are kept.
+
+    A second process that migrates at the same time makes the same copy: the file is replaced in one step.
+    """
+    folder = home.var / "backups"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    target = folder / f"jarvis-{'-'.join(f'{package}{number}' for package, number in sorted(have.items()))}.db"
+    with tempfile.TemporaryDirectory(dir=folder) as room:
+        copy = Path(room) / "copy.db"
+        copy.touch(mode=0o600)
+        with closing(sqlite3.connect(home.database)) as source, closing(sqlite3.connect(copy)) as made:
+            source.backup(made)
+        files.replace(target, copy.read_bytes())
+    for old in sorted(folder.glob("jarvis-*.db"), key=lambda path: path.stat().st_mtime)[:-KEPT_BACKUPS]:
+        old.unlink()
+    return target
 
 
 def _apply(package: str, number: int, function: Migration) -> None:

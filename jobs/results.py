@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import peewee
 
-from jarvisd.ledger import InstantField, Job, JSONText, Record, Run, database
+from jarvisd import schema
+from jarvisd.ledger import InstantField, Job, JSONText, Record, Run
 
 
 class Mining(Record):
@@ -166,8 +167,13 @@ OWNER = "owner"
 
 
 def first_tables() -> None:
-    """All of the above."""
-    database.create_tables([Mining, Template, Evaluation, Cut, RealTurn, Reply, Score, Yardstick, Vote], safe=False)
+    """Mining, templates, evaluations, replies."""
+    schema.script("jobs", "1_first_tables.sql")
 
 
-MIGRATIONS = (first_tables,)
+def rounds_and_layers() -> None:
+    """What a comparison in rounds stores beside them: real turns, scores, votes, and more about each reply."""
+    schema.script("jobs", "2_rounds_and_layers.sql")
+
+
+MIGRATIONS = (first_tables, rounds_and_layers)

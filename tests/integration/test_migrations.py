@@ -1,0 +1,130 @@
+"""A database of every released version is brought up to date, and what the models say is what the schema has."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+
+from jarvisd import ledger, migrations
+from jarvisd.errors import LedgerError
+from jarvisd.home import Home
+from jarvisd.ledger import Record, Run
+from jobs import results
+
+RELEASED = sorted((Path(__file__).parents[1] / "fixtures").glob("jarvis-*.sql"))
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """Table -> its columns (name, type, must it have a value) and its indexes (columns, unique)."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found: dict[str, Any] = {}
+        for table in tables:
+            columns = sorted((row[1], row[2], row[3]) for row in connection.execute(f"PRAGMA table_info({table})"))
+            indexes = sorted(
+                (tuple(part[2] or "" for part in connection.execute(f"PRAGMA index_info({row[1]})")), row[2])
+                for row in connection.execute(f"PRAGMA index_list({table})")
+            )
+            found[table] = {"columns": columns, "indexes": indexes}
+        return found
+
+
+@pytest.fixture
+def released(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Home]:
+    """A home whose database was written by a released version, with a run, its replies and a message in it."""
+    home = Home(tmp_path / "old", "--home")
+    home.var.mkdir(parents=True)
+    with closing(sqlite3.connect(home.database)) as connection:
+        connection.execute("PRAGMA journal_mode=wal")
+        connection.executescript(request.param.read_text())
+    yield home
+    ledger.database.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path / "new", "--home")
+    migrations.migrate(home)
+    yield home
+    ledger.database.close()
+
+
+def test_there_is_a_database_of_every_released_version() -> None:
+    assert [path.stem for path in RELEASED] == ["jarvis-0.1.0"]
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_an_old_database_gets_the_schema_of_a_new_one_and_keeps_what_it_holds(released: Home, tmp_path: Path) -> None:
+    migrations.migrate(released)
+    run = Run.get()
+    assert (run.id, run.snapshot["plan"]["evaluate"]["samples"]) == ("2026-11-21-overnight", 1)
+    assert [job.status for job in ledger.jobs_of(run)] == ["succeeded", "queued"]
+    reply = results.Reply.get()
+    assert (reply.reply, reply.round, reply.batched, reply.thinking) == ("No worries!", 1, False, 0)
+    assert results.Evaluation.get().load_time_s == 1.5
+    ledger.database.close()
+    new = Home(tmp_path / "new", "--home")
+    migrations.migrate(new)
+    ledger.database.close()
+    assert shape(released.database) == shape(new.database)
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_a_copy_of_the_old_database_is_kept_and_private(released: Home) -> None:
+    before = shape(released.database)
+    migrations.migrate(released)
+    (copy,) = (released.var / "backups").iterdir()
+    assert shape(copy) == before
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
+    migrations.migrate(released)
+    assert len(list(copy.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_a_migration_that_fails_leaves_the_database_as_it_was(released: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half() -> None:
+        ledger.database.execute_sql('ALTER TABLE "run" ADD COLUMN "half" TEXT')
+        raise OSError("power")
+
+    before = shape(released.database)
+    monkeypatch.setattr(results, "MIGRATIONS", (results.first_tables, half))
+    with pytest.raises(OSError, match="power"):
+        migrations.migrate(released)
+    ledger.database.close()
+    assert shape(released.database) == before
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_a_newer_database_is_refused_and_not_touched(released: Home) -> None:
+    with closing(sqlite3.connect(released.database)) as connection:
+        connection.execute("INSERT INTO migration VALUES ('jarvisd', 99, 'from the future', '2030')")
+        connection.commit()
+    content = released.database.read_bytes()
+    with pytest.raises(LedgerError, match="newer version"):
+        migrations.migrate(released)
+    ledger.database.close()
+    assert released.database.read_bytes() == content
+
+
+def test_the_schema_is_what_the_models_say(fresh: Home, tmp_path: Path) -> None:
+    """The migrations are written by hand; a column that only the model has would fail at night."""
+    ledger.database.close()
+    expected = tmp_path / "models.db"
+    database = peewee.SqliteDatabase(str(expected))
+    with database.bind_ctx(_models()), database:
+        database.create_tables(_models())
+    wanted = shape(expected)
+    found = shape(fresh.database)
+    assert {table: found[table] for table in wanted} == wanted
+
+
+def _models() -> list[type[peewee.Model]]:
+    return [model for model in Record.__subclasses__() if model.__module__ in ("jarvisd.ledger", "jobs.results")]
