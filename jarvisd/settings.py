@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from jarvisd.home import Home
@@ -27,12 +29,22 @@ class Report(Strict):
     reserve_minutes: float = Field(default=5, ge=0, description="time kept before the deadline for the report")
 
 
+class Notify(Strict):
+    """A program of the owner's that is told how a run ended."""
+
+    command: tuple[str, ...] = Field(min_length=1, description="program and arguments, started without a shell")
+    when: Literal["failures", "always"] = Field(default="failures", description="after which runs")
+    timeout_s: float = Field(default=30, gt=0, le=600, description="it is ended after this time")
+
+
 class Settings(Strict):
     """config/settings.yaml."""
 
     memory: Memory = Memory()
     disk: Disk = Disk()
     report: Report = Report()
+    notify: Notify | None = Field(default=None, description="a program that is told how a run ended, on standard input")
+    keep: int | None = Field(default=None, ge=1, description="newest runs that stay; older ones go after each report")
 
 
 def read(home: Home) -> Settings:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from jarvisd import fallback, files, ledger, machine, processes, queries, queue, stories
+from jarvisd import aftermath, crash, fallback, files, ledger, machine, processes, queries, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import MAX_FRUITLESS, Job, Run, Status
 from jarvisd.settings import Settings
@@ -40,6 +40,8 @@ BACKOFF_S = {1: 2, 2: 30}
 _PASSED_ON = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
     *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
+    *(crash.AT, crash.ONCE),
+    "PYTHONPATH",  # the daemon was loaded by it already; a kind that was found there must be found by its child too
     *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),
 )
 
@@ -56,6 +58,7 @@ class Supervisor:
 
     def work(self) -> None:
         """Do every due job, one after the other, until none is left or the daemon stops."""
+        crash.point("ring.taken")
         while self.run_next():
             pass
 
@@ -125,6 +128,7 @@ class Supervisor:
         """The run's folder exists from its first job on, and `latest` follows the newest run that has started."""
         folder = self.home.run_folder(job.run_id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        crash.point("begin.folder-made")
         newest = queries.newest_started()
         if newest is not None and newest.id == job.run_id:
             try:
@@ -172,15 +176,20 @@ class Watch:
         awake: subprocess.Popen[bytes] | None = None
         why = "our own failure"
         try:
+            crash.point("child.before-start")
             try:
                 child = self._start(theirs)
             finally:
                 os.close(theirs)
+            crash.point("child.started")
             ledger.record_child(self.job, child.pid, processes.started_at(child.pid))
+            crash.point("child.recorded")
             with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code says how
                 os.write(ours, b"g")
+            crash.point("child.let-go")
             awake = machine.keep_awake(child.pid)
             why = self._watch(child)
+            crash.point("child.ended")
         finally:
             if child is not None:
                 processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
@@ -189,6 +198,7 @@ class Watch:
             if awake is not None:
                 awake.terminate()
                 awake.wait()
+        crash.point("tree.ended")
         return why, child.returncode
 
     def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
@@ -299,8 +309,10 @@ def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: s
     queue.settle(job, status, reason, ledger.now(), **fields)
     stories.tell(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
+    crash.point("settle.told")
     if ledger.is_settled(job.run_id):
         stories.tell(home, job.run_id, f"run {job.run_id} is settled")
+        aftermath.run_settled(home, job.run)
 
 
 def committed(job: Job) -> dict[str, Any] | None:

@@ -1,0 +1,40 @@
+"""`jarvisctl prune`: remove old runs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from jarvisd import overview, retention
+from jarvisd.cli.common import App
+from jarvisd.errors import UsageError
+
+#: Runs that stay where nothing else is said.
+KEEP = 30
+
+
+@click.command()
+@click.option("--keep", type=click.IntRange(0), metavar="N", help=f"Newest runs that stay; {KEEP} if not given.")
+@click.option("--dry-run", is_flag=True, help="Only list what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
+    """Remove old runs: their rows, results and logs. A run that is open and the newest report always stay.
+
+    \b
+    Example:
+      jarvisctl prune --keep 10 --dry-run
+    """
+    app.need_ledger()
+    runs = retention.removable(KEEP if keep is None else keep)
+    for run in runs:
+        click.echo(f"{run.id:<32} {overview.stamp(run.created_at)}")
+    if not runs:
+        click.echo("Nothing to remove.")
+    if dry_run or not runs:
+        return
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nothing was removed: there is no terminal to ask at", "Add --yes.")
+    if yes or click.confirm(f"Remove {len(runs)} runs with their results?"):
+        click.echo(f"Removed {retention.remove(app.home, runs)} runs.")

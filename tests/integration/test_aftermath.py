@@ -1,0 +1,155 @@
+"""What follows a run: old ones go, the owner's program is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from jarvisd import aftermath, ledger, queue, retention
+from jarvisd.cli import cli
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run, Status
+
+MakeRun = Callable[..., Run]
+
+
+def finish(run: Run, status: Status = Status.SUCCEEDED) -> Run:
+    """Settle every job of a run, which is the only one owed."""
+    while (job := ledger.claim("here", "boot", ledger.now())) is not None:
+        queue.settle(job, Status.SUCCEEDED if job.kind == "report" else status, None, ledger.now())
+    assert ledger.is_settled(run)
+    return run
+
+
+def files_of(home: Home, run: Run) -> list[Path]:
+    """A results folder and the jobs' logs, made here."""
+    folder = home.run_folder(run.id)
+    folder.mkdir()
+    (folder / "REPORT.md").write_text("a report")
+    logs = [home.job_log(job.id) for job in ledger.jobs_of(run)]
+    for log in logs:
+        log.write_text("a log")
+    return [folder, *logs]
+
+
+def test_an_old_run_goes_with_its_rows_results_and_logs(home: Home, make_run: MakeRun) -> None:
+    old, new = (finish(make_run("mine", "report")) for _ in range(2))
+    gone, kept = files_of(home, old), files_of(home, new)
+    assert retention.remove(home, retention.removable(1)) == 1
+    assert [run.id for run in Run.select()] == [new.id]
+    assert {job.run_id for job in Job.select()} == {new.id}
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in kept)
+
+
+def test_a_run_that_is_open_and_the_newest_report_stay_whatever_is_asked(home: Home, make_run: MakeRun) -> None:
+    finish(make_run("mine", "report", plan="oldest"))
+    reported = finish(make_run("mine", "report", plan="reported"))
+    finish(make_run("command", plan="later"))
+    waiting = make_run("mine", plan="waiting")
+    names = {run.plan for run in retention.removable(0)}
+    assert names == {"oldest", "later"}
+    assert {reported.plan, waiting.plan}.isdisjoint(names)
+
+
+def test_a_run_that_was_retried_meanwhile_is_not_removed(home: Home, make_run: MakeRun) -> None:
+    old = finish(make_run("mine", "report"))
+    finish(make_run("mine", "report"))
+    chosen = retention.removable(1)
+    queue.retry(ledger.jobs_of(old))
+    assert retention.remove(home, chosen) == 0
+    assert Run.select().count() == 2
+
+
+def test_what_a_crash_left_of_a_pruned_run_goes_the_next_time(home: Home) -> None:
+    left = home.results / ".pruned-2026-01-01-overnight"
+    left.mkdir()
+    (left / "REPORT.md").touch()
+    retention.remove(home, [])
+    assert not left.exists()
+
+
+def test_a_results_folder_that_is_a_link_is_not_followed(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
+    old = finish(make_run("mine", "report"))
+    finish(make_run("mine", "report"))
+    elsewhere = tmp_path / "precious"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.tex").touch()
+    home.run_folder(old.id).symlink_to(elsewhere)
+    retention.remove(home, retention.removable(1))
+    assert (elsewhere / "thesis.tex").exists()
+
+
+def test_prune_lists_first_and_asks(home: Home, make_run: MakeRun) -> None:
+    old = finish(make_run("mine", "report"))
+    finish(make_run("mine", "report"))
+    call = ["--home", str(home.root), "prune", "--keep", "1"]
+    listed = CliRunner().invoke(cli, [*call, "--dry-run"])
+    assert (listed.exit_code, old.id in listed.output) == (0, True)
+    refused = CliRunner().invoke(cli, call)
+    assert "--yes" in str(refused.exception)
+    assert Run.select().count() == 2
+    assert "Removed 1 runs." in CliRunner().invoke(cli, [*call, "--yes"]).output
+
+
+# ---------------------------------------------------------------------------------------------------------- being told
+
+
+def told(home: Home, tmp_path: Path, body: str, **fields: object) -> Path:
+    """Settings with a program that runs `body`; returns the file it may write."""
+    target = tmp_path / "told.json"
+    program = tmp_path / "tell.py"
+    program.write_text(f"import sys, time\ntarget = {str(target)!r}\n{body}\n")
+    (home.root / "config").mkdir(exist_ok=True)
+    document = {"notify": {"command": [sys.executable, str(program), "a b; $(c)"], **fields}}
+    (home.root / "config" / "settings.yaml").write_text(json.dumps(document))
+    return target
+
+
+def test_a_run_with_failures_is_told_with_its_status_and_arguments_reach_it_unchanged(
+    home: Home, make_run: MakeRun, tmp_path: Path
+) -> None:
+    target = told(home, tmp_path, "open(target, 'w').write(sys.stdin.read() + '\\n' + sys.argv[1])")
+    aftermath.run_settled(home, finish(make_run("mine", "report"), Status.FAILED))
+    document, argument = target.read_text().split("\n")
+    assert [job["status"] for job in json.loads(document)["jobs"]] == ["failed", "succeeded"]
+    assert argument == "a b; $(c)"
+
+
+def test_a_run_without_failures_is_not_told_unless_asked_for(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
+    run = finish(make_run("mine", "report"))
+    target = told(home, tmp_path, "open(target, 'w')")
+    aftermath.run_settled(home, run)
+    assert not target.exists()
+    told(home, tmp_path, "open(target, 'w')", when="always")
+    aftermath.run_settled(home, run)
+    assert target.exists()
+
+
+def test_a_program_that_hangs_is_ended(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
+    told(home, tmp_path, "time.sleep(60)", timeout_s=0.3)
+    began = time.monotonic()
+    aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("text", ["notify: {command: [/nowhere/at/all]}", "notify: {command: []}", "keep: {"])
+def test_what_is_wrong_with_it_costs_nobody_the_run(home: Home, make_run: MakeRun, text: str) -> None:
+    (home.root / "config").mkdir()
+    (home.root / "config" / "settings.yaml").write_text(text)
+    aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    assert Run.select().count() == 1
+
+
+def test_keep_removes_the_oldest_after_a_run(home: Home, make_run: MakeRun) -> None:
+    runs = [finish(make_run("mine", "report")) for _ in range(3)]
+    (home.root / "config").mkdir()
+    (home.root / "config" / "settings.yaml").write_text("keep: 2")
+    aftermath.run_settled(home, runs[-1])
+    assert [run.id for run in Run.select().order_by(Run.number)] == [run.id for run in runs[1:]]
