@@ -91,9 +91,10 @@ MIGRATIONS = {"jobs": "jobs.results:MIGRATIONS"}
 #: Verbs of jarvisctl that need a job's knowledge; loaded only when called.
 VERBS = {
     "demo": "jobs.demo.commands:demo",
-    "deploy": "jobs.mine.commands:deploy",
+    "deploy": "jobs.deploying:deploy",
     "match": "jobs.mine.commands:match",
     "report": "jobs.report.commands:report",
+    "vote": "jobs.evaluate.commands:vote",
 }
 
 

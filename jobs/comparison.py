@@ -1,8 +1,7 @@
 """The comparison of models as one document, mlx_comparison_results.json, built from the database alone.
 
-A model is compared on the prompts that it and the other one both attempted. A failed reply counts as quality
-0, so a model cannot gain by failing on the hard prompts. Samples of a prompt are averaged first, then the
-prompts of a scenario; the scenario is what counts as independent.
+What a reply is worth is in jobs.quality, who wins in jobs.verdict, what would change that in jobs.outlook, what the
+owner's ear says in jobs.votes. This module puts it together.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jarvisd.ledger import Run
-from jobs import statistics
-from jobs.results import Evaluation, Reply
-from jobs.statistics import Estimate
-
-#: (scenario, place of the prompt in it) -> mean quality of a model's samples there, 0..1
-Scores = Mapping[tuple[str, int], float]
+from jarvisd.ledger import Job, Run
+from jobs import outlook, quality, votes
+from jobs import verdict as verdicts
+from jobs.quality import Replies
+from jobs.results import REAL_TURNS, Cut, Evaluation, Reply, Yardstick
 
 _INFO = ("name", "params", "memory", "notes", "path", "revision")
 
@@ -30,34 +27,71 @@ def document(run_id: str) -> dict[str, Any]:
     Raises peewee.DoesNotExist for an unknown run.
     """
     run: Run = Run.get_by_id(run_id)
-    replies = list(
-        Reply.select()
-        .where(Reply.run == run_id)
-        .order_by(Reply.scenario_id, Reply.prompt, Reply.sample, Reply.created_at)
-    )
-    scenarios = planned_scenarios(run.snapshot) or _scenarios_of(replies)
-    order = {str(scenario.get("id")): place for place, scenario in enumerate(scenarios)}
-    replies.sort(key=lambda reply: order.get(reply.scenario_id, len(order)))
-    by_model: dict[str, list[Reply]] = defaultdict(list)
-    for reply in replies:
-        by_model[reply.model].append(reply)
-    evaluations = _evaluations(run_id)
-    keys = _in_order(run.snapshot, [*evaluations, *by_model])
-    models = {key: _model(key, evaluations.get(key), by_model.get(key, []), run.snapshot) for key in keys}
-    moment = max((reply.created_at for reply in replies), default=run.created_at)
+    planned = planned_scenarios(run.snapshot)
+    replies = Replies(run_id, [str(scenario.get("id")) for scenario in planned])
+    loadings = _loadings(run_id)
+    gone = left_out(run_id)
+    keys = _in_order(run.snapshot, [*loadings, *replies.by_model])
+    rules = quality.rules(run.snapshot)
+    models = {
+        key: _model(key, replies, loadings.get(key, []), run.snapshot, rules) | {"dropped": gone.get(key)}
+        for key in keys
+    }
+    rows = replies.all()
     result = {
-        "timestamp": _iso(moment),
-        "scenarios": scenarios,
+        "timestamp": _iso(max((row.created_at for row in rows), default=run.created_at)),
+        "rounds": max((row.round for row in rows), default=1),
+        "scenarios": [_scenario(entry) for entry in planned] or _scenarios_of(rows),
         "models": models,
-        "verdict": verdict({key: scores(by_model[key]) for key in keys if key in by_model}, _names(models)),
+        "cut": _cut(run_id),
+        "yardsticks": _yardsticks(run_id),
+        **_decision(run_id, models, replies, rules),
     }
     return dict(plain(result))
 
 
-def _evaluations(run_id: str) -> dict[str, Evaluation]:
-    """The newest loading of each model."""
-    rows = Evaluation.select().where(Evaluation.run == run_id).order_by(Evaluation.job)
-    return {row.model: row for row in rows}
+def _decision(run_id: str, models: Mapping[str, Any], replies: Replies, rules: quality.Rules) -> dict[str, Any]:
+    """What the numbers and the owner's votes say, and what would change it."""
+    scores = {key: replies.scores(key, rules.layers) for key in models if key in replies.by_model}
+    names, figures = _names(models), {key: model["stats"] for key, model in models.items()}
+    ear = votes.of_run(run_id)
+    found = verdicts.find(
+        scores,
+        names,
+        gated={key: model["gates"] for key, model in models.items()},
+        left_out=[key for key, model in models.items() if model["dropped"]],
+        votes=ear,
+    )
+    said = found.verdict
+    said["tied"] = outlook.order(figures, said["tied"], rules.weights)
+    eligible = list(found.groups)
+    first = said["winner"] or next(iter(said["tied"]), None)
+    among = eligible if said["winner"] else said["tied"]
+    return {
+        "pairs": [pair.row() for pair in found.pairs],
+        "groups": dict(found.groups),
+        "ranking": list(found.ranking),
+        "stability": outlook.stability(figures, first, among, rules.weights) if first else None,
+        "votes": votes.summary(run_id, ear),
+        "settle": outlook.settle(found, scores, names, ear),
+        "verdict": said,
+    }
+
+
+def _loadings(run_id: str) -> dict[str, list[Evaluation]]:
+    """Every loading of each model, the first one first."""
+    found: dict[str, list[Evaluation]] = defaultdict(list)
+    rows = Evaluation.select(Evaluation, Job).join(Job).where(Evaluation.run == run_id)
+    for row in rows.order_by(Job.round, Job.id):
+        found[row.model].append(row)
+    return dict(found)
+
+
+def left_out(run_id: str) -> dict[str, str]:
+    """Models that later rounds no longer ask, and why, as the newest round has it."""
+    newest = Job.select().where(Job.run == run_id, Job.name == "layers").order_by(Job.round.desc()).first()
+    found = newest.params.get("left_out") if newest is not None else None
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def _in_order(snapshot: Any, keys: Sequence[str]) -> list[str]:
@@ -68,7 +102,10 @@ def _in_order(snapshot: Any, keys: Sequence[str]) -> list[str]:
 
 
 def _names(models: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    return {key: str(model["info"]["name"]) for key, model in models.items()}
+    """What people call each model; its key beside it where two have the same name."""
+    names = {key: str(model["info"]["name"]) for key, model in models.items()}
+    twice = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return {key: f"{name} ({key})" if name in twice else name for key, name in names.items()}
 
 
 def _iso(moment: dt.datetime | None) -> str | None:
@@ -78,21 +115,22 @@ def _iso(moment: dt.datetime | None) -> str | None:
 # ------------------------------------------------------------------------------------ what the plan asked for
 
 
-def _section(snapshot: Any) -> dict[str, Any]:
+def section(snapshot: Any) -> dict[str, Any]:
+    """The `evaluate` section of a run's snapshot; empty where it compares nothing."""
     plan = snapshot.get("plan") if isinstance(snapshot, dict) else None
-    section = plan.get("evaluate") if isinstance(plan, dict) else None
-    return section if isinstance(section, dict) else {}
+    found = plan.get("evaluate") if isinstance(plan, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def planned_scenarios(snapshot: Any) -> list[dict[str, Any]]:
     """The scenarios of the run's resolved plan; empty where the plan compares nothing."""
-    found = _section(snapshot).get("scenarios")
+    found = section(snapshot).get("scenarios")
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def planned_models(snapshot: Any) -> list[dict[str, Any]]:
     """The model entries of the run's resolved plan, each with a `key`."""
-    found = _section(snapshot).get("models")
+    found = section(snapshot).get("models")
     if isinstance(found, dict):
         found = [{"key": key, **(entry if isinstance(entry, dict) else {})} for key, entry in found.items()]
     entries = found if isinstance(found, list) else []
@@ -100,217 +138,102 @@ def planned_models(snapshot: Any) -> list[dict[str, Any]]:
     return [{**entry, "key": str(entry["key"])} for entry in named if entry.get("key")]
 
 
+def _scenario(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A planned scenario as readers need it: without the patterns of its checks."""
+    prompts = [prompt for prompt in entry.get("prompts") or [] if isinstance(prompt, dict)]
+    return {
+        "id": str(entry.get("id")),
+        "title": entry.get("title", ""),
+        "context": entry.get("context", ""),
+        "prompts": [{"instruction": prompt.get("instruction", "")} for prompt in prompts],
+    }
+
+
 def _scenarios_of(replies: Sequence[Reply]) -> list[dict[str, Any]]:
     """Scenarios as the replies show them, for a run whose snapshot does not hold them."""
     found: dict[str, dict[str, Any]] = {}
     for reply in replies:
-        blank = {"id": reply.scenario_id, "context": reply.context, "instructions": []}
+        if reply.scenario_id == REAL_TURNS:
+            continue
+        blank = {"id": reply.scenario_id, "title": "", "context": reply.context, "prompts": []}
         scenario = found.setdefault(reply.scenario_id, blank)
-        if reply.instruction not in scenario["instructions"]:
-            scenario["instructions"].append(reply.instruction)
+        if {"instruction": reply.instruction} not in scenario["prompts"]:
+            scenario["prompts"].append({"instruction": reply.instruction})
     return list(found.values())
+
+
+def _cut(run_id: str) -> dict[str, Any] | None:
+    row = Cut.get_or_none(Cut.run == run_id)
+    if row is None:
+        return None
+    return {"at": row.at, "own_before": row.own_before, "turns_after": row.turns_after, "chosen": row.chosen}
+
+
+def _yardsticks(run_id: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in Yardstick.select().where(Yardstick.run == run_id).order_by(Yardstick.layer, Yardstick.what):
+        found[row.layer][row.what] = {"value": row.value, "low": row.low, "high": row.high, "n": row.n}
+    return dict(found)
 
 
 # -------------------------------------------------------------------------------------------------- one model
 
 
-def _model(key: str, loaded: Evaluation | None, replies: Sequence[Reply], snapshot: Any) -> dict[str, Any]:
+def _model(
+    key: str, replies: Replies, loadings: Sequence[Evaluation], snapshot: Any, rules: quality.Rules
+) -> dict[str, Any]:
     planned = next((entry for entry in planned_models(snapshot) if entry["key"] == key), {})
-    info: dict[str, Any] = dict(loaded.info) if loaded is not None and isinstance(loaded.info, dict) else {}
+    newest = loadings[-1].info if loadings else None
+    info: dict[str, Any] = dict(newest) if isinstance(newest, dict) else {}
     info = {name: info.get(name, planned.get(name)) for name in _INFO} | info
     info["name"] = info["name"] or key
-    peaks = [reply.peak_memory_mb for reply in replies] + [loaded.load_peak_mb if loaded else None]
+    rows = replies.by_model.get(key, [])
+    figures = quality.stats(key, replies, loadings, rules.layers)
     return {
         "info": info,
-        "load_time_s": loaded.load_time_s if loaded else None,
-        "generations": [_generation(reply) for reply in replies],
-        "stats": _stats(replies) | {"peak_memory_mb": max(_known(peaks), default=None)},
+        "load_time_s": loadings[0].load_time_s if loadings else None,
+        "generations": [_generation(row, replies) for row in rows],
+        "stats": figures,
+        "gates": quality.gates(figures, rules.gates),
+        "rounds": len({row.round for row in rows}),
     }
 
 
-def _generation(reply: Reply) -> dict[str, Any]:
-    return {
-        "scenario_id": reply.scenario_id,
-        "prompt": reply.prompt,
-        "sample": reply.sample,
-        "context": reply.context,
-        "instruction": reply.instruction,
-        "reply": reply.reply,
-        "latency_ms": reply.latency_ms,
-        "ttft_ms": reply.ttft_ms,
-        "tokens": reply.tokens,
-        "tokens_per_second": reply.tokens_per_second,
-        "finish_reason": reply.finish_reason,
-        "success": bool(reply.success),
-        "failure": reply.failure,
-        "quality": reply.quality,
-        "checks": reply.checks,
-        "seed": reply.seed,
+_COPIED = (
+    "scenario_id",
+    "prompt",
+    "sample",
+    "round",
+    "batched",
+    "context",
+    "instruction",
+    "reply",
+    "thinking",
+    "latency_ms",
+    "ttft_ms",
+    "inter_token_ms",
+    "tokens",
+    "tokens_per_second",
+    "characters_per_second",
+    "finish_reason",
+    "failure",
+    "quality",
+    "checks",
+    "bits_per_character",
+    "seed",
+)
+
+
+def _generation(row: Reply, replies: Replies) -> dict[str, Any]:
+    turn = replies.turns.get(row.prompt) if row.scenario_id == REAL_TURNS else None
+    scored = replies.scored.get(row.id, {})
+    return {name: getattr(row, name) for name in _COPIED} | {
+        "success": bool(row.success),
+        "style": scored.get("style"),
+        "meaning": scored.get("meaning"),
+        "reference": turn.answer if turn else None,
+        "chat": turn.chat if turn else None,
     }
-
-
-def _stats(replies: Sequence[Reply]) -> dict[str, Any]:
-    """Figures of one model. Speed is taken over successful replies: a failure is often fast.
-
-    `p95_latency_ms` is null below 20 successful replies, where it would be little more than the slowest one.
-    """
-    good = [reply for reply in replies if reply.success]
-    latencies = _known(reply.latency_ms for reply in good)
-    quality = statistics.clustered_interval(_by_scenario(scores(replies)))
-    return {
-        "total_tests": len(replies),
-        "successes": len(good),
-        "failures": len(replies) - len(good),
-        "success_rate": len(good) / len(replies) if replies else None,
-        "success_rate_ci": statistics.wilson(len(good), len(replies)),
-        "avg_latency_ms": statistics.mean(latencies),
-        "p50_latency_ms": statistics.median(latencies),
-        "p95_latency_ms": statistics.p95(latencies),
-        "max_latency_ms": max(latencies, default=None),
-        "avg_ttft_ms": statistics.mean(_known(reply.ttft_ms for reply in good)),
-        "tokens_per_second": statistics.median(_known(reply.tokens_per_second for reply in good)),
-        "avg_tokens": statistics.mean(_known(reply.tokens for reply in good)),
-        "quality": quality.mean if quality else None,
-        "quality_ci": quality.interval if quality else None,
-        "quality_scenarios": quality.n if quality else 0,
-    }
-
-
-def _known(values: Any) -> list[float]:
-    """The numbers among values, without None, NaN and infinity."""
-    return [float(value) for value in values if value is not None and math.isfinite(value)]
-
-
-def scores(replies: Sequence[Reply]) -> dict[tuple[str, int], float]:
-    """Mean quality of a model's samples at each prompt it attempted."""
-    samples: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for reply in replies:
-        samples[reply.scenario_id, reply.prompt] += _known([reply.quality])
-    return {prompt: math.fsum(values) / len(values) for prompt, values in samples.items() if values}
-
-
-def _by_scenario(values: Scores) -> dict[str, list[float]]:
-    """Scenario -> values of its prompts."""
-    clusters: dict[str, list[float]] = defaultdict(list)
-    for (scenario, _), value in sorted(values.items()):
-        clusters[scenario].append(value)
-    return clusters
-
-
-# ------------------------------------------------------------------------------------------------ the verdict
-
-
-def difference(first: Scores, second: Scores) -> Estimate | None:
-    """Quality of the first less that of the second, paired by prompt; None for no common prompt."""
-    paired = {prompt: first[prompt] - second[prompt] for prompt in first if prompt in second}
-    return statistics.clustered_interval(_by_scenario(paired))
-
-
-def verdict(models: Mapping[str, Scores], names: Mapping[str, str]) -> dict[str, Any]:
-    """{"winner": key or None, "tied": [keys, the leader first], "why": sentences, "differences": [...]}.
-
-    A winner is better than each other model by an interval that excludes 0. Asking this of every pair at
-    once is an intersection-union test: it names a false winner in at most 5 % of the nights without
-    narrowing the single intervals (R. L. Berger, "Multiparameter hypothesis testing and acceptance
-    sampling", Technometrics 24 (1982) 295-300).
-    """
-    attempted = {key: values for key, values in models.items() if values}
-    if len(attempted) < 2 or not any(any(values.values()) for values in attempted.values()):
-        return _no_comparison(attempted, names)
-    leader = _leader(attempted)
-    others = [key for key in attempted if key != leader]
-    gaps = {key: difference(attempted[leader], attempted[key]) for key in others}
-    tied = [key for key in others if not _is_better(gaps[key])]
-    note = _missing(attempted)
-    if tied:
-        why = _why_tied(leader, tied, gaps, names) + note
-        return _verdict(None, [leader, *tied], why, leader, gaps)
-    return _verdict(leader, [], _why_won(leader, gaps, names) + note, leader, gaps)
-
-
-def _verdict(
-    winner: str | None, tied: list[str], why: str, leader: str | None, gaps: Mapping[str, Estimate | None]
-) -> dict[str, Any]:
-    rows = [
-        {
-            "model": leader,
-            "against": key,
-            "difference": gap.mean if gap else None,
-            "ci": gap.interval if gap else None,
-            "scenarios": gap.n if gap else 0,
-        }
-        for key, gap in gaps.items()
-    ]
-    return {"winner": winner, "tied": tied, "why": why, "differences": rows}
-
-
-def _no_comparison(attempted: Mapping[str, Scores], names: Mapping[str, str]) -> dict[str, Any]:
-    if not attempted:
-        why = "No model gave replies, so there is nothing to compare."
-    elif len(attempted) == 1:
-        only = next(iter(attempted))
-        why = f"Only one model could be compared: {names.get(only, only)}. A winner needs another one."
-    else:
-        why = "No model gave a reply that passed a check, so there is nothing to choose from."
-    return _verdict(None, [], why, None, {})
-
-
-def _is_better(gap: Estimate | None) -> bool:
-    return gap is not None and gap.above_zero
-
-
-def _leader(models: Mapping[str, Scores]) -> str:
-    """The model that is better than all others, else the best mean on what all attempted."""
-    for key in models:
-        if all(_is_better(difference(models[key], models[other])) for other in models if other != key):
-            return key
-    common = set.intersection(*(set(values) for values in models.values()))
-
-    def standing(key: str) -> float:
-        values = {prompt: models[key][prompt] for prompt in common} if common else models[key]
-        return math.fsum(means := statistics.cluster_means(_by_scenario(values)).values()) / len(means)
-
-    return max(models, key=standing)  # the first of the plan among equals
-
-
-def _gap(gap: Estimate | None) -> str:
-    """A difference in words: "+0.12 (95 % interval 0.03 to 0.21, 5 scenarios)"."""
-    if gap is None:
-        return "no prompt in common"
-    if gap.low is None or gap.high is None:
-        return f"{gap.mean:+.2f}, one scenario in common, so no interval"
-    return f"{gap.mean:+.2f} (95 % interval {gap.low:.2f} to {gap.high:.2f}, {gap.n} scenarios)"
-
-
-def _why_won(leader: str, gaps: Mapping[str, Estimate | None], names: Mapping[str, str]) -> str:
-    closest = min(gaps, key=lambda key: gap.mean if (gap := gaps[key]) else 0.0)
-    each = "the other model" if len(gaps) == 1 else f"each of the {len(gaps)} other models"
-    return (
-        f"{names.get(leader, leader)} passes more checks than {each}: against {names.get(closest, closest)}, "
-        f"the closest, {_gap(gaps[closest])}; paired on the same prompts, t over scenario means. "
-        "Every interval had to exclude 0, so no further correction for the number of comparisons is needed."
-    )
-
-
-def _why_tied(leader: str, tied: Sequence[str], gaps: Mapping[str, Estimate | None], names: Mapping[str, str]) -> str:
-    one = tied[0] if len(tied) == 1 else min(tied, key=lambda key: gap.mean if (gap := gaps[key]) else 9.0)
-    rest = f" and {len(tied) - 1} more" if len(tied) > 1 else ""
-    start = f"{names.get(leader, leader)} is not better than {names.get(one, one)}{rest} beyond chance: "
-    same = all(gap is not None and gap.low == gap.high == 0 for gap in (gaps[key] for key in tied))
-    ending = "Their replies pass the same checks." if same else "More scenarios or your own ear decide."
-    return f"{start}{_gap(gaps[one])}; paired on the same prompts, t over scenario means. {ending}"
-
-
-def _missing(models: Mapping[str, Scores]) -> str:
-    """A sentence about prompts that not every model attempted, or nothing."""
-    everything = set().union(*(set(values) for values in models.values()))
-    common = set.intersection(*(set(values) for values in models.values()))
-    if len(common) == len(everything):
-        return ""
-    return (
-        f" {len(everything) - len(common)} of {len(everything)} prompts were not attempted by every model; "
-        "each pair is compared only on the prompts that both attempted."
-    )
 
 
 def plain(value: Any) -> Any:

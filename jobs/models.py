@@ -21,6 +21,8 @@ from jarvisd.kinds import Setting
 KEY = r"^[a-z0-9][a-z0-9._-]*$"
 _REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.json", "vocab.txt")
+#: Weights that are pickles, whose loading may run code, and a format that mlx-lm does not read.
+_NOT_LOADED = (".bin", ".pt", ".pth", ".pkl", ".gguf")
 #: Tensors of these parts are in some checkpoints, and mlx-lm never loads them.
 _NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
 #: What a process needs beside weights, in MB: Python, the tokenizer, the cache of a short prompt.
@@ -200,16 +202,43 @@ def _flaw(folder: Path) -> str | None:
     config = _json(folder / "config.json")
     if not isinstance(config, dict) or "model_type" not in config:
         return "config.json is missing or says no model_type"
+    if config.get("model_file") is not None:
+        return "it needs code of its own (model_file in config.json): a model's code is never run"
+    if (module := _foreign_module(folder)) is not None:
+        return f"modules.json names {module}: only parts of sentence-transformers itself are loaded"
     weights = _weights(folder)
     if not weights:
-        other = any(file.suffix in (".bin", ".pt", ".pth", ".pkl", ".gguf") for file in folder.iterdir())
+        other = any(file.suffix in _NOT_LOADED for file in folder.iterdir())
         return "its weights are not .safetensors: nothing else is loaded" if other else "it holds no weights"
     for file in weights:
         if _header(file) is None:
             return f"{file.name} is missing, damaged or only half there"
+    for part in (folder / name for name in _parts(folder) if name):
+        if (
+            part.is_dir()
+            and not list(part.glob("*.safetensors"))
+            and any(f.suffix in _NOT_LOADED for f in part.iterdir())
+        ):
+            return f"the weights of its part {part.name} are not .safetensors: nothing else is loaded"
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         return "it holds no tokenizer"
     return None
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    """What sentence-transformers would put together, as its modules.json says."""
+    found = _json(folder / "modules.json")
+    return [module for module in found if isinstance(module, dict)] if isinstance(found, list) else []
+
+
+def _parts(folder: Path) -> list[str]:
+    return [str(module.get("path", "")) for module in _modules(folder)]
+
+
+def _foreign_module(folder: Path) -> str | None:
+    """The type of a module that would be imported from anywhere on this computer, if one is named."""
+    types = [str(module.get("type", "")) for module in _modules(folder)]
+    return next((name for name in types if not name.startswith("sentence_transformers.")), None)
 
 
 def weight_bytes(folder: Path) -> int:

@@ -149,6 +149,13 @@ class Yardstick(Record):
         indexes = ((("run", "layer", "what"), True),)
 
 
+class StyleProfile(Record):
+    """What `jobs.evaluate.style` knows of the owner's way of writing, as numbers: no message can be read out of it."""
+
+    run = peewee.ForeignKeyField(Run, primary_key=True, on_delete="CASCADE")
+    document = JSONText()  #: means and spreads of features, hashed n-grams with their rarity; see style.Profile
+
+
 class Vote(Record):
     """Somebody compared two replies to the same prompt without knowing whose they are."""
 

@@ -1,4 +1,4 @@
-"""Intervals and quantiles for small, clustered samples, each with its source.
+"""Intervals, quantiles, tests and rankings for small, clustered samples, each with its source.
 
 Every function takes plain Python numbers and returns plain Python numbers, so that a result can go into JSON
 as it is. Whatever cannot be estimated is None, never NaN.
@@ -7,13 +7,22 @@ as it is. Whatever cannot be estimated is None, never NaN.
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 CONFIDENCE = 0.95
 
 #: Below this many values the 95th percentile is hardly more than the largest one, so it is not given.
 P95_NEEDS = 20
+
+#: Up to this many values every flip of signs is counted; above it, this many random ones.
+EXACT_FLIPS = 16
+FLIPS = 9_999
+
+#: A difference that needs more clusters than this is not found by asking more prompts.
+MOST_CLUSTERS = 5_000
 
 #: Differences are rounded to this many digits: sums of the same fractions in another order must count as
 #: equal.
@@ -147,3 +156,182 @@ def p95(values: Sequence[float]) -> float | None:
 def mean(values: Sequence[float]) -> float | None:
     """The arithmetic mean; None for no values."""
     return math.fsum(values) / len(values) if values else None
+
+
+# --------------------------------------------------------------------------------------------- tests of differences
+
+
+def t_p(values: Sequence[float]) -> float | None:
+    """Two-sided p that independent values have the mean 0, Student's t on n - 1 degrees; None below two values.
+
+    "Student" (1908), as in `t_interval`: p < 0.05 exactly where the 95 % interval excludes 0. Values that are all
+    equal have no spread: p is 1 where they are 0, else 0.
+    """
+    estimate = t_interval(values)
+    if estimate is None or estimate.low is None:
+        return None
+    variance = math.fsum((value - estimate.mean) ** 2 for value in values) / (len(values) - 1)
+    if estimate.mean == 0:
+        return 1.0
+    error = math.sqrt(variance / len(values))
+    if error < 10**-_DIGITS:
+        return 0.0
+    from scipy.special import stdtr
+
+    return min(1.0, 2 * float(stdtr(len(values) - 1, -abs(estimate.mean) / error)))
+
+
+@dataclass(frozen=True)
+class SignFlip:
+    """A p-value and the smallest one that so many values could have given."""
+
+    p: float
+    smallest: float
+
+
+def sign_flip(values: Sequence[float], seed: int = 20261122) -> SignFlip | None:
+    """Two-sided randomisation test of a mean of 0: how often random signs give a sum as far from 0; None for none.
+
+    R. A. Fisher, The Design of Experiments (1935), section 21. Exact to EXACT_FLIPS values, where the smallest
+    possible p is 2 / 2^n; above that FLIPS random ones, and p = (b + 1) / (m + 1) after B. Phipson and G. K. Smyth,
+    "Permutation p-values should never be zero", Stat. Appl. Genet. Mol. Biol. 9 (2010) article 39.
+    """
+    import numpy as np
+
+    n = len(values)
+    if n == 0:
+        return None
+    numbers = np.asarray(values, dtype=float)
+    reach = abs(math.fsum(values)) - 10**-_DIGITS  # sums of the same numbers in another order count as equal
+    if n <= EXACT_FLIPS:
+        # One sign can stay fixed: the mirror image of every flip is as far from 0.
+        flips = 1 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)
+        return SignFlip(float(np.mean(np.abs(flips @ numbers) >= reach)), 2.0 ** (1 - n))
+    flips = 1 - 2 * np.random.default_rng(seed).integers(0, 2, (FLIPS, n))
+    beyond = int(np.sum(np.abs(flips @ numbers) >= reach))
+    return SignFlip((beyond + 1) / (FLIPS + 1), max(2.0 ** (1 - n), 1 / (FLIPS + 1)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for being several, in their order: each is compared with 0.05 as it is.
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979) 65-70: the
+    chance of even one false rejection stays under the level, however the tests depend on one another.
+    """
+    adjusted, floor = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = floor
+    return adjusted
+
+
+def letters(keys: Sequence[str], separated: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Tie groups as letters, "a" for the group of the first key: two keys share one unless they are `separated`.
+
+    Insert and absorb: H.-P. Piepho, "An algorithm for a letter-based representation of all-pairwise comparisons",
+    J. Comput. Graph. Stat. 13 (2004) 456-466. "Not separated" is not transitive: a key may have two letters.
+    """
+    columns = [frozenset(keys)]
+    for one, other in separated:
+        halves = [column - {gone} for column in columns if {one, other} <= column for gone in (one, other)]
+        candidates = dict.fromkeys([column for column in columns if not {one, other} <= column] + halves)
+        columns = [column for column in candidates if not any(column < rival for rival in candidates)]
+    places = {key: place for place, key in enumerate(keys)}
+    columns.sort(key=lambda column: sorted(places[key] for key in column))
+    names = string.ascii_letters
+    return {key: "".join(names[min(i, 51)] for i, column in enumerate(columns) if key in column) for key in keys}
+
+
+def clusters_needed(difference: float, spread: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """How many clusters a paired t test needs to find a mean `difference`, of which single ones vary by `spread`.
+
+    The usual formula n >= ((t(1 - alpha / 2) + t(power)) * spread / difference)^2 with Student's quantiles on n - 1
+    degrees (J. Cohen, Statistical Power Analysis, 1988, chapter 2). None where the difference is 0 or needs more
+    than MOST_CLUSTERS. The observed difference is itself uncertain, so this is an order of size, no promise.
+    """
+    from scipy.special import stdtrit
+
+    for n in range(2, MOST_CLUSTERS + 1) if difference else ():
+        quantiles = float(stdtrit(n - 1, 1 - alpha / 2)) + float(stdtrit(n - 1, power))
+        if n >= (quantiles * spread / difference) ** 2:
+            return n
+    return None
+
+
+# --------------------------------------------------------------------------------------------- paired comparisons
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """Bradley-Terry strengths, centred on 0, with what resampled votes made of them."""
+
+    players: tuple[str, ...]
+    strengths: tuple[float, ...]
+    resampled: Any  #: numpy array, resamples x players
+
+    def of(self, player: str) -> Estimate:
+        """Strength with its 95 % interval; `n` is the number of resamples."""
+        place = self.players.index(player)
+        return self._estimate(self.strengths[place], self.resampled[:, place])
+
+    def difference(self, player: str, other: str) -> Estimate:
+        """Log odds that `player` is preferred to `other`, with its 95 % interval."""
+        one, two = self.players.index(player), self.players.index(other)
+        value = self.strengths[one] - self.strengths[two]
+        return self._estimate(value, self.resampled[:, one] - self.resampled[:, two])
+
+    @staticmethod
+    def _estimate(value: float, resampled: Any) -> Estimate:
+        values = [float(item) for item in resampled]
+        ends = (quantile(values, share) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+        low, high = (None if end is None else round(end, _DIGITS) for end in ends)
+        return Estimate(round(value, _DIGITS), low, high, len(values))
+
+
+def bradley_terry(
+    votes: Iterable[tuple[str, str, float]], ridge: float = 1.0, resamples: int = 400, seed: int = 20261122
+) -> Strengths | None:
+    """Strengths from votes (one, other, share of the win that goes to the first: 1, 0.5 or 0); None for no votes.
+
+    R. A. Bradley and M. E. Terry, "Rank analysis of incomplete block designs: I", Biometrika 39 (1952) 324-345, a tie
+    as half a win for each, with `ridge` / 2 times the squared strengths as penalty, so that a player that never lost
+    has a finite one. It is a logistic regression without intercept. The interval is the percentile interval of
+    `resamples` bootstrap samples of votes (B. Efron, Ann. Statist. 7 (1979) 1-26). Votes are put into one order
+    first: in which order they were given changes nothing, to the last digit.
+    """
+    import numpy as np
+
+    ordered = sorted((a, b, share) if a < b else (b, a, 1 - share) for a, b, share in votes if a != b)
+    if not ordered:
+        return None
+    players = tuple(sorted({name for a, b, _ in ordered for name in (a, b)}))
+    kinds = sorted(set(ordered))
+    counts = np.array([ordered.count(kind) for kind in kinds], dtype=float)
+    drawn = np.random.default_rng(seed).multinomial(len(ordered), counts / counts.sum(), size=resamples)
+    weights = np.vstack([counts, drawn])
+    wins = np.zeros((len(weights), len(players), len(players)))
+    for place, (a, b, share) in enumerate(kinds):
+        one, two = players.index(a), players.index(b)
+        wins[:, one, two] += share * weights[:, place]
+        wins[:, two, one] += (1 - share) * weights[:, place]
+    found = _newton(wins, ridge)
+    return Strengths(players, tuple(float(value) for value in found[0]), found[1:])
+
+
+def _newton(wins: Any, ridge: float) -> Any:
+    """The penalised strengths of each matrix of wins (samples x players x players), centred on 0."""
+    import numpy as np
+
+    played = wins + wins.transpose(0, 2, 1)
+    strengths = np.zeros(wins.shape[:2])
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(strengths[:, None, :] - strengths[:, :, None]))
+        slope = (wins - played * chance).sum(axis=2) - ridge * strengths
+        bend = -played * chance * (1 - chance)
+        bend += (ridge - bend.sum(axis=2))[:, :, None] * np.eye(wins.shape[1])
+        step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
+        # No step beyond 1: where one side won everything, a full one would overshoot.
+        strengths = strengths + np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-12:
+            break
+    return strengths - strengths.mean(axis=1, keepdims=True)

@@ -20,6 +20,7 @@ VERBS: dict[str, dict[str, str]] = {
         "logs": "jarvisd.cli.logs:logs",
         "wait": "jarvisd.cli.wait:wait",
         "runs": "jarvisd.cli.runs:runs",
+        "prune": "jarvisd.cli.prune:prune",
     },
     "Steer": {
         "cancel": "jarvisd.cli.steer:cancel",
@@ -27,8 +28,12 @@ VERBS: dict[str, dict[str, str]] = {
         "pause": "jarvisd.cli.steer:pause",
         "resume": "jarvisd.cli.steer:resume",
     },
-    "Decide": {verb: kinds.VERBS[verb] for verb in ("report", "match", "deploy")},
+    "Decide": {verb: kinds.VERBS[verb] for verb in ("report", "vote", "match", "deploy")},
     "Machine": {
+        "init": "jarvisd.cli.init:init",
+        "doctor": "jarvisd.cli.doctor:doctor",
+        "install": "jarvisd.cli.install:install",
+        "uninstall": "jarvisd.cli.install:uninstall",
         "start": "jarvisd.cli.service:start",
         "stop": "jarvisd.cli.service:stop",
         "restart": "jarvisd.cli.service:restart",
@@ -44,19 +49,32 @@ HELP = {
     "logs": "Print a job's log.",
     "wait": "Return when a run is settled.",
     "runs": "List the runs so far.",
+    "prune": "Remove old runs.",
     "cancel": "Cancel a job or a run.",
     "retry": "Queue a settled job or run again.",
     "pause": "Claim nothing new; the running job finishes.",
     "resume": "End a pause.",
     "report": "Print or open the newest report.",
+    "vote": "Compare replies blindly; your ear settles what the numbers do not.",
     "match": "Show which template would answer a text.",
-    "deploy": "Write templates into JARVIS, keeping what is there.",
-    "start": "Start the daemon in the background.",
+    "deploy": "Write templates or a model into JARVIS, keeping what is there.",
+    "init": "Write a commented configuration to edit.",
+    "doctor": "Check this evening every reason why tonight could fail.",
+    "install": "Have launchd run the daemon, and submit every night.",
+    "uninstall": "Remove what `install` set up; data stays.",
+    "start": "Start the daemon.",
     "stop": "Stop the daemon; the running job goes back to the queue.",
     "restart": "Stop the daemon and start it again.",
     "config": "Show the settings in force and where each comes from.",
     "completion": "Print the completion script of a shell.",
 }
+_FIRST_STEPS = (
+    "Nothing was submitted here yet. `jarvisctl demo` shows a whole night in minutes, `--help` all verbs.",
+    "  jarvisctl init                a commented configuration to edit: your models, your messages",
+    "  jarvisctl doctor              what is missing, each with its remedy",
+    "  jarvisctl enqueue overnight   submits tonight's run; on a Mac `jarvisctl install` does so every night",
+    "  jarvisctl report --open       what came of it",
+)
 _DOTTED = {verb: dotted for group in VERBS.values() for verb, dotted in group.items()}
 
 
@@ -91,7 +109,7 @@ class Verbs(click.Group):
 
 def _set_home(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
-        ctx.find_root().obj = App.at(value)
+        ctx.obj = ctx.find_root().obj = App.at(value)
 
 
 def _home_option() -> click.Option:
@@ -120,7 +138,8 @@ def cli(ctx: click.Context) -> None:
     if ctx.obj is None:
         ctx.obj = App.at(None)
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        new = not ctx.obj.home.database.exists()
+        click.echo("\n".join(_FIRST_STEPS) if new else ctx.get_help())
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -152,10 +171,12 @@ def main(argv: list[str] | None = None) -> None:
 def _unforeseen(error: Exception) -> str:
     import peewee
 
+    from jarvisd import disk
+
     if isinstance(error, peewee.OperationalError) and "locked" in str(error):
         return "the database is busy: another process holds it. Try again in a moment."
-    if isinstance(error, peewee.OperationalError) and "full" in str(error):
-        return "the disk is full. Free some space and try again; nothing was changed."
+    if isinstance(error, peewee.OperationalError) and (what := disk.trouble(error)):
+        return f"{what}. Free some space, or make it writable, and try again; nothing was changed."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."
     place = error.__traceback__

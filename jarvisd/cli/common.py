@@ -111,11 +111,13 @@ def _by_name(text: str) -> Job | None:
     from jarvisd import ledger
 
     newest = ledger.Run.select().order_by(ledger.Run.number.desc()).first()
-    jobs = ledger.jobs_of(newest) if newest is not None else []
-    exact = [job for job in jobs if job.name == text]
-    if exact:
-        return exact[-1]
-    close = [job for job in jobs if job.name.startswith(text)]
+    if newest is None:
+        return None
+    rows = ledger.Job.select().where(ledger.Job.run == newest).order_by(ledger.Job.round.desc(), ledger.Job.place)
+    exact: Job | None = rows.where(ledger.Job.name == text).first()
+    if exact is not None:
+        return exact
+    close = list(rows.where(ledger.Job.name.startswith(text)).limit(2))
     return close[0] if len(close) == 1 else None
 
 
@@ -147,6 +149,11 @@ def plain(text: str | None) -> str:
         for character in text or ""
         if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co")
     )
+
+
+def label(job: Job) -> str:
+    """A job's name, with its round from the second one on."""
+    return plain(job.name) + (f" (round {job.round})" if job.round > 1 else "")
 
 
 def on_terminal() -> bool:

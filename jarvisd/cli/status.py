@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from jarvisd import ledger, overview
-from jarvisd.cli.common import App, find_run, on_terminal, plain, took
+from jarvisd.cli.common import App, find_run, label, on_terminal, plain, took
+from jarvisd.errors import JarvisError
+from jarvisd.home import Home
 from jarvisd.ledger import Job, Run, Status
+from jarvisd.overview import Brief
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-#: Above this many jobs of one kind of status, a run is shown as a summary.
+#: Above this many jobs, a run is shown as a summary.
 FULL_LIST = 40
 _COLOURS = {
     Status.RUNNING: "green",
@@ -82,6 +86,7 @@ def lines(app: App, name: str | None) -> list[str]:
     head = [_daemon_line(app, runs is not None)]
     if not app.home.is_default:
         head.append(f"Home: {app.home.root}")
+    head += _nights(app)
     if runs is None:
         return [*head, "Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."]
     for run in runs:
@@ -92,7 +97,9 @@ def lines(app: App, name: str | None) -> list[str]:
 def _daemon_line(app: App, has_ledger: bool) -> str:
     daemon = app.daemon
     if daemon is None:
-        return "The daemon is down. `jarvisctl start` starts it."
+        return _why_down(app)
+    if not app.home.ready.exists() and (mend := _unreadable(app)):
+        return f"The daemon (pid {daemon['pid']}) waits for a valid configuration: {mend}"
     line = f"The daemon runs (pid {daemon['pid']}, version {daemon['version']})."
     own = machine_id(app)
     if not has_ledger or own is None or not ledger.paused(own, ledger.now()):
@@ -101,39 +108,68 @@ def _daemon_line(app: App, has_ledger: bool) -> str:
     return f"{line} Paused until {until.astimezone():%a %H:%M}." if until else f"{line} Paused; `jarvisctl resume`."
 
 
-def title(run: Run, jobs: list[Job]) -> str:
+def _why_down(app: App) -> str:
+    from jarvisd import launchd, machine, service
+
+    if service.sleeps(app.home):
+        return "The daemon sleeps; it starts with the next job."
+    if machine.MACOS and not launchd.serves(app.home):
+        return (
+            "The daemon is down and not installed. `jarvisctl install` sets the nights up; `jarvisctl start` starts it."
+        )
+    return "The daemon is down. `jarvisctl start` starts it."
+
+
+def _unreadable(app: App) -> str:
+    """Why the settings cannot be read, or ""."""
+    from jarvisd import settings
+
+    try:
+        settings.read(app.home)
+    except JarvisError as error:
+        return str(error)
+    return ""
+
+
+def _nights(app: App) -> list[str]:
+    """On a Mac: when the next night begins, what is wrong with the agents, and whether the last start came too late."""
+    return _nights_at(app.home, int(time.monotonic() // 60))
+
+
+@lru_cache(maxsize=1)
+def _nights_at(home: Home, _minute: int) -> list[str]:
+    """Looked at once a minute: `--watch` shows it every second, and launchctl is asked each time."""
+    from jarvisd import lateness, launchd, machine
+
+    found = [line for line in (lateness.skipped(home),) if line]
+    if not machine.MACOS or not launchd.is_installed():
+        return found
+    schedule = launchd.schedule(home)
+    if schedule is not None:
+        found.append(f"Next start: {schedule.next(ledger.now()):%a %H:%M}.")
+    return found + [f"warning: {trouble}" for trouble in launchd.troubles(home)]
+
+
+def title(run: Run, brief: Brief) -> str:
     until = f", until {run.deadline.astimezone():%a %H:%M}" if run.deadline else ""
-    settled = sum(job.status in ledger.SETTLED for job in jobs)
-    return f"{run.id}: {overview.state(jobs)}, {settled} of {len(jobs)} jobs settled{until}"
+    return f"{run.id}: {brief.state}, {brief.settled:,} of {brief.total:,} jobs settled{until}"
 
 
 def _run_lines(run: Run) -> list[str]:
-    jobs = ledger.jobs_of(run)
-    page = [title(run, jobs)]
-    page += [f"  warning: {plain(warning)}" for warning in run.warnings if overview.state(jobs) != "settled"]
-    page += [f"  {_plain_row(job)}" for job in worth_a_line(jobs)]
-    return page + [f"  {line}" for line in summary(jobs)]
+    brief = overview.brief(run, FULL_LIST)
+    page = [title(run, brief)]
+    page += [f"  warning: {plain(warning)}" for warning in run.warnings if brief.state != "settled"]
+    page += [f"  {_plain_row(job)}" for job in brief.jobs]
+    return page + [f"  {line}" for line in summary(brief)]
 
 
 def _plain_row(job: Job) -> str:
-    return f"{job.id:>5}  {plain(job.name):<28} {job.status:<10} {what_of(job)}".rstrip()
+    return f"{job.id:>5}  {label(job):<28} {job.status:<10} {what_of(job)}".rstrip()
 
 
-def worth_a_line(jobs: list[Job]) -> list[Job]:
-    """All jobs of an ordinary run; of a huge one what runs, what went wrong, and the next few."""
-    if len(jobs) <= FULL_LIST:
-        return jobs
-    wrong = [job for job in jobs if job.status in (Status.FAILED, Status.SKIPPED, Status.STOPPED)]
-    queued = [job for job in jobs if job.status == Status.QUEUED]
-    chosen = {job.id for job in [*wrong[:10], *queued[:5]]}
-    return [job for job in jobs if job.id in chosen or job.status == Status.RUNNING]
-
-
-def summary(jobs: list[Job]) -> list[str]:
-    if len(jobs) <= FULL_LIST:
-        return []
-    counts = {status: sum(job.status == status for job in jobs) for status in Status}
-    return [", ".join(f"{count:,} {status}" for status, count in counts.items() if count)]
+def summary(brief: Brief) -> list[str]:
+    """How the jobs of a huge run stand, most of which have no line of their own."""
+    return [overview.in_words(brief.counts)] if brief.total > FULL_LIST else []
 
 
 def what_of(job: Job) -> str:
@@ -189,6 +225,7 @@ def rich_page(app: App, name: str | None) -> RenderableType:
     page: list[RenderableType] = [Text(_daemon_line(app, runs is not None))]
     if not app.home.is_default:
         page.append(Text(f"Home: {app.home.root}", style="dim"))
+    page += [Text(line) for line in _nights(app)]
     if not runs:
         page.append(Text("Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."))
     for run in runs or []:
@@ -202,17 +239,17 @@ def run_table(run: Run) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    jobs = ledger.jobs_of(run)
+    brief = overview.brief(run, FULL_LIST)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("Id", "Job", "Status", "", ""):
         table.add_column(heading, justify="right" if heading == "Id" else "left", overflow="fold")
-    for job in worth_a_line(jobs):
+    for job in brief.jobs:
         colour = _COLOURS[Status(job.status)]
-        table.add_row(str(job.id), Text(plain(job.name)), Text(job.status, style=colour), bar(job), Text(what_of(job)))
-    parts: list[RenderableType] = [Text(title(run, jobs), style="bold")]
-    if overview.state(jobs) != "settled":
+        table.add_row(str(job.id), Text(label(job)), Text(job.status, style=colour), bar(job), Text(what_of(job)))
+    parts: list[RenderableType] = [Text(title(run, brief), style="bold")]
+    if brief.state != "settled":
         parts += [Text(f"warning: {plain(warning)}", style="yellow") for warning in run.warnings]
-    return Group(*parts, table, *[Text(line) for line in summary(jobs)])
+    return Group(*parts, table, *[Text(line) for line in summary(brief)])
 
 
 def bar(job: Job) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from typing import Any
 import click
 
 from jarvisd import ledger
-from jarvisd.cli.common import App, find_run, on_terminal, plain, took
-from jarvisd.ledger import Run, Status
+from jarvisd.cli.common import App, find_run, label, on_terminal, plain, took
+from jarvisd.ledger import Job, Run, Status
 
 LOOK_EVERY_S = 0.3
+#: An end is stamped a moment before it is stored, and the clock may be set back a little meanwhile.
+LOOK_BACK = dt.timedelta(minutes=1)
 TIMED_OUT = 124
 
 
@@ -45,15 +48,14 @@ def follow(run_id: str, *, timeout_s: float | None = None) -> int:
                 click.echo(f"{run_id} is not settled after {timeout_s:g} s.", err=True)
                 return TIMED_OUT
             time.sleep(LOOK_EVERY_S)
-    return int(any(job.status != Status.SUCCEEDED for job in ledger.jobs_of(run_id)))
+    return int(Job.select().where(Job.run == run_id, Job.status != Status.SUCCEEDED).exists())
 
 
 @contextmanager
 def _display(run_id: str) -> Iterator[Any]:
     """A live table on a terminal, a line a change of status elsewhere."""
     if not on_terminal():
-        seen: dict[int, str] = {}
-        yield lambda: _say_changes(run_id, seen)
+        yield _Changes(run_id).say
         return
     from rich.console import Console
     from rich.live import Live
@@ -67,12 +69,27 @@ def _display(run_id: str) -> Iterator[Any]:
         yield lambda: live.update(table())
 
 
-def _say_changes(run_id: str, seen: dict[int, str]) -> None:
-    for job in ledger.jobs_of(run_id):
-        if seen.get(job.id) == job.status or job.status == Status.QUEUED:
-            continue
-        seen[job.id] = job.status
-        words = f"{plain(job.name)} {job.status}"
-        if job.status in ledger.SETTLED and job.started_at and job.ended_at:
-            words += f" after {took((job.ended_at - job.started_at).total_seconds())}"
-        click.echo(f"{words}{f': {plain(job.reason)}' if job.reason else ''}", err=True)
+class _Changes:
+    """A line a change of status. Only rows that can have changed are read: a run may have ten thousand."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._seen: dict[int, str] = {}
+        self._since: dt.datetime | None = None
+
+    def say(self) -> None:
+        rows = Job.select().where(Job.run == self.run_id, Job.status != Status.QUEUED)
+        if self._since is not None:
+            rows = rows.where((Job.status == Status.RUNNING) | (Job.ended_at >= self._since - LOOK_BACK))
+        self._since = ledger.now()
+        for job in rows.order_by(Job.round, Job.place, Job.id):
+            if self._seen.get(job.id) != job.status:
+                self._seen[job.id] = job.status
+                click.echo(_words(job), err=True)
+
+
+def _words(job: Job) -> str:
+    words = f"{label(job)} {job.status}"
+    if job.status in ledger.SETTLED and job.started_at and job.ended_at:
+        words += f" after {took((job.ended_at - job.started_at).total_seconds())}"
+    return f"{words}: {plain(job.reason)}" if job.reason else words

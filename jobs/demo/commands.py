@@ -30,9 +30,16 @@ PLAN = "demo"
     show_default=True,
     help="small: SmolLM2-135M; all: Gemma 3 270M as well.",
 )
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="2: more samples and real turns; 3 and more: further real turns.",
+)
 @click.option("--keep-running", is_flag=True, help="Leave the daemon running afterwards.")
 @click.pass_obj
-def demo(app: App, models: Models, keep_running: bool) -> int:
+def demo(app: App, models: Models, rounds: int, keep_running: bool) -> int:
     """Show a whole night: 23,661 real messages, real models, through the real queue; ends with the report.
 
     The first time it downloads 184 MB (--models all: 423 MB) of Python packages that hold nothing but data.
@@ -40,14 +47,14 @@ def demo(app: App, models: Models, keep_running: bool) -> int:
     \b
     Example:
       jarvisctl demo
-      jarvisctl demo --models all --keep-running
+      jarvisctl demo --models all --rounds 2
     """
     _warn_if_slow()
     app.open_ledger()
     _refuse_pause(app.home)
     files = _prepare(app.home, models)
     with _daemon(app, keep_running=keep_running):
-        run_id, code = _run(app.home, files)
+        run_id, code = _run(app.home, files, rounds)
     _conclude(app.home.run_folder(run_id))
     return code
 
@@ -107,13 +114,14 @@ def _daemon(app: App, *, keep_running: bool) -> Iterator[None]:
             daemon.stop(app.home)
 
 
-def _run(home: Home, files: DemoFiles) -> tuple[str, int]:
+def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:
     """Submit the plan and watch it to its end: the run's id, and 0 when every job succeeded."""
     from jarvisd.cli.enqueue import submit_plan
     from jarvisd.cli.wait import follow
 
     # As JSON, which is YAML: a path may hold characters that YAML would read as something else.
-    overrides = {"messages": str(files.messages), "evaluate.models": list(files.models)}
+    overrides: dict[str, Any] = {"messages": str(files.messages), "evaluate.models": list(files.models)}
+    overrides["evaluate.rounds"] = rounds
     submitted = submit_plan(home, PLAN, [f"{key}={json.dumps(value)}" for key, value in overrides.items()])
     _say(f"submitted {submitted.run_id}")
     for warning in submitted.warnings:

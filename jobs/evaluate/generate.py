@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +25,6 @@ MB = 1 << 20
 CACHE_LIMIT_BYTES = 256 * MB
 #: Less than this share of the weights in memory: something else was loaded than what lies on the disk.
 MIN_LOADED = 0.8
-WARM_UP_TOKENS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class Generation:
     """One reply as it came out of the model."""
 
     rendered: str = ""
+    ids: list[int] = field(default_factory=list)  #: of the prompt, as the model was given them
     text: str = ""
     finish_reason: str | None = None  #: "stop" | "length"; None = it did not get that far
     prompt_tokens: int | None = None
@@ -65,6 +67,11 @@ class Generation:
         """(n - 1) / (time of the last token - time of the first): without the prompt and the end token."""
         first, last = self._moments
         return (self.tokens - 1) / (last - first) if self.tokens > 1 and last > first else None
+
+    @property
+    def inter_token_ms(self) -> float | None:
+        """From one token to the next, on average, in ms."""
+        return 1000 / self.tokens_per_second if self.tokens_per_second else None
 
     def took(self, text: str, moment: float) -> None:
         """Count one token that arrived."""
@@ -98,7 +105,7 @@ def load(entry: ModelEntry, folder: Path) -> Loaded:
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        template=prompt.Template(tokenizer, entry.template),
+        template=_template(tokenizer, entry),
         load_time_s=load_time,
         load_peak_mb=mx.get_peak_memory() / MB,
         active_mb=(mx.get_active_memory() - before) / MB,
@@ -106,9 +113,21 @@ def load(entry: ModelEntry, folder: Path) -> Loaded:
     )
 
 
-def warm_up(loaded: Loaded, words: str, temperature: float) -> None:
-    """Compile what a reply needs, with a prompt as long as the real ones: other lengths use other kernels."""
-    generate(loaded, words, seed=0, max_tokens=WARM_UP_TOKENS, temperature=temperature, stop=lambda: False)
+def _template(tokenizer: Any, entry: ModelEntry) -> prompt.Template:
+    """The model's template, tried out: one that raises would raise for every prompt."""
+    try:
+        template = prompt.Template(tokenizer, entry.template)
+        template.render("Hi")
+    except Exception as error:  # templates raise what they like
+        what = f"the chat template of {entry.name} does not render a message ({type(error).__name__})"
+        raise JobFailed(what, models.remedy(entry)) from error
+    return template
+
+
+def process_peak_mb() -> float:
+    """The most memory that this process ever held, as the system counts it: MLX knows nothing of Python."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / MB if sys.platform == "darwin" else peak / 1024  # bytes there, kB here
 
 
 def generate(
@@ -123,7 +142,7 @@ def generate(
     mx.reset_peak_memory()
     result, start = Generation(), time.perf_counter()
     rendered = loaded.template.render(words)
-    result.rendered, result.prompt_tokens = rendered.text, len(rendered.ids)
+    result.rendered, result.ids, result.prompt_tokens = rendered.text, rendered.ids, len(rendered.ids)
     stream = stream_generate(
         loaded.model,
         loaded.tokenizer,
@@ -134,7 +153,7 @@ def generate(
     try:
         for response in stream:
             _take(result, response, start)
-            if result.finish_reason is None and not loaded.template.is_chat and _is_whole_line(result.text):
+            if result.finish_reason is None and not loaded.template.is_chat and is_whole_line(result.text):
                 result.finish_reason = "stop"
             if result.finish_reason:
                 break
@@ -159,6 +178,6 @@ def _take(result: Generation, response: Any, start: float) -> None:
     result.finish_reason = response.finish_reason
 
 
-def _is_whole_line(text: str) -> bool:
+def is_whole_line(text: str) -> bool:
     """A plain-text reply ends with its line: nothing else tells a model without a chat template to stop."""
     return "\n" in text.lstrip()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from jarvisd.errors import UsageError
 from jarvisd.kinds import Finding, JobSpec, Setting
 from jobs import models
 from jobs.evaluate import scenarios
@@ -58,13 +59,39 @@ def entries(section: Section, setting: Setting) -> list[ModelEntry]:
     return found
 
 
+def embedder(section: Section, setting: Setting) -> ModelEntry | None:
+    """What compares meanings in later rounds. Raises UsageError for an unknown one, where there are later rounds."""
+    if section.meaning is None:
+        return None
+    try:
+        return models.resolve(section.meaning, setting, "embedder")
+    except UsageError:
+        if section.rounds == 1:  # nothing would load it
+            return None
+        raise
+
+
+def judge(section: Section, setting: Setting) -> ModelEntry | None:
+    """The model that also compares replies. Raises UsageError for an unknown one, and for one of the compared."""
+    if section.judge is None:
+        return None
+    entry = models.resolve(section.judge, setting)
+    if any((entry.repo, entry.path) == (other.repo, other.path) for other in entries(section, setting)):
+        what = f"evaluate.judge: {section.judge} is one of the models that it would judge"
+        raise UsageError(what, "Name another model, or leave judge out.")
+    return entry
+
+
 def resolve(section: Section, setting: Setting) -> dict[str, Any]:
     """The section as a run keeps it, complete: a later rendering needs no scenario file, no models.yaml."""
     sheet = scenarios.load(section.scenarios, setting)
+    meaning, judging = embedder(section, setting), judge(section, setting)
     return {
         **section.model_dump(mode="json"),
         **sheet.as_json(),
         "models": [entry.model_dump(mode="json") for entry in entries(section, setting)],
+        "meaning": meaning.model_dump(mode="json") if meaning else None,
+        "judge": judging.model_dump(mode="json") if judging else None,
         "scenarios_file": str(scenarios.find(section.scenarios, setting)),
     }
 
@@ -86,10 +113,10 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
 
 
 def check(section: Section, setting: Setting) -> list[Finding]:
-    """One finding for each model that is not on this disk, or not a model."""
-    findings = []
-    for entry in entries(section, setting):
-        what = models.problem(entry, setting.home)
-        if what:
-            findings.append(Finding(job=f"evaluate:{entry.key}", what=what, remedy=models.remedy(entry)))
-    return findings
+    """One finding for each model that is not on this disk, or not a model; those of later rounds included."""
+    wanted = [(f"evaluate:{entry.key}", entry) for entry in entries(section, setting)]
+    if section.rounds != 1:
+        later = (("layers", embedder(section, setting)), ("judge", judge(section, setting)))
+        wanted += [(job, entry) for job, entry in later if entry is not None]
+    looked_at = [(job, entry, models.problem(entry, setting.home)) for job, entry in wanted]
+    return [Finding(job=job, what=what, remedy=models.remedy(entry)) for job, entry, what in looked_at if what]

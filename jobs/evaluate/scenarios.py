@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from jarvisd.errors import PlanError
 from jarvisd.kinds import Setting
 from jobs.evaluate import score
+from jobs.results import REAL_TURNS
 
 #: A repeat inside a repeated group, as in (a+)+: matching it may take longer than a night.
 _NESTED_REPEAT = re.compile(r"(?<!\\)[*+}]\??\)(?:[*+]|\{\d+,)")
@@ -89,6 +90,8 @@ class Guide(_Part):
     """What holds for every prompt of a file."""
 
     opening: Annotated[str, Field(min_length=1, max_length=2000)]  #: the first lines of every prompt
+    #: the instruction of a turn of the owner's history, where nobody says what to say
+    turn_instruction: Annotated[str, Field(min_length=1, max_length=500)] = "Reply the way I would"
     max_words: Words = 30  #: a longer reply is not short enough, unless its prompt says otherwise
     every_reply: tuple[str, ...] = tuple(score.GENERAL)  #: the general checks that count
 
@@ -111,6 +114,8 @@ class ScenarioFile(Guide):
         ids = [scenario.id for scenario in self.scenarios]
         if len(set(ids)) < len(ids):
             raise ValueError("two scenarios have the same id")
+        if REAL_TURNS in ids:
+            raise ValueError(f"no scenario may be called {REAL_TURNS}: the turns of your history are")
         for scenario in self.scenarios:
             for name in _names(scenario):
                 if name[1:] not in self.phrases:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 #: Patterns see at most so many characters of a reply: what is longer has failed its length check anyway.
 MAX_MATCHED = 1000
 
-_THINKING = re.compile(r"^\s*<think(?:ing)?>(?:.*?</think(?:ing)?>|.*\Z)", re.DOTALL | re.IGNORECASE)
+#: Some templates open the block in the prompt, so that a reply only closes it.
+_THINKING = re.compile(r"\A(?:.*?</think(?:ing)?>|\s*<think(?:ing)?>.*\Z)", re.DOTALL | re.IGNORECASE)
 #: Traces of a tokenizer whose pieces were put together wrongly, and stop tokens that were taken for text.
 _BROKEN = re.compile(
     r"[ĠĊ▁]|<pad>|<unk>|<0x[0-9A-F]{2}>|<\|[a-z_]{2,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|\ufffd(?!\s*\Z)"
@@ -32,23 +33,25 @@ class Verdict:
 
     reply: str  #: cleaned: without thinking, without surrounding white space
     failure: str | None
+    thinking: int  #: characters of a think block that was taken off
     checks: dict[str, bool]
     quality: float  #: 0..1
 
 
 def judge(raw: str, finish_reason: str | None, guide: Guide, scenario: Scenario, prompt: Prompt) -> Verdict:
     """Clean a reply, look for a failure, run its checks. finish_reason is "stop", "length" or None."""
-    reply, thought = clean(raw)
-    wrong = failure(reply, thought, finish_reason)
+    reply, thinking = clean(raw)
+    wrong = failure(reply, thinking > 0, finish_reason)
     checks = run_checks(reply, guide, scenario, prompt)
     quality = sum(checks.values()) / len(checks) if checks else 1.0
-    return Verdict(reply=reply, failure=wrong, checks=checks, quality=0.0 if wrong else quality)
+    quality = 0.0 if wrong else quality
+    return Verdict(reply=reply, failure=wrong, thinking=thinking, checks=checks, quality=quality)
 
 
-def clean(raw: str) -> tuple[str, bool]:
-    """The reply without a leading think block, and whether there was one."""
-    reply, thoughts = _THINKING.subn("", raw, count=1)
-    return reply.strip(), thoughts > 0
+def clean(raw: str) -> tuple[str, int]:
+    """The reply without a leading think block, and how many characters that had."""
+    reply = _THINKING.sub("", raw, count=1)
+    return reply.strip(), len(raw) - len(reply)
 
 
 def failure(reply: str, thought: bool, finish_reason: str | None) -> str | None:

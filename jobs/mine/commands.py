@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jarvisd.cli.common import App, on_terminal, plain
+from jarvisd.cli.common import App, plain
 from jarvisd.errors import JarvisError, UsageError
+from jobs.deploying import print_diff
 
 if TYPE_CHECKING:
+    from jobs.jarvis import Applied
     from jobs.mine.index import Index, Match
-    from jobs.mine.jarvis import Applied
 
 _MOST_BYTES = 1 << 20  # of a text on standard input
 
@@ -100,18 +100,7 @@ def _words(index: Index, found: Match, answer: dict[str, Any]) -> str:
     )
 
 
-@click.group("deploy", no_args_is_help=False)
-def deploy() -> None:
-    """Write what a run found into JARVIS, keeping what is there and a backup.
-
-    \b
-    Example:
-      jarvisctl deploy templates --dry-run
-      jarvisctl deploy templates
-    """
-
-
-@deploy.command("templates", short_help="Write mined templates into JARVIS's custom_templates.json.")
+@click.command("templates")
 @click.option("--to", "folder", metavar="DIR", help="Where JARVIS keeps its files.  [default: ~/.jarvis]")
 @click.option(
     "--tier",
@@ -151,14 +140,10 @@ def deploy_templates(app: App, folder: str | None, tier: str, disable_unused: bo
 
 
 def _path(folder: str | None) -> Path:
+    from jobs import jarvis
     from jobs.mine.jarvis import NAME
 
-    place = Path(folder or "~/.jarvis").expanduser().absolute()
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{place} is not a folder", "Name the folder that holds JARVIS's files.")
-    if folder is None and not place.exists():
-        raise JarvisError(f"there is no {place}", "Start JARVIS once, or name its folder with --to DIR.")
-    return place / NAME
+    return jarvis.folder(folder) / NAME
 
 
 def _deploy(app: App, path: Path, tier: str, dry_run: bool) -> int:
@@ -211,7 +196,7 @@ def _show(path: Path, done: Applied, dry_run: bool) -> None:
         click.echo(f"{path} is as it should be: nothing to change.")
         return
     if dry_run:
-        _print_diff(work.diff(done.before, done.after))
+        print_diff(work.diff(done.before, done.after))
     found = work.difference(done.before, done.after)
     for sign, names in (("+", found.added), ("~", found.changed), ("-", found.removed)):
         for name in names:
@@ -223,13 +208,6 @@ def _show(path: Path, done: Applied, dry_run: bool) -> None:
     if not dry_run:
         click.echo("JARVIS reads the file only when it starts, and later writes it from memory: restart JARVIS now.")
         click.echo("`jarvisctl deploy templates --check` tells afterwards whether they are still there.")
-
-
-def _print_diff(lines: list[str]) -> None:
-    colour = on_terminal() and not os.environ.get("NO_COLOR")
-    for line in lines:
-        shade = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-        click.echo(click.style(plain(line), fg=shade) if colour else plain(line))
 
 
 def _now() -> dt.datetime:

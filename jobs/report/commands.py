@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ Example:
   jarvisctl report --open               report.html in the browser
   jarvisctl report 2026-11-22 --path    where report.html is
   jarvisctl report --format json        every number of it, as JSON
+  jarvisctl report --format csv         every reply, one line each, for a spreadsheet
 """
 
 
@@ -33,15 +35,16 @@ Example:
 @click.argument("run", required=False)
 @click.option("--open", "show", is_flag=True, help="Open it with the program your desktop has for it.")
 @click.option("--path", "where", is_flag=True, help="Print where the file is.")
-@click.option("--format", "form", type=click.Choice(["md", "html", "json"]), help="Which rendering.")
+@click.option("--format", "form", type=click.Choice(["md", "html", "json", "csv"]), help="Which rendering.")
 @click.pass_obj
 def report(app: App, run: str | None, show: bool, where: bool, form: str | None) -> None:
-    if form == "json" and (show or where):
-        raise UsageError("json is printed, not a file", "Leave out --open and --path, or name another format.")
+    printed = _PRINTED.get(form or "")
+    if printed and (show or where):
+        raise UsageError(f"{form} is printed, not a file", "Leave out --open and --path, or name another format.")
     app.need_ledger()
     chosen = common.find_run(run) if run else _newest()
-    if form == "json":
-        click.echo(_as_json(app, chosen), nl=False)
+    if printed:
+        click.echo(printed(app, chosen), nl=False)
         return
     path = _file(app, chosen, _FILES[form or ("html" if show or where else "md")])
     if show and _opened(path):
@@ -82,6 +85,17 @@ def _as_json(app: App, run: Run) -> str:
     from jobs.report.render import as_json
 
     return as_json(gather(run.id, app.home).as_json())
+
+
+def _as_csv(app: App, run: Run) -> str:
+    from jobs.report import sheets
+    from jobs.report.gather import gather
+
+    return sheets.replies(gather(run.id, app.home))
+
+
+#: Renderings that go to standard output alone.
+_PRINTED: dict[str, Callable[[App, Run], str]] = {"json": _as_json, "csv": _as_csv}
 
 
 def _opened(path: Path) -> bool:

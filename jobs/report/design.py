@@ -17,7 +17,7 @@ class Expectation:
     model: str  #: key
     name: str
     model_ms: float  #: median latency of its successful replies
-    n: int  #: those replies
+    n: int  #: those of them that were timed
     expected_ms: float | None  #: hit rate x match time + (1 - hit rate) x (match time + model_ms)
 
 
@@ -61,7 +61,7 @@ def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms
         model=key,
         name=str(model["info"]["name"]),
         model_ms=latency,
-        n=int(model["stats"]["successes"]),
+        n=int(model["stats"].get("timed_replies", model["stats"]["successes"])),
         expected_ms=expected,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.report.gather import JobLine, Report
-from jobs.report.text import NOT_MEASURED, clean, count, duration, megabytes, milliseconds, number, percent
+from jobs.report.text import NOT_MEASURED, clean, count, duration, megabytes, number, percent, text_lines
 
 #: Templates that the page shows; templates.json has them all.
 SHOWN_TEMPLATES = 40
@@ -27,7 +27,8 @@ def job_cells(job: JobLine) -> list[str]:
     """Job, status, time, memory, reason."""
     attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
     time = duration(job.duration_s) + (attempt if job.duration_s is not None else "")
-    return [clean(job.name, 80), job.status, time, megabytes(job.peak_memory_mb), clean(job.reason)]
+    name = clean(job.name, 80) + (f", round {job.round}" if job.round > 1 else "")
+    return [name, job.status, time, megabytes(job.peak_memory_mb), clean(job.reason)]
 
 
 def template_lines(report: Report) -> list[Mapping[str, Any]]:
@@ -135,108 +136,20 @@ def _fired(stats: Mapping[str, Any]) -> str:
 
 
 def _quality_contrast(report: Report) -> Contrast:
-    """Quality of the present model against the best one, on this run's prompts."""
+    """Quality of the present model against the best one that may be chosen, on this run's prompts."""
     rated = {key: model for key, model in report.models.items() if model["stats"]["quality"] is not None}
-    if not rated:
-        return Contrast("Reply quality", NOT_MEASURED, NOT_MEASURED, "share of the yes/no checks passed")
+    may = {key: model for key, model in rated.items() if not model.get("gates")}
+    measure = "checks, and style and meaning where measured, weighed as the table of layers says"
+    if not may:
+        return Contrast("Reply quality", NOT_MEASURED, NOT_MEASURED, measure)
     old = rated.get("qwen2.5-1.5b")
-    best = max(rated.values(), key=lambda model: model["stats"]["quality"])
+    best = max(may.values(), key=lambda model: model["stats"]["quality"])
     n = best["stats"]["total_tests"]
     return Contrast(
         "Reply quality",
         f"{number(old['stats']['quality'])} ({clean(old['info']['name'], 80)}, in this run)" if old else NOT_MEASURED,
-        f"{number(best['stats']['quality'])} ({clean(best['info']['name'], 80)}, the highest of {len(rated)})",
-        f"share of the yes/no checks passed, {n} prompts; the verdict says whether a difference is more than chance",
-    )
-
-
-MODEL_HEADER = [
-    "Model",
-    "Quality (95 % interval)",
-    "Usable replies",
-    "Reply p50",
-    "p95",
-    "First token",
-    "Tokens/s",
-    "Peak",
-]
-
-
-def model_cells(model: Mapping[str, Any]) -> list[str]:
-    """One line of the table of models, as MODEL_HEADER."""
-    stats = model["stats"]
-    ends = stats["quality_ci"]
-    quality = number(stats["quality"]) + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
-    usable = f"{stats['successes']} of {stats['total_tests']}"
-    if rate := stats.get("success_rate_ci"):
-        usable += f" ({100 * rate[0]:.0f} to {100 * rate[1]:.0f} %)"
-    p95 = stats["p95_latency_ms"]
-    return [
-        clean(model["info"]["name"], 80),
-        quality,
-        usable,
-        milliseconds(stats["p50_latency_ms"]),
-        milliseconds(p95) if p95 is not None else "n below 20",
-        milliseconds(stats["avg_ttft_ms"]),
-        number(stats["tokens_per_second"], 1),
-        megabytes(stats["peak_memory_mb"]),
-    ]
-
-
-@dataclass(frozen=True)
-class Said:
-    """A reply of one model: its text, or why there is none."""
-
-    model: str
-    reply: str
-    latency_ms: float | None
-    failure: str  #: "" for a usable reply
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A prompt and what every model made of it."""
-
-    instruction: str
-    replies: tuple[Said, ...]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A scenario: the incoming message and its prompts."""
-
-    context: str
-    exchanges: tuple[Exchange, ...]
-
-
-def scenes(report: Report) -> list[Scene]:
-    """Replies side by side: the first sample of each prompt, in the order of scenarios and models."""
-    grid: dict[str, dict[int, list[tuple[dict[str, Any], Said]]]] = {}
-    for model in report.models.values():
-        for said in model["generations"]:
-            if said.get("sample", 1) == 1:
-                prompts = grid.setdefault(said["scenario_id"], {})
-                prompts.setdefault(said["prompt"], []).append((said, _said(model, said)))
-    order = [scenario.get("id") for scenario in report.comparison["scenarios"]] if report.comparison else []
-    ids = [key for key in order if key in grid] + [key for key in grid if key not in order]
-    return [_scene(grid[key]) for key in ids]
-
-
-def _scene(prompts: Mapping[int, list[tuple[dict[str, Any], Said]]]) -> Scene:
-    some = next(iter(prompts.values()))[0][0]
-    exchanges = [
-        Exchange(clean(prompts[place][0][0]["instruction"], 200), tuple(said for _, said in prompts[place]))
-        for place in sorted(prompts)
-    ]
-    return Scene(clean(some["context"]), tuple(exchanges))
-
-
-def _said(model: Mapping[str, Any], said: Mapping[str, Any]) -> Said:
-    return Said(
-        model=clean(model["info"]["name"], 60),
-        reply=clean(said["reply"]),
-        latency_ms=said["latency_ms"],
-        failure="" if said["success"] else clean(said["failure"] or "failed", 120),
+        f"{number(best['stats']['quality'])} ({clean(best['info']['name'], 80)}, the highest of {len(may)})",
+        f"{measure}; {n} replies; the verdict says whether a difference is more than chance",
     )
 
 
@@ -255,20 +168,23 @@ def method_rows(report: Report) -> list[list[str]]:
         for key, what in (("embedding_time_seconds", "Embedding"), ("clustering_time_seconds", "Choosing")):
             if stats.get(key) is not None:
                 rows.append([what, f"{duration(stats[key])} in this run"])
-    for model in report.models.values():
-        stats, name = model["stats"], clean(model["info"]["name"], 80)
-        load = f"; loaded in {duration(model['load_time_s'])}" if model["load_time_s"] is not None else ""
-        rows.append(
-            [
-                name,
-                f"{stats['total_tests']} replies, {stats['successes']} usable; speed over the usable ones, "
-                f"warm-up excluded; quality over {stats['quality_scenarios']} scenario means, t{load}",
-            ]
-        )
+    rows += [[clean(model["info"]["name"], 80), _model_method(model)] for model in report.models.values()]
     if report.models:
         rows.append(["p95", "not given below 20 usable replies: it would be little more than the slowest one"])
         rows.append(["Usable replies", "share with Wilson 95 % interval"])
     return rows
+
+
+def _model_method(model: Mapping[str, Any]) -> str:
+    stats = model["stats"]
+    load = f"; loaded in {duration(model['load_time_s'])}" if model.get("load_time_s") is not None else ""
+    timed = stats.get("timed_replies")
+    speed = f"speed over {timed} usable ones written one by one" if timed is not None else "speed over the usable ones"
+    clusters = stats.get("quality_clusters", stats.get("quality_scenarios"))
+    return (
+        f"{stats['total_tests']} replies, {stats['successes']} usable; {speed}, warm-up excluded; quality over "
+        f"{clusters} cluster means (scenarios and conversations), t{load}"
+    )
 
 
 def _answer_methods(config: Mapping[str, Any], stats: Mapping[str, Any]) -> list[list[str]]:
@@ -291,6 +207,36 @@ def setting_rows(report: Report) -> list[list[str]]:
         info = model["info"]
         place = clean(info.get("revision") or "no revision", 100)
         rows.append([f"model: {clean(info['name'], 80)}", f"{clean(info.get('path'), 300)} · {place}"])
+    rules = ((part, values) for part, values in report.rules.items() if report.models and isinstance(values, dict))
+    rows += [
+        [f"rule: {part}", ", ".join(f"{key} {'none' if value is None else value}" for key, value in values.items())]
+        for part, values in rules
+    ]
+    for row in report.loadings:
+        found = ", ".join(f"{clean(key, 40)} {clean(value, 40)}" for key, value in row["conditions"].items())
+        model = (
+            clean(report.models[row["model"]]["info"]["name"], 80) if row["model"] in report.models else row["model"]
+        )
+        rows.append([f"conditions: round {row['round']}, {clean(model, 80)}", found or NOT_MEASURED])
+    if seeds := _seeds(report):
+        rows.append(["seeds", seeds])
     for key, value in ((report.templates or {}).get("config") or {}).items():
         rows.append([f"mining: {clean(key, 60)}", clean(value, 200)])
     return rows
+
+
+def _seeds(report: Report) -> str:
+    """One line about the seeds; each reply's own is in replies.csv."""
+    found = {said["seed"] for model in report.models.values() for said in model["generations"] if "seed" in said}
+    if not found:
+        return ""
+    return f"{len(found):,} different ones, the same for every model at the same prompt; each reply's is in replies.csv"
+
+
+def prompt_lines(report: Report) -> list[tuple[str, list[str]]]:
+    """The first prompt of each model exactly as it was given: (name, lines)."""
+    return [
+        (clean(report.models[key]["info"]["name"], 80), text_lines(report.prompts[key]))
+        for key in report.models
+        if key in report.prompts
+    ]

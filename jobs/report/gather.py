@@ -17,8 +17,9 @@ from jarvisd.errors import JarvisError
 from jarvisd.home import Home
 from jarvisd.ledger import OPEN, Job, Run, Status
 from jobs import comparison
-from jobs.report import design
+from jobs.report import changes, design, measured
 from jobs.report.design import Design
+from jobs.report.plan import Section
 
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
@@ -72,6 +73,11 @@ class Report:
     curve: tuple[Mapping[str, Any], ...]  #: coverage against number of templates
     comparison: Mapping[str, Any] | None  #: mlx_comparison_results.json, or None when no model was loaded
     design: Design
+    loadings: tuple[Mapping[str, Any], ...]  #: every loading of a model, see jobs.report.measured
+    timeline: tuple[Mapping[str, Any], ...]  #: every timed reply, the oldest first
+    prompts: Mapping[str, str]  #: key of a model -> the exact text of the first prompt it was given
+    rules: Mapping[str, Any]  #: the plan's `report` section: gates, layers, weights
+    changes: Mapping[str, Any] | None  #: since the last run of the plan, see jobs.report.changes; None without one
     machine: Mapping[str, Any]
     versions: Mapping[str, Any]
     verbs: tuple[str, ...]  #: verbs of jarvisctl that next steps may name
@@ -87,6 +93,12 @@ class Report:
     @property
     def unfinished(self) -> bool:
         return self.counted(*OPEN) > 0
+
+    @property
+    def budget_mb(self) -> float | None:
+        """Memory that a model may use by the plan, in MB."""
+        found = (self.rules.get("gates") or {}).get("memory_mb")
+        return float(found) if isinstance(found, (int, float)) else None
 
     @property
     def baseline(self) -> Mapping[str, Any]:
@@ -110,6 +122,10 @@ def gather(run_id: str, home: Home) -> Report:
     templates = _attempt("templates", problems, lambda: _templates(run_id))
     curve = _attempt("coverage curve", problems, lambda: _curve(run_id))
     models = _attempt("model comparison", problems, lambda: _comparison(run_id))
+    loadings = _attempt("loadings of models", problems, lambda: measured.loadings(run_id))
+    timeline = _attempt("order of replies", problems, lambda: measured.timeline(run_id))
+    prompts = _attempt("prompts", problems, lambda: measured.prompts(run_id))
+    since = _attempt("changes since the last run", problems, lambda: _changes(run, templates, models))
     snapshot = run.snapshot if isinstance(run.snapshot, dict) else {}
     ended = [row.ended_at for row in rows if row.kind != "report" and row.ended_at]
     return Report(
@@ -130,6 +146,11 @@ def gather(run_id: str, home: Home) -> Report:
         curve=tuple(curve or ()),
         comparison=models,
         design=design.estimate(templates, models),
+        loadings=tuple(loadings or ()),
+        timeline=tuple(timeline or ()),
+        prompts=prompts or {},
+        rules=_rules(snapshot),
+        changes=since,
         machine=_mapping(snapshot.get("machine")),
         versions=_mapping(snapshot.get("versions")),
         verbs=tuple(kinds.VERBS),
@@ -174,6 +195,22 @@ def _curve(run_id: str) -> list[dict[str, Any]]:
 def _comparison(run_id: str) -> dict[str, Any] | None:
     found = comparison.document(run_id)
     return found if found["models"] else None
+
+
+def _rules(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan's rules for the verdict, complete where the run kept them so."""
+    rules = _mapping(_mapping(snapshot.get("plan")).get("report"))
+    return _mapping(Section.model_validate(rules).model_dump())
+
+
+def _changes(run: Run, templates: Any, models: Any) -> dict[str, Any] | None:
+    """What changed since the last run of the same plan; None where there is none."""
+    last = changes.previous(run)
+    if last is None or (templates is None and models is None):
+        return None
+    then = {"run": last.id, "comparison": _comparison(last.id), "templates": _templates(last.id)}
+    found = changes.compare(then, {"run": run.id, "comparison": models, "templates": templates})
+    return found if found["figures"] or found["templates"] else None
 
 
 def _sections(rows: list[Job]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""report.html: one file that opens from disk, without network or script, in light and dark."""
+"""report.html: one file that opens from disk, without network, in light and dark; its script is an extra."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import markdown
 import nh3
 from markupsafe import Markup
 
-from jobs.report import figures, mined, prose
-from jobs.report.charts import Chart
+from jobs.report import bubbles, candidates, changes, figures, mined, prose, votes
+from jobs.report.drawing import Chart
 from jobs.report.gather import Report, place
+from jobs.report.page import HEAT_NOTE, SPEED_NOTE
 from jobs.report.text import clean, duration, milliseconds, percent
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def to_html(text: str) -> Markup:
 def compose(report: Report, charts: Sequence[Chart]) -> str:
     """The page. A part that fails shows its error's type in its place."""
     parts = {name: _attempt(name, partial(make, report)) for name, make in _PARTS.items()}
-    style = (_FOLDER / "page.css").read_text()
+    style, script = ((_FOLDER / name).read_text() for name in ("page.css", "page.js"))
     return (
         _environment()
         .get_template("page.html")
@@ -45,14 +46,20 @@ def compose(report: Report, charts: Sequence[Chart]) -> str:
             parts=parts,
             charts=[(chart, Markup(chart.svg)) for chart in charts],  # noqa: S704 - drawn by matplotlib, which escapes
             style=Markup(style),  # noqa: S704 - a file of ours
-            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            model_header=figures.MODEL_HEADER,
-            tier_header=mined.TIER_HEADER,
-            rival_header=mined.RIVAL_HEADER,
-            manual_header=mined.MANUAL_HEADER,
+            style_hash=_hash(style),
+            script=Markup(script),  # noqa: S704 - a file of ours
+            script_hash=_hash(script),
+            headers=_HEADERS,
+            numeric={"models": candidates.NUMERIC},
+            heat_note=HEAT_NOTE,
             tiles=_attempt("figures", lambda: tiles(report)),
         )
     )
+
+
+def _hash(text: str) -> str:
+    """What a policy names an inline style or script by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _environment() -> jinja2.Environment:
@@ -99,6 +106,37 @@ def _failures(report: Report) -> list[dict[str, str]]:
     ]
 
 
+def _model_rows(report: Report) -> list[tuple[list[str], list[str]]]:
+    """Cells and marks of each model."""
+    marks = [candidates.marks(report, key, model) for key, model in candidates.in_order(report)]
+    return list(zip(candidates.rows(report), marks, strict=True))
+
+
+def _standing(report: Report) -> list[str]:
+    return [*candidates.standing_notes(report), SPEED_NOTE]
+
+
+def _since(make: Callable[[Any, Callable[[str], str]], Any]) -> Callable[[Report], Any]:
+    """A part about what changed; nothing where there is no earlier run."""
+    return lambda report: make(report.changes, partial(candidates.name, report)) if report.changes else []
+
+
+_HEADERS = {
+    "models": candidates.HEADER,
+    "layers": candidates.LAYER_HEADER,
+    "yardsticks": candidates.YARDSTICK_HEADER,
+    "speed": candidates.SPEED_HEADER,
+    "pairs": candidates.PAIR_HEADER,
+    "memory": candidates.MEMORY_HEADER,
+    "ratings": votes.RATING_HEADER,
+    "figures": changes.figure_header(),
+    "prompts": changes.PROMPT_HEADER,
+    "changed_templates": changes.TEMPLATE_HEADER,
+    "tiers": mined.TIER_HEADER,
+    "rivals": mined.RIVAL_HEADER,
+    "manual": mined.MANUAL_HEADER,
+}
+
 #: What the page shows, by the name in page.html. Prose comes sanitised, all else is escaped there.
 _PARTS: dict[str, Callable[[Report], Any]] = {
     "headline": prose.headline,
@@ -116,8 +154,29 @@ _PARTS: dict[str, Callable[[Report], Any]] = {
     "templates": figures.template_lines,
     "similarity": figures.similarity,
     "contrasts": figures.contrasts,
-    "models": lambda report: [figures.model_cells(model) for model in report.models.values()],
-    "scenes": figures.scenes,
+    "models": _model_rows,
+    "standing": _standing,
+    "layers": candidates.layer_rows,
+    "layer_notes": candidates.layer_notes,
+    "yardsticks": candidates.yardstick_rows,
+    "heat_header": bubbles.heat_header,
+    "heat": bubbles.heat_rows,
+    "scenes": bubbles.scenes,
+    "turn_notes": bubbles.turn_notes,
+    "turns": bubbles.turns,
+    "votes": votes.notes,
+    "invitation": votes.invitation,
+    "matrix_header": votes.matrix_header,
+    "matrix": votes.matrix_rows,
+    "ratings": votes.rating_rows,
+    "memory": candidates.memory_rows,
+    "speed": candidates.speed_rows,
+    "pairs": candidates.pair_rows,
+    "changes": _since(changes.summary),
+    "changed_figures": _since(changes.figure_rows),
+    "changed_templates": _since(changes.template_rows),
+    "changed_prompts": _since(changes.prompt_rows),
+    "prompts": figures.prompt_lines,
     "failures": _failures,
     "design": lambda report: to_html(prose.system_design(report)),
     "deployment": lambda report: to_html(prose.recommendation(report)),
@@ -139,11 +198,14 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         if tiers := stats.get("tiers"):
             counts = " / ".join(str(tiers[tier]["templates"]) for tier in mined.SENDABLE)
             found.append((counts, "templates may answer alone / are worth suggesting"))
-    rated = [model for model in report.models.values() if model["stats"]["p50_latency_ms"] is not None]
+    fit = [(key, model) for key, model in report.models.items() if not model.get("gates")]
+    rated = {key: time for key, model in fit if (time := model["stats"]["p50_latency_ms"]) is not None}
     if rated:
-        quick = min(rated, key=lambda model: model["stats"]["p50_latency_ms"])
-        time = milliseconds(quick["stats"]["p50_latency_ms"])
-        found.append((time, f"median reply of the fastest model, {clean(quick['info']['name'], 40)}"))
+        winner = candidates.verdict(report).get("winner")
+        key = winner if winner in rated else min(rated, key=lambda one: rated[one])
+        which = "" if key == winner else "the fastest model, "
+        found.append((candidates.seconds(rated[key]), f"median reply of {which}{candidates.name(report, key)[:40]}"))
+    if report.models:
         usable = sum(model["stats"]["successes"] for model in report.models.values())
         total = sum(model["stats"]["total_tests"] for model in report.models.values())
         found.append((f"{usable} / {total}", "replies usable"))

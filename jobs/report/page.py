@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from jobs.report import figures, mined, prose
-from jobs.report.figures import Said
+from jobs.report import bubbles, candidates, changes, charts_models, figures, mined, prose, votes
+from jobs.report.bubbles import Exchange, Said
 from jobs.report.gather import Report, place
-from jobs.report.text import clean, fenced, inline, quoted, table
+from jobs.report.text import clean, fenced, inline, megabytes, quoted, table
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +47,6 @@ def opening(report: Report) -> str:
         f"Files and log: {inline(report.folder)}"
     )
     return f"{prose.verdict(report)}\n\n{about}"
-
-
-def night(report: Report) -> str:
-    """The jobs as a table, and what was said when the run was submitted."""
-    if not report.jobs:
-        return "This run has no jobs besides its report."
-    rows = _cells([figures.job_cells(job) for job in report.jobs])
-    text = table(["Job", "Status", "Duration", "Peak memory", "Reason"], rows, right=(2, 3))
-    if report.warnings:
-        text += "\n\nSaid at submission:\n\n" + "\n".join(f"- {inline(warning)}" for warning in report.warnings)
-    if report.problems:
-        text += "\n\nMissing on this page:\n\n" + "\n".join(f"- {inline(what)}" for what in report.problems)
-    return text
 
 
 def templates(report: Report) -> str:
@@ -135,40 +123,121 @@ def old_and_new(report: Report) -> str:
 
 
 def models(report: Report) -> str:
-    """One line a model, and the differences that the verdict rests on."""
+    """One line a model, then each layer of quality on its own."""
     if not report.models:
         return "No model was loaded in this run." if "evaluate" in report.sections else ""
-    rows = _cells([figures.model_cells(model) for model in report.models.values()])
-    text = table(figures.MODEL_HEADER, rows, right=range(3, 8))
-    return (
-        f"{text}\n\nQuality is the share of the yes/no checks that a reply passes; a failed reply "
-        "counts 0. Speed is measured over the usable replies."
-    )
+    parts = [table(candidates.HEADER, _cells(candidates.rows(report)), right=candidates.NUMERIC)]
+    parts += [" ".join(map(inline, [*candidates.standing_notes(report), SPEED_NOTE]))]
+    parts += ["### What quality is made of", table(candidates.LAYER_HEADER, _cells(candidates.layer_rows(report)))]
+    parts.append("\n".join(f"- {inline(note)}" for note in candidates.layer_notes(report)))
+    if yardsticks := candidates.yardstick_rows(report):
+        parts.append(table(candidates.YARDSTICK_HEADER, _cells(yardsticks), right=(2,)))
+    return "\n\n".join(parts)
+
+
+SPEED_NOTE = "Speed is measured over the usable replies that were written one by one."
+
+
+def trade_off(report: Report) -> str:
+    """The frontier of time and quality in words; the chart is a file beside this one."""
+    found = charts_models.points(report)
+    if not found:
+        return ""
+    best = charts_models.frontier(found)
+    names = ", ".join(f"{inline(point.name)} ({point.seconds:.2f} s, {point.quality:.2f})" for point in best)
+    beaten = [inline(point.name) for point in found if point not in best]
+    text = f"No other model beats these in both seconds and quality: {names}." if best else "Every model is gated."
+    return text + (f" Beaten or gated: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
+
+
+def heat(report: Report) -> str:
+    """Scenario by model."""
+    rows = bubbles.heat_rows(report)
+    if not rows:
+        return ""
+    cells = _cells([[what, *(cell.text for cell in values)] for what, values in rows])
+    header = [inline(name) for name in bubbles.heat_header(report)]
+    return f"{HEAT_NOTE}\n\n{table(header, cells, right=range(1, len(header)))}"
+
+
+HEAT_NOTE = "Share of the checks passed, the first layer alone; a failed reply counts 0."
 
 
 def replies(report: Report) -> str:
-    """What every model said, prompt by prompt."""
-    found = figures.scenes(report)
-    if not found:
-        return ""
-    width = max(len(said.model) for scene in found for part in scene.exchanges for said in part.replies) + 1
+    """What every model said, prompt by prompt; the same reply several times once."""
+    found = bubbles.scenes(report)
     blocks = []
     for scene in found:
         lines = [f"Scenario: {quoted(scene.context)}"]
         for exchange in scene.exchanges:
-            lines += ["", exchange.instruction, *(_spoken(said, width) for said in exchange.replies)]
+            lines += ["", exchange.instruction, *_spoken(exchange)]
         blocks.append(fenced(lines))
+    blocks += [inline(line) for line in (votes.invitation(report),) if line and found]
     return "\n\n".join(blocks)
 
 
-def _spoken(said: Said, width: int) -> str:
-    """SmolLM3-3B:   "All good, take your time!" (1100ms)"""
+def _spoken(exchange: Exchange) -> list[str]:
+    """SmolLM3-3B:   "All good, take your time!" (1100ms) ×3"""
+    width = max((len(said.model) for said in exchange.replies), default=0) + 1
+    lines = [_line(said, width) for said in exchange.replies]
+    return [*lines, f"({exchange.more} further replies that differ: replies.csv)"] if exchange.more else lines
+
+
+def _line(said: Said, width: int) -> str:
     start = f"{said.model}:".ljust(width)
     time = f" ({said.latency_ms:.0f}ms)" if said.latency_ms is not None else ""
+    time += f" ×{said.times}" if said.times > 1 else ""
     if said.failure:
         text = f' "{said.reply}"' if said.reply else ""
         return f"{start} failed: {said.failure}{text}{time}"
     return f'{start} "{said.reply}"{time}'
+
+
+def real_turns(report: Report) -> str:
+    """Turns of the owner's history: how many, since when, and a dozen of them."""
+    notes = bubbles.turn_notes(report)
+    if not notes:
+        return ""
+    blocks = [
+        fenced(
+            [f"In: {quoted(turn.incoming)}", f"YOU REALLY WROTE: {quoted(turn.answer)}", "", *_spoken(turn.exchange)]
+        )
+        for turn in bubbles.turns(report)
+    ]
+    return "\n\n".join([" ".join(map(inline, notes)), *blocks])
+
+
+def ear(report: Report) -> str:
+    """The votes: who won against whom."""
+    if not votes.found(report):
+        return ""
+    parts = [" ".join(map(inline, votes.notes(report)))]
+    if rows := votes.matrix_rows(report):
+        parts.append(table(map(inline, votes.matrix_header(report)), _cells(rows)))
+    if ratings := votes.rating_rows(report):
+        parts.append(table(votes.RATING_HEADER, _cells(ratings), right=(2,)))
+    return "\n\n".join(parts)
+
+
+def memory(report: Report) -> str:
+    """Every model's peak in parts."""
+    if not report.models:
+        return ""
+    budget = f"A model may use {megabytes(report.budget_mb)} by the plan.\n\n" if report.budget_mb else ""
+    return budget + table(candidates.MEMORY_HEADER, _cells(candidates.memory_rows(report)), right=range(1, 6))
+
+
+def night(report: Report) -> str:
+    """The jobs as a table, and what was said when the run was submitted."""
+    if not report.jobs:
+        return "This run has no jobs besides its report."
+    rows = _cells([figures.job_cells(job) for job in report.jobs])
+    text = table(["Job", "Status", "Duration", "Peak memory", "Reason"], rows, right=(2, 3))
+    if report.warnings:
+        text += "\n\nSaid at submission:\n\n" + "\n".join(f"- {inline(warning)}" for warning in report.warnings)
+    if report.problems:
+        text += "\n\nMissing on this page:\n\n" + "\n".join(f"- {inline(what)}" for what in report.problems)
+    return text
 
 
 def failures(report: Report) -> str:
@@ -192,25 +261,54 @@ def deployment(report: Report) -> str:
     return prose.recommendation(report) if report.templates or report.models else ""
 
 
+def changed(report: Report) -> str:
+    """What is different from the last run of the plan, figure by figure and prompt by prompt."""
+    if report.changes is None:
+        return ""
+    names = partial(candidates.name, report)
+    parts = [" ".join(map(inline, changes.summary(report.changes, names)))]
+    if rows := changes.figure_rows(report.changes, names):
+        parts.append(table(changes.figure_header(), _cells(rows)))
+    if rows := changes.template_rows(report.changes, names):
+        parts.append(table(changes.TEMPLATE_HEADER, _cells(rows), right=(1, 2, 3)))
+    if rows := changes.prompt_rows(report.changes, names):
+        parts.append(table(changes.PROMPT_HEADER, _cells(rows), right=(2, 3)))
+    return "\n\n".join(parts)
+
+
 def appendix(report: Report) -> str:
     """How each figure was measured, and on what."""
-    parts = [table(["Figure", "Measured"], _cells(figures.method_rows(report)))]
+    parts = []
+    if report.models:
+        parts += ["### Speed", table(candidates.SPEED_HEADER, _cells(candidates.speed_rows(report)), right=range(1, 9))]
+    if pairs := candidates.pair_rows(report):
+        parts += ["### Every pair", table(candidates.PAIR_HEADER, _cells(pairs))]
+    parts += ["### How it was measured"] * bool(parts)
+    parts.append(table(["Figure", "Measured"], _cells(figures.method_rows(report))))
     setting = figures.setting_rows(report)
     if setting:
         parts.append(table(["Setting", "Value"], _cells(setting)))
+    for name, lines in figures.prompt_lines(report):
+        parts += [f"The first prompt of {inline(name)}, exactly:", fenced(lines)]
     return "\n\n".join(parts)
 
 
 SECTIONS: tuple[tuple[str, Section], ...] = (
     ("", opening),
-    ("The night", night),
+    ("Models", models),
+    ("Seconds against quality", trade_off),
+    ("Scenario by model", heat),
+    ("Replies side by side", replies),
+    ("Real turns", real_turns),
+    ("Votes", ear),
+    ("Memory", memory),
     ("Templates", templates),
     ("Old and new", old_and_new),
-    ("Models", models),
-    ("Replies side by side", replies),
-    ("What failed", failures),
     ("System design", design),
     ("Deployment", deployment),
+    ("The night", night),
+    ("What failed", failures),
+    ("What changed since the last run", changed),
     ("This morning", prose.checklist),
     ("Next steps", prose.next_steps),
     ("Appendix: how it was measured", appendix),

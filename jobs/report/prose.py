@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jarvisd.ledger import Status
-from jobs.report import mined
+from jobs.report import candidates, mined
 from jobs.report.gather import Report
-from jobs.report.text import inline, milliseconds, percent
+from jobs.report.text import inline, megabytes, milliseconds, percent
 
 #: Kinds of job that measure something for this report.
 _MEASURING = ("mine", "evaluate")
@@ -31,9 +32,10 @@ def headline(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """One paragraph: the choice of a model and how sure it is, the templates, what failed."""
-    parts = [_on_models(report), _on_templates(report), _on_failures(report), inline(report.late)]
-    return " ".join(part for part in parts if part)
+    """The choice of a model in a sentence with its confidence and the runner-up; then why; then all the rest."""
+    rest = [_on_templates(report), _on_failures(report), inline(report.late)]
+    paragraphs = [*_on_models(report), " ".join(part for part in rest if part)]
+    return "\n\n".join(part for part in paragraphs if part)
 
 
 def name(report: Report, key: str) -> str:
@@ -41,20 +43,59 @@ def name(report: Report, key: str) -> str:
     return str(report.models[key]["info"]["name"]) if key in report.models else key
 
 
-def _on_models(report: Report) -> str:
+def _on_models(report: Report) -> list[str]:
+    """A sentence to decide on, and the reasons."""
     if report.comparison is None:
         if "evaluate" in report.sections:
-            return "No model was loaded, so no replies could be compared."
-        return ""
+            return ["No model was loaded, so no replies could be compared."]
+        return []
     verdict = report.comparison["verdict"]
     why = inline(verdict["why"], 2000)
     if verdict["winner"]:
-        stats = report.models[verdict["winner"]]["stats"]
-        return f"{why} It takes {milliseconds(stats['p50_latency_ms'])} for a typical reply."
+        return [_lead(report, verdict), why]
     if verdict["tied"]:
         *most, last = (f"**{inline(name(report, key))}**" for key in verdict["tied"])
-        return f"The numbers do not separate {', '.join(most)} and {last}. {why}"
-    return why
+        lead = f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, verdict)}"
+        settle = inline((report.comparison.get("settle") or "").replace("`", ""), 1000)
+        return [lead, why + (f" What would settle it: {settle}" if settle else "")]
+    return [why]
+
+
+def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
+    """**SmolLM3-3B**, with high confidence: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: ..."""
+    winner = verdict["winner"]
+    stats = report.models[winner]["stats"]
+    sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
+    time = candidates.seconds(stats.get("p50_latency_ms"))
+    text = f"**{inline(name(report, winner))}**{sure}: {time} for a typical reply"
+    if (peak := candidates.peak_mb(stats)) is not None:
+        text += f", {megabytes(peak)} at its peak"
+    second = candidates.runner_up(report)
+    if second is None:
+        return f"{text}."
+    gap = next((row for row in verdict.get("differences") or [] if row.get("against") == second), None)
+    return f"{text}. Runner-up: **{inline(name(report, second))}**{_behind(gap)}."
+
+
+def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
+    """A sentence about which of the tied comes first by the plan's weights, with the confidence in it."""
+    if not (report.comparison or {}).get("stability"):
+        return ""
+    first = verdict["tied"][0]
+    time = candidates.seconds(report.models[first]["stats"].get("p50_latency_ms"))
+    sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
+    return (
+        f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first{sure}: "
+        f"{time} for a typical reply."
+    )
+
+
+def _behind(gap: Mapping[str, Any] | None) -> str:
+    """ ", 0.03 behind in quality (95 % interval 0.00 to 0.06)"."""
+    if gap is None or gap.get("difference") is None:
+        return ""
+    ends = f" (95 % interval {candidates.end(gap['ci'][0])} to {candidates.end(gap['ci'][1])})" if gap.get("ci") else ""
+    return f", {gap['difference']:.2f} behind in quality{ends}"
 
 
 def _on_templates(report: Report) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from jarvisd.home import Home
 from jobs import comparison
-from jobs.report import charts, page
+from jobs.report import charts, page, sheets
+from jobs.report.drawing import Chart
 from jobs.report.gather import Report, gather, place
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ Publish = Callable[[str, str], Path]  #: name, text -> the file, replaced atomic
 
 
 def render(run_id: str, home: Home, publish: Publish) -> list[str]:
-    """Charts, report.html, the two JSON documents and, last, REPORT.md. Returns what could not be rendered.
+    """Charts, report.html, the JSON and CSV files and, last, REPORT.md. Returns what could not be rendered.
 
     Raises JarvisError for a run that does not exist, and OSError when a file cannot be written.
     """
@@ -33,6 +34,7 @@ def render(run_id: str, home: Home, publish: Publish) -> list[str]:
     problems += _publish_page(report, drawn, publish)
     for name, document in documents(report).items():
         publish(name, as_json(document))
+    problems += _publish_sheets(report, publish)
     publish("REPORT.md", page.compose(report))
     return problems
 
@@ -42,7 +44,7 @@ def _standalone(svg: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{svg}\n'
 
 
-def _publish_page(report: Report, drawn: list[charts.Chart], publish: Publish) -> list[str]:
+def _publish_page(report: Report, drawn: list[Chart], publish: Publish) -> list[str]:
     try:
         from jobs.report import html
 
@@ -51,6 +53,17 @@ def _publish_page(report: Report, drawn: list[charts.Chart], publish: Publish) -
         log.warning("report.html failed: %s", place(error))
         return [f"report.html: could not be rendered: {type(error).__name__}"]
     publish("report.html", text)
+    return []
+
+
+def _publish_sheets(report: Report, publish: Publish) -> list[str]:
+    try:
+        found = sheets.files(report)
+    except Exception as error:  # the JSON documents hold the same, so it does not cost the report
+        log.warning("the CSV files failed: %s", place(error))
+        return [f"CSV files: could not be rendered: {type(error).__name__}"]
+    for name, text in found.items():
+        publish(name, text)
     return []
 
 

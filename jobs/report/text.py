@@ -33,9 +33,20 @@ def clean(value: Any, limit: int = MAX_CHARACTERS) -> str:
     return text if len(text) <= limit else text[:limit].rstrip() + "…"
 
 
+def visible(text: str) -> str:
+    """Text of any length on its own lines, without ANSI codes, control characters and bidi overrides."""
+    return "".join(character for character in _ANSI.sub("", text) if character in "\n\t" or _visible(character))
+
+
 def _visible(character: str) -> bool:
     """False for control, format (bidi, zero width), surrogate, private and unassigned characters."""
     return character == _JOINER or not unicodedata.category(character).startswith("C")
+
+
+def text_lines(value: Any, limit: int = 60) -> list[str]:
+    """Each line of a text made harmless, at most `limit` of them."""
+    lines = [clean(line, 400) for line in str(value or "").splitlines()]
+    return lines if len(lines) <= limit else [*lines[:limit], f"… ({len(lines) - limit} more lines)"]
 
 
 def inline(value: Any, limit: int = MAX_CHARACTERS) -> str:

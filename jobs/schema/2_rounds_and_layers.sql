@@ -54,6 +54,11 @@ CREATE TABLE "yardstick" (
 );
 CREATE INDEX "yardstick_run_id" ON "yardstick" ("run_id");
 CREATE UNIQUE INDEX "yardstick_run_id_layer_what" ON "yardstick" ("run_id", "layer", "what");
+CREATE TABLE "style_profile" (
+    "run_id" VARCHAR(255) NOT NULL PRIMARY KEY,
+    "document" TEXT NOT NULL,
+    FOREIGN KEY ("run_id") REFERENCES "run" ("id") ON DELETE CASCADE
+);
 CREATE TABLE "vote" (
     "id" INTEGER NOT NULL PRIMARY KEY,
     "run_id" VARCHAR(255) NOT NULL,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ import psutil
 import pytest
 
 from jobs.imessage import schema
-from tests.acceptance.conftest import House, until
+from tests.acceptance.conftest import BIN, House, until
 
 SCENARIOS = """
 opening: You are helping draft an iMessage reply. Be brief and natural (1-2 sentences max).
@@ -137,12 +141,21 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
     parsed = Tags()
     parsed.feed(page)
     assert {"svg", "table"} <= parsed.seen
-    assert parsed.seen & {"script", "img", "iframe", "object", "link"} == set()
+    assert parsed.seen & {"img", "iframe", "object", "link"} == set()
     assert "default-src 'none'" in page
     assert house.ctl("report").stdout.strip() == markdown.strip()
     assert house.ctl("report", "--path").stdout.strip() == str(folder / "report.html")
     story = (folder / "experiment.log").read_text()
-    assert [word in story for word in ("mine begins", "report succeeded", "is settled")] == [True] * 3
+    told = [
+        "begins: 3 jobs (mine, evaluate:smollm2-135m, report)",
+        "mine begins",
+        "mine succeeded after",
+        "peak memory",
+    ]
+    told += ["report succeeded", f"run {run_id} is settled: 3 succeeded"]
+    places = [story.find(words) for words in told]
+    assert -1 not in places, story
+    assert places == sorted(places)
 
 
 def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: House, small_models: Path) -> None:
@@ -218,14 +231,99 @@ def _children(house: House) -> list[int]:
     ]
 
 
-def test_no_message_is_in_any_log(house: House, small_models: Path) -> None:
-    house.daemon()
+CANARIES = {
+    "message": "the canary in message forty two sings at midnight",
+    "attributed": "another canary hums inside an attributed body",
+    "handle": "canary.handle@example.invalid",
+    "chat": "the canary fanciers of the third floor",
+}
+
+
+def plant(path: Path) -> list[str]:
+    """Put a canary wherever Messages keeps words; returns all that no log may hold."""
+    body = schema.encode_attributed_body(CANARIES["attributed"])
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE message SET text = ?, attributedBody = NULL WHERE ROWID = 42", (CANARIES["message"],))
+        database.execute("UPDATE message SET text = NULL, attributedBody = ? WHERE ROWID = 43", (body,))
+        database.execute("UPDATE handle SET id = ? WHERE ROWID = 1", (CANARIES["handle"],))
+        database.execute("UPDATE chat SET chat_identifier = ? WHERE ROWID = 1", (CANARIES["handle"],))
+        database.execute("UPDATE chat SET display_name = ? WHERE ROWID = 1", (CANARIES["chat"],))
+        said = [text for (text,) in database.execute("SELECT text FROM message WHERE text IS NOT NULL")]
+    database.close()
+    spoken = {text for text in said if len(text) >= 20 and len(text.split()) >= 4}
+    return sorted(spoken | set(CANARIES.values()) | {"walked past the old bakery", "are you coming tonight?"})
+
+
+def broken(folder: Path, where: Path, file: str, content: bytes) -> Path:
+    """The same model with one file of it replaced."""
+    copy = where / f"broken-{file}" / folder.name
+    shutil.copytree(folder, copy, symlinks=False)
+    (copy / file).write_bytes(content)
+    return copy
+
+
+def what_was_said(house: House, daemon: Any) -> str:
+    """Every log at every level, every reason and note, every warning, and stderr of the daemon."""
+    var = house.root / "var"
+    paths = {*var.rglob("*.log*"), *(var / "logs").iterdir(), *var.glob("*.err")}
+    said = "".join(path.read_text() for path in sorted(paths))
+    with sqlite3.connect(var / "jarvis.db") as database:
+        columns = "reason, note, outcome FROM job", "warnings, title FROM run", "data FROM task"
+        said += "".join(str(row) for column in columns for row in database.execute(f"SELECT {column}"))
+    database.close()
+    daemon.terminate()
+    return said + daemon.communicate(timeout=30)[1] + house.ctl("status", "--json").stdout + house.ctl("status").stdout
+
+
+def test_no_message_is_in_any_log_and_all_is_private_whatever_fails(house: House, small_models: Path) -> None:
+    """A whole night, then nights that fail at each step, under the umask of a careless shell."""
+    old = os.umask(0)
+    try:
+        daemon = house.daemon()
+        messages = chat_db(house.folder / "chat.db")
+        secrets = plant(messages)
+        runs = [night(house, small_models)]
+        embedder = broken(small_models / "all-MiniLM-L6-v2", house.folder, "tokenizer.json", b'{"model": 5}')
+        runs.append(house.enqueue("small", "--only", "mine", "--set", f"mine.embedder={embedder}"))
+        model = broken(small_models / "smollm2-135m", house.folder, "config.json", b'{"model_type": "llama"}')
+        runs.append(house.enqueue("small", "--only", "evaluate", "--set", f"evaluate.models=[{model}]"))
+        torn = house.folder / "torn.db"
+        data = bytearray(messages.read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 40_960] = b"\xff" * 40_960
+        torn.write_bytes(data)
+        runs.append(house.enqueue("small", "--only", "mine", "--set", f"messages={torn}"))
+        ended = [house.settled(run_id, 240) for run_id in runs]
+        assert {job["status"] for job in ended[0].values()} == {"succeeded"}
+        for jobs in ended[1:]:
+            assert {job["status"] for job in jobs.values() if job["kind"] != "report"} == {"failed"}, jobs
+        exposed = [
+            (str(path), oct(path.lstat().st_mode))
+            for path in (house.root / "var", *(house.root / "var").rglob("*"))
+            if not path.is_symlink() and path.lstat().st_mode & 0o077
+        ]
+        assert exposed == []
+        said = what_was_said(house, daemon)
+    finally:
+        os.umask(old)
+    assert len(secrets) > 8
+    assert [text for text in secrets if text in said] == []
+
+
+def test_a_night_needs_no_network(house: House, small_models: Path) -> None:
+    """The daemon and all its children without any network but a loopback that is down."""
+    if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare -n is not allowed here")
+    house.ctl("status")
+    words = ["unshare", "-n", str(BIN / "jarvisd"), "--home", str(house.root)]
+    daemon = subprocess.Popen(words, cwd=house.folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    house.daemons.append(daemon)
+    until(lambda: house.status()["daemon"]["pid"] == daemon.pid, what="the daemon is up")
     run_id = night(house, small_models)
-    house.settled(run_id, 240)
-    logs = "".join(path.read_text() for path in (house.root / "var").rglob("*.log"))
-    logs += "".join(path.read_text() for path in (house.root / "var" / "logs").iterdir())
-    for text in ("walked past the old bakery", "train number", "are you coming", "sounds good"):
-        assert text not in logs
+    jobs = house.settled(run_id, 240)
+    assert {name: job["status"] for name, job in jobs.items()} == dict.fromkeys(jobs, "succeeded")
+    probe = "import socket; socket.create_connection(('1.1.1.1', 53), 2)"
+    denied = house.settled(house.enqueue("command", "--", sys.executable, "-c", probe))
+    assert [job["status"] for job in denied.values()] == ["failed"]
 
 
 def test_a_report_that_is_gone_is_rendered_again_from_the_database(house: House, small_models: Path) -> None:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from jarvisd import ledger, migrations
+from jarvisd import files, ledger, migrations
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Run, Status
-from jobs.results import Evaluation, Mining, Reply, Template
+from jobs.report import render
+from jobs.results import (
+    OWNER,
+    REAL_TURNS,
+    Cut,
+    Evaluation,
+    Mining,
+    RealTurn,
+    Reply,
+    Score,
+    Template,
+    Vote,
+    Yardstick,
+)
 
 START = dt.datetime(2026, 11, 22, 21, 0, tzinfo=dt.UTC)
 
@@ -88,10 +103,9 @@ def job(row: Run, name: str, status: Status = Status.SUCCEEDED, reason: str | No
         name=name,
         kind=kind,
         place=place,
-        params={},
         status=status,
         reason=reason,
-        **(values | fields),
+        **({"params": {}} | values | fields),
     )
     return created
 
@@ -278,3 +292,229 @@ def mining(
             right=3 if tiers else 0,
         )
     return work
+
+
+# ---------------------------------------------------------------------------------------- a night of two rounds
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model of the night of two rounds; the shares are what it reaches on average."""
+
+    key: str
+    name: str
+    checks: float
+    style: float
+    latency_ms: float
+    peak_mb: float
+    texts: Sequence[str]
+    fails_every: int = 0  #: each so many-th reply; 0 = never
+    thinking: int = 0
+    cold: float = 1.2  #: first reply as a multiple of the usual one
+    chat: bool = True
+    licence: str = "apache-2.0"
+
+
+CANDIDATES = (
+    Candidate("qwen3-4b", "Qwen3 4B", 0.92, 0.61, 2140, 2710, ("haha yes! see you at 7", "yeah im in", "for sure")),
+    Candidate("smollm3-3b", "SmolLM3 3B", 0.9, 0.55, 1480, 2150, ("All good, take your time!",), cold=3.4),
+    Candidate(
+        "qwen2.5-1.5b", "Qwen2.5 1.5B", 0.71, 0.34, 720, 1240, ("No worries! See you soon", "Sure, sounds good!")
+    ),
+    Candidate(
+        "ministral-3-3b", "Ministral 3 3B", 0.84, 0.42, 1910, 6900, ("Absolutely, I'd love to!",), licence="other"
+    ),
+    Candidate("lfm2-1.2b", "LFM2 1.2B", 0.55, 0.3, 510, 930, ("Okay", "Yes."), thinking=240, chat=False),
+    Candidate("gemma-3-270m", "Gemma 3 270M", 0.3, 0.2, 260, 620, ("Hello! How can I help?",), fails_every=4),
+)
+
+TURNS = [
+    ("you coming tonight?", "ya leaving in 10", 0),
+    ("did u eat", "nah wbu", 1),
+    ("happy birthday!!", "ahh thank u 😭", 2),
+    ("Can you send me the address", "12 Elm st, ring twice", 3),
+    ("lol what was that", "no idea 💀", 0),
+    ("are we still on for sunday", "yep 11 works", 4),
+    ("שלום, מתי אתה מגיע?", "בשעה שש", 5),
+    ("mom says call her", "ok will do", 6),
+]
+
+
+def two_rounds(
+    name: str = "2026-11-22-overnight", *, better: float = 0.0, samples: int = 3, turns: int = 16, votes: bool = True
+) -> Run:
+    """Mining, six models of which one is gated by memory, one by failures and one plain; scenarios, real turns,
+    layers, votes. `better` is added to what every model reaches."""
+    row = run(name, plan={"report": {}}, warnings=["1 model is not on this disk"])
+    mining(row, stats=MEASURED | {"hit_rate": 0.12, "match_ms": 8.0}, tiers=("phrase",) * 3 + ("suggest", "automatic"))
+    Cut.create(run=row, at=START - dt.timedelta(days=90), own_before=18210, turns_after=2644, chosen=turns)
+    for place in range(turns):
+        incoming, answer, chat = TURNS[place % len(TURNS)]
+        RealTurn.create(run=row, place=place, chat=chat + place // 8, incoming=incoming, answer=answer, sent_at=START)
+    for number, candidate in enumerate(CANDIDATES):
+        _candidate(row, candidate, number, better, samples, turns)
+    for layer, what, value in (
+        ("style", "ceiling", 0.83),
+        ("style", "floor", 0.41),
+        ("meaning", "ceiling", 0.55),
+        ("meaning", "random", 0.19),
+    ):
+        Yardstick.create(run=row, layer=layer, what=what, value=value, low=value - 0.04, high=value + 0.03, n=400)
+    job(row, "layers", round=2, params={"left_out": {"lfm2-1.2b": "its upper bound lies under the leader"}})
+    job(row, "evaluate:gone", Status.FAILED, "the model is not on this disk. Fetch it.")
+    if votes:
+        _votes(row)
+    job(row, "report", Status.SUCCEEDED)
+    return row
+
+
+def _candidate(row: Run, one: Candidate, number: int, better: float, samples: int, turns: int) -> None:
+    """One model in two rounds: every prompt once and timed, then more samples in batches and the real turns."""
+    info = {
+        "name": one.name,
+        "path": f"/models/{one.key}",
+        "revision": "d3a7e0594d66",
+        "licence": one.licence,
+        "chat_template": one.chat,
+        "weights_mb": one.peak_mb * 0.82,
+    }
+    for round_ in (1, 2):
+        work = job(row, f"evaluate:{one.key}", round=round_)
+        Evaluation.create(
+            job=work,
+            run=row,
+            model=one.key,
+            info=info,
+            load_time_s=2.4 + number,
+            load_peak_mb=one.peak_mb * 0.85,
+            first_reply_ms=one.latency_ms * one.cold,
+            process_mb=one.peak_mb + 260,
+            conditions={"power": "mains", "free_mb": 3900 - 100 * number, "swap_mb": 12},
+        )
+        prompts = [
+            (scenario, place, context, instruction, sample)
+            for scenario, (context, instructions) in SCENARIOS.items()
+            for place, instruction in enumerate(instructions)
+            for sample in ((1,) if round_ == 1 else range(2, samples + 1))
+        ]
+        if round_ == 2:
+            prompts += [(REAL_TURNS, p, TURNS[p % len(TURNS)][0], "Reply the way I would", 1) for p in range(turns)]
+        for place, prompt in enumerate(prompts):
+            _two_round_reply(row, work, one, round_, 97 * number + place, prompt, better)
+
+
+def _two_round_reply(
+    row: Run, work: Job, one: Candidate, round_: int, count: int, prompt: tuple[str, int, str, str, int], better: float
+) -> None:
+    scenario, place, context, instruction, sample = prompt
+    wobble = ((count * 37 + place * 11 + len(scenario)) % 17 - 8) / 60
+    failed = bool(one.fails_every) and count % one.fails_every == 0
+    batched = sample > 1
+    latency = None if batched else one.latency_ms * (1 + wobble)
+    share = round(6 * min(1.0, max(0.0, one.checks + better + wobble))) / 6
+    reply = Reply.create(
+        job=work,
+        run=row,
+        round=round_,
+        model=one.key,
+        scenario_id=scenario,
+        prompt=place,
+        sample=sample,
+        context=context,
+        instruction=instruction,
+        rendered=f"<|user|>\n{instruction}\n{context}\n<|assistant|>\n",
+        seed=1000 * place + sample,
+        reply="" if failed else one.texts[count % len(one.texts)],
+        thinking=one.thinking if count % 5 == 0 else 0,
+        success=not failed,
+        failure="no text" if failed else None,
+        checks={"one message": not failed},
+        quality=0.0 if failed else share,
+        batched=batched,
+        tokens=12,
+        ttft_ms=None if latency is None else latency / 4,
+        latency_ms=latency,
+        inter_token_ms=None if latency is None else latency / 16,
+        tokens_per_second=None if latency is None else 24000 / latency,
+        characters_per_second=None if latency is None else 31000 / latency,
+        finish_reason="stop",
+        peak_memory_mb=one.peak_mb,
+        bits_per_character=1.8 + one.latency_ms**-0.2 if scenario == REAL_TURNS else None,
+        created_at=START + dt.timedelta(hours=round_, seconds=count * 3),
+    )
+    if not failed:
+        Score.create(reply=reply, layer="style", value=min(1.0, max(0.0, one.style + better + wobble)))
+        if scenario == REAL_TURNS:
+            Score.create(reply=reply, layer="meaning", value=min(1.0, max(0.0, one.style / 2 + wobble)))
+
+
+def _votes(row: Run) -> None:
+    """A dozen and two votes of the owner between the first three."""
+    by_model = {
+        one.key: list(Reply.select().where(Reply.run == row, Reply.model == one.key, Reply.sample == 1).limit(13))
+        for one in CANDIDATES[:3]
+    }
+    keys = list(by_model)
+    for number in range(14):
+        left, right = keys[number % 3], keys[(number + 1) % 3]
+        choice = ("left", "right", "left", "tie", "both bad", "left")[number % 6]
+        pair = (by_model[left][number % 13], by_model[right][number % 13])
+        Vote.create(run=row, by=OWNER, left=pair[0], right=pair[1], choice=choice, created_at=START)
+
+
+# ------------------------------------------------------------------------------------------------ what is read back
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)> [link](javascript:alert(1)) ![i](https://e.com/i.png)"
+    " | pipe ```` \u202ebidi \x1b[31mred {{7*7}} {% raw %} $x^2$ </text></svg></style>\nnext line"
+)
+
+
+class Tags(HTMLParser):
+    """Names of the tags of a page, the text outside of styles, and its policy."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.policy = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        given = dict(attrs)
+        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def rendered(row: Run, here: Home) -> tuple[Path, list[str]]:
+    """Render into the run's folder; the folder and what could not be rendered."""
+    folder = here.run_folder(row.id)
+
+    def publish(name: str, text: str) -> Path:
+        order.append(name)
+        return files.replace(folder / name, text)
+
+    order: list[str] = []
+    problems = render.render(row.id, here, publish)
+    assert order[-1] == "REPORT.md"
+    return folder, problems
+
+
+def outside_blocks(text: str) -> str:
+    """Markdown without its fenced blocks, which show their content as it is."""
+    kept, fence = [], ""
+    for line in text.splitlines():
+        if not fence and line.startswith("```"):
+            fence = line.removesuffix("text")
+        elif fence and line == fence:
+            fence = ""
+        elif not fence:
+            kept.append(line)
+    assert not fence
+    return "\n".join(kept)

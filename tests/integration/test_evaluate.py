@@ -20,52 +20,7 @@ from jobs import evaluate
 from jobs.evaluate import generate, plan
 from jobs.evaluate.plan import Section
 from jobs.results import Evaluation, Reply
-
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 10000.0,
-    "max_position_embeddings": 512,
-    "tie_word_embeddings": True,
-    "eos_token_id": 1,
-}
-
-
-def make_model(folder: Path, template: str | None = TEMPLATE, **config: Any) -> Path:
-    """A llama of two layers with random weights and a tokenizer of bytes."""
-    import mlx.core as mx
-    from mlx.utils import tree_flatten
-    from mlx_lm.models.llama import Model, ModelArgs
-    from tokenizers import Tokenizer, decoders, pre_tokenizers
-    from tokenizers.models import BPE
-    from transformers import PreTrainedTokenizerFast
-
-    folder.mkdir(parents=True)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(BPE({letter: place for place, letter in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>")
-    fast.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-    fast.chat_template = template
-    fast.save_pretrained(folder)
-    settings = CONFIG | {"vocab_size": len(fast), "eos_token_id": fast.eos_token_id} | config
-    (folder / "config.json").write_text(json.dumps(settings))
-    mx.random.seed(7)
-    weights = dict(tree_flatten(Model(ModelArgs.from_dict(settings)).parameters()))
-    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
-    return folder
+from tests.tiny_llama import CONFIG, make_model
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +95,7 @@ def calls_of(monkeypatch: pytest.MonkeyPatch, after: Callable[[int], None] = lam
 
     def counting(*arguments: Any, **options: Any) -> Any:
         result = real(*arguments, **options)
-        if options["seed"]:  # 0 is the warm-up
+        if options["seed"]:  # 0 is the first reply, which is not kept
             made.append(options["seed"])
             after(len(made))
         return result
@@ -159,6 +114,10 @@ def test_every_prompt_gets_one_reply_with_its_figures(start: Start) -> None:
     assert [(row.scenario_id, row.prompt, row.sample) for row in rows] == [("one", 0, 1), ("one", 1, 1), ("two", 0, 1)]
     for row in rows:
         assert row.rendered.startswith("<|im_start|>user\nHelp with a text message.\n\n")
+        assert len(row.prompt_ids) == row.prompt_tokens
+        assert (row.round, row.batched, row.thinking) == (1, False, 0)
+        assert row.characters_per_second == pytest.approx(len(row.reply) / row.latency_ms * 1000)
+        assert row.tokens_per_second is None or row.inter_token_ms * row.tokens_per_second == pytest.approx(1000)
         assert row.prompt_tokens > 40
         assert 0 < row.tokens <= 8
         assert 0 < row.ttft_ms <= row.latency_ms
@@ -177,6 +136,9 @@ def test_the_model_is_described_and_the_comparison_written(start: Start, tiny: P
     assert (loaded.model, loaded.info["path"], loaded.info["chat_template"]) == ("tiny", str(tiny), True)
     assert loaded.info["remark"] == ""
     assert loaded.load_time_s > 0
+    assert loaded.first_reply_ms > 0
+    assert loaded.process_mb > loaded.load_peak_mb
+    assert set(loaded.conditions) == {"power", "free_mb", "swap_mb"}
     document = json.loads((context.folder / "mlx_comparison_results.json").read_text())
     assert document["models"]["tiny"]["stats"]["total_tests"] == 3
 
@@ -256,7 +218,7 @@ def test_code_that_comes_with_a_model_is_not_run(start: Start, tmp_path: Path) -
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_file": "evil.py"}))
-    with pytest.raises(JobFailed, match="cannot load"):
+    with pytest.raises(JobFailed, match="needs code of its own"):
         evaluate.run(start(folder))
     assert not (tmp_path / "ran").exists()
 
@@ -268,12 +230,105 @@ def test_a_model_without_a_chat_template_is_asked_in_plain_text_and_says_so(star
     assert all("\n" not in row.reply for row in replies())
 
 
-def test_a_template_that_raises_costs_its_replies_and_not_the_night(start: Start, tmp_path: Path) -> None:
+def test_the_exact_tokens_of_a_prompt_are_kept(start: Start, tiny: Path) -> None:
+    """What is stored is the message put into the template, as this tokenizer cuts it."""
+    from transformers import AutoTokenizer
+
+    evaluate.run(start())
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    for row in replies():
+        words = f"Help with a text message.\n\n{row.context}\n\nInstruction: {row.instruction}"
+        assert row.rendered == f"<|im_start|>user\n{words}<|im_end|>\n<|im_start|>assistant\n"
+        assert row.prompt_ids == tokenizer.encode(row.rendered, add_special_tokens=False)
+
+
+def test_a_model_under_two_keys_gives_the_same_replies(start: Start, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "twin").symlink_to(tiny)
+    evaluate.run(start())
+    Job.update(status="succeeded").execute()
+    evaluate.run(start(tmp_path / "twin"))
+    rows = replies()
+    assert [row.model for row in rows] == ["tiny"] * 3 + ["twin"] * 3
+    assert [(row.seed, row.reply) for row in rows[:3]] == [(row.seed, row.reply) for row in rows[3:]]
+
+
+def test_a_think_block_is_taken_off_and_counted(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = generate.generate
+
+    def thinking(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
+        result.text = "<think>hm</think>Yes!"
+        return result
+
+    monkeypatch.setattr(generate, "generate", thinking)
+    evaluate.run(start())
+    assert {(row.reply, row.thinking, row.failure) for row in replies()} == {("Yes!", 17, "leaked thinking")}
+
+
+# ----------------------------------------------------------------------------------------- what fails in a minute
+
+
+def test_a_template_that_raises_fails_the_model_before_any_reply(start: Start, tmp_path: Path) -> None:
     folder = make_model(tmp_path / "picky", template="{{ raise_exception('no') }}")
-    outcome = evaluate.run(start(folder))
-    assert not outcome.ok
-    assert outcome.reason.startswith("no usable reply: 3 of 3 failed (the model broke off with ")
-    assert [(row.success, row.quality, row.reply) for row in replies()] == [(False, 0, "")] * 3
+    with pytest.raises(JobFailed, match="the chat template of picky does not render a message"):
+        evaluate.run(start(folder))
+    assert replies() == []
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pkl", "model.pt"])
+def test_weights_that_are_not_safetensors_are_refused(start: Start, tmp_path: Path, name: str) -> None:
+    folder = make_model(tmp_path / "old")
+    (folder / "model.safetensors").rename(folder / name)
+    with pytest.raises(JobFailed, match=r"its weights are not \.safetensors"):
+        evaluate.run(start(folder))
+
+
+def test_a_half_downloaded_model_is_refused(start: Start, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "half")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-100])
+    with pytest.raises(JobFailed, match=r"model\.safetensors is missing, damaged or only half there"):
+        evaluate.run(start(folder))
+
+
+def test_a_model_that_cannot_write_a_first_reply_fails_with_its_kind_of_error(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("shapes (3, 4) and (5, 6) in: Ann: Hi?")
+
+    monkeypatch.setattr(generate, "generate", broken)
+    with pytest.raises(JobFailed, match="tiny broke off in its first reply with ValueError") as caught:
+        evaluate.run(start())
+    assert "Ann" not in str(caught.value)
+
+
+def test_a_tokenizer_that_does_not_fit_fails_the_model(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = generate.generate
+
+    def pieces(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
+        result.text = "SureĠthing"
+        return result
+
+    monkeypatch.setattr(generate, "generate", pieces)
+    with pytest.raises(JobFailed, match="tiny writes broken tokens: its tokenizer does not fit"):
+        evaluate.run(start())
+
+
+def test_a_model_that_takes_all_memory_is_refused_after_its_first_reply(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.evaluate.preflight.MARGIN_MB", 10**9)
+    with pytest.raises(JobFailed, match=r"tiny takes \d+ MB at its peak, and this computer has \d+ MB"):
+        evaluate.run(start())
+    assert replies() == []
+
+
+def test_less_in_memory_than_on_the_disk_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.models.weight_bytes", lambda _: 1 << 40)
+    evaluate.run(start())
+    assert "MB of weights are in memory" in Evaluation.get().info["remark"]
 
 
 def test_the_log_never_holds_a_reply_or_a_prompt(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ import peewee
 import pytest
 
 from jarvisd import ledger, queue
+from jarvisd.cli.common import label
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.home import Home
 from jarvisd.ledger import SETTLED, Job, Run, Status
@@ -125,7 +126,7 @@ def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, ma
         make_run("mine", "mine")  # two jobs of one name
     assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (0, 0, 0)
     make_run("mine", "report")
-    assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (1, 2, 2)
+    assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (1, 2, 1)
 
 
 def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
@@ -224,6 +225,12 @@ def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run:
     assert not ledger.is_settled(run)
     first = claimed()
     assert (first.name, first.params, first.memory_mb) == ("evaluate:b", {"turns": [0, 8]}, 7)
+
+
+def test_a_job_of_a_later_round_is_shown_with_its_round(make_run: MakeRun) -> None:
+    run = make_run("report")
+    finish(proposing(claimed(), "evaluate:a"))
+    assert [label(job) for job in ledger.jobs_of(run)] == ["report", "evaluate:a (round 2)", "report (round 2)"]
 
 
 def test_a_round_begins_once_however_often_its_report_is_written(make_run: MakeRun) -> None:

@@ -2,68 +2,42 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jarvisd import files
 from jarvisd.home import Home
 from jarvisd.ledger import Run, Status
 from jobs import comparison
-from jobs.report import charts, figures, page, render
+from jobs.report import charts, drawing, figures, page
 from jobs.report.gather import gather
-from tests.integration.report_nights import MEASURED, SCENARIOS, START, STATS, home, job, mining, model, run
-
-HOSTILE = (
-    "<script>alert(1)</script><img src=x onerror=alert(1)> [link](javascript:alert(1)) ![i](https://e.com/i.png)"
-    " | pipe ```` \u202ebidi \x1b[31mred {{7*7}} {% raw %} $x^2$ </text></svg></style>\nnext line"
+from tests.integration.report_nights import (
+    HOSTILE,
+    MEASURED,
+    SCENARIOS,
+    START,
+    STATS,
+    Tags,
+    home,
+    job,
+    mining,
+    model,
+    outside_blocks,
+    rendered,
+    run,
+    two_rounds,
 )
-
-
-class Tags(HTMLParser):
-    """Names of the tags of a page, the text outside of styles, and its policy."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.names: list[str] = []
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.policy = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.append(tag)
-        self.attributes |= {name for name, _ in attrs}
-        given = dict(attrs)
-        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
-            self.policy = given["content"] or ""
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Home:
     return home(tmp_path)
-
-
-def rendered(row: Run, here: Home) -> tuple[Path, list[str]]:
-    """Render into the run's folder; the folder and what could not be rendered."""
-    folder = here.run_folder(row.id)
-
-    def publish(name: str, text: str) -> Path:
-        order.append(name)
-        return files.replace(folder / name, text)
-
-    order: list[str] = []
-    problems = render.render(row.id, here, publish)
-    assert order[-1] == "REPORT.md"
-    return folder, problems
 
 
 def even(value: float) -> dict[str, list[float]]:
@@ -107,9 +81,13 @@ def test_a_whole_night(here: Home) -> None:
         "REPORT.md",
         "coverage.svg",
         "latency-quality.svg",
+        "memory.svg",
         "mlx_comparison_results.json",
+        "models.csv",
+        "replies.csv",
         "report.html",
         "templates.json",
+        "timeline.svg",
     ]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
@@ -141,9 +119,9 @@ def test_tiers_and_rivals_have_their_tables(here: Home) -> None:
 
 
 def test_sections_come_in_the_order_of_a_decision(here: Home) -> None:
-    """Verdict first, then the night, then what was found, what to do, and the appendix."""
-    row = run()
-    a_night(row)
+    """Verdict first, then the models, then everything else, what to do, and the appendix."""
+    two_rounds("2026-11-21-overnight", better=-0.08, samples=1, turns=2)
+    row = two_rounds()
     folder, _ = rendered(row, here)
     headings = [line for line in (folder / "REPORT.md").read_text().splitlines() if line.startswith("## ")]
     assert headings == [f"## {name}" for name, _ in page.SECTIONS if name]
@@ -170,16 +148,21 @@ def test_json_files_have_the_shape_that_jq_asks_for(here: Home) -> None:
 
 
 def test_the_page_is_one_safe_file(here: Home) -> None:
-    """A strict policy, no script, link, image or inline style; both charts inside, with names."""
+    """A strict policy, one script that it names, no link, image or inline style; the charts inside, with names."""
     row = run()
     a_night(row)
     folder, _ = rendered(row, here)
-    tags = Tags((folder / "report.html").read_text())
+    source = (folder / "report.html").read_text()
+    tags = Tags(source)
     assert tags.policy.startswith("default-src 'none'; style-src 'sha256-")
-    assert not {"script", "img", "a", "iframe", "link", "object", "form", "input"} & set(tags.names)
+    script = source.partition("<script>")[2].partition("</script>")[0]
+    named = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{named}';" in tags.policy and "unsafe" not in tags.policy
+    assert tags.names.count("script") == tags.names.count("style") == 1
+    assert not {"img", "a", "iframe", "link", "object", "form", "input"} & set(tags.names)
     assert "style" not in tags.attributes
     assert not [name for name in tags.attributes if name.startswith("on")]
-    assert tags.names.count("svg") == 2
+    assert tags.names.count("svg") == 4
     assert "Coverage against number of templates" in tags.text and "prefers-color-scheme" in tags.text
 
 
@@ -194,31 +177,19 @@ def test_hostile_text_stays_text(here: Home) -> None:
     assert problems == []
     source = (folder / "report.html").read_text()
     tags = Tags(source)
-    assert not {"script", "img", "a"} & set(tags.names)
+    assert not {"img", "a"} & set(tags.names)
+    assert tags.names.count("script") == 1
     assert {name for name in tags.attributes if name.startswith("on")} == set()
     assert "{{7*7}}" in source and "49" not in tags.text.partition("{{7*7}}")[2][:20]
     assert "could not be rendered" not in source
-    for name in ("report.html", "REPORT.md", "latency-quality.svg"):
-        text = (folder / name).read_text()
-        assert "\u202e" not in text and "\x1b" not in text
-        assert "x" * 1000 not in text
-    outside = _outside_blocks((folder / "REPORT.md").read_text())
+    for path in folder.iterdir():
+        text = path.read_text()
+        assert path.suffix == ".json" or ("\u202e" not in text and "\x1b" not in text), path.name
+        assert path.suffix in (".json", ".csv") or "x" * 1000 not in text, path.name
+        assert path.suffix != ".svg" or "<script" not in text, path.name
+    outside = outside_blocks((folder / "REPORT.md").read_text())
     assert "<script" not in outside and "](javascript" not in outside.replace("\\]", "")
     assert "could not be rendered" not in outside
-
-
-def _outside_blocks(text: str) -> str:
-    """Markdown without its fenced blocks, which show their content as it is."""
-    kept, fence = [], ""
-    for line in text.splitlines():
-        if not fence and line.startswith("```"):
-            fence = line.removesuffix("text")
-        elif fence and line == fence:
-            fence = ""
-        elif not fence:
-            kept.append(line)
-    assert not fence
-    return "\n".join(kept)
 
 
 def test_a_run_of_programs_alone(here: Home) -> None:
@@ -273,7 +244,9 @@ def test_the_same_model_twice_ties(here: Home) -> None:
     found = comparison.document(row.id)["verdict"]
     assert (found["winner"], found["tied"]) == (None, ["a", "b"])
     folder, _ = rendered(row, here)
-    assert (folder / "REPORT.md").read_text().startswith("# Overnight: No clear winner")
+    text = (folder / "REPORT.md").read_text()
+    assert text.startswith("# Overnight: No clear winner")
+    assert "speed and memory **Model A** comes first, with low confidence: 0.89 s" in text
 
 
 def test_a_model_that_was_loaded_and_said_nothing(here: Home) -> None:
@@ -327,7 +300,7 @@ def test_a_part_that_fails_costs_only_itself(
     a_night(row)
     target: dict[str, Callable[[], None]] = {
         "templates": lambda: monkeypatch.setattr(gathering, "_templates", broken),
-        "chart": lambda: monkeypatch.setattr(charts, "_svg", broken),
+        "chart": lambda: monkeypatch.setattr(drawing, "svg", broken),
         "section": lambda: monkeypatch.setattr(page, "SECTIONS", (("Odd", broken), *page.SECTIONS)),
         "rows": lambda: monkeypatch.setattr(figures, "contrasts", broken),
         "html": lambda: monkeypatch.setattr(html, "compose", broken),

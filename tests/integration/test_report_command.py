@@ -62,10 +62,18 @@ def test_a_written_report_is_printed_as_it_is(here: Home) -> None:
     assert call(here).output == "as it was\n"
 
 
-def test_json_is_no_file(here: Home) -> None:
-    """--path and json do not go together."""
-    with pytest.raises(UsageError, match="json is printed"):
-        call(here, "--path", "--format", "json")
+def test_prints_every_reply_for_a_spreadsheet(here: Home) -> None:
+    """--format csv is replies.csv: a header and one line a reply."""
+    lines = call(here, "--format", "csv").output.splitlines()
+    assert lines[0].startswith("model,name,scenario_id,prompt,sample,round")
+    assert len(lines) == 14 and lines[1].startswith("a,Model A,")
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_is_printed_is_no_file(here: Home, form: str) -> None:
+    """--path goes with neither json nor csv."""
+    with pytest.raises(UsageError, match=f"{form} is printed"):
+        call(here, "--path", "--format", form)
 
 
 def test_no_report_yet(tmp_path: Path) -> None:

@@ -1,89 +1,14 @@
-"""The verdict: a winner only where the numbers carry one."""
+"""The document's small parts: what is JSON, which rules hold, what readers get of a plan."""
 
 from __future__ import annotations
 
 import json
 import math
-import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from jobs import comparison
-
-NAMES = {"a": "Model A", "b": "Model B", "c": "Model C"}
-
-
-def scores(*scenarios: Sequence[float]) -> dict[tuple[str, int], float]:
-    """Quality of each prompt of each scenario."""
-    return {(f"s{s}", p): value for s, prompts in enumerate(scenarios) for p, value in enumerate(prompts)}
-
-
-GOOD = scores([0.9, 1.0, 0.8], [0.9, 0.9, 1.0], [0.8, 1.0, 0.9], [1.0, 0.9], [0.9, 0.9])
-BAD = scores([0.2, 0.1, 0.4], [0.3, 0.2, 0.2], [0.4, 0.1, 0.2], [0.1, 0.3], [0.2, 0.2])
-NEAR = scores([1.0, 0.7, 0.9], [0.9, 1.0, 0.8], [0.9, 0.9, 1.0], [0.8, 1.0], [0.9, 1.0])
-
-
-def test_clearly_better_wins() -> None:
-    """A model that is better in every scenario is the winner, whatever its place."""
-    found = comparison.verdict({"b": BAD, "a": GOOD}, NAMES)
-    assert (found["winner"], found["tied"]) == ("a", [])
-    assert "Model A" in found["why"] and "Model B" in found["why"]
-    assert found["differences"][0]["ci"][0] > 0
-
-
-def test_winning_means_against_each() -> None:
-    """Beating one model and not another one is no win; the beaten one is not among the tied."""
-    found = comparison.verdict({"a": GOOD, "b": BAD, "c": NEAR}, NAMES)
-    assert found["winner"] is None
-    assert sorted(found["tied"]) == ["a", "c"]
-
-
-def test_the_same_replies_tie_with_an_interval_of_zero() -> None:
-    """All differences 0: interval [0, 0], a tie, and no warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = comparison.verdict({"a": GOOD, "b": dict(GOOD)}, NAMES)
-    assert (found["winner"], found["tied"]) == (None, ["a", "b"])
-    assert found["differences"][0]["ci"] == [0.0, 0.0]
-
-
-def test_one_model_is_no_comparison() -> None:
-    """With one model there is neither winner nor tie, and the reason names it."""
-    found = comparison.verdict({"a": GOOD, "b": {}}, NAMES)
-    assert (found["winner"], found["tied"]) == (None, [])
-    assert "Only one model could be compared: Model A" in found["why"]
-
-
-def test_no_replies_is_no_comparison() -> None:
-    """Without replies the reason says so; replies that all failed choose nobody."""
-    assert "No model gave replies" in comparison.verdict({}, NAMES)["why"]
-    nothing = comparison.verdict({"a": scores([0.0]), "b": scores([0.0])}, NAMES)
-    assert nothing["winner"] is None and nothing["tied"] == []
-
-
-def test_only_common_prompts_are_paired() -> None:
-    """What one model did not attempt does not count against the other, and is said."""
-    part = {prompt: value for prompt, value in BAD.items() if prompt[0] != "s4"}
-    found = comparison.verdict({"a": GOOD, "b": part}, NAMES)
-    assert found["winner"] == "a"
-    assert found["differences"][0]["scenarios"] == 4
-    assert "2 of 13 prompts were not attempted by every model" in found["why"]
-
-
-def test_no_common_prompt_gives_no_winner() -> None:
-    """Nothing in common, nothing to say."""
-    found = comparison.verdict({"a": scores([1.0, 1.0]), "b": {("other", 0): 0.1}}, NAMES)
-    assert found["winner"] is None
-    assert "no prompt in common" in found["why"]
-
-
-def test_one_common_scenario_gives_no_interval() -> None:
-    """One scenario says nothing about others."""
-    found = comparison.verdict({"a": scores([1.0, 1.0]), "b": scores([0.0, 0.1])}, NAMES)
-    assert found["winner"] is None
-    assert "no interval" in found["why"]
+from jobs import comparison, quality, racing
 
 
 def test_plain_values_are_json() -> None:
@@ -97,3 +22,62 @@ def test_plain_values_are_json() -> None:
     }
     text = json.dumps(comparison.plain(value), allow_nan=False)
     assert json.loads(text) == {"i": 3, "f": 0.5, "d": None, "x": [None, [1, None]], "b": True}
+
+
+def test_a_snapshot_without_rules_means_the_defaults_of_a_plan() -> None:
+    """What the comparison assumes is what the sections of a plan say when they say nothing."""
+    from jobs.evaluate.plan import Section as Evaluate
+    from jobs.report.plan import Section as Report
+
+    found, defaults = quality.rules({"plan": {}}), Report()
+    assert found.gates == defaults.gates.model_dump()
+    assert found.layers == defaults.layers.model_dump()
+    assert found.weights == defaults.weights.model_dump()
+    section = Evaluate(models=("a",)).model_dump()
+    assert {name: section[name] for name in racing.DEFAULTS} == racing.DEFAULTS
+
+
+def test_a_plan_may_change_one_rule_and_keep_the_others() -> None:
+    """A gate can be raised or switched off alone."""
+    found = quality.rules({"plan": {"report": {"gates": {"success": 0.5, "p95_ms": None}, "weights": None}}})
+    assert found.gates == {"success": 0.5, "memory_mb": 6144, "p95_ms": None}
+    assert found.weights == quality.WEIGHTS
+    assert quality.rules(None) == quality.Rules()
+
+
+def test_gates_say_what_was_missed() -> None:
+    """Usable replies, memory and p95 have each their limit; what was not measured is not missed."""
+    figures: dict[str, Any] = {
+        "success_rate": 0.7,
+        "successes": 7,
+        "total_tests": 10,
+        "peak_memory_mb": 7000.0,
+        "p95_latency_ms": 16_000.0,
+    }
+    assert quality.gates(figures, quality.GATES) == [
+        "7 of 10 replies usable, under 90 %",
+        "peak of 7000 MB, over 6144 MB",
+        "p95 of 16.0 s a reply, over 15.0 s",
+    ]
+    assert quality.gates(figures, dict.fromkeys(quality.GATES)) == []
+    unknown = figures | dict.fromkeys(("success_rate", "peak_memory_mb", "p95_latency_ms"))
+    assert quality.gates(unknown, quality.GATES) == []
+
+
+def test_readers_get_scenarios_without_the_patterns_of_checks() -> None:
+    """Identity, title, context and instructions; nothing else of the file."""
+    entry = {
+        "id": "one",
+        "title": "One",
+        "context": "Mom: milk?",
+        "checks": {"x": {"says": ["secret"]}},
+        "prompts": [{"instruction": "Say yes", "checks": {"agrees": {"says": ["yes"]}}, "max_words": 9}],
+    }
+    expected = {"id": "one", "title": "One", "context": "Mom: milk?", "prompts": [{"instruction": "Say yes"}]}
+    assert comparison._scenario(entry) == expected
+
+
+def test_models_of_the_same_name_are_told_apart_by_their_keys() -> None:
+    """A model entered twice would otherwise be "not better than itself"."""
+    models = {"x": {"info": {"name": "X"}}, "x-2": {"info": {"name": "X"}}, "y": {"info": {"name": "Y"}}}
+    assert comparison._names(models) == {"x": "X (x)", "x-2": "X (x-2)", "y": "Y"}

@@ -30,6 +30,9 @@ def setting(tmp_path: Path) -> Setting:
         {"models": ["a"], "samples": 0},
         {"models": ["a"], "rounds": 0},
         {"models": ["a"], "rounds": "many"},
+        {"models": ["a"], "rounds": 51},
+        {"models": ["a"], "more_samples": -1},
+        {"models": ["a"], "turns": 501},
         {"models": ["a"], "max_tokens": 0},
         {"models": ["a"], "temperature": -1},
         {"models": ["a"], "temprature": 1},
@@ -82,6 +85,37 @@ def test_a_model_that_is_not_here_is_a_finding_of_its_own_job(
     assert finding.job == "evaluate:qwen3-4b"
     assert "not on this disk" in finding.what
     assert "hf download" in finding.remedy
+
+
+def test_what_compares_meanings_and_the_judge_are_kept_whole(setting: Setting) -> None:
+    kept = plan.resolve(Section(models=("qwen3-4b",), rounds="auto", judge="gemma-3-4b"), setting)
+    assert kept["meaning"]["repo"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert kept["judge"]["key"] == "gemma-3-4b"
+    none = plan.resolve(Section(models=("qwen3-4b",), rounds="auto", meaning=None), setting)
+    assert (none["meaning"], none["judge"]) == (None, None)
+
+
+def test_later_rounds_find_what_they_lack_and_one_round_does_not_ask(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(setting.folder))
+    later = plan.check(Section(models=("qwen3-4b",), rounds="auto", judge="gemma-3-4b"), setting)
+    assert [finding.job for finding in later] == ["evaluate:qwen3-4b", "layers", "judge"]
+    assert "all-MiniLM-L6-v2 is not on this disk" in later[1].what
+    one = plan.check(Section(models=("qwen3-4b",), rounds=1, judge="gemma-3-4b"), setting)
+    assert [finding.job for finding in one] == ["evaluate:qwen3-4b"]
+
+
+@pytest.mark.parametrize("judge", ["qwen3-4b", "mlx-community/Qwen3-4B-Instruct-2507-4bit"])
+def test_a_model_does_not_judge_itself(setting: Setting, judge: str) -> None:
+    with pytest.raises(UsageError, match="is one of the models that it would judge"):
+        plan.resolve(Section(models=("qwen2.5-1.5b", "qwen3-4b"), judge=judge), setting)
+
+
+def test_an_unknown_embedder_is_refused_where_a_round_would_load_it(setting: Setting) -> None:
+    with pytest.raises(UsageError, match="no model is called 'minilmm'"):
+        plan.resolve(Section(models=("qwen3-4b",), rounds=2, meaning="minilmm"), setting)
+    assert plan.resolve(Section(models=("qwen3-4b",), rounds=1, meaning="minilmm"), setting)["meaning"] is None
 
 
 def test_an_unknown_model_is_refused(setting: Setting) -> None:

@@ -38,6 +38,7 @@ def judge(raw: str, finish_reason: str | None = "stop") -> score.Verdict:
         ("<think>\nHe is late.\n</think>\nNo worries!", "stop", "leaked thinking"),
         ("<think>\n\n</think>\n\nNo worries!", "stop", "leaked thinking"),
         ("<think> So the friend", "length", "leaked thinking"),
+        ("He is late.\n</think>\nNo worries!", "stop", "leaked thinking"),
         ("NoĠworries", "stop", "broken tokens"),
         ("NoĊworries", "stop", "broken tokens"),
         ("▁No▁worries", "stop", "broken tokens"),
@@ -52,8 +53,17 @@ def test_what_is_no_reply_fails_with_its_reason(raw: str, finish_reason: str, fa
     assert (verdict.quality == 0) == (failure is not None)
 
 
-def test_thinking_is_cut_off_the_reply_that_is_shown() -> None:
-    assert judge("<think>hm</think>\n No worries! ").reply == "No worries!"
+@pytest.mark.parametrize(
+    ("raw", "thinking"),
+    [
+        ("<think>hm</think>\n No worries! ", 17),
+        ("hm</think>\n No worries! ", 10),  # a template that opens the block in the prompt
+        ("No worries!", 0),
+    ],
+)
+def test_thinking_is_cut_off_the_reply_that_is_shown_and_counted(raw: str, thinking: int) -> None:
+    verdict = judge(raw)
+    assert (verdict.reply, verdict.thinking) == ("No worries!", thinking)
 
 
 def test_quality_is_the_share_of_the_checks_passed() -> None:

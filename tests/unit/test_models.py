@@ -215,3 +215,35 @@ def test_a_damaged_weight_file_is_a_problem_and_no_exception(home: Home, tmp_pat
 def test_weights_that_a_text_model_never_loads_do_not_count(tmp_path: Path) -> None:
     tensors = {"language_model.model.norm.weight": 100, "vision_tower.a": 50, "multi_modal_projector.b": 7}
     assert models.weight_bytes(make_model(tmp_path / "m", tensors)) == 100
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "what"),
+    [
+        ("config.json", {"model_type": "llama", "model_file": "own.py"}, "a model's code is never run"),
+        ("modules.json", [{"type": "os.system", "path": ""}], "modules.json names os.system"),
+        ("modules.json", [{"type": "custom_part.Part", "path": "1_Part"}], "modules.json names custom_part.Part"),
+    ],
+)
+def test_a_model_that_needs_code_of_its_own_is_refused(
+    home: Home, tmp_path: Path, file: str, content: object, what: str
+) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / file).write_text(json.dumps(content))
+    assert what in str(models.problem(entry_at(folder), home))
+
+
+def test_a_part_with_pickled_weights_is_refused(home: Home, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    modules = [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"a pickle")
+    assert "its part 2_Dense" in str(models.problem(entry_at(folder), home))
+
+
+@pytest.mark.parametrize("content", ["{}", "[1, null]", "[", '"text"'])
+def test_a_strange_list_of_modules_is_no_exception(home: Home, tmp_path: Path, content: str) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / "modules.json").write_text(content)
+    assert models.problem(entry_at(folder), home) is None

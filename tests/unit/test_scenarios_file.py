@@ -94,3 +94,14 @@ def test_an_empty_list_of_prompts_is_refused(setting: Setting) -> None:
 def test_a_missing_file_is_refused_by_name(setting: Setting) -> None:
     with pytest.raises(PlanError, match=r"nowhere\.yaml"):
         scenarios.load("nowhere.yaml", setting)
+
+
+def test_the_instruction_of_a_real_turn_has_a_default_and_may_be_set(setting: Setting) -> None:
+    assert scenarios.load(write(setting, FILE), setting).guide.turn_instruction == "Reply the way I would"
+    own = FILE.replace("opening: Help.", "opening: Help.\nturn_instruction: As me")
+    assert scenarios.load(write(setting, own), setting).guide.turn_instruction == "As me"
+
+
+def test_no_scenario_may_take_the_name_of_the_real_turns(setting: Setting) -> None:
+    with pytest.raises(PlanError, match="no scenario may be called real-turns"):
+        scenarios.load(write(setting, FILE.replace("id: one", "id: real-turns")), setting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 
 from jobs import statistics
 
@@ -78,20 +79,18 @@ def test_clusters_count_not_observations() -> None:
     assert (found.mean, found.n) == (0.75, 2)
 
 
-def test_t_interval_over_five_clusters_covers_what_it_says() -> None:
-    """13 prompts in 5 scenarios that share half their variance: 95 of 100 intervals hold the truth."""
+@pytest.mark.parametrize("sizes", [[3, 3, 3, 2, 2], [3, 3, 3, 3, 2]])
+def test_intervals_over_five_clusters_cover_what_they_say(sizes: list[int]) -> None:
+    """13 or 14 prompts in 5 scenarios that share half their variance: 95 of 100 intervals hold the truth."""
     random = np.random.default_rng(20261122)
-    nights, sizes = 4000, [3, 3, 3, 2, 2]
-    means = np.stack(
-        [
-            random.normal(0, 0.5**0.5, nights) + random.normal(0, 0.5**0.5, (nights, size)).mean(axis=1)
-            for size in sizes
-        ],
-        axis=1,
-    )
-    spread = statistics._t_quantile(0.95, 4) * means.std(axis=1, ddof=1) / 5**0.5
-    covered = float(np.mean(np.abs(means.mean(axis=1)) <= spread))
-    assert 0.93 <= covered <= 0.97
+    nights = 4000
+    prompts = [random.normal(0, 0.5**0.5, (nights, 1)) + random.normal(0, 0.5**0.5, (nights, size)) for size in sizes]
+    covered = 0
+    for night in zip(*(cluster.tolist() for cluster in prompts), strict=True):
+        found = statistics.clustered_interval({str(place): cluster for place, cluster in enumerate(night)})
+        assert found is not None
+        covered += not found.above_zero and not found.below_zero
+    assert 0.93 <= covered / nights <= 0.97
 
 
 @pytest.mark.parametrize("models", [2, 3, 6])
@@ -119,3 +118,202 @@ def test_p95_needs_twenty_values() -> None:
     assert statistics.p95([1.0] * 19) is None
     assert statistics.p95(list(range(21))) == 19
     assert (statistics.median([]), statistics.mean([])) == (None, None)
+
+
+# --------------------------------------------------------------------------------------------- tests of differences
+
+SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]  # Student (1908), section IX
+
+
+@pytest.mark.parametrize("values", [SLEEP, [0.1, -0.05, 0.22, 0.13, 0.02], [-1.0, -2.0], [0.5, -0.5]])
+def test_t_p_agrees_with_scipy(values: list[float]) -> None:
+    """The p of scipy.stats.ttest_1samp; under 0.05 exactly where the interval excludes 0."""
+    found, estimate = statistics.t_p(values), statistics.t_interval(values)
+    assert found == pytest.approx(float(stats.ttest_1samp(values, 0).pvalue))
+    assert estimate is not None and found is not None
+    assert (found < 0.05) == (estimate.above_zero or estimate.below_zero)
+
+
+def test_t_p_agrees_with_students_own_example() -> None:
+    """t = 4.0621 on 9 degrees: two-sided p = 0.00283, as R prints it for the same data (help page of `sleep`)."""
+    assert statistics.t_p(SLEEP) == pytest.approx(0.002833, abs=1e-6)
+
+
+def test_differences_of_zero_have_p_one_and_no_warning() -> None:
+    """Both tests, on differences that are all 0; a constant other difference has no spread, so p = 0."""
+    assert statistics.t_p([0.0] * 5) == 1.0
+    assert statistics.sign_flip([0.0] * 5) == statistics.SignFlip(1.0, 0.0625)
+    assert statistics.t_p([0.1 + 0.2 - 0.3] * 5) == 1.0
+    assert statistics.t_p([0.1] * 5) == 0.0
+    assert (statistics.t_p([0.3]), statistics.t_p([]), statistics.sign_flip([])) == (None, None, None)
+
+
+@pytest.mark.parametrize("values", [SLEEP, [0.1, -0.05, 0.22, 0.13, 0.02], [1.0, 1.0, -1.0, 0.0]])
+def test_sign_flips_agree_with_scipy(values: list[float]) -> None:
+    """The exact p of scipy.stats.permutation_test, samples paired with zeros."""
+    expected = stats.permutation_test(
+        (np.array(values), np.zeros(len(values))),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    found = statistics.sign_flip(values)
+    assert found is not None and found.p == pytest.approx(float(expected.pvalue))
+
+
+def test_sign_flips_agree_with_fishers_own_example() -> None:
+    """Darwin's fifteen pairs of plants, in eighths of an inch: 863 of 16,384 one-sided, doubled.
+
+    R. A. Fisher, The Design of Experiments (1935), section 21.
+    """
+    darwin = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    found = statistics.sign_flip(darwin)
+    assert found == statistics.SignFlip(2 * 863 / 2**15, 2 / 2**15)
+
+
+def test_five_clusters_cannot_reach_five_percent() -> None:
+    """All in one direction: the smallest p there is, 2 / 2^5."""
+    assert statistics.sign_flip([0.1, 0.2, 0.3, 0.1, 0.2]) == statistics.SignFlip(0.0625, 0.0625)
+
+
+def test_many_clusters_are_flipped_at_random_and_repeatably() -> None:
+    """Above 16 values: near the exact p, never 0, the same every time."""
+    values = list(np.random.default_rng(3).normal(0.3, 1, 17))
+    flips = 1 - 2 * (np.arange(2**16)[:, None] >> np.arange(17) & 1)
+    exact = float(np.mean(np.abs(flips @ np.array(values)) >= abs(sum(values)) - 1e-12))
+    found = statistics.sign_flip(values)
+    assert found is not None and found == statistics.sign_flip(values)
+    assert found.p == pytest.approx(exact, abs=0.015)
+    sure = statistics.sign_flip([1.0] * 40)
+    assert sure == statistics.SignFlip(1e-4, 1e-4)
+
+
+def test_holm_agrees_with_a_worked_example() -> None:
+    """p = 0.01, 0.04, 0.03, 0.005 become 0.03, 0.06, 0.06, 0.02, as in Wikipedia's "Holm-Bonferroni method"."""
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.9]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+def test_letters_are_shared_by_what_is_not_separated() -> None:
+    """A chain: a ties with b, b with c, c with d; a letter says exactly that."""
+    found = statistics.letters("abcd", [("a", "c"), ("a", "d"), ("b", "d")])
+    assert found == {"a": "a", "b": "ab", "c": "bc", "d": "c"}
+    assert statistics.letters("abc", []) == {"a": "a", "b": "a", "c": "a"}
+    assert statistics.letters("abc", [("a", "b"), ("c", "b"), ("a", "c")]) == {"a": "a", "b": "b", "c": "c"}
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_letters_never_contradict_the_pairs(seed: int) -> None:
+    """Whatever is separated, transitive or not: two share a letter exactly where they are not; none is spare."""
+    random = np.random.default_rng(seed)
+    keys = "abcdefg"
+    pairs = [(x, y) for i, x in enumerate(keys) for y in keys[i + 1 :]]
+    separated = [pair for pair in pairs if random.uniform() < 0.4]
+    found = statistics.letters(keys, separated)
+    for x, y in pairs:
+        assert bool(set(found[x]) & set(found[y])) == ((x, y) not in separated)
+    groups = [{key for key in keys if letter in found[key]} for letter in set("".join(found.values()))]
+    assert not any(group < other for group in groups for other in groups)
+
+
+@pytest.mark.parametrize(("difference", "spread"), [(0.15, 0.25), (0.1, 0.25), (0.05, 0.25)])
+def test_clusters_needed_have_the_power_that_was_asked_for(difference: float, spread: float) -> None:
+    """Against the exact power of the t test, from the noncentral distribution: 80 %, within 1.5 points."""
+    n = statistics.clusters_needed(difference, spread)
+    assert n is not None
+    bound, shift = stats.t.ppf(0.975, n - 1), difference / spread * n**0.5
+    power = stats.nct.sf(bound, n - 1, shift) + stats.nct.cdf(-bound, n - 1, shift)
+    assert power == pytest.approx(0.8, abs=0.015)
+
+
+def test_no_number_of_clusters_shows_what_is_not_there() -> None:
+    """No difference, or one that no night can show."""
+    assert statistics.clusters_needed(0.0, 0.25) is None
+    assert statistics.clusters_needed(0.001, 0.25) is None
+    assert statistics.clusters_needed(0.1, 0.0) == 2
+
+
+# ---------------------------------------------------------------------------------------------- paired comparisons
+
+VOTES = (
+    [("a", "b", 1.0)] * 7 + [("b", "a", 1.0)] * 2 + [("b", "c", 1.0)] * 5 + [("a", "c", 0.5)] * 3 + [("c", "b", 1.0)]
+)
+
+
+def _by_sklearn(votes: list[tuple[str, str, float]], ridge: float) -> dict[str, float]:
+    players = sorted({name for a, b, _ in votes for name in (a, b)})
+    rows = [[(name == a) - (name == b) for name in players] for a, b, _ in votes]
+    weights = [share for *_, share in votes] + [1 - share for *_, share in votes]
+    model = LogisticRegression(fit_intercept=False, C=1 / ridge, tol=1e-10, max_iter=10_000)
+    model.fit(rows + rows, [1] * len(votes) + [0] * len(votes), sample_weight=weights)
+    strengths = model.coef_[0] - model.coef_[0].mean()
+    return dict(zip(players, map(float, strengths), strict=True))
+
+
+@pytest.mark.parametrize("ridge", [0.1, 1.0, 5.0])
+def test_bradley_terry_is_a_logistic_regression_without_intercept(ridge: float) -> None:
+    """sklearn's, with the same penalty, a tie as half a win for each."""
+    found = statistics.bradley_terry(VOTES, ridge)
+    assert found is not None
+    assert dict(zip(found.players, found.strengths, strict=True)) == pytest.approx(_by_sklearn(VOTES, ridge), abs=1e-5)
+    assert sum(found.strengths) == pytest.approx(0, abs=1e-12)
+
+
+def test_bradley_terry_agrees_with_a_published_example() -> None:
+    """Baseball 1987, A. Agresti, Categorical Data Analysis (2nd edition, 2002), table 10.10: Milwaukee 1.58 before
+    Baltimore, Detroit 1.44, Toronto 1.29, New York 1.25, Boston 1.11, Cleveland 0.68."""
+    teams = ["Milwaukee", "Detroit", "Toronto", "New York", "Boston", "Cleveland", "Baltimore"]
+    won = [
+        [0, 7, 9, 7, 7, 9, 11],
+        [6, 0, 7, 5, 11, 9, 9],
+        [4, 6, 0, 7, 7, 8, 12],
+        [6, 8, 6, 0, 6, 7, 10],
+        [6, 2, 6, 7, 0, 7, 12],
+        [4, 4, 5, 6, 6, 0, 6],
+        [2, 4, 1, 3, 1, 7, 0],
+    ]
+    votes = [(teams[i], teams[j], 1.0) for i, row in enumerate(won) for j, n in enumerate(row) for _ in range(n)]
+    found = statistics.bradley_terry(votes, ridge=1e-6)
+    assert found is not None
+    against = [found.difference(team, "Baltimore").mean for team in teams[:-1]]
+    assert against == pytest.approx([1.58, 1.44, 1.29, 1.25, 1.11, 0.68], abs=0.005)
+
+
+def test_the_order_of_votes_changes_nothing() -> None:
+    """Not one digit, of strengths and intervals; a vote seen from the other side is the same vote."""
+    mirrored = [(b, a, 1 - share) for a, b, share in reversed(VOTES)]
+    one, other = statistics.bradley_terry(VOTES), statistics.bradley_terry(mirrored)
+    assert one is not None and other is not None
+    assert one.strengths == other.strengths
+    assert [one.of(key) for key in "abc"] == [other.of(key) for key in "abc"]
+
+
+def test_who_never_lost_has_a_finite_strength() -> None:
+    """A thousand wins of a thousand; the interval lies around the strength."""
+    found = statistics.bradley_terry([("a", "b", 1.0)] * 1000 + [("b", "c", 1.0)] * 3)
+    assert found is not None
+    best = found.of("a")
+    assert best.low is not None and best.high is not None
+    assert 0 < best.low <= best.mean <= best.high < 10
+    assert found.difference("a", "b").above_zero and found.difference("b", "a").below_zero
+
+
+def test_no_votes_give_no_ranking() -> None:
+    """Nor does a vote of a model against itself."""
+    assert statistics.bradley_terry([]) is None
+    assert statistics.bradley_terry([("a", "a", 1.0)]) is None
+
+
+def test_the_bootstrap_interval_covers_the_true_difference() -> None:
+    """True log odds 1, 40 votes: 85 % or more of 300 nights' 95 % intervals hold it, ridge and few votes included."""
+    random, chance = np.random.default_rng(11), 1 / (1 + np.exp(-1))
+    held = 0
+    for _ in range(300):
+        won = int(random.binomial(40, chance))
+        found = statistics.bradley_terry([("a", "b", 1.0)] * won + [("a", "b", 0.0)] * (40 - won), ridge=0.1)
+        assert found is not None
+        gap = found.difference("a", "b")
+        held += gap.low is not None and gap.high is not None and gap.low <= 1 <= gap.high
+    assert held / 300 >= 0.85

@@ -1,0 +1,323 @@
+"""`jarvisctl vote` and `jarvisctl deploy model`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jarvisd import files, kinds
+from jarvisd.cli import common
+from jarvisd.cli.common import App, plain
+from jarvisd.errors import JarvisError, UsageError
+from jobs.deploying import print_diff
+
+if TYPE_CHECKING:
+    from jarvisd.ledger import Run
+    from jobs.evaluate.deploy import Choice
+    from jobs.evaluate.vote import Ballot, Session
+    from jobs.jarvis import Applied
+
+_LONGEST = 1000  # characters of a message that are shown
+_WIDEST = 100  # columns
+_HINT = "1 or 2 is better, t tie, b both bad, s skip, q quit"
+
+
+@click.command("vote")
+@click.argument("run", required=False)
+@click.option("--stats", is_flag=True, help="Show the ranking so far, with names; asks nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The ranking as one JSON document; asks nothing.")
+@click.pass_obj
+def vote(app: App, run: str | None, stats: bool, as_json: bool) -> None:
+    """Compare replies blindly, two at a time: of RUN, else of the newest run that has replies.
+
+    Names, latencies and sides are hidden. Answers are kept at once, so stop whenever you like and go on later. Then the
+    report is written again. Answers are single keys, or lines where they do not come from a terminal.
+
+    \b
+    Example:
+      jarvisctl vote                  1, 2, t (tie), b (both bad), s (skip), q (quit)
+      jarvisctl vote 2026-11-22       the replies of that night
+      jarvisctl vote --stats          who is ahead by your ear
+    """
+    from jobs import comparison
+    from jobs.evaluate.vote import Session
+
+    chosen = _run_to_vote_on(app, run)
+    before = comparison.document(chosen.id)
+    fit = [key for key, model in before["models"].items() if not model.get("gates")]
+    session = Session(chosen, fit, _shown)
+    if as_json or stats:
+        click.echo(_as_json(chosen, before, session) if as_json else _standing(chosen, before, session))
+    elif session.remaining:
+        _ask_all(session)
+        _finish(app, chosen, before, session)
+    else:
+        click.echo(_why_nothing(chosen, fit, before))
+
+
+def _run_to_vote_on(app: App, name: str | None) -> Run:
+    from jobs.evaluate.vote import newest_with_replies
+    from jobs.results import Reply
+
+    app.need_ledger()
+    app.open_ledger()
+    chosen = common.find_run(name) if name else newest_with_replies()
+    if chosen is None or not Reply.select().where(Reply.run == chosen).exists():
+        which = "no run has" if chosen is None else f"{chosen.id} has no"
+        raise JarvisError(f"{which} replies to compare yet", "`jarvisctl status` shows what is still to be done.")
+    return chosen
+
+
+def _why_nothing(run: Run, fit: list[str], document: Mapping[str, Any]) -> str:
+    if len(fit) < 2:
+        left_out = ", ".join(plain(_name(document, key)) for key in document["models"] if key not in fit)
+        reason = f"; {left_out} did not pass the gates of the report" if left_out else ""
+        return f"Nothing to compare in {run.id}: {len(fit)} model has replies to choose from{reason}."
+    if _votes(document).get("by_owner"):
+        return (
+            f"Nothing is left to compare in {run.id}: every pair has your answer. `jarvisctl vote --stats` shows them."
+        )
+    return f"Nothing to compare in {run.id}: no two models gave different replies to the same prompt."
+
+
+# ------------------------------------------------------------------------------------------------------- a session
+
+
+def _ask_all(session: Session) -> None:
+    """Show ballots and store answers until there are none, or the owner has enough."""
+    from jobs.evaluate.keys import answers
+
+    click.echo(f"Which reply would you rather send? {_HINT}.")
+    with answers() as ask:
+        number = 0
+        while (ballot := session.next()) is not None:
+            number += 1
+            click.echo(_page(ballot, number))
+            click.echo("> ", nl=False)
+            while (said := ask()) == "unknown":
+                click.echo(f"{_HINT}: ", nl=False)
+            click.echo(said)
+            if said == "quit":
+                return
+            if said == "skip":
+                session.skip(ballot)
+            elif not session.answer(ballot, said):
+                click.echo("This pair has an answer already, or its replies are gone.")
+
+
+def _page(ballot: Ballot, number: int) -> str:
+    parts = [f"\n{number}.", _wrapped("     ", _shown(ballot.context))]
+    if ballot.instruction:
+        parts.append(_wrapped("     ", f"({_shown(ballot.instruction)})"))
+    return "\n".join([*parts, "", _wrapped("  1  ", ballot.left.text), "", _wrapped("  2  ", ballot.right.text), ""])
+
+
+def _wrapped(start: str, text: str) -> str:
+    width = max(20, min(shutil.get_terminal_size().columns, _WIDEST))
+    return textwrap.fill(text, width, initial_indent=start, subsequent_indent=" " * len(start))
+
+
+def _shown(text: str) -> str:
+    """Text as a person sees it on a terminal: harmless, and not endless."""
+    clean = plain(text).strip()
+    more = len(clean) - _LONGEST
+    return f"{clean[:_LONGEST]}… ({more:,} more characters)" if more > 0 else clean
+
+
+# --------------------------------------------------------------------------------------------------- what it comes to
+
+
+def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> None:
+    """Write the report again, and say what the answers changed."""
+    from jobs import comparison
+
+    if not session.stored:
+        click.echo("No vote was stored.")
+        return
+    path = _rendered(app, run)
+    after = comparison.document(run.id)
+    votes = f"{_times(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
+    where = f"The report: {path}" if path else f"The report of {run.id} will count them"
+    click.echo(f"{votes}. {_change(before, after)} {where}")
+
+
+def _rendered(app: App, run: Run) -> Path | None:
+    """Where the run's report is, written again; None where the run has none yet: its page says what still runs."""
+    from jarvisd.ledger import SETTLED, Job
+
+    done = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
+    if not done.exists():
+        return None
+    folder = app.home.run_folder(run.id)
+    kinds.load("jobs.report.render:render")(run.id, app.home, partial(_publish, folder))
+    page = folder / "report.html"
+    return page if page.is_file() else folder / "REPORT.md"
+
+
+def _publish(folder: Path, name: str, text: str) -> Path:
+    return files.replace(folder / name, text)
+
+
+def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What became of the ranking by ear and of the verdict, as sentences."""
+    old, new = _ranking(before), _ranking(after)
+    order = ", ".join(new)
+    if not old or old == new:
+        said = f"The ranking by your ear {'did not change' if old else 'is new'}: {order}."
+    else:
+        said = f"The ranking by your ear changed: {order} (before: {', '.join(old)})."
+    first, then = (document.get("verdict", {}).get("winner") for document in (before, after))
+    if first != then:
+        said += f" The winner is now {plain(_name(after, then))}." if then else " The report no longer names a winner."
+    return said
+
+
+def _votes(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document.get("votes") or {}
+
+
+def _ranking(document: Mapping[str, Any]) -> list[str]:
+    """Names of the models that were voted on, the strongest first."""
+    ratings = _votes(document).get("ratings") or {}
+    return [plain(_name(document, key)) for key in sorted(ratings, key=lambda key: -ratings[key]["strength"])]
+
+
+def _name(document: Mapping[str, Any], key: str) -> str:
+    return str(document["models"].get(key, {}).get("info", {}).get("name") or key)
+
+
+def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
+    votes = _votes(document)
+    if not votes.get("by_owner"):
+        return f"{run.id}: no votes yet, {session.remaining} pairs to compare. `jarvisctl vote` begins."
+    bad = f', {votes["both_bad"]} of them "both bad"' if votes.get("both_bad") else ""
+    own, left = _times(votes["by_owner"], "vote"), _times(session.remaining, "pair")
+    lines = [f"{run.id}: {own} of yours{bad}, {left} left."]
+    ratings = votes["ratings"]
+    for place, key in enumerate(sorted(ratings, key=lambda key: -ratings[key]["strength"]), start=1):
+        row = ratings[key]
+        ends = f" (95 % interval {row['low']:+.2f} to {row['high']:+.2f})" if row.get("low") is not None else ""
+        lines.append(
+            f"  {place}. {plain(_name(document, key))}: {row['strength']:+.2f}{ends}, {_times(row['n'], 'vote')}"
+        )
+    return "\n".join(lines)
+
+
+def _times(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _as_json(run: Run, document: Mapping[str, Any], session: Session) -> str:
+    names = {key: _name(document, key) for key in document["models"]}
+    found = {"run": run.id, "models": names, "votes": document.get("votes"), "left": session.remaining}
+    return json.dumps(found, ensure_ascii=False)
+
+
+# ---------------------------------------------------------------------------------------------- deploy model
+
+
+@click.command("model")
+@click.argument("name", required=False)
+@click.option("--to", "folder", metavar="DIR", help="Where JARVIS keeps its files.  [default: ~/.jarvis]")
+@click.option("--run", "run", metavar="RUN", help="The run whose winner it is.  [default: the newest report]")
+@click.option(
+    "--no-auto-select", is_flag=True, help="Also set auto_select to false, so that JARVIS keeps to the model."
+)
+@click.option("--check", is_flag=True, help="Only tell whether what was deployed is still there; exit code 1 if not.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.pass_obj
+def deploy_model(
+    app: App, name: str | None, folder: str | None, run: str | None, no_auto_select: bool, check: bool, dry_run: bool
+) -> int:
+    """Write the winner of the newest report, or the model NAME, into JARVIS's config.json.
+
+    NAME is a key or name of a model of the run, or a key of models.yaml. Everything else in the file stays as it is.
+    JARVIS must be restarted afterwards.
+
+    \b
+    Example:
+      jarvisctl deploy model --dry-run
+      jarvisctl deploy model qwen3-4b --no-auto-select
+      jarvisctl deploy model --check
+    """
+    from jobs import jarvis
+    from jobs.evaluate import deploy as work
+
+    if check and (name or run or no_auto_select or dry_run):
+        raise UsageError("--check changes nothing", "Leave out NAME, --run, --no-auto-select and --dry-run.")
+    path = jarvis.folder(folder) / work.NAME
+    if check:
+        return _check(app, path)
+    choice = work.choose(app.home, _run_to_deploy(app, run), name)
+    done = work.apply(path, choice, no_auto_select=no_auto_select, dry_run=dry_run)
+    _show(path, choice, done, dry_run)
+    if not dry_run:
+        work.remember(app.home, path, choice)
+    return 0
+
+
+def _run_to_deploy(app: App, name: str | None) -> Run | None:
+    """The run named, else the newest one that compared models and has a report; None where there is none."""
+    if name is not None:
+        app.need_ledger()
+    if not app.look_into_ledger():
+        return None
+    app.open_ledger()
+    if name is not None:
+        return common.find_run(name)
+    from jarvisd.ledger import Job, Run, Status
+    from jobs.results import Reply
+
+    query = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)
+    found: Run | None = query.where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
+    return found
+
+
+def _show(path: Path, choice: Choice, done: Applied, dry_run: bool) -> None:
+    """The diff where nothing is written, then the change in one line, then what the owner must know."""
+    from jobs.evaluate import deploy as work
+
+    if dry_run:
+        print_diff(work.diff(done))
+    model = plain(f"{choice.name} ({work.model_of(done.after)})")
+    before = plain(work.model_of(done.before))
+    if not done.changed:
+        click.echo(f"{path} names {model} already: nothing to change.")
+    elif before == work.model_of(done.after):
+        click.echo(f"{path}: the model stays {model}, other keys {'would change' if dry_run else 'changed'}.")
+    else:
+        click.echo(f"{path}: {model} {'would replace' if dry_run else 'replaces'} {before}.")
+    if done.backup is not None:
+        click.echo(f"What it was is in {done.backup}.")
+    if choice.revision:
+        click.echo(f"Compared was its revision {plain(choice.revision)}; JARVIS takes the one it has.")
+    for remark in choice.remarks:
+        click.echo(f"Warning: {plain(remark)}")
+    if work.selects_itself(done.after):
+        click.echo("Warning: auto_select is true, so JARVIS may choose another model; --no-auto-select sets it false.")
+    if done.changed and not dry_run:
+        click.echo("JARVIS reads the file when it starts: restart JARVIS now.")
+
+
+def _check(app: App, path: Path) -> int:
+    from jobs.evaluate import deploy as work
+
+    document = work.read(path)
+    found = work.missing(app.home, path, document)
+    if found is None:
+        raise JarvisError(f"no model was deployed to {path} from here", "Do it with `jarvisctl deploy model`.")
+    model, gone = found
+    if gone:
+        raise JarvisError(
+            f"{path} no longer names {model} but {work.model_of(document)}", "Quit JARVIS, deploy again, then start it."
+        )
+    auto = "; auto_select is true, so JARVIS may choose another one" if work.selects_itself(document) else ""
+    click.echo(f"{path} names {plain(model)}{auto}.")
+    return 0

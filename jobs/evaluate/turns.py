@@ -1,0 +1,135 @@
+"""Turns of the owner's own history for the models to answer, and the instant that parts them from what is known.
+
+The cut: of the answered turns of direct chats, in the order in which they came in, the last fifth begins with one
+turn, and its first message is the instant. A turn may be asked when all of it lies at or after the cut; what
+describes the owner's style uses messages before it. A turn that the cut falls into is in neither, so nothing a model
+is measured with was seen by what measures it.
+
+Asked are turns that a person could answer without knowing more: typed text on both sides, short, without links, each
+pair once. They are taken from one person after another, within a person in the order of a hash of the row, so that
+any number of them from the first on is balanced and the choice is the same in every run on the same history.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from jarvisd.context import JobContext
+from jarvisd.kinds import Outcome
+from jobs import imessage
+from jobs.imessage import Message, Turn
+from jobs.results import Cut, RealTurn
+
+#: Share of the answered turns that lies after the cut.
+HELD_OUT = 0.2
+MOST_TURNS = 400
+#: Fewer cannot tell models apart.
+FEWEST = 8
+MAX_INCOMING_WORDS, MAX_ANSWER_WORDS = 60, 30
+_MAX_CHARACTERS = 1000  # of either side: 30 words may be 30 pages
+_LINK = re.compile(r"https?://|\bwww\.|\b[\w-]+\.(?:com|org|net|io|gov|edu)\b|\b[\w-]+\.[a-z]{2,6}/", re.IGNORECASE)
+
+
+def prepare(context: JobContext) -> Outcome:
+    """Fix the run's cut and choose its turns, once; then the yardsticks of style. Raises JobFailed without chat.db."""
+    history = imessage.read(Path(context.plan["messages"]))
+    cut = Cut.get_or_none(Cut.run == context.run_id) or _fix(context, history.messages)
+    if cut is None:
+        return Outcome(reason="no turn of yours was answered in a direct chat", summary={"turns": 0})
+    _measure_style(context, history.messages, cut.at)
+    context.progress(1, 1)
+    chosen: int = cut.chosen
+    remark = f"only {chosen} of your turns can be asked, {FEWEST} are needed" if chosen < FEWEST else ""
+    return Outcome(reason=remark, summary={"turns": chosen, "after_the_cut": cut.turns_after})
+
+
+def _fix(context: JobContext, messages: Sequence[Message]) -> Cut | None:
+    """Store the cut and the turns after it, in one piece."""
+    found = imessage.turns(messages)
+    at = instant(found)
+    if at is None:
+        return None
+    usable = [turn for turn in found if is_usable(turn, at)]
+    chosen = choose(usable)
+    own = sum(message.from_me and message.when < at for message in messages)
+    with context.piece():
+        cut: Cut = Cut.create(run=context.run_id, at=at, own_before=own, turns_after=len(usable), chosen=len(chosen))
+        if chosen:
+            RealTurn.insert_many(_rows(context.run_id, chosen)).execute()
+    context.log.info("%d own messages before the cut, %d turns after it, %d chosen", own, len(usable), len(chosen))
+    return cut
+
+
+def instant(found: Sequence[Turn]) -> dt.datetime | None:
+    """The cut for these turns, which are in order; None where none was answered in a direct chat."""
+    answered = [turn for turn in found if turn.reply and not turn.incoming[0].is_group]
+    return answered[round(len(answered) * (1 - HELD_OUT))].incoming[0].when if len(answered) > 1 else None
+
+
+def is_usable(turn: Turn, at: dt.datetime) -> bool:
+    """Whether a model may be asked to answer this turn."""
+    if not turn.reply or turn.incoming[0].is_group or turn.incoming[0].when < at:
+        return False
+    sides = ((turn.text, MAX_INCOMING_WORDS), (answer(turn), MAX_ANSWER_WORDS))
+    return all(
+        1 <= len(text.split()) <= most and len(text) <= _MAX_CHARACTERS and not _LINK.search(text)
+        for text, most in sides
+    )
+
+
+def answer(turn: Turn) -> str:
+    """What the owner wrote, as one text."""
+    return " ".join(message.text for message in turn.reply)
+
+
+def choose(usable: Sequence[Turn], most: int = MOST_TURNS) -> list[tuple[int, Turn]]:
+    """Up to `most` turns, each with the number of its conversation, from 0, in the order in which they are asked."""
+    chats: dict[str, dict[tuple[str, str], Turn]] = {}
+    seen: set[tuple[str, str]] = set()
+    for turn in usable:
+        pair = turn.text, answer(turn)
+        if pair not in seen:
+            seen.add(pair)
+            chats.setdefault(turn.incoming[0].person, {})[pair] = turn
+    ordered = sorted((sorted(turns.values(), key=_hash) for turns in chats.values()), key=lambda turns: _hash(turns[0]))
+    return list(_round_robin(ordered))[:most]
+
+
+def _round_robin(chats: Sequence[Sequence[Turn]]) -> Iterator[tuple[int, Turn]]:
+    for row in zip_longest(*chats):
+        yield from ((number, turn) for number, turn in enumerate(row) if turn is not None)
+
+
+def _hash(turn: Turn) -> str:
+    """Depends on the row alone, so that the order is neither that of time nor that of any run."""
+    return hashlib.sha256(str(turn.incoming[-1].rowid).encode()).hexdigest()
+
+
+def _rows(run_id: str, chosen: Sequence[tuple[int, Turn]]) -> list[dict[str, object]]:
+    return [
+        {
+            "run": run_id,
+            "place": place,
+            "chat": chat,
+            "incoming": turn.text,
+            "answer": answer(turn),
+            "sent_at": turn.reply[0].when,
+        }
+        for place, (chat, turn) in enumerate(chosen)
+    ]
+
+
+def _measure_style(context: JobContext, messages: Sequence[Message], at: dt.datetime) -> None:
+    """The yardsticks of style from what lies before the cut."""
+    from jobs.evaluate import style
+
+    before = [message for message in messages if message.when < at]
+    own = [message.text for message in before if message.from_me]
+    fitted = style.yardsticks(own, [message.text for message in before if not message.from_me])
+    with context.piece():
+        style.store(context.run_id, fitted)

@@ -1,0 +1,200 @@
+"""report.html in a real browser: opened from disk, in light and dark, wide and narrow, with and without script.
+
+Screenshots are left in $JARVISD_ARTIFACTS, or in var/artifacts of this checkout.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from jarvisd.ledger import database
+from tests.integration.report_nights import home, rendered, two_rounds
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTIFACTS = Path(os.environ.get("JARVISD_ARTIFACTS") or ROOT / "var" / "artifacts")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+AXE = importlib.util.find_spec("axe_core_python")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: `apt-get install chromium` brings one")
+
+DARK = "--blink-settings=preferredColorScheme=0"
+
+#: Put at the end of a copy of the page: what it found is left in the document, which is then printed.
+PROBE = """
+addEventListener("load", async () => {
+  const found = { width: document.documentElement.scrollWidth, room: innerWidth };
+  found.paper = getComputedStyle(document.body).backgroundColor;
+  const names = () => [...document.querySelectorAll(".replies .who")].filter((one) => one.offsetParent).length;
+  const rows = () => [...document.querySelectorAll("table.sortable tbody tr")];
+  const column = () => rows().map((row) => row.cells[4].textContent.trim());
+  found.blind = names();
+  const buttons = [...document.querySelectorAll(".reveal")];
+  buttons.forEach((button) => button.click());
+  found.revealed = names();
+  document.querySelectorAll(".sort")[4].click();
+  found.rising = column();
+  document.querySelectorAll(".sort")[4].click();
+  found.falling = column();
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  if (self.axe) {
+    const result = await axe.run(document, { resultTypes: ["violations"] });
+    found.violations = result.violations.map((one) => ({
+      id: one.id, impact: one.impact, nodes: one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)),
+    }));
+    found.axe = result.testEngine.version;
+  }
+  const out = document.createElement("pre");
+  out.id = "found";
+  out.textContent = JSON.stringify(found);
+  document.body.append(out);
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a night of two rounds that has a predecessor."""
+    here = home(tmp_path_factory.mktemp("page"))
+    with database.atomic():
+        two_rounds("2026-11-21-overnight", better=-0.08)
+        row = two_rounds()
+    folder, problems = rendered(row, here)
+    database.close()
+    assert problems == []
+    return folder / "report.html"
+
+
+def browse(page: Path, *options: str, width: int = 1200, height: int = 1400) -> str:
+    """Open the page and end; standard output. A profile of its own, so that several can run at once."""
+    profile = page.parent / f"profile-{abs(hash((page, options, width)))}"
+    command = [
+        str(CHROMIUM),
+        "--headless=new",
+        "--no-sandbox",  # Chromium refuses root with it, which is what a container has
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--no-first-run",
+        f"--user-data-dir={profile}",
+        f"--window-size={width},{height}",
+        *options,
+        page.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def together(calls: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> list[str]:
+    """Several at once: a browser spends most of its time on starting."""
+    with ThreadPoolExecutor(4) as pool:
+        return [one.result() for one in [pool.submit(browse, *words, **named) for words, named in calls]]
+
+
+def probed(page: Path) -> Path:
+    """A copy of the page without its policy, which asks itself what it looks like."""
+    source = page.read_text()
+    start = source.index('<meta http-equiv="Content-Security-Policy"')
+    source = source[:start] + source[source.index(">", start) + 1 :]
+    scripts = [PROBE]
+    if AXE is not None and AXE.origin:
+        scripts.insert(0, Path(AXE.origin).with_name("axe.min.js").read_text())
+    copy = page.with_name("probed.html")
+    copy.write_text(source.replace("</body>", "".join(f"<script>{text}</script>\n" for text in scripts) + "</body>"))
+    return copy
+
+
+def finding(document: str) -> dict[str, Any]:
+    text = document.partition('<pre id="found">')[2].partition("</pre>")[0]
+    assert text, document[-500:]
+    return json.loads(unescape(text))
+
+
+@pytest.fixture(scope="module")
+def findings(page: Path) -> dict[str, dict[str, Any]]:
+    """What the copy found out, in light and wide, and in dark and narrow."""
+    copy, time = probed(page), "--virtual-time-budget=20000"
+    wide, narrow = together(
+        [
+            ((copy, "--dump-dom", time), {}),
+            ((copy, "--dump-dom", time, DARK), {"width": 500}),
+        ]
+    )
+    return {"light and wide": finding(wide), "dark and narrow": finding(narrow)}
+
+
+@pytest.mark.skipif(AXE is None, reason="no axe-core: `pip install --group dev .` brings axe-core-python")
+def test_axe_finds_nothing_serious(findings: dict[str, dict[str, Any]]) -> None:
+    """No violation that axe-core calls serious or critical, with everything unfolded, in both themes."""
+    for theme, found in findings.items():
+        assert found["axe"]
+        bad = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+        assert bad == [], (theme, bad)
+
+
+def test_the_page_is_as_wide_as_the_window(findings: dict[str, dict[str, Any]]) -> None:
+    """Wide tables scroll by themselves; the page does not."""
+    assert all(found["width"] <= found["room"] for found in findings.values())
+
+
+def test_the_page_follows_the_theme(findings: dict[str, dict[str, Any]]) -> None:
+    """Light paper in light, dark paper in dark."""
+    assert findings["light and wide"]["paper"] == "rgb(246, 245, 241)"
+    assert findings["dark and narrow"]["paper"] == "rgb(18, 21, 24)"
+
+
+def test_names_are_hidden_until_asked_for(findings: dict[str, dict[str, Any]]) -> None:
+    """With scripts no reply names its model; a button brings the names."""
+    for found in findings.values():
+        assert found["blind"] == 0 and found["revealed"] > 60
+
+
+def test_the_table_of_models_sorts(findings: dict[str, dict[str, Any]]) -> None:
+    """One click sorts by seconds, the next one the other way."""
+    rising = [float(cell.split()[0]) for cell in findings["light and wide"]["rising"]]
+    assert len(rising) == 6 and rising == sorted(rising)
+    assert [float(cell.split()[0]) for cell in findings["light and wide"]["falling"]] == rising[::-1]
+
+
+def test_the_policy_lets_our_script_run_and_no_other(page: Path) -> None:
+    """The page's own script works under its policy; one that was slipped in does not; without scripts names show."""
+    source = page.read_text()
+    foreign, off = page.with_name("foreign.html"), page.with_name("off.html")
+    foreign.write_text(source.replace("</body>", "<script>document.title = 'taken'</script></body>"))
+    off.write_text(re.sub(r"script-src '[^']*'", "script-src 'none'", source, count=1))
+    ours, theirs, without = together([((one, "--dump-dom"), {}) for one in (page, foreign, off)])
+    assert 'data-reveal="" class="blind"' in ours and 'class="sort"' in ours
+    assert "<title>taken" not in theirs and 'class="blind"' in theirs
+    assert 'class="blind"' not in without and '<span class="who">Qwen3 4B</span>' in without
+    assert without.count('class="reveal" hidden') == 2
+
+
+def test_it_can_be_looked_at_and_printed(page: Path) -> None:
+    """Screenshots of both themes and both widths, and a PDF, are left for a person to look at."""
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    views = [(theme, width) for theme in ("light", "dark") for width in (1200, 500)]
+    calls: list[tuple[tuple[Any, ...], Mapping[str, Any]]] = []
+    for theme, width in views:
+        words = [f"--screenshot={ARTIFACTS / f'report-{theme}-{width}.png'}", *([DARK] if theme == "dark" else [])]
+        calls.append(((page, *words), {"width": width, "height": 2400}))
+    calls.append(((page, f"--print-to-pdf={ARTIFACTS / 'report.pdf'}", "--no-pdf-header-footer"), {}))
+    together(calls)
+    assert (ARTIFACTS / "report.pdf").read_bytes().startswith(b"%PDF")
+    for theme, width in views:
+        with Image.open(ARTIFACTS / f"report-{theme}-{width}.png") as picture:
+            assert picture.size == (width, 2400)
+            grey = picture.convert("L")
+            assert (grey.getpixel((2, 2300)) < 60) is (theme == "dark")
+            assert len(grey.getcolors() or []) > 30

@@ -1,0 +1,104 @@
+"""A night in rounds, from outside: more samples, then real turns, and what a crash or a deadline does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import House, until
+from tests.acceptance.test_night import night
+
+TURNS, SAMPLES = 3, 2
+
+
+@pytest.fixture
+def models(small_models: Path, tmp_path: Path) -> Path:
+    """The small models, one of them a second time under the name "twin"."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("all-MiniLM-L6-v2", "smollm2-135m"):
+        (folder / name).symlink_to(small_models / name)
+    (folder / "twin").symlink_to(small_models / "smollm2-135m")
+    return folder
+
+
+def rounds(house: House, models: Path, *more: str) -> str:
+    """Submit a night of two models, without mining."""
+    return night(
+        house,
+        models,
+        *("--only", "evaluate", "--set", f"evaluate.meaning={models / 'all-MiniLM-L6-v2'}"),
+        *("--set", f"evaluate.more_samples={SAMPLES}", "--set", f"evaluate.turns={TURNS}", *more),
+        evaluate="smollm2-135m twin",
+    )
+
+
+def rows(house: House, question: str) -> list[tuple[Any, ...]]:
+    path = house.root / "var" / "jarvis.db"
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return database.execute(question).fetchall()
+
+
+def replies(house: House) -> list[tuple[Any, ...]]:
+    return rows(house, "SELECT model, scenario_id, prompt, sample FROM reply")
+
+
+def reports(house: House) -> Counter[int]:
+    """Round -> reports that were written in it."""
+    return Counter(
+        round_ for (round_,) in rows(house, "SELECT round FROM job WHERE kind = 'report' AND status = 'succeeded'")
+    )
+
+
+def test_kill_9_in_every_round_loses_no_reply_gives_none_twice_and_the_next_round_comes(
+    house: House, models: Path
+) -> None:
+    run_id = rounds(house, models, "--set", "evaluate.rounds=3")
+    wanted = 2 * (2 * (1 + SAMPLES) + 2 * TURNS)
+    for so_far in (1, 6, 2 * 2 * (1 + SAMPLES) + TURNS, wanted - 2):
+        daemon = house.daemon()
+        until(lambda reached=so_far: len(replies(house)) >= reached, 240, f"{so_far} replies are committed")
+        daemon.kill()
+        daemon.wait()
+    house.daemon()
+    house.settled(run_id, 300)
+    found = house.run(run_id)["jobs"]
+    assert {job["status"] for job in found} == {"succeeded"}, found
+    assert len(replies(house)) == len(set(replies(house))) == wanted
+    assert reports(house) == {1: 1, 2: 1, 3: 1}
+    assert rows(house, "PRAGMA integrity_check") == [("ok",)]
+    document = json.loads((house.root / "var/results" / run_id / "mlx_comparison_results.json").read_text())
+    assert document["rounds"] == 3
+    assert {len(model["generations"]) for model in document["models"].values()} == {wanted // 2}
+    assert document["verdict"]["winner"] is None, "the same model twice, with the same seeds"
+    assert [pair["difference"] for pair in document["pairs"]] == [0]
+
+
+def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_what_is_there(
+    house: House, models: Path
+) -> None:
+    """From the second round on a job ends by itself before the deadline, and what it has is kept."""
+    (house.root / "config").mkdir(parents=True)
+    (house.root / "config" / "settings.yaml").write_text("report: {reserve_minutes: 0.25}\n")
+    deadline = dt.datetime.now().astimezone() + dt.timedelta(seconds=100)
+    more = ("--set", "evaluate.rounds=auto", "--set", "evaluate.turns=200", "--until", deadline.isoformat())
+    run_id = rounds(house, models, *more)
+    house.daemon()
+    house.settled(run_id, 180)
+    found = house.run(run_id)["jobs"]
+    assert {job["status"] for job in found} <= {"succeeded", "skipped", "stopped"}, found
+    assert {job["status"] for job in found if job["kind"] == "report"} == {"succeeded"}
+    assert max(job["ended_at"] for job in found if job["ended_at"]) <= deadline.isoformat(timespec="seconds")
+    kept = rows(house, "SELECT COUNT(*) FROM reply WHERE round > 1")[0][0]
+    markdown = (house.root / "var/results" / run_id / "REPORT.md").read_text()
+    assert kept > 0
+    assert "real turns" in markdown.lower()

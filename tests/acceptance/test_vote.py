@@ -1,0 +1,198 @@
+"""`jarvisctl vote` at a terminal, and `deploy model`, from outside, with no daemon and no model."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from jarvisd import ledger
+from tests.acceptance.conftest import BIN, House
+from tests.integration import report_nights
+
+REPLIES = {"a": "Alpha says so", "b": "Beta says so", "c": "Gamma says so"}
+OF = {reply: key for key, reply in REPLIES.items()}
+
+
+@pytest.fixture
+def night(house: House) -> House:
+    """A home with one reported night of three models that only an ear can tell apart."""
+    report_nights.home(house.root)
+    models = [{"key": key, "name": f"Model {key.upper()}", "repo": f"org/{key}"} for key in REPLIES]
+    row = report_nights.run(plan={"evaluate": {"models": models}})
+    for key, reply in REPLIES.items():
+        report_nights.model(row, key, f"Model {key.upper()}", reply=reply)
+    report_nights.job(row, "report")
+    ledger.database.close()
+    return house
+
+
+class Terminal:
+    """jarvisctl at a pseudo-terminal."""
+
+    def __init__(self, house: House, *words: str) -> None:
+        self._end, other = pty.openpty()
+        self.process = subprocess.Popen(
+            [BIN / "jarvisctl", *words],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            cwd=house.folder,
+            env=os.environ | {"JARVISD_HOME": str(house.root), "COLUMNS": "80"},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C at it is a signal
+        )
+        os.close(other)
+        self.seen = ""
+
+    def until(self, mark: str | None, timeout_s: float = 60) -> str:
+        """What appears up to and with `mark`, or up to the end."""
+        deadline = time.monotonic() + timeout_s
+        while mark is None or mark not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if not select.select([self._end], [], [], 0.2)[0]:
+                continue
+            try:
+                data = os.read(self._end, 1 << 16)
+            except OSError:  # Linux's way to say that the other end is closed
+                data = b""
+            if not data:
+                assert mark is None, self.seen
+                break
+            self.seen += data.decode()
+        page, _, self.seen = self.seen.partition(mark) if mark else (self.seen, "", "")
+        return page.replace("\r\n", "\n")
+
+    def press(self, keys: str) -> None:
+        os.write(self._end, keys.encode())
+
+    def close(self) -> int:
+        code = self.process.wait(timeout=60)
+        os.close(self._end)
+        return code
+
+
+def sides(page: str) -> tuple[str, str]:
+    """The models whose replies stand at 1 and 2: the test knows whose words they are, the page does not say."""
+    found = dict(re.findall(r"^  ([12])  (.+)$", page, flags=re.M))
+    return OF[found["1"]], OF[found["2"]]
+
+
+def ranking(house: House) -> list[str]:
+    rows = json.loads(house.ctl("vote", "--json").stdout)["votes"]["ratings"]
+    return sorted(rows, key=lambda key: -rows[key]["strength"])
+
+
+def session(house: House, liked: str, answers: int) -> str:
+    """Answer as somebody would who likes the models in this order; returns what is said at the end."""
+    terminal = Terminal(house, "vote")
+    for _ in range(answers):
+        left, right = sides(terminal.until("\n> "))
+        terminal.press("1" if liked.index(left) < liked.index(right) else "2")
+    terminal.until("\n> ")
+    terminal.press("q")
+    end = terminal.until(None)
+    assert terminal.close() == 0
+    return end
+
+
+def test_twenty_answers_at_a_terminal_change_the_ranking(night: House) -> None:
+    """No Enter is needed; the report holds the ranking afterwards, and the next session goes on behind the last."""
+    end = session(night, "cab", 20)
+    assert "20 votes stored, 20 in all." in end
+    assert "Model C, Model A, Model B" in end
+    assert ranking(night) == ["c", "a", "b"]
+    page = night.ctl("report").stdout
+    strengths = page.partition("Strength (95 % interval)")[2]
+    assert re.findall(r"Model [ABC]", strengths)[:3] == ["Model C", "Model A", "Model B"]
+    end = session(night, "bca", 15)
+    assert "15 votes stored, 35 in all." in end
+
+
+def test_keys_typed_ahead_count_and_others_do_not(night: House) -> None:
+    """Three answers in one go, an arrow key, a wrong key, Enter, then Ctrl-D."""
+    terminal = Terminal(night, "vote")
+    terminal.until("\n> ")
+    terminal.press("12t")
+    for _ in range(3):
+        terminal.until("\n> ")
+    terminal.press("x")
+    terminal.until("q quit: ")
+    terminal.press("\x1b[A")
+    terminal.until("q quit: ")
+    terminal.press("\r\nb\x04")
+    assert "4 votes stored, 4 in all." in terminal.until(None)
+    assert terminal.close() == 0
+
+
+def test_an_interrupt_keeps_what_was_answered(night: House) -> None:
+    terminal = Terminal(night, "vote")
+    terminal.until("\n> ")
+    terminal.press("1")
+    terminal.until("\n> ")
+    terminal.press("\x03")
+    assert "Traceback" not in terminal.until(None)
+    assert terminal.close() == 130
+    assert json.loads(night.ctl("vote", "--json").stdout)["votes"]["by_owner"] == 1
+
+
+def test_lines_work_where_there_is_no_terminal(night: House) -> None:
+    done = subprocess.run(
+        [BIN / "jarvisctl", "--home", night.root, "vote"],
+        input="1\ntie\nboth bad\nskip\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "3 votes stored" in done.stdout
+    assert done.stderr == ""
+    assert (
+        "no replies" in night.ctl("vote", "--stats").stdout or "3 votes of yours" in night.ctl("vote", "--stats").stdout
+    )
+
+
+def test_nothing_to_vote_on_is_one_line(house: House) -> None:
+    assert house.ctl("vote", code=2).stderr.count("\n") == 1
+    report_nights.home(house.root)
+    ledger.database.close()
+    assert "no run has replies to compare yet" in house.ctl("vote", code=1).stderr
+
+
+def test_a_model_is_written_into_jarvis_and_the_rest_stays(night: House, tmp_path: Path) -> None:
+    path = tmp_path / "jarvis" / "config.json"
+    path.parent.mkdir()
+    found = (
+        '{\n    "config_version": 6,\n    "model_path": "x",\n    "model": {"model_id": "qwen-1.5b"},\n    "y": 1e2}'
+    )
+    path.write_text(found)
+    words = ("deploy", "model", "--to", str(path.parent))
+    refused = night.ctl(*words, code=1).stderr
+    assert "has no winner" in refused
+    assert all(name in refused for name in ("Model A", "Model B", "Model C"))
+    assert refused.count("\n") == 1
+    assert '+    "model_path": "org/b",' in night.ctl(*words, "b", "--dry-run").stdout
+    assert path.read_text() == found
+    assert "restart JARVIS" in night.ctl(*words, "b").stdout
+    assert path.read_text() == found.replace('"x"', '"org/b"').replace('"qwen-1.5b"', '"org/b"')
+    night.ctl(*words, "--check")
+    path.write_text(found)
+    assert "no longer names org/b" in night.ctl(*words, "--check", code=1).stderr
+    night.ctl(*words, "bb", code=2)
+    assert "Example:" in night.ctl("deploy", "model", "--help").stdout
+    assert {"templates", "model"} <= set(night.ctl("deploy", "--help").stdout.split())
+    path.unlink()
+    assert night.ctl(*words, "b", code=1).stderr.startswith("jarvisctl: there is no ")
+
+
+def test_a_part_of_deploy_takes_the_home_too(house: House) -> None:
+    for part in ("templates", "model"):
+        assert "--home DIR" in house.ctl("deploy", part, "--help").stdout

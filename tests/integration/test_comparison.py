@@ -1,0 +1,298 @@
+"""The document of a run, from rows of a real database: layers, rounds, gates, votes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jarvisd import ledger, migrations
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run
+from jobs import comparison, statistics, votes
+from jobs.results import OWNER, REAL_TURNS, Cut, Evaluation, RealTurn, Reply, Score, Vote, Yardstick
+
+SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[Night]:
+    home = Home(tmp_path / "home", "--home")
+    home.make()
+    migrations.migrate(home)
+    yield Night()
+    ledger.database.close()
+
+
+class Night:
+    """A run whose rows a test adds."""
+
+    def __init__(self) -> None:
+        self.run: Run = Run.create(
+            id="2026-11-22-night",
+            number=1,
+            plan="night",
+            night="2026-11-22",
+            created_at=ledger.now(),
+            snapshot={"plan": {"evaluate": {"models": [{"key": "a"}, {"key": "b"}]}}},
+            warnings=[],
+        )
+
+    def job(self, name: str, round_: int = 1, **params: Any) -> Job:
+        place = Job.select().where(Job.run == self.run).count()
+        row: Job = Job.create(run=self.run, name=name, kind="evaluate", place=place, round=round_, params=params)
+        return row
+
+    def loaded(self, model: str, round_: int = 1, **figures: Any) -> Job:
+        job = self.job(f"evaluate:{model}", round_, model=model)
+        info = {"name": f"Model {model.upper()}", "revision": f"r{round_}"}
+        Evaluation.create(job=job, run=self.run, model=model, info=info, **({"load_time_s": 3.0} | figures))
+        return job
+
+    def reply(self, job: Job, scenario: str, place: int, **fields: Any) -> Reply:
+        success = fields.get("success", True)
+        values = {
+            "quality": 0.8 if success else 0.0,
+            "latency_ms": 1000.0,
+            "sample": 1,
+            "reply": "ok",
+            "failure": None if success else "empty",
+            "success": success,
+        }
+        row: Reply = Reply.create(
+            job=job,
+            run=self.run,
+            round=job.round,
+            model=job.params["model"],
+            scenario_id=scenario,
+            prompt=place,
+            context="Friend: hey",
+            instruction="Say yes",
+            rendered="",
+            seed=1,
+            checks={},
+            created_at=ledger.now(),
+            **(values | fields),
+        )
+        return row
+
+    def first_round(self, quality: Mapping[str, float], **fields: Any) -> dict[str, list[Reply]]:
+        """Every model answers every prompt once."""
+        found = {}
+        for model, value in quality.items():
+            job = self.loaded(model)
+            places = [(name, place) for name, n in SCENARIOS.items() for place in range(n)]
+            found[model] = [self.reply(job, *place, **({"quality": value} | fields)) for place in places]
+        return found
+
+    def turns(self, chats: list[int]) -> None:
+        at = ledger.now()
+        Cut.create(run=self.run, at=at, own_before=900, turns_after=70, chosen=len(chats))
+        for place, chat in enumerate(chats):
+            RealTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer=f"yo {place}", sent_at=at)
+
+    def document(self) -> dict[str, Any]:
+        found = comparison.document(self.run.id)
+        assert json.loads(json.dumps(found, allow_nan=False)) == found
+        return found
+
+
+def test_a_plain_round_is_the_share_of_checks_over_five_scenarios(night: Night) -> None:
+    """No layers, no rounds, no rules in the snapshot: what the plain comparison always was."""
+    night.first_round({"a": 0.9, "b": 0.6})
+    found = night.document()
+    stats = found["models"]["a"]["stats"]
+    assert (stats["quality"], stats["quality_ci"], stats["quality_clusters"]) == (0.9, [0.9, 0.9], 5)
+    assert stats["layers"]["checks"] == {"mean": 0.9, "ci": [0.9, 0.9], "n": 13, "clusters": 5}
+    assert stats["layers"]["style"] == {"mean": None, "ci": None, "n": 0, "clusters": 0}
+    assert (found["rounds"], found["cut"], found["yardsticks"]) == (1, None, {})
+    assert (found["verdict"]["winner"], found["verdict"]["tied"], found["settle"]) == ("a", [], "")
+    assert found["groups"] == {"a": "a", "b": "b"} and found["ranking"] == ["a", "b"]
+    assert found["models"]["a"]["gates"] == [] and found["models"]["a"]["dropped"] is None
+
+
+def test_layers_are_weighed_where_they_were_measured(night: Night) -> None:
+    """0.6 checks + 0.2 style + 0.2 meaning; the checks alone at a prompt without scores."""
+    for reply in night.first_round({"a": 0.9})["a"]:
+        if reply.scenario_id == "invite":
+            Score.create(reply=reply, layer="style", value=0.5)
+            Score.create(reply=reply, layer="meaning", value=0.2)
+    stats = night.document()["models"]["a"]["stats"]
+    mixed = 0.6 * 0.9 + 0.2 * 0.5 + 0.2 * 0.2
+    assert stats["quality"] == pytest.approx((mixed + 4 * 0.9) / 5)
+    assert stats["layers"]["style"] == {"mean": 0.5, "ci": None, "n": 3, "clusters": 1}
+
+
+def test_a_layer_that_one_reply_lacks_does_not_count_at_that_prompt(night: Night) -> None:
+    """The night ended before the second model's replies were measured: both are compared by their checks."""
+    replies = night.first_round({"a": 0.9, "b": 0.9})
+    for reply in replies["a"]:
+        Score.create(reply=reply, layer="style", value=0.1)
+    found = night.document()
+    assert found["pairs"][0]["ci"] == [0.0, 0.0]
+    assert found["models"]["a"]["generations"][0]["style"] == 0.1
+
+
+def test_a_failed_reply_counts_nothing_in_every_layer(night: Night) -> None:
+    """It has no scores of its own, and that is no way out."""
+    job = night.loaded("a")
+    good = night.reply(job, "invite", 0, quality=1.0)
+    night.reply(job, "invite", 0, sample=2, success=False)
+    Score.create(reply=good, layer="style", value=0.8)
+    stats = night.document()["models"]["a"]["stats"]
+    assert stats["layers"]["style"]["mean"] == pytest.approx(0.4)
+    assert stats["quality"] == pytest.approx((0.6 * 1.0 + 0.2 * 0.8) / 0.8 / 2)
+
+
+def test_later_rounds_bring_conversations_as_clusters(night: Night) -> None:
+    """Samples are averaged within a prompt, turns within a conversation; the owner's answer stands beside."""
+    job = night.loaded("a")
+    night.reply(job, "invite", 0, quality=1.0)
+    later = night.loaded("a", 2, load_time_s=9.0, process_mb=2500.0)
+    night.turns([0, 0, 1])
+    night.reply(later, "invite", 0, sample=2, quality=0.0, batched=True, latency_ms=None)
+    for place, value in enumerate([0.2, 0.4, 0.9]):
+        night.reply(later, REAL_TURNS, place, quality=value, bits_per_character=2.0 + place)
+    found = night.document()
+    model = found["models"]["a"]
+    assert model["stats"]["quality"] == pytest.approx((0.5 + 0.3 + 0.9) / 3)
+    assert model["stats"]["quality_clusters"] == 3
+    assert model["stats"]["layers"]["bits_per_character"]["mean"] == pytest.approx((2.5 + 4.0) / 2)
+    assert (model["rounds"], found["rounds"]) == (2, 2)
+    last = model["generations"][-1]
+    assert (last["reference"], last["chat"], last["round"]) == ("yo 2", 1, 2)
+    assert model["generations"][0]["reference"] is None
+    assert found["cut"]["chosen"] == 3 and found["cut"]["turns_after"] == 70
+    assert [entry["id"] for entry in found["scenarios"]] == ["invite"]
+
+
+def test_a_model_loaded_twice_keeps_its_first_time_and_newest_description(night: Night) -> None:
+    """Peaks are the highest of all rounds; a batch holds several replies and does not count."""
+    first = night.loaded("a", load_time_s=3.0, load_peak_mb=1000.0, first_reply_ms=700.0, process_mb=2000.0)
+    second = night.loaded("a", 2, load_time_s=9.0, load_peak_mb=1200.0, first_reply_ms=100.0, process_mb=1900.0)
+    night.reply(first, "invite", 0, peak_memory_mb=1500.0)
+    night.reply(second, "invite", 0, sample=2, batched=True, latency_ms=5.0, peak_memory_mb=4000.0)
+    model = night.document()["models"]["a"]
+    assert (model["load_time_s"], model["info"]["revision"]) == (3.0, "r2")
+    stats = model["stats"]
+    assert (stats["first_reply_ms"], stats["process_peak_mb"], stats["peak_memory_mb"]) == (700.0, 2000.0, 1500.0)
+    assert (stats["timed_replies"], stats["p50_latency_ms"], stats["total_tests"]) == (1, 1000.0, 2)
+
+
+def test_a_model_that_misses_a_gate_stays_on_the_page(night: Night) -> None:
+    """Marked, ranked last, and never the winner, however good its checks."""
+    night.first_round({"a": 1.0}, peak_memory_mb=7000.0)
+    night.first_round({"b": 0.5, "c": 0.5})
+    found = night.document()
+    assert found["models"]["a"]["gates"] == ["peak of 7000 MB, over 6144 MB"]
+    assert found["ranking"][-1] == "a" and found["verdict"]["tied"] == ["b", "c"]
+    assert "miss a gate: Model A" in found["verdict"]["why"]
+
+
+def test_the_rules_of_the_plan_hold(night: Night) -> None:
+    """Gates, layers and weights come from the run's snapshot."""
+    night.first_round({"a": 0.9, "b": 0.6}, peak_memory_mb=3000.0)
+    plan = {"report": {"gates": {"memory_mb": 2000}}}
+    Run.update(snapshot={"plan": plan}).execute()
+    found = night.document()
+    assert all(model["gates"] for model in found["models"].values())
+    assert "No model passes the gates" in found["verdict"]["why"]
+
+
+def test_yardsticks_are_listed_by_layer(night: Night) -> None:
+    """Ceiling, floor and random, each with its interval and n."""
+    night.first_round({"a": 0.9})
+    Yardstick.create(run=night.run, layer="style", what="ceiling", value=0.9, low=0.85, high=0.95, n=400)
+    expected = {"style": {"ceiling": {"value": 0.9, "low": 0.85, "high": 0.95, "n": 400}}}
+    assert night.document()["yardsticks"] == expected
+
+
+# ------------------------------------------------------------------------------------------------------- votes
+
+
+@pytest.fixture
+def vote(night: Night) -> Callable[..., None]:
+    replies = night.first_round({"a": 0.8, "b": 0.8})
+    pairs = iter(zip(replies["a"] * 2, replies["b"] * 2, strict=True))
+
+    def cast(choice: str, *, by: str = OWNER, swap: bool = False) -> None:
+        one, other = next(pairs)
+        left, right = (other, one) if swap else (one, other)
+        Vote.create(run=night.run, by=by, left=left, right=right, choice=choice, created_at=ledger.now())
+
+    return cast
+
+
+def test_votes_have_a_ranking_of_their_own_and_decide_a_tie(night: Night, vote: Callable[..., None]) -> None:
+    """Eleven of twelve for A, on whichever side it was shown."""
+    for number in range(11):
+        vote("right" if number % 2 else "left", swap=bool(number % 2))
+    vote("both bad")
+    found = night.document()
+    assert (found["verdict"]["winner"], found["verdict"]["confidence"]) == ("a", "moderate")
+    assert "12 votes of the owner decide" in found["verdict"]["why"]
+    counted = found["votes"]
+    assert (counted["n"], counted["by_owner"], counted["both_bad"], counted["invalid"]) == (12, 12, 1, 0)
+    assert list(counted["ratings"]) == ["a", "b"] and counted["ratings"]["a"]["n"] == 12
+    assert counted["ratings"]["a"]["strength"] == pytest.approx(-counted["ratings"]["b"]["strength"])
+    assert counted["wins"] == {"a": {"b": 11.5}, "b": {"a": 0.5}}
+
+
+def test_a_judges_votes_decide_nothing(night: Night, vote: Callable[..., None]) -> None:
+    """They are counted, with those in another form, and stay out of the owner's ranking."""
+    for _ in range(12):
+        vote("left", by="judge:x")
+    vote("invalid", by="judge:x")
+    found = night.document()
+    assert found["verdict"]["winner"] is None
+    assert (found["votes"]["n"], found["votes"]["by_owner"], found["votes"]["invalid"]) == (13, 0, 1)
+    assert found["votes"]["ratings"] == {} and found["votes"]["agreement"] is None
+
+
+def test_agreement_is_shown_where_both_judged_a_pair(night: Night, vote: Callable[..., None]) -> None:
+    """The same pair of replies, seen by the owner and by the judge."""
+    vote("left")
+    vote("right")
+    for row in list(Vote.select()):
+        Vote.create(
+            run=night.run, by="judge:x", left=row.left, right=row.right, choice=row.choice, created_at=ledger.now()
+        )
+    assert night.document()["votes"]["agreement"] == {"judge": 1.0, "n": 2}
+
+
+def test_the_order_of_answers_changes_nothing(night: Night, vote: Callable[..., None]) -> None:
+    """The ranking of a run is the same whichever answer came first."""
+    for choice in ("left", "left", "right", "tie", "left"):
+        vote(choice)
+    before = votes.of_run(night.run.id).ratings()
+    rows = [vote_.__data__ for vote_ in Vote.select().order_by(Vote.id.desc())]
+    Vote.delete().execute()
+    for row in rows:
+        Vote.create(**{name: value for name, value in row.items() if name != "id"})
+    assert votes.of_run(night.run.id).ratings() == before
+
+
+def test_a_run_without_anything_has_a_document(night: Night) -> None:
+    """No models, no replies: the reason says so."""
+    found = night.document()
+    assert (found["models"], found["pairs"], found["ranking"], found["stability"]) == ({}, [], [], None)
+    assert found["verdict"]["why"] == "No model gave replies, so there is nothing to compare."
+
+
+def test_the_pairs_of_the_document_are_the_tests_of_jobs_statistics(night: Night) -> None:
+    """Difference, interval and p-values of five scenario means."""
+    a, b = night.loaded("a"), night.loaded("b")
+    gaps = {"invite": 0.1, "milk": 0.3, "work": 0.2, "banter": -0.1, "late": 0.2}
+    for name, gap in gaps.items():
+        night.reply(a, name, 0, quality=0.5 + gap)
+        night.reply(b, name, 0, quality=0.5)
+    row = night.document()["pairs"][0]
+    values = list(gaps.values())
+    estimate, flips = statistics.t_interval(values), statistics.sign_flip(values)
+    assert estimate is not None and flips is not None
+    assert row["difference"] == pytest.approx(estimate.mean) and row["ci"] == pytest.approx(estimate.interval)
+    assert row["p"] == row["p_holm"] == pytest.approx(statistics.t_p(values))
+    assert (row["p_sign_flip"], row["p_sign_flip_min"], row["clusters"]) == (flips.p, 0.0625, 5)

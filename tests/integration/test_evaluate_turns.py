@@ -1,0 +1,154 @@
+"""The turns job on a chat.db: one cut a run, turns after it alone, the same choice every time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jarvisd import ledger
+from jarvisd.context import JobContext
+from jarvisd.errors import JobFailed
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run
+from jobs import evaluate
+from jobs.evaluate import turns
+from jobs.results import Cut, RealTurn
+from tests.chatdb import ChatDB
+
+DAY = dt.timedelta(days=1)
+START = dt.datetime(2025, 1, 1, 12, tzinfo=dt.UTC)
+
+
+def conversation(path: Path, days: int, people: int = 4) -> Path:
+    """Every day one turn of each person, answered; days and people stand in the texts."""
+    db = ChatDB(path)
+    chats = [db.direct(f"+49151000000{person}") for person in range(people)]
+    for day in range(days):
+        for person, chat in enumerate(chats):
+            when = START + day * DAY + person * dt.timedelta(minutes=20)
+            db.add(f"question {day} from {person}", chat=chat, when=when)
+            db.add(f"answer {day} to {person}", chat=chat, from_me=True, when=when + dt.timedelta(minutes=1))
+    return db.close()
+
+
+@pytest.fixture
+def start(home: Home, make_run: Callable[..., Run]) -> Callable[[Path], JobContext]:
+    def begin(messages: Path) -> JobContext:
+        run = make_run("evaluate:turns")
+        Job.update(params={"prepare": "turns"}).where(Job.run == run.id).execute()
+        Run.update(snapshot={"plan": {"messages": str(messages)}}).where(Run.id == run.id).execute()
+        return claim(home)
+
+    return begin
+
+
+def claim(home: Home, **fields: Any) -> JobContext:
+    job = ledger.claim("here", "boot", ledger.now())
+    assert job is not None
+    job = Job.get_by_id(job.id)
+    return JobContext(
+        home=home,
+        run_id=job.run_id,
+        job_id=job.id,
+        job_name=job.name,
+        attempt=job.attempt,
+        round=2,
+        params=job.params,
+        plan=job.run.snapshot["plan"],
+        folder=home.run_folder(job.run_id),
+        ends_by=None,
+        log=logging.getLogger("test"),
+    )
+
+
+Row = tuple[int, int, str, str]
+
+
+def chosen(run_id: str) -> list[Row]:
+    rows = RealTurn.select().where(RealTurn.run == run_id).order_by(RealTurn.place)
+    return [(row.place, row.chat, row.incoming, row.answer) for row in rows]
+
+
+def test_turns_are_chosen_after_the_cut_alone_and_balanced(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
+    context = start(conversation(tmp_path / "chat.db", days=50))
+    outcome = evaluate.run(context)
+    assert outcome.ok
+    assert outcome.summary == {"turns": 40, "after_the_cut": 40}
+    cut = Cut.get()
+    assert (cut.own_before, cut.turns_after, cut.chosen) == (160, 40, 40)
+    rows = list(RealTurn.select().order_by(RealTurn.place))
+    assert [row.place for row in rows] == list(range(40))
+    assert all(row.sent_at > cut.at for row in rows)
+    assert all(int(row.incoming.split()[1]) >= 40 for row in rows)
+    assert [sorted(row.chat for row in rows[first : first + 4]) for first in range(0, 40, 4)] == [[0, 1, 2, 3]] * 10
+
+
+def test_a_second_attempt_keeps_the_cut_and_the_turns(
+    start: Callable[[Path], JobContext], home: Home, tmp_path: Path
+) -> None:
+    path = tmp_path / "chat.db"
+    context = start(conversation(path, days=50))
+    evaluate.run(context)
+    before, cut = chosen(context.run_id), Cut.get().at
+    path.unlink()
+    conversation(path, days=80)  # messages came in meanwhile
+    ledger.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    assert evaluate.run(claim(home)).ok
+    assert (chosen(context.run_id), Cut.get().at) == (before, cut)
+
+
+def test_two_runs_on_one_history_choose_the_same(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
+    path = conversation(tmp_path / "chat.db", days=50)
+    rows = []
+    for _ in range(2):
+        context = start(path)
+        evaluate.run(context)
+        Job.update(status="succeeded").execute()
+        rows.append(chosen(context.run_id))
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 40
+
+
+def test_too_few_turns_are_said_and_fail_nothing(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
+    context = start(conversation(tmp_path / "chat.db", days=5, people=2))
+    outcome = evaluate.run(context)
+    assert (outcome.ok, outcome.reason) == (True, "only 2 of your turns can be asked, 8 are needed")
+    assert len(chosen(context.run_id)) == 2
+
+
+def test_a_history_without_an_answer_is_said(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
+    db = ChatDB(tmp_path / "chat.db")
+    db.add("hello?", chat=db.direct("+4915112345678"), from_me=True)
+    outcome = evaluate.run(start(db.close()))
+    assert (outcome.ok, outcome.reason) == (True, "no turn of yours was answered in a direct chat")
+    assert Cut.select().count() == 0
+
+
+def test_without_a_messages_database_the_job_fails_with_a_remedy(
+    start: Callable[[Path], JobContext], tmp_path: Path
+) -> None:
+    with pytest.raises(JobFailed, match="there is no Messages database at"):
+        evaluate.run(start(tmp_path / "nowhere.db"))
+
+
+def test_the_log_holds_figures_and_no_message(
+    start: Callable[[Path], JobContext], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="test")
+    evaluate.run(start(conversation(tmp_path / "chat.db", days=50)))
+    lines = "\n".join(record.getMessage() for record in caplog.records)
+    assert "160 own messages before the cut, 40 turns after it, 40 chosen" in lines
+    assert "question" not in lines
+    assert "+49" not in lines
+
+
+def test_no_more_than_the_limit_are_kept(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
+    context = start(conversation(tmp_path / "chat.db", days=600))
+    evaluate.run(context)
+    assert len(chosen(context.run_id)) == turns.MOST_TURNS
+    assert Cut.get().turns_after == 480

@@ -1,0 +1,267 @@
+"""The report of a night of several rounds: layers, gates, real turns, votes, and what changed since the last run."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from pathlib import Path
+
+import pytest
+
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run, Status, database
+from jobs.report import bubbles, candidates, charts_models, votes
+from jobs.report.gather import Report, gather
+from jobs.results import Evaluation, RealTurn, Reply
+from tests.integration.report_nights import HOSTILE, Tags, home, job, model, outside_blocks, rendered, run, two_rounds
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
+    """What two nights of the same plan give: the gathered second one, and the folder of its files."""
+    here = home(tmp_path_factory.mktemp("rounds"))
+    with database.atomic():
+        two_rounds("2026-11-21-overnight", better=-0.08)
+        row = two_rounds()
+    folder, problems = rendered(row, here)
+    assert problems == []
+    return gather(row.id, here), folder
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Home:
+    return home(tmp_path)
+
+
+def cells(report: Report, name: str) -> dict[str, str]:
+    row = next(row for row in candidates.rows(report) if row[0] == name)
+    return dict(zip(candidates.HEADER, row, strict=True))
+
+
+def test_the_table_of_models_holds_what_a_decision_needs(night: tuple[Report, Path]) -> None:
+    """Quality and success with intervals, seconds, memory and what 8 GB leave, licence and marks."""
+    found = cells(night[0], "Qwen3 4B")
+    assert found["Left of 8 GB"] == "5.35 GB" and found["Peak memory"] == "2.65 GB"
+    assert found["Usable replies"] == "55 of 55 (93 to 100 %)"
+    assert found["Reply, p50"].endswith(" s") and "(" in found["Quality (95 % interval)"]
+    assert found["Licence"] == "apache-2.0" and found["Marks"] == "winner"
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("SmolLM3 3B", "slow cold start: first reply 5.03 s"),
+        ("LFM2 1.2B", "think leak in 11 of 55 replies"),
+        ("LFM2 1.2B", "plain prompt: it has no chat template"),
+        ("LFM2 1.2B", "dropped after round 2: its upper bound lies under the leader"),
+        ("Ministral 3 3B", "gated: peak of 6900 MB, over 6144 MB"),
+        ("Gemma 3 270M", "gated: 42 of 55 replies usable"),
+    ],
+)
+def test_what_speaks_against_a_model_is_marked(night: tuple[Report, Path], name: str, mark: str) -> None:
+    """A gated model keeps its line, after those that passed; its reason stands in both renderings."""
+    assert mark in cells(night[0], name)["Marks"]
+    for file in ("REPORT.md", "report.html"):
+        assert mark in (night[1] / file).read_text(), file
+    order = [row[0] for row in candidates.rows(night[0])]
+    assert set(order[-2:]) == {"Ministral 3 3B", "Gemma 3 270M"}
+
+
+def test_both_renderings_say_the_same(night: tuple[Report, Path]) -> None:
+    """Every figure of the tables is in REPORT.md and in report.html."""
+    report, folder = night
+    text = (folder / "REPORT.md").read_text()
+    page = "".join(Tags((folder / "report.html").read_text()).text.split())
+    for rows in (
+        [row[:-1] for row in candidates.rows(report)],
+        candidates.layer_rows(report),
+        candidates.yardstick_rows(report),
+        candidates.memory_rows(report),
+        candidates.speed_rows(report),
+        candidates.pair_rows(report),
+        votes.matrix_rows(report),
+        votes.rating_rows(report),
+    ):
+        assert rows
+        for cell in (cell for row in rows for cell in row):
+            assert cell in text, cell
+            assert "".join(cell.split()) in page, cell
+
+
+def test_layers_stand_on_their_own_with_their_yardsticks(night: tuple[Report, Path]) -> None:
+    """Checks, style, meaning and bits per character each have interval, n and clusters; people's values beside them."""
+    [line] = [row for row in candidates.layer_rows(night[0]) if row[0] == "Qwen3 4B"]
+    assert all("n = 55 in 13 clusters" in cell for cell in line[1:3])
+    assert all("n = 16 in 8 clusters" in cell for cell in line[3:])
+    text = (night[1] / "REPORT.md").read_text()
+    for part in ("style: ceiling | 0.83", "style: floor | 0.41", "meaning: random | 0.19", "weighs checks 0.6"):
+        assert part in text
+
+
+def test_the_frontier_leaves_out_the_beaten_and_the_gated(night: tuple[Report, Path]) -> None:
+    """Faster and worse stays on it, slower and worse does not, a gated model never does."""
+    names = [point.name for point in charts_models.frontier(charts_models.points(night[0]))]
+    assert names == ["LFM2 1.2B", "Qwen2.5 1.5B", "SmolLM3 3B", "Qwen3 4B"]
+    point = charts_models.Point(name="x", seconds=9, quality=0.1, interval=None, peak_mb=None, gated=False)
+    assert charts_models.frontier([point, *charts_models.points(night[0])])[-1].name == "Qwen3 4B"
+
+
+def test_repeats_are_collapsed(night: tuple[Report, Path]) -> None:
+    """The same reply three times is one bubble that says so."""
+    one = bubbles.scenes(night[0])[0].exchanges[0]
+    assert [said.times for said in one.replies if said.model == "SmolLM3 3B"] == [3]
+    assert "×3 identical" in (night[1] / "report.html").read_text()
+    assert '"All good, take your time!" (1653ms) ×3' in (night[1] / "REPORT.md").read_text()
+
+
+def test_real_turns_show_the_owners_answer(night: tuple[Report, Path]) -> None:
+    """A dozen of them at most, with their number, conversations and cut; they are no scenario."""
+    found = bubbles.turns(night[0])
+    assert len(found) == 12 and found[0].answer == "ya leaving in 10"
+    notes = " ".join(bubbles.turn_notes(night[0]))
+    assert "16 incoming turns from 8 of your conversations" in notes and "2,644 usable ones after 2026-08-24" in notes
+    assert "you really wrote" in (night[1] / "report.html").read_text()
+    assert 'YOU REALLY WROTE: "ya leaving in 10"' in (night[1] / "REPORT.md").read_text()
+    assert all(scene.context.startswith(("Friend", "Mom", "Colleague")) for scene in bubbles.scenes(night[0]))
+
+
+def test_votes_make_a_matrix(night: tuple[Report, Path]) -> None:
+    """Who won against whom with the number of votes; nothing at all without votes."""
+    assert votes.notes(night[0]) == ["14 blind votes, 14 of them yours.", "Of these 2 said both were bad."]
+    shares = [cell for row in votes.matrix_rows(night[0]) for cell in row[1:]]
+    assert "80 % (4 of 5)" in shares and shares.count("–") == 3
+
+
+def test_a_judge_is_said_to_agree_or_not(night: tuple[Report, Path]) -> None:
+    """Kappa and the pairs that both saw; a document without it says nothing."""
+    report = night[0]
+    assert report.comparison is not None
+    heard = report.comparison["votes"] | {"agreement": {"judge": 0.41, "n": 20}, "invalid": 3}
+    judged = dataclasses.replace(report, comparison=report.comparison | {"votes": heard})
+    assert votes.notes(judged)[-2:] == [
+        "Of these 2 said both were bad and 3 were invalid.",
+        "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs.",
+    ]
+
+
+def test_changes_since_the_last_run(night: tuple[Report, Path]) -> None:
+    """Old and new of each figure, the paired difference with its interval, and prompts that flipped before others."""
+    found = night[0].changes
+    assert found is not None and found["run"] == "2026-11-21-overnight"
+    paired = next(row for row in found["figures"] if row["figure"] == "checks")
+    assert paired["ci"][0] > 0 and paired["clusters"] == 13
+    flips = [row["flip"] for row in found["prompts"]]
+    assert any(flips) and flips == sorted(flips, reverse=True)
+    text = (night[1] / "REPORT.md").read_text()
+    assert "now passes every check" in text and "0.86 → 0.93 (+0.07, 95 % interval +0.04 to +0.11" in text
+
+
+def test_the_last_run_is_one_of_the_same_plan_with_a_report(here: Home) -> None:
+    """Another plan, a run whose report failed and a run of today's future are no comparison."""
+    first = run("2026-11-20-overnight")
+    model(first, "a", "A")
+    job(first, "report", Status.FAILED)
+    other = run("2026-11-20-demo")
+    Run.update(plan="demo").where(Run.id == other.id).execute()
+    model(other, "a", "A")
+    job(other, "report")
+    second = run("2026-11-21-overnight")
+    model(second, "a", "A")
+    job(second, "report")
+    assert gather(second.id, here).changes is None
+    third = run()
+    model(third, "a", "A", latency_ms=500)
+    changes = gather(third.id, here).changes
+    assert changes is not None and changes["run"] == second.id and changes["prompts"] == []
+
+
+def test_csv_files_hold_every_reply_and_every_model(night: tuple[Report, Path]) -> None:
+    """One line each, with its layers, seed and real answer."""
+    replies = list(csv.DictReader(io.StringIO((night[1] / "replies.csv").read_text())))
+    models = list(csv.DictReader(io.StringIO((night[1] / "models.csv").read_text())))
+    assert len(replies) == 6 * 55 and len(models) == 6
+    turn = next(row for row in replies if row["scenario_id"] == "real-turns")
+    assert turn["reference"] == "ya leaving in 10" and turn["meaning"]
+    assert models[0]["name"] == "Qwen3 4B" and float(models[0]["quality"]) > 0.7
+
+
+def test_a_spreadsheet_runs_nothing(here: Home) -> None:
+    """A text that begins like a formula gets an apostrophe, a negative figure does not."""
+    row = run()
+    for key, text in (
+        ("a", "=HYPERLINK(1)"),
+        ("b", "+1"),
+        ("c", "-1"),
+        ("d", "@SUM(A1)"),
+        ("e", "\tx"),
+        ("f", "\x1b[31m=1"),
+    ):
+        model(row, key, text, reply=text, only=("friend-banter",))
+    folder, _ = rendered(row, here)
+    for name in ("replies.csv", "models.csv"):
+        lines = list(csv.DictReader(io.StringIO((folder / name).read_text())))
+        assert all(line["name"].startswith("'") for line in lines), name
+    assert all(
+        line["reply"].startswith("'") for line in csv.DictReader(io.StringIO((folder / "replies.csv").read_text()))
+    )
+
+
+def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
+    """In real turns, answers, prompts, licences, reasons of gates and of failures, charts and CSV."""
+    with database.atomic():
+        two_rounds("2026-11-21-overnight", better=-0.08, samples=1, turns=2)
+        row = two_rounds(samples=2, turns=4)
+        Reply.update(reply=HOSTILE, context=HOSTILE, instruction=HOSTILE, rendered=HOSTILE).execute()
+        Reply.update(failure=HOSTILE).where(~Reply.success).execute()
+        Reply.update(reply="x" * 10_000).where(Reply.model == "qwen3-4b").execute()
+        RealTurn.update(incoming=HOSTILE, answer=HOSTILE).execute()
+        for loaded in Evaluation.select():
+            loaded.info |= {"name": f"{loaded.model} {HOSTILE}", "licence": HOSTILE, "revision": HOSTILE}
+            loaded.conditions = {HOSTILE: HOSTILE}
+            loaded.save()
+        Job.update(params={"left_out": {"lfm2-1.2b": HOSTILE}}).where(Job.name == "layers").execute()
+    folder, problems = rendered(row, here)
+    assert problems == []
+    source = (folder / "report.html").read_text()
+    tags = Tags(source)
+    assert not {"img", "a", "iframe", "object", "form", "input"} & set(tags.names)
+    assert tags.names.count("script") == tags.names.count("style") == 1
+    assert not [name for name in tags.attributes if name.startswith("on")]
+    assert "cut here, about 9,400 more characters" in source and "x" * 1000 not in source
+    outside = outside_blocks((folder / "REPORT.md").read_text())
+    assert "<script" not in outside and "<img" not in outside and "](javascript" not in outside.replace("\\]", "")
+    for name in (
+        "report.html",
+        "REPORT.md",
+        "replies.csv",
+        "models.csv",
+        "memory.svg",
+        "latency-quality.svg",
+        "timeline.svg",
+    ):
+        text = (folder / name).read_text()
+        assert "\u202e" not in text and "\x1b" not in text, name
+        assert not name.endswith(".svg") or "<script" not in text, name
+
+
+def test_a_page_of_a_large_night_stays_small(here: Home) -> None:
+    """Ten samples of every prompt with replies of a thousand characters, forty real turns: under 2 MB."""
+    with database.atomic():
+        row = two_rounds(samples=10, turns=40)
+        for number, reply in enumerate(Reply.select()):
+            Reply.update(reply=f"{number} " + "word " * 200).where(Reply.id == reply.id).execute()
+    folder, _ = rendered(row, here)
+    assert (folder / "report.html").stat().st_size < 2_000_000
+
+
+def test_an_old_run_without_rounds_and_layers_still_renders(here: Home) -> None:
+    """What was not measured says so, and sections without content are not there."""
+    row = run()
+    model(row, "a", "A")
+    model(row, "b", "B")
+    folder, problems = rendered(row, here)
+    text = (folder / "REPORT.md").read_text()
+    assert problems == []
+    assert "## Votes" not in text and "## Real turns" not in text and "## What changed" not in text
+    assert "not measured" in text and "could not be rendered" not in text + (folder / "report.html").read_text()
