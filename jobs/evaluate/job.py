@@ -47,6 +47,13 @@ def _count(run_id: str, model: str, wanted: Sequence[Task]) -> int:
     return len(tasks.answered(run_id, model) & {task.key for task in wanted})
 
 
+def _usable_before(context: JobContext) -> bool:
+    """Whether the model gave a usable reply in an earlier round: then a round of bad ones is a finding, no failure."""
+    model = context.params["model"]
+    usable = (Reply.run == context.run_id) & (Reply.model == model) & (Reply.round < context.round) & Reply.success
+    return bool(Reply.select().where(usable).exists())
+
+
 def _finish(context: JobContext, late: str = "") -> Outcome:
     """Rewrite the comparison's file and say how the job ended."""
     from jobs import comparison
@@ -60,7 +67,7 @@ def _finish(context: JobContext, late: str = "") -> Outcome:
         "successes": len(good),
         "quality": round(sum(row.quality for row in rows) / len(rows), 3) if rows else None,
     }
-    if rows and not good:
+    if rows and not good and not _usable_before(context):
         reasons = ", ".join(sorted({str(row.failure) for row in rows}))
         why = f"no usable reply: {len(rows)} of {len(rows)} failed ({reasons})"
         return Outcome(ok=False, reason=why, summary=summary)

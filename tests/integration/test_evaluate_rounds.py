@@ -367,3 +367,16 @@ def test_asked_to_stop_at_the_end_of_the_night_is_no_failure(
     context.stop.set()
     left(monkeypatch, 1000, seconds)
     assert evaluate.run(context).ok is ok
+
+
+@pytest.mark.parametrize("usable_before", [True, False])
+def test_a_later_round_without_a_usable_reply_fails_only_a_model_that_never_gave_one(
+    rounds: Rounds, usable_before: bool
+) -> None:
+    context = rounds(samples=[2, 2])
+    evaluate.run(context)
+    Reply.update(success=usable_before).where(Reply.round == 1).execute()
+    Reply.update(success=False, failure="truncated").where(Reply.round == 2).execute()
+    outcome = evaluate.run(context)
+    assert outcome.ok is usable_before
+    assert "3 of 3" in outcome.reason
