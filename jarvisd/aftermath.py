@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 
-from jarvisd import ledger, overview, retention, settings
+from jarvisd import ledger, machine, overview, retention, settings
 from jarvisd.home import Home
 from jarvisd.ledger import Run, Status
 from jarvisd.settings import Notify
@@ -20,12 +20,20 @@ def run_settled(home: Home, run: Run) -> None:
     """Tell and tidy, as settings.yaml says. Nothing that goes wrong here is more than a line in the log."""
     try:
         wanted = settings.read(home)
+        if wanted.notification and ledger.report_row(run, 1) is not None:
+            machine.notify("jarvisd", _in_a_line(run))
         if wanted.notify is not None:
             _tell(home, run, wanted.notify)
         if wanted.keep is not None:
             retention.remove(home, retention.removable(wanted.keep))
     except Exception as error:  # a full disk, a broken settings file: the run itself is done
         _log.warning("after run %s: %s", run.id, type(error).__name__)
+
+
+def _in_a_line(run: Run) -> str:
+    jobs = ledger.jobs_of(run)
+    succeeded = sum(job.status == Status.SUCCEEDED for job in jobs)
+    return f"{run.id}: {succeeded} of {len(jobs)} jobs succeeded. The report is ready: jarvisctl report --open"
 
 
 def _tell(home: Home, run: Run, notify: Notify) -> None:

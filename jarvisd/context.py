@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jarvisd import files, ledger
+from jarvisd import crash, files, ledger
 from jarvisd.home import Home
 
 #: Progress is written at most this often, in seconds: each write is a synchronous commit.
@@ -59,6 +59,8 @@ class JobContext:
         with ledger.fenced(self.job_id, self.attempt):
             yield
             ledger.Job.update(fruitless=0).where(ledger.Job.id == self.job_id).execute()
+            crash.point("piece.before-commit")
+        crash.point("piece.committed")
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Say how far the job is. Cheap to call often: it is written twice a second, and always at the end."""
@@ -68,6 +70,8 @@ class JobContext:
         self._last[0] = moment
         with ledger.fenced(self.job_id, self.attempt):
             ledger.Job.update(done=done, total=total, note=note).where(ledger.Job.id == self.job_id).execute()
+            crash.point("progress.before-commit")
+        crash.point("progress.committed")
 
     def publish(self, name: str, text: str) -> Path:
         """Replace a file of the run's folder atomically, readable by the user alone."""

@@ -1,6 +1,8 @@
 """jarvisd: take the lock, recover, run one Huey worker, stop.
 
 Signals: SIGTERM, SIGINT and SIGHUP all mean the same: ask the running job to stop, put it back, exit with 0.
+With --wait, as launchd calls it, what keeps it from starting is waited for: another daemon's end, a valid
+configuration. A daemon that gave up instead would be started again by launchd for ever.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -25,13 +26,18 @@ from jarvisd import __version__, ledger, machine, migrations, queries, queue, re
 from jarvisd import home as homes
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
+from jarvisd.service import start_in_background, stop
 from jarvisd.settings import Settings
 from jarvisd.supervisor import GRACE_S, Supervisor
+
+__all__ = ["main", "start_in_background", "stop"]
 
 _log = logging.getLogger("jarvisd")
 
 #: The daemon looks by itself this often, whatever became of the messages.
 LOOK_BY_ITSELF_S = 30.0
+#: With --wait, what is wrong is looked at again when settings.yaml changes, and this often, in seconds.
+LOOK_AGAIN_S = 60.0
 
 
 class OneConsumer(Consumer):
@@ -50,16 +56,23 @@ def main() -> int:
     os.umask(0o077)
     options = _parser().parse_args()
     home = homes.find(options.home)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         home.make()
-        configuration = settings.read(home)
         with hold_lock(home, wait=options.wait) as lock:
-            ready(home).unlink(missing_ok=True)  # of an earlier life that was killed
-            serve(home, lock, configuration)
+            home.ready.unlink(missing_ok=True)  # of an earlier life that was killed
+            stories.daemon_logging(home, foreground=bool(sys.stderr) and sys.stderr.isatty())
+            serve(home, lock, prepare(home, patient=options.wait))
     except JarvisError as error:
         print(f"jarvisd: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Until the consumer has its own handlers nothing is in hand: ending is clean, and launchd leaves it at that."""
+    sys.exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,11 +133,39 @@ def holder(home: Home) -> dict[str, object] | None:
 # ------------------------------------------------------------------------------------------------------- the service
 
 
+def prepare(home: Home, *, patient: bool) -> Settings:
+    """The settings in force and a database that can be used. If `patient`, an error is logged once and waited out."""
+    said = ""
+    while True:
+        try:
+            configuration = settings.read(home)
+            recovery.set_damaged_aside(home)
+            migrations.migrate(home)
+            return configuration
+        except JarvisError as error:
+            if not patient:
+                raise
+            if str(error) != said:
+                _log.error("cannot start yet: %s", error)
+            said = str(error)
+        _await_change(home.config_file("settings.yaml"))
+
+
+def _await_change(path: Path) -> None:
+    before, end = _version(path), time.monotonic() + LOOK_AGAIN_S
+    while _version(path) == before and time.monotonic() < end:
+        time.sleep(0.5)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        return path.stat().st_mtime_ns, path.stat().st_ino
+    except OSError:
+        return None
+
+
 def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
-    """Recover, then take jobs until a signal comes, or until var/ is not ours any more."""
-    stories.daemon_logging(home, foreground=bool(sys.stderr) and sys.stderr.isatty())
-    recovery.set_damaged_aside(home)
-    migrations.migrate(home)
+    """Recover, then take jobs until a signal comes, until var/ is not ours any more, or on demand until it idles."""
     machine_id = machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     recovery.recover(home, machine_id)
@@ -141,90 +182,47 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
         shutdown_timeout=GRACE_S + 5,
     )
     supervisor.stopping = consumer.stop_flag
+    home.ready.touch(mode=0o600)
     look = threading.Thread(target=_look_by_itself, args=(supervisor,), daemon=True)
     look.start()
-    ready(home).touch(mode=0o600)
     consumer.run()
-    ready(home).unlink(missing_ok=True)
+    home.ready.unlink(missing_ok=True)
     _log.info("jarvisd stopped")
     if not supervisor.owns():
         raise JarvisError(f"{home.var} was removed or replaced while the daemon ran", "Start it again.")
 
 
-def ready(home: Home) -> Path:
-    """A file that is there while the daemon takes jobs: its lock is older, from before it recovered."""
-    return home.var / "jarvisd.ready"
-
-
 def _look_by_itself(supervisor: Supervisor) -> None:
     """Ring for a row that is due and that no message speaks of: the end of a backoff, of a pause, a lost message."""
-    pause_s = 1.0
-    while not supervisor.stopping.wait(pause_s):
+    looked = busy = time.monotonic()
+    while not supervisor.stopping.wait(1.0):
         try:
-            if not supervisor.owns():
+            ours = supervisor.owns()
+            busy = time.monotonic() if ours and _is_wanted(supervisor) else busy
+            idles = time.monotonic() - busy >= supervisor.settings.idle_minutes * 60
+            if not ours or (idles and _may_end(supervisor.home)):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            queue.ring_if_silent(supervisor.machine_id)
-            pause_s = 1.0 if queries.soon_due(ledger.now(), LOOK_BY_ITSELF_S) else LOOK_BY_ITSELF_S
+            if queries.wait_is_over(ledger.now()) or time.monotonic() - looked >= LOOK_BY_ITSELF_S:
+                queue.ring_if_silent(supervisor.machine_id)
+                looked = time.monotonic()
         except Exception as error:  # the next look may succeed, and the worker goes on meanwhile
             _log.warning("the look by itself failed: %s", type(error).__name__)
     ledger.database.close()
 
 
-# --------------------------------------------------------------------------------------------- starting and stopping it
+def _is_wanted(supervisor: Supervisor) -> bool:
+    return supervisor.settings.daemon == "always" or queries.is_anything_open()
 
 
-def start_in_background(home: Home, timeout_s: float = 20) -> int:
-    """Start a daemon that outlives the caller; returns its pid once it holds the lock."""
-    home.make()
-    words = [sys.executable, "-P", "-m", "jarvisd.daemon", "--home", str(home.root)]
-    with (home.logs / "jarvisd.err").open("ab") as log:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=home.var,
-            start_new_session=True,
-        )
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        held = holder(home)
-        if held is not None and held["pid"] == child.pid and ready(home).exists():
-            return child.pid
-        if child.poll() is not None:
-            if held is not None and held["pid"]:  # somebody else's daemon was quicker
-                return int(str(held["pid"]))
-            break
-        time.sleep(0.05)
-    said = (home.logs / "jarvisd.err").read_text().strip().splitlines()
-    raise JarvisError("the daemon did not start", said[-1] if said else f"See {log_file(home)}.")
-
-
-def stop(home: Home, timeout_s: float = 20) -> bool:
-    """Ask the daemon to stop and wait until it has. False when none ran."""
-    held = holder(home)
-    if held is None:
+def _may_end(home: Home) -> bool:
+    """Say that we end, then look once more: whoever submits later sees that, and starts the next daemon."""
+    home.ready.unlink(missing_ok=True)
+    if queries.is_anything_open():
+        home.ready.touch(mode=0o600)
         return False
-    if not held["pid"]:
-        raise JarvisError("a daemon runs, but its lock file does not say which process it is", "End it by hand.")
-    try:
-        os.kill(int(str(held["pid"])), signal.SIGTERM)
-    except ProcessLookupError:
-        return True
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        now = holder(home)
-        if now is None or now["pid"] != held["pid"]:
-            return True
-        time.sleep(0.05)
-    raise JarvisError(
-        f"the daemon (pid {held['pid']}) did not stop within {timeout_s:.0f} s", f"See {home.logs / 'jarvisd.log'}."
-    )
-
-
-def log_file(home: Home) -> Path:
-    return home.logs / "jarvisd.log"
+    _log.info("nothing is owed, and the daemon runs on demand: it ends")
+    return True
 
 
 if __name__ == "__main__":

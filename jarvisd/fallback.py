@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from jarvisd import files, ledger, queries
+from jarvisd import files, ledger, queries, stories
 from jarvisd.home import Home
 from jarvisd.ledger import Run
 
@@ -28,7 +28,7 @@ def running_page(home: Home, run: Run) -> None:
         "",
     ]
     try:
-        files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+        files.replace(stories.make_folder(home, run.id) / "REPORT.md", "\n".join(lines))
     except OSError as error:
         logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)
 
@@ -46,6 +46,6 @@ def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> No
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]
     lines += [f"    jarvisctl retry {ledger.jobs_of(run)[-1].id}", ""]
     try:
-        files.replace(home.run_folder(run.id) / "REPORT.md", "\n".join(lines))
+        files.replace(stories.make_folder(home, run.id) / "REPORT.md", "\n".join(lines))
     except OSError as error:
         logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)

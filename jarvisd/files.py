@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from jarvisd import crash
+
 
 def flush(descriptor: int) -> None:
     """Put a file's data on the disk itself: on macOS fsync stops at the drive's cache, F_FULLFSYNC does not."""
@@ -29,8 +31,11 @@ def replace(path: Path, content: str | bytes) -> Path:
         with os.fdopen(descriptor, "wb") as out:
             out.write(data)
             out.flush()
+            crash.point("replace.before-flush")
             flush(out.fileno())
+        crash.point("replace.before-rename")
         Path(temporary).replace(path)
+        crash.point("replace.after-rename")
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -45,7 +50,9 @@ def point(link: Path, target: str) -> None:
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
+    crash.point("link.before-rename")
     temporary.replace(link)
+    crash.point("link.after-rename")
     _flush_folder(link.parent)
 
 

@@ -46,6 +46,11 @@ class Home:
         return self.var / "jarvisd.lock"
 
     @property
+    def ready(self) -> Path:
+        """A file that is there while the daemon takes jobs: its lock is older, from before it recovered."""
+        return self.var / "jarvisd.ready"
+
+    @property
     def logs(self) -> Path:
         return self.var / "logs"
 

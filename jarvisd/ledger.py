@@ -1,7 +1,7 @@
 """The ledger: what was submitted, what is owed, how it ended. One row a run, one row a job.
 
-The only functions that change a job's status are in this file. A child's writes are fenced by its attempt: what an
-earlier attempt still tries to write is refused.
+The only functions that change a job's status are in this file and, for many rows at once, in `many.py`. A child's
+writes are fenced by its attempt: what an earlier attempt still tries to write is refused.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from typing import Any
 
 import peewee
 
+from jarvisd import crash
 from jarvisd.errors import IllegalTransition, StaleAttempt
 
 database = peewee.DatabaseProxy()
 
 #: Starts in a row that committed nothing before a job is given up.
 MAX_FRUITLESS = 3
+#: No wait of a job is longer. One that seems to be was begun before somebody set the clock back: it is over.
+LONGEST_WAIT = dt.timedelta(hours=1)
 
 
 class Status(StrEnum):
@@ -181,14 +184,6 @@ def write() -> Iterator[None]:
 # -------------------------------------------------------------------------------------------------- what is stored
 
 
-def submit(run: Run, jobs: list[Job]) -> None:
-    """Store a run and its jobs, all or nothing."""
-    with write():
-        run.save(force_insert=True)
-        for job in jobs:
-            job.save(force_insert=True)
-
-
 def fresh_run_id(night: str, plan: str) -> str:
     """2026-11-22-overnight, then 2026-11-22-overnight-2, whichever is free."""
     base = f"{night}-{plan}"
@@ -226,7 +221,7 @@ def is_due(machine: str, at: dt.datetime) -> peewee.Expression:
     return (
         (Job.status == Status.QUEUED)
         & (Job.machine.is_null() | (Job.machine == machine))
-        & (Job.not_before.is_null() | (Job.not_before <= at))
+        & (Job.not_before.is_null() | (Job.not_before <= at) | (Job.not_before > at + LONGEST_WAIT))
         & ((Job.kind != "report") | ~peewee.fn.EXISTS(unfinished))
     )
 
@@ -269,7 +264,9 @@ def claim(machine: str, boot_id: str, at: dt.datetime) -> Job | None:
             ended_at=None,
         )
         Run.update(started_at=at).where(Run.id == job.run_id, Run.started_at.is_null()).execute()
-        return job
+        crash.point("claim.before-commit")
+    crash.point("claim.committed")
+    return job
 
 
 def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fields: Any) -> None:
@@ -293,36 +290,10 @@ def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: 
         )
 
 
-def revive(job: Job) -> None:
-    """`retry`: a settled job is owed again."""
-    with write():
-        _change(
-            job,
-            Status.QUEUED,
-            reason=None,
-            fruitless=0,
-            not_before=None,
-            waiting_since=None,
-            machine=None,
-            cancel_requested=False,
-            attempts_from=job.attempt,
-            ended_at=None,
-        )
-
-
-def forget_pieces(job: Job) -> None:
-    """Remove everything a job has found so far: its row goes, what refers to it goes along, its row comes back."""
-    with write():
-        values = {field: getattr(job, field.name) for field in Job._meta.sorted_fields if field.name != "run"}
-        values[Job.run] = job.run_id
-        Job.delete().where(Job.id == job.id).execute()
-        Job.insert(values).execute()
-
-
 def wait_for(job: Job, reason: str, *, until: dt.datetime, since: dt.datetime) -> None:
     """A queued job cannot start yet: say why and when it is looked at again."""
     with write():
-        values = {"reason": reason, "not_before": until, "waiting_since": job.waiting_since or since}
+        values = {"reason": reason, "not_before": until, "waiting_since": since}
         Job.update(values).where(Job.id == job.id, Job.status == Status.QUEUED).execute()
 
 

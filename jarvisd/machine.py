@@ -9,16 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jarvisd import files
 from jarvisd.home import Home
+
+if TYPE_CHECKING:
+    import psutil
 
 MACOS = sys.platform == "darwin"
 _MB = 1024 * 1024
@@ -39,11 +43,11 @@ def identity(home: Home) -> str:
 def boot_id() -> str:
     """A name for the time since this computer was started: process ids mean nothing in another one."""
     if MACOS:
-        return _output("sysctl", "-n", "kern.bootsessionuuid")
+        return output("sysctl", "-n", "kern.bootsessionuuid")
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _output(*command: str) -> str:
+def output(*command: str) -> str:
     """Standard output of a system program, or "" where it cannot be had."""
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
@@ -56,7 +60,7 @@ def describe() -> dict[str, object]:
     """The computer, as the report's appendix names it."""
     import psutil
 
-    chip = _output("sysctl", "-n", "machdep.cpu.brand_string") if MACOS else _cpu_name()
+    chip = output("sysctl", "-n", "machdep.cpu.brand_string") if MACOS else _cpu_name()
     return {
         "system": f"{platform.system()} {platform.mac_ver()[0] or platform.release()}",
         "architecture": platform.machine(),
@@ -92,23 +96,74 @@ def conditions() -> dict[str, Any]:
     }
 
 
-def tree_memory_mb(pid: int) -> int:
-    """Resident memory of a process and all below it, in MB: shared pages once (PSS) where the system tells."""
+def tree_use(pid: int) -> tuple[int, float]:
+    """Memory of a process and all below it, in MB, and the CPU seconds that they and their ended children took."""
     import psutil
 
-    total = 0
-    try:
-        root = psutil.Process(pid)
-        tree = [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    for process in tree:
+    from jarvisd import processes
+
+    memory, cpu_s = 0, 0.0
+    for process in processes.tree(pid):
         try:
-            info = process.memory_info() if MACOS else process.memory_full_info()
-            total += getattr(info, "pss", 0) or info.rss
+            memory += _memory(process)
+            cpu_s += sum(process.cpu_times()[:4])  # user, system, and both of its children that were waited for
         except psutil.Error:
             continue
-    return int(total // _MB)
+    return int(memory // _MB), cpu_s
+
+
+def _memory(process: psutil.Process) -> int:
+    """Bytes that go away with a process: shared pages once (PSS) on Linux, the footprint on macOS."""
+    if MACOS:
+        return footprint(process.pid) or int(process.memory_info().rss)
+    info = process.memory_full_info()
+    return int(getattr(info, "pss", 0) or info.rss)
+
+
+def footprint(pid: int, library: str = "/usr/lib/libproc.dylib") -> int:
+    """What macOS itself holds against a process: compressed pages and the GPU's too, which RSS leaves out. 0: unknown.
+
+    proc_pid_rusage fills a rusage_info_v0 of <sys/resource.h>; ri_phys_footprint is the eighth number behind its uuid.
+    """
+    import ctypes
+
+    usage = (ctypes.c_uint64 * 12)()  # 16 bytes of uuid, then ten numbers
+    try:
+        failed = ctypes.CDLL(library).proc_pid_rusage(pid, 0, ctypes.byref(usage))
+    except (OSError, AttributeError):
+        return 0
+    return 0 if failed else int(usage[9])
+
+
+def most_mb() -> int:
+    """What a job may use where nothing else is set: three quarters of the memory, or all of it but 4 GB."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total // _MB)
+    return max(total * 3 // 4, total - 4096)
+
+
+def is_short_of_memory() -> bool:
+    """Whether the system itself is about to take memory away from programs."""
+    if MACOS:
+        return _pressure_level() >= 4  # 1 normal, 2 warning, 4 critical
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return bool(memory.available * 33 < memory.total)
+
+
+def _pressure_level() -> int:
+    """The level as macOS numbers it, or 0: unknown. Asked every second, so without a process of its own."""
+    import ctypes
+
+    level, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    try:
+        ask = ctypes.CDLL(None).sysctlbyname
+        failed = ask(b"kern.memorystatus_vm_pressure_level", ctypes.byref(level), ctypes.byref(size), None, 0)
+    except (OSError, AttributeError):
+        return 0
+    return 0 if failed else level.value
 
 
 def free_disk_mb(folder: Path) -> int:
@@ -125,19 +180,63 @@ def openblas() -> Path | None:
     return next(iter(sorted(found)), None)
 
 
-def keep_awake(pid: int) -> subprocess.Popen[bytes] | None:
-    """On macOS, hold off idle sleep while the process `pid` lives."""
-    if not MACOS or not (program := shutil.which("caffeinate")):
-        return None
-    try:
-        return subprocess.Popen(
-            [program, "-i", "-w", str(pid)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:  # a night that may fall asleep is better than none
-        return None
+def power() -> tuple[str | None, int | None]:
+    """("mains" | "battery" | None where nobody can tell, percent of the battery | None where there is none)."""
+    if MACOS:
+        said = output("pmset", "-g", "batt")
+        source = re.search(r"drawing from '(AC|Battery|UPS) Power'", said)
+        charge = re.search(r"(\d+)%", said)
+        name = None if source is None else "mains" if source[1] == "AC" else "battery"
+        return name, int(charge[1]) if charge else None
+    import psutil
+
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is None:
+        return None, None
+    plugged = {True: "mains", False: "battery"}.get(battery.power_plugged)
+    return plugged, int(battery.percent)
+
+
+def wake_command(time: str, weekdays: tuple[str, ...]) -> list[str]:
+    """What wakes this Mac two minutes before a time of day. It needs root, and is the owner's to call."""
+    letters = dict(zip(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "MTWRFSU", strict=True))
+    minutes = (int(time[:2]) * 60 + int(time[3:]) - 2) % (24 * 60)
+    before = "MTWRFSU" if minutes < 24 * 60 - 2 else "UMTWRFS"  # 00:01 is woken for on the day before
+    days = [before["MTWRFSU".index(letter)] for day, letter in letters.items() if not weekdays or day in weekdays]
+    clock = f"{minutes // 60:02}:{minutes % 60:02}:00"
+    return ["sudo", "pmset", "repeat", "wakeorpoweron", "".join(sorted(days, key="MTWRFSU".index)), clock]
+
+
+def notify(title: str, text: str) -> None:
+    """On macOS, show a notification. The words are arguments of the script, never a part of it."""
+    if not MACOS:
+        return
+    script = ["on run argv", "display notification (item 2 of argv) with title (item 1 of argv)", "end run"]
+    output("osascript", *(word for line in script for word in ("-e", line)), title, text)
+
+
+class Awake:
+    """Holds off idle sleep on macOS while there is something to do. When our process ends, the hold ends with it."""
+
+    def __init__(self) -> None:
+        self._holder: subprocess.Popen[bytes] | None = None
+
+    def hold(self) -> None:
+        if not MACOS or (self._holder is not None and self._holder.poll() is None):
+            return
+        with contextlib.suppress(OSError):  # a night that may fall asleep is better than none
+            self._holder = subprocess.Popen(
+                ["caffeinate", "-i", "-w", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def release(self) -> None:
+        if self._holder is not None:
+            self._holder.terminate()
+            self._holder.wait()
+            self._holder = None
 
 
 def open_file(path: Path) -> bool:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import peewee
 
-from jarvisd import files, kinds, ledger, schema
+from jarvisd import crash, files, kinds, ledger, schema
 from jarvisd.errors import LedgerError
 from jarvisd.home import Home
 from jarvisd.ledger import InstantField, Record
 
 Migration = Callable[[], None]
 
+_SET_ASIDE = "Nothing was changed. Move it away and start again; `jarvisd` sets such a file aside by itself."
 #: Copies of the database from before a migration.
 KEPT_BACKUPS = 3
 
@@ -51,7 +52,10 @@ OWN: Sequence[Migration] = (_first_tables,)
 
 def applied() -> dict[str, int]:
     """The highest number of each package that this database has; empty for a new one."""
-    if not ledger.database.table_exists("migration"):
+    tables = ledger.database.get_tables()
+    if "migration" not in tables:
+        if tables:
+            raise LedgerError("var/jarvis.db is a database of another program", _SET_ASIDE)
         return {}
     rows = Applied.select(Applied.package, peewee.fn.MAX(Applied.number)).group_by(Applied.package).tuples()
     return {str(package): int(number) for package, number in rows}
@@ -70,6 +74,12 @@ def refuse_newer(have: dict[str, int], lists: dict[str, Sequence[Migration]]) ->
                 f"this version knows {len(migrations)})",
                 "Upgrade jarvisd, or choose another home with --home DIR.",
             )
+
+
+def refuse_no_file(home: Home) -> None:
+    """Raise LedgerError where the database is a folder, a pipe or a device: to open one may wait for ever."""
+    if home.database.exists() and not home.database.is_file():
+        raise LedgerError(f"{home.database} is not a file", "Nothing was changed. Move it away and start again.")
 
 
 def migrate(home: Home) -> None:
@@ -115,6 +125,8 @@ def _apply(package: str, number: int, function: Migration) -> None:
             return  # another process was quicker
         function()
         Applied.create(package=package, number=number, name=function.__name__.strip("_"), at=ledger.now())
+        crash.point("migrate.before-commit")
+    crash.point("migrate.committed")
 
 
 def open_existing(home: Home) -> bool:
@@ -133,6 +145,7 @@ def open_existing(home: Home) -> bool:
 @contextmanager
 def _one_line(home: Home) -> Iterator[None]:
     """Turn what SQLite says of a file it cannot use into one clear line."""
+    refuse_no_file(home)
     try:
         yield
     except peewee.DatabaseError as error:
@@ -140,7 +153,7 @@ def _one_line(home: Home) -> Iterator[None]:
         if "not a database" in said or "malformed" in said:
             raise LedgerError(
                 f"{home.database} is damaged or is not a database",
-                "Nothing was changed. Move it away and start again; `jarvisd` sets a damaged one aside by itself.",
+                _SET_ASIDE,
             ) from error
         if "readonly" in said or "unable to open" in said:
             raise LedgerError(f"cannot write to {home.database}", "Make the file and its folder writable.") from error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
+
+import peewee
 
 from jarvisd import ledger
 from jarvisd.home import Home
@@ -50,6 +53,68 @@ def of_run(run: Run) -> dict[str, Any]:
         "warnings": run.warnings,
         "jobs": [of_job(job) for job in jobs],
     }
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A run at a glance, however many jobs it has."""
+
+    state: str
+    counts: dict[Status, int]  #: jobs by status, where there are any
+    jobs: list[Job]  #: those worth a line
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def settled(self) -> int:
+        return sum(count for status, count in self.counts.items() if status in ledger.SETTLED)
+
+
+def brief(run: Run, most: int) -> Brief:
+    """All jobs of a run that has no more than `most`; of a huge one what runs, what went wrong, and the next few."""
+    counted = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.run == run.id).group_by(Job.status).tuples()
+    by_name = dict(counted)
+    counts = {status: by_name[status] for status in Status if status in by_name}
+    jobs = ledger.jobs_of(run) if sum(counts.values()) <= most else _few(run)
+    if not set(counts) & set(ledger.OPEN):
+        return Brief("settled", counts, jobs)
+    begun = set(counts) != {Status.QUEUED} or Job.select().where(Job.run == run.id, Job.attempt > 0).exists()
+    return Brief("running" if begun else "queued", counts, jobs)
+
+
+def in_words(counts: dict[Status, int]) -> str:
+    """3 succeeded, 1 failed"""
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
+
+
+def opening(run: Run) -> list[str]:
+    """The first lines of a run's story: what is to be done, where, by when, and what was warned of."""
+    here = run.snapshot.get("machine", {})
+    place = f"{here.get('chip') or 'unknown'}, {here.get('memory_mb', 0):,} MB, {here.get('system', '')}"
+    until = f", to end by {run.deadline.astimezone():%a %H:%M}" if run.deadline else ""
+    names = [job.name for job in brief(run, 12).jobs]
+    total = sum(brief(run, 0).counts.values())
+    listed = ", ".join(names[:12]) + (f" and {total - len(names):,} more" if total > len(names) else "")
+    begins = f"run {run.id} of the plan {run.plan} begins{until}: {total:,} jobs ({listed})"
+    return [begins, f"on {place}", *[f"warning: {warning}" for warning in run.warnings]]
+
+
+def ending(run: Run) -> str:
+    """The last line of a run's story."""
+    return f"run {run.id} is settled: {in_words(brief(run, 0).counts)}"
+
+
+def _few(run: Run) -> list[Job]:
+    rows = Job.select().where(Job.run == run.id).order_by(Job.round, Job.place, Job.id)
+    wrong = (Status.FAILED, Status.SKIPPED, Status.STOPPED)
+    chosen = [
+        *rows.where(Job.status == Status.RUNNING),
+        *rows.where(Job.status.in_(wrong)).limit(10),
+        *rows.where(Job.status == Status.QUEUED).limit(5),
+    ]
+    return sorted(chosen, key=lambda job: (job.round, job.place, job.id))
 
 
 def state(jobs: list[Job]) -> str:

@@ -12,15 +12,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, RootModel, ValidationError, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, create_model, field_validator
 
 from jarvisd import __version__, kinds, ledger, machine, settings, yamlfile
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.home import Home
 from jarvisd.kinds import Finding, JobSpec, Setting
+from jarvisd.lateness import Start
 from jarvisd.ledger import Job, Run
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
@@ -45,7 +46,7 @@ class Common(BaseModel):
     title: str = ""
     until: str | None = None
     once: Literal["nightly"] | None = None
-    late: Literal["skip", "run"] | int = "skip"
+    late: Literal["skip", "run"] | Annotated[int, Field(ge=0, strict=True)] = "skip"
     messages: str = "~/Library/Messages/chat.db"
 
     @field_validator("until", mode="before")
@@ -136,11 +137,11 @@ def read(home: Home, name: str, overrides: Iterable[str] = (), only: Iterable[st
     document = yamlfile.read(path)
     if not isinstance(document.data, dict):
         raise PlanError("not a plan", "A plan is a list of `key: value` lines.", file=path)
-    model = _model()
-    document.validate(model, _filled(document.data))
+    kind = model()
+    document.validate(kind, _filled(document.data))
     data = _overridden(document.data, overrides := tuple(overrides))
     try:
-        valid: Any = model.model_validate(_filled(data))
+        valid: Any = kind.model_validate(_filled(data))
     except ValidationError as error:
         raise _about_override(document.explain(error), overrides) from None
     common = Common(**{field: getattr(valid, field) for field in Common.model_fields})
@@ -157,7 +158,7 @@ def read(home: Home, name: str, overrides: Iterable[str] = (), only: Iterable[st
     return plan
 
 
-def _model() -> type[BaseModel]:
+def model() -> type[BaseModel]:
     """A plan's model: the common keys, and a section for every kind that is registered."""
     sections: dict[str, Any] = {name: (kind.plan().Section | None, None) for name, kind in kinds.registry().items()}
     return create_model("Plan", __base__=Common, **sections)
@@ -260,16 +261,22 @@ def night_of(moment: dt.datetime) -> str:
 # ------------------------------------------------------------------------------------------------- what is stored
 
 
-def build(plan: Plan, moment: dt.datetime, until: str | None, *, again: bool) -> tuple[Run, list[Job]]:
-    """The rows of a run of this plan, not stored yet. `until` replaces the plan's own."""
+def build(
+    plan: Plan, moment: dt.datetime, until: str | None, *, again: bool, nightly: Start | None = None
+) -> tuple[Run, list[Job]]:
+    """The rows of a run of this plan, not stored yet. `until` replaces the plan's own.
+
+    A nightly start that comes late belongs to the night that it was due in.
+    """
     specs = plan.specs()
     if not specs:
         raise UsageError(f"the plan {plan.name} has no jobs", "Give it a section: mine, evaluate or command.")
     warnings = [str(finding) for finding in plan.findings(spec.name for _, spec in specs)]
     warnings += _too_little_disk(plan.setting.home)
+    warnings += [f"it was {nightly}"] if nightly and nightly.is_late else []
     wanted = until or plan.common.until
-    night = night_of(moment)
-    nightly = plan.common.once == "nightly" and not plan.changed and not again
+    night = night_of(nightly.due if nightly else moment)
+    once = plan.common.once == "nightly" and not plan.changed and not again
     run = Run(
         id="",  # given in the transaction that stores it
         number=0,
@@ -278,7 +285,7 @@ def build(plan: Plan, moment: dt.datetime, until: str | None, *, again: bool) ->
         night=night,
         created_at=moment,
         deadline=deadline(wanted, moment) if wanted else None,
-        unique_key=f"{plan.name}@{night}" if nightly else None,
+        unique_key=f"{plan.name}@{night}" if once else None,
         snapshot=_snapshot(plan),
         warnings=warnings,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from jarvisd.ledger import Job, Run, Status
+from jarvisd.ledger import LONGEST_WAIT, OPEN, Job, Run, Status
 
 
 def with_deadline() -> list[Run]:
@@ -59,7 +59,12 @@ def newest_reported(before: int | None = None) -> Run | None:
     return query.order_by(Run.number.desc()).first()
 
 
-def soon_due(at: dt.datetime, within_s: float) -> bool:
-    """Whether a wait or a backoff ends within so many seconds."""
-    soon = at + dt.timedelta(seconds=within_s)
-    return bool(Job.select().where(Job.status == Status.QUEUED, Job.not_before <= soon).exists())
+def is_anything_open() -> bool:
+    """Whether any job is queued or running."""
+    return bool(Job.select().where(Job.status.in_(OPEN)).exists())
+
+
+def wait_is_over(at: dt.datetime) -> bool:
+    """Whether a job's wait or pause has ended, and nothing may have said so."""
+    over = (Job.not_before <= at) | (Job.not_before > at + LONGEST_WAIT)
+    return bool(Job.select().where(Job.status == Status.QUEUED, over).exists())

@@ -18,7 +18,7 @@ from huey.contrib.sql_huey import SqlStorage
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from jarvisd import ledger
+from jarvisd import crash, ledger, many
 from jarvisd.errors import UsageError
 from jarvisd.ledger import SETTLED, Job, Machine, Run, Status
 
@@ -64,14 +64,17 @@ def tables() -> list[type[peewee.Model]]:
 
 
 def ring(job_ids: list[int]) -> None:
-    """Put a message for each of these rows into the queue, inside the caller's transaction."""
-    _, look = build()
-    for job_id in job_ids:
-        look(job_id)
+    """Put one message for these rows into the queue, inside the caller's transaction; none when there are none.
+
+    One is enough for ten thousand: whoever takes it does every due row until none is left.
+    """
+    if job_ids:
+        _, look = build()
+        look(job_ids[0])
 
 
 def ring_for_owed() -> int:
-    """Empty the queue's table and write one message for each row that is owed. Returns how many."""
+    """Empty the queue's table and ring for the rows that are owed. Returns how many there are."""
     huey, _ = build()
     with ledger.write():
         huey.storage.flush_all()  # with what somebody else may have put there
@@ -98,8 +101,11 @@ def ring_if_silent(machine: str) -> bool:
 def submit(run: Run, jobs: list[Job]) -> None:
     """Store a run, its jobs and their messages: all or nothing."""
     with ledger.write():
-        ledger.submit(run, jobs)
+        run.save(force_insert=True)
+        many.store(jobs)
+        crash.point("submit.rows-stored")
         ring([job.id for job in jobs])
+        crash.point("submit.before-commit")
 
 
 def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fields: Any) -> None:
@@ -115,6 +121,8 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
             if status == Status.SUCCEEDED:
                 ring([row.id for row in _begin_next_round(job)])
         _ring_reports([job])
+        crash.point("settle.before-commit")
+    crash.point("settle.committed")
 
 
 def _begin_next_round(job: Job) -> list[Job]:
@@ -127,6 +135,7 @@ def _begin_next_round(job: Job) -> list[Job]:
     there = Job.select().where(Job.run == job.run_id, Job.round == job.round + 1).exists()
     if there or not proposed:
         return []
+    crash.point("round.proposed")
     own = ledger.report_row(job.run_id, job.round)
     report = {"kind": "report", "name": own.name, "params": own.params} if own is not None else None
     rows = [
@@ -135,6 +144,7 @@ def _begin_next_round(job: Job) -> list[Job]:
     ]
     for row in rows:
         row.save(force_insert=True)
+    crash.point("round.stored")
     return rows
 
 
@@ -152,26 +162,31 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
         else:
             ledger.requeue(job, reason, **fields)
             ring([job.id])
+            crash.point("requeue.before-commit")
+    crash.point("requeue.committed")
 
 
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     """Cancel what is open of these jobs; returns those that were. A running one ends within seconds."""
     with ledger.write():
-        rows = list(Job.select().where(Job.id.in_([job.id for job in jobs]), Job.status.in_(ledger.OPEN)))
-        for job in rows:
-            if job.status == Status.QUEUED:
-                ledger.settle(job, Status.CANCELLED, "cancelled by its owner", at)
-            else:
-                Job.update(cancel_requested=True).where(Job.id == job.id).execute()
-        _ring_reports(rows)
-        return rows
+        return _cancel(many.as_they_are(jobs), at)
+
+
+def _cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
+    rows = [job for job in jobs if job.status in ledger.OPEN]
+    queued = [job for job in rows if job.status == Status.QUEUED]
+    running = [job.id for job in rows if job.status == Status.RUNNING]
+    many.end_queued(queued, Status.CANCELLED, "cancelled by its owner", at)
+    Job.update(cancel_requested=True).where(Job.id.in_(running)).execute()
+    _ring_reports(rows)
+    return rows
 
 
 def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
     """Cancel all that is open of a run, its report included, and let its plan be submitted again tonight."""
     with ledger.write():
         Run.update(unique_key=None).where(Run.id == run.id).execute()
-        return cancel(ledger.jobs_of(run), at)
+        return _cancel(ledger.jobs_of(run), at)
 
 
 def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
@@ -180,17 +195,16 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
     Pieces that succeeded are kept; `fresh` keeps none. The run's deadline becomes `deadline` (None: no limit).
     """
     with ledger.write():
-        now = list(Job.select().where(Job.id.in_([job.id for job in jobs])).order_by(Job.round, Job.place, Job.id))
+        now = many.as_they_are(jobs)
         chosen = [job for job in now if job.status in SETTLED]
         if not chosen:
             raise UsageError(
                 "nothing to retry: " + ", ".join(f"{job.name} is {job.status}" for job in now),
                 "`jarvisctl status` shows what waits and what runs.",
             )
-        for job in chosen:
-            if fresh:
-                ledger.forget_pieces(job)
-            ledger.revive(job)
+        if fresh:
+            many.forget_pieces(chosen)
+        many.revive(chosen)
         chosen += _revive_reports(chosen)
         Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
         ring([job.id for job in chosen])
@@ -202,7 +216,7 @@ def _revive_reports(jobs: list[Job]) -> list[Job]:
     for run_id, round_ in sorted({(job.run_id, job.round) for job in jobs}):
         report = ledger.report_row(run_id, round_)
         if report is not None and report.status in SETTLED and report.status != Status.CANCELLED:
-            ledger.revive(report)
+            many.revive([report])
             revived.append(report)
     return revived
 

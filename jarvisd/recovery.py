@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import logging
+import os
 import sqlite3
+from pathlib import Path
 
-from jarvisd import machine, processes, queue, stories
+from jarvisd import crash, machine, migrations, processes, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Status
 from jarvisd.supervisor import end_job, may_start_again, settle_as_committed
@@ -17,10 +20,14 @@ _log = logging.getLogger("jarvisd.recovery")
 def recover(home: Home, machine_id: str) -> None:
     """End orphans of this machine, put their jobs back, and ring for all that is owed."""
     rows = Job.select().where(Job.status == Status.RUNNING, Job.machine == machine_id)
+    crash.point("recovery.begun")
     for job in list(rows):
         if _end_orphan(job):
+            crash.point("recovery.orphan-ended")
             _put_back(home, job)
+            crash.point("recovery.put-back")
     owed = queue.ring_for_owed()
+    crash.point("recovery.rung")
     _log.info("%d jobs are owed", owed)
 
 
@@ -43,6 +50,7 @@ def _end_orphan(job: Job) -> bool:
 
 def _put_back(home: Home, job: Job) -> None:
     stories.tell(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
+    crash.point("recovery.told")
     if settle_as_committed(home, job):
         return
     if job.pid is None:  # its child was never let go
@@ -66,22 +74,37 @@ def _why_given_up(job: Job) -> str:
 
 def set_damaged_aside(home: Home) -> None:
     """Move a damaged or foreign database away under a dated name, and say so. Only the holder of the lock does this."""
-    if not home.database.exists():
+    migrations.refuse_no_file(home)
+    if not home.database.exists() or _is_ours(home):
         return
-    connection = sqlite3.connect(home.database)
-    try:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        found = str(error)
-    finally:
-        connection.close()
-    if found == "ok":
-        return
-    stamp = dt.datetime.now().strftime("%Y%m%d-%H%M%S")
+    aside = _free_name(home)
     for suffix in ("", "-wal", "-shm"):
         damaged = home.database.with_name(home.database.name + suffix)
         if damaged.exists():
-            damaged.rename(damaged.with_name(f"jarvis-damaged-{stamp}.db{suffix}"))
-    _log.error("the database was damaged; it is kept as var/jarvis-damaged-%s.db, and a new one is made", stamp)
+            damaged.rename(aside.with_name(aside.name + suffix))
+    _log.error("the database was damaged, or another program's; it is kept as var/%s, a new one is made", aside.name)
+
+
+def _is_ours(home: Home) -> bool:
+    """Whether it is a whole database, and empty or with our list of migrations."""
+    connection = sqlite3.connect(home.database)
+    try:
+        whole = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        return False
+    finally:
+        connection.close()
+    return whole and (not tables or "migration" in tables)
+
+
+def _free_name(home: Home) -> Path:
+    """A dated name that no file has: what was set aside before is never overwritten."""
+    stamp = dt.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        name = f"jarvis-damaged-{stamp}.db" if number == 1 else f"jarvis-damaged-{stamp}-{number}.db"
+        if not any(os.path.lexists(home.var / f"{name}{suffix}") for suffix in ("", "-wal", "-shm")):
+            return home.var / name
+    raise AssertionError("there is always a next number")

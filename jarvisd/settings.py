@@ -18,7 +18,26 @@ class Strict(BaseModel):
 class Memory(Strict):
     margin_mb: int = Field(default=512, ge=0, description="free memory a job must leave to everything else")
     wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for memory before it is skipped")
-    look_every_s: float = Field(default=30, gt=0, description="how often a waiting job is looked at again")
+    look_every_s: float = Field(default=30, gt=0, le=3600, description="how often a waiting job is looked at again")
+    soft_percent: int = Field(default=125, ge=1, description="a job that uses more of what it declared is remarked on")
+    hard_mb: int | None = Field(default=None, ge=1, description="a job that uses more is ended; see machine.most_mb")
+
+
+class Stall(Strict):
+    minutes: float = Field(default=20, gt=0, description="a job without progress and CPU time for so long is ended")
+
+
+class Restart(Strict):
+    first_pause_s: float = Field(default=2, ge=0, le=3600, description="before a crashed job is started again")
+    next_pause_s: float = Field(default=30, ge=0, le=3600, description="and after that start came to nothing too")
+
+
+class Power(Strict):
+    """What a job does when its turn comes on a laptop that is not plugged in. The report is always written."""
+
+    on_battery: Literal["run", "wait", "skip"] = Field(default="run", description="run, wait for the plug, or skip")
+    below_percent: int = Field(default=100, ge=1, le=100, description="only where the battery holds less than this")
+    wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for power before it is skipped")
 
 
 class Disk(Strict):
@@ -40,7 +59,15 @@ class Notify(Strict):
 class Settings(Strict):
     """config/settings.yaml."""
 
+    daemon: Literal["always", "on-demand"] = Field(
+        default="always", description="always: it stays; on-demand: it starts with a job and ends when it idles"
+    )
+    idle_minutes: float = Field(default=10, gt=0, description="on demand: it ends after so long with nothing owed")
+    notification: bool = Field(default=True, description="macOS: show a notification when a run is settled")
     memory: Memory = Memory()
+    stall: Stall = Stall()
+    restart: Restart = Restart()
+    power: Power = Power()
     disk: Disk = Disk()
     report: Report = Report()
     notify: Notify | None = Field(default=None, description="a program that is told how a run ended, on standard input")

@@ -6,6 +6,7 @@ No message text goes into any of them. What a program run by a `command` job pri
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import logging
 import logging.handlers
 import os
@@ -41,7 +42,11 @@ def daemon_logging(home: Home, *, foreground: bool) -> None:
 
 
 def quiet_libraries() -> None:
-    """Two libraries log more than we may: Huey its routine, peewee every statement with its values."""
+    """Two libraries log more than we may: Huey its routine, peewee every statement with its values.
+
+    And a line that cannot be written, because the disk is full, is lost without a traceback on stderr.
+    """
+    logging.raiseExceptions = False
     for name in ("huey", "peewee"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -62,17 +67,25 @@ def story(home: Home, run_id: str) -> Path:
     return home.run_folder(run_id) / "experiment.log"
 
 
+def make_folder(home: Home, run_id: str) -> Path:
+    """The run's folder. Raises OSError where a link stands for it: a run writes nowhere else."""
+    folder = home.run_folder(run_id)
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def tell(home: Home, run_id: str, line: str) -> None:
     """Append a line of the daemon's to the story of the run. A story that cannot be told stops nobody."""
     try:
-        _append(story(home, run_id), line)
+        _append(make_folder(home, run_id) / "experiment.log", line)
     except OSError as error:
         logging.getLogger("jarvisd").warning("experiment.log of %s cannot be written: %s", run_id, error.strerror)
 
 
 def _append(path: Path, line: str) -> None:
     moment = dt.datetime.now().astimezone().isoformat(timespec="seconds")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a") as out:
         out.write(f"{moment} {line}\n")

@@ -16,11 +16,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from jarvisd import aftermath, crash, fallback, files, ledger, machine, processes, queries, queue, stories
+from jarvisd import (
+    admission,
+    aftermath,
+    crash,
+    disk,
+    fallback,
+    files,
+    ledger,
+    machine,
+    overview,
+    processes,
+    queries,
+    queue,
+    stories,
+    vitals,
+)
 from jarvisd.home import Home
 from jarvisd.ledger import MAX_FRUITLESS, Job, Run, Status
 from jarvisd.settings import Settings
@@ -31,10 +46,10 @@ LOOK_EVERY_S = 0.2
 SAMPLE_EVERY_S = 1.0
 #: A job's log stops growing here: a program that prints without end must not fill the disk.
 LARGEST_LOG_MB = 512
+#: Between two tries to start a job that a full disk did not let start.
+FULL_DISK_S = 15
 #: Longest time a child gets to finish its piece when it is asked to stop.
 GRACE_S = 8.0
-#: Seconds before a crashed job is started again, by the number of fruitless starts in a row.
-BACKOFF_S = {1: 2, 2: 30}
 
 #: All that a child inherits of the daemon's environment.
 _PASSED_ON = (
@@ -55,12 +70,16 @@ class Supervisor:
     settings: Settings
     stopping: threading.Event
     owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the one that others see
+    awake: machine.Awake = field(default_factory=machine.Awake)
 
     def work(self) -> None:
         """Do every due job, one after the other, until none is left or the daemon stops."""
         crash.point("ring.taken")
-        while self.run_next():
-            pass
+        try:
+            while self.run_next():
+                pass
+        finally:
+            self.awake.release()
 
     def run_next(self) -> bool:
         """Do the next due job. False when there is none, this machine is paused, or the daemon is stopping."""
@@ -68,8 +87,12 @@ class Supervisor:
         if self.stopping.is_set() or not self.owns() or ledger.paused(self.machine_id, moment):
             return False
         self._skip_overdue(moment)
-        if self._waits_for_memory(moment):
+        due = ledger.next_due(self.machine_id, moment)
+        if due is None:
+            return False
+        if self._waits(due, moment):
             return True
+        self.awake.hold()
         job = ledger.claim(self.machine_id, machine.boot_id(), moment)
         if job is None:
             return False
@@ -78,7 +101,7 @@ class Supervisor:
             Watch(self, job).run()
         except Exception as error:
             _log.exception("job %d could not be supervised", job.id)
-            self._rescue(job, type(error).__name__)
+            self._rescue(job, disk.trouble(error) or type(error).__name__)
         return True
 
     def _rescue(self, job: Job, what: str) -> None:
@@ -88,10 +111,14 @@ class Supervisor:
                 row = Job.get_by_id(job.id)
                 reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
                 if row.status == Status.RUNNING and not settle_as_committed(self.home, row):
-                    end_job(self.home, row, Status.FAILED, reason)
+                    if what == disk.FULL and row.pid is None:  # its child was never let go
+                        again = ledger.now() + dt.timedelta(seconds=FULL_DISK_S)
+                        queue.requeue(row, f"waiting: {what}", never_ran=True, not_before=again)
+                    else:
+                        end_job(self.home, row, Status.FAILED, reason)
                 return
             except Exception as error:  # the disk may still be full: try until it is not
-                _log.error("cannot settle job %d: %s", job.id, type(error).__name__)
+                _log.error("cannot settle job %d: %s", job.id, disk.trouble(error) or type(error).__name__)
                 self.stopping.wait(5)
 
     # ---------------------------------------------------------------------------------------------- before a claim
@@ -107,27 +134,23 @@ class Supervisor:
                 for job in queries.waiting_jobs(run):
                     end_job(self.home, job, Status.SKIPPED, reason)
 
-    def _waits_for_memory(self, moment: dt.datetime) -> bool:
-        """Whether the next job was put off, or given up, because it needs more memory than there is."""
-        job = ledger.next_due(self.machine_id, moment)
-        if job is None or not job.memory_mb:
+    def _waits(self, job: Job, moment: dt.datetime) -> bool:
+        """Whether the next job was put off, or given up, because of what it lacks."""
+        lack = admission.lack(job, self.settings)
+        if lack is None:
             return False
-        need, free = job.memory_mb + self.settings.memory.margin_mb, machine.available_mb()
-        if need <= free:
-            return False
-        numbers = f"needs {need:,} MB with its margin, {free:,} MB are free"
-        patience = dt.timedelta(minutes=self.settings.memory.wait_minutes)
-        if job.waiting_since is not None and moment - job.waiting_since >= patience:
-            end_job(self.home, job, Status.SKIPPED, f"not enough memory: {numbers}. Close other programs")
+        # Up to the look that was planned for now: hours of sleep and a clock that was set count for nothing.
+        waited = job.not_before - job.waiting_since if job.not_before and job.waiting_since else dt.timedelta()
+        if waited >= lack.patience:
+            end_job(self.home, job, Status.SKIPPED, lack.given_up)
         else:
             again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
-            ledger.wait_for(job, f"waiting for memory: {numbers}", until=again, since=moment)
+            ledger.wait_for(job, lack.waiting, until=again, since=moment - waited)
         return True
 
     def _begin(self, job: Job) -> None:
         """The run's folder exists from its first job on, and `latest` follows the newest run that has started."""
-        folder = self.home.run_folder(job.run_id)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = stories.make_folder(self.home, job.run_id)
         crash.point("begin.folder-made")
         newest = queries.newest_started()
         if newest is not None and newest.id == job.run_id:
@@ -137,6 +160,9 @@ class Supervisor:
                 files.point(self.home.latest, job.run_id)
             except OSError as error:  # the night is worth more than a link to it
                 _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
+        if not stories.story(self.home, job.run_id).exists():
+            for line in overview.opening(job.run):
+                stories.tell(self.home, job.run_id, line)
         again = f" (attempt {job.attempt})" if job.attempt > 1 else ""
         round_ = f", round {job.round}" if job.round > 1 else ""
         stories.tell(self.home, job.run_id, f"{job.name} begins{round_}{again}")
@@ -151,8 +177,8 @@ class Watch:
         self.stopping = supervisor.stopping
         self.job = job
         self.limit = None if job.kind == "report" else supervisor.limit(job.run)
-        self.peak_mb = 0
         self.began = time.monotonic()
+        self.vitals = vitals.Vitals(job, self.settings, self._tell, self.began)
 
     def run(self) -> None:
         free, wanted = machine.free_disk_mb(self.home.var), self.settings.disk.keep_free_mb
@@ -173,7 +199,6 @@ class Watch:
         """
         theirs, ours = os.pipe()
         child: subprocess.Popen[bytes] | None = None
-        awake: subprocess.Popen[bytes] | None = None
         why = "our own failure"
         try:
             crash.point("child.before-start")
@@ -187,7 +212,6 @@ class Watch:
             with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code says how
                 os.write(ours, b"g")
             crash.point("child.let-go")
-            awake = machine.keep_awake(child.pid)
             why = self._watch(child)
             crash.point("child.ended")
         finally:
@@ -195,9 +219,6 @@ class Watch:
                 processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
                 child.wait()
             os.close(ours)
-            if awake is not None:
-                awake.terminate()
-                awake.wait()
         crash.point("tree.ended")
         return why, child.returncode
 
@@ -234,7 +255,8 @@ class Watch:
                 pass
             if time.monotonic() - sampled >= SAMPLE_EVERY_S:
                 sampled = time.monotonic()
-                self.peak_mb = max(self.peak_mb, machine.tree_memory_mb(child.pid))
+                if self.vitals.take(vitals.sample(self.home, self.job, child.pid), sampled):
+                    return "vitals"
             if why := self._reason_to_end():
                 return why
 
@@ -259,7 +281,7 @@ class Watch:
         job = self.job = Job.get_by_id(self.job.id)
         outcome = committed(job)
         if outcome:
-            self.peak_mb = max(self.peak_mb, int(outcome["peak_memory_mb"]))
+            self.vitals.peak_mb = max(self.vitals.peak_mb, int(outcome["peak_memory_mb"]))
         if outcome and outcome["ok"] and code == 0:
             self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
         elif why == "cancel":
@@ -271,6 +293,8 @@ class Watch:
             self._settle(Status.STOPPED, reason, code)
         elif why == "timeout":
             self._settle(Status.FAILED, f"it took longer than its limit of {job.timeout_s:,} s", code)
+        elif why == "vitals":
+            self._settle(Status.FAILED, self.vitals.verdict, code)
         elif why == "log":
             self._settle(Status.FAILED, f"it printed more than {LARGEST_LOG_MB} MB", code)
         elif outcome and not outcome["ok"]:
@@ -285,7 +309,7 @@ class Watch:
             self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and it has no attempt left", code)
             return
         queue.requeue(job, "interrupted: jarvisd was stopped", fruitless=max(0, job.fruitless - 1))
-        stories.tell(self.home, job.run_id, f"{job.name} interrupted: jarvisd is stopping")
+        self._tell(f"{job.name} interrupted: jarvisd is stopping")
 
     def _crashed(self, code: int) -> None:
         """The child ended without a valid outcome: what a crash leaves, or a job kind that ends the process."""
@@ -293,13 +317,18 @@ class Watch:
         if code > 0 or not may_start_again(job):
             self._settle(Status.FAILED, cause, code)
             return
-        pause = dt.timedelta(seconds=BACKOFF_S.get(job.fruitless, 2))
+        restart = self.settings.restart
+        pause = dt.timedelta(seconds=restart.first_pause_s if job.fruitless < 2 else restart.next_pause_s)
         queue.requeue(job, f"starts again: {cause}", fruitless=job.fruitless, not_before=ledger.now() + pause)
-        stories.tell(self.home, job.run_id, f"{job.name} will start again: {cause}")
+        self._tell(f"{job.name} will start again: {cause}")
 
     def _settle(self, status: Status, reason: str | None, code: int | None) -> None:
-        took = f" after {time.monotonic() - self.began:.1f} s, peak memory {self.peak_mb:,} MB"
-        end_job(self.home, self.job, status, reason, took=took, exit_code=code, peak_memory_mb=self.peak_mb or None)
+        peak_mb = self.vitals.peak_mb
+        took = f" after {time.monotonic() - self.began:.1f} s, peak memory {peak_mb:,} MB"
+        end_job(self.home, self.job, status, reason, took=took, exit_code=code, peak_memory_mb=peak_mb or None)
+
+    def _tell(self, line: str) -> None:
+        stories.tell(self.home, self.job.run_id, line)
 
 
 def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: int | None) -> None:
@@ -311,7 +340,7 @@ def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: s
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
     crash.point("settle.told")
     if ledger.is_settled(job.run_id):
-        stories.tell(home, job.run_id, f"run {job.run_id} is settled")
+        stories.tell(home, job.run_id, overview.ending(job.run))
         aftermath.run_settled(home, job.run)
 
 

@@ -21,7 +21,7 @@ from types import FrameType
 
 import peewee
 
-from jarvisd import kinds, ledger, processes, queries, settings, stories
+from jarvisd import crash, disk, kinds, ledger, processes, queries, settings, stories
 from jarvisd.context import JobContext
 from jarvisd.errors import JarvisError, JobFailed, StaleAttempt
 from jarvisd.home import Home
@@ -44,6 +44,7 @@ def main() -> int:
     job = Job.get_by_id(options.job)
     context = _context(home, job, options.attempt)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _ask_to_stop(context, _frame))
+    crash.point("attempt.begun")
     try:
         outcome = _run(context, job.kind)
         _commit(context, outcome)
@@ -111,7 +112,10 @@ def _run(context: JobContext, kind: str) -> Outcome:
         for line in _places(error):
             context.log.error("%s", line)
         last = _places(error)[-1]
-        outcome = Outcome(ok=False, reason=f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where")
+        reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
+        if what := disk.trouble(error):
+            reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
+        outcome = Outcome(ok=False, reason=reason)
     return outcome
 
 
@@ -138,6 +142,8 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
         try:
             with ledger.fenced(context.job_id, context.attempt):
                 Job.update(outcome=document).where(Job.id == context.job_id).execute()
+                crash.point("outcome.before-commit")
+            crash.point("outcome.committed")
             return
         except peewee.OperationalError as error:  # a full disk, a long write lock: an hour's work is worth waiting
             if time.monotonic() > end or context.should_stop():

@@ -12,8 +12,8 @@ from jarvisd.errors import PlanError
 
 #: A configuration file is a page of text; anything larger is a mistake or an attack.
 MAX_BYTES = 256 * 1024
-#: Nodes after aliases are expanded: a few lines of nested aliases can stand for billions.
-MAX_NODES = 20_000
+#: Nodes after aliases are expanded: a few lines of nested aliases can stand for billions. Enough for 10,000 programs.
+MAX_NODES = 100_000
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
@@ -52,14 +52,18 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Parse a file with the safe loader. Raises PlanError when it is missing, too large or not YAML."""
+    """Parse a file with the safe loader. Raises PlanError when it is missing, too large or not YAML.
+
+    The loader is the one in Python: the quicker one in C crashes the process on deeply nested brackets.
+    """
     text = _text(path)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
         lines: dict[Place, int] = {}
         if root is not None:
             _walk(root, (), lines, path)
-        data = yaml.safe_load(text)
+        data = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -71,6 +75,8 @@ def read(path: Path) -> Document:
 
 def _text(path: Path) -> str:
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer, for ever
+            raise PlanError("not a file", "Name a text file.", file=path)
         with path.open("rb") as source:
             raw = source.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from jarvisd import ledger, machine, plans, queue
+from jarvisd import crash, lateness, ledger, machine, plans, queue
+from jarvisd.agents import Schedule
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.home import Home
 from jarvisd.kinds import JobSpec, find
+from jarvisd.lateness import Start
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class Submitted:
     warnings: list[str]
     new: bool = True  #: False when tonight's run had been submitted before
     pause_ended: bool = False  #: True when this nightly run ended a pause that had no end
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A nightly start that came too late for its plan: nothing was submitted."""
+
+    why: str
 
 
 class PlanOrCommand(click.Command):
@@ -55,9 +65,13 @@ class PlanOrCommand(click.Command):
 @click.option(
     "--attempts", type=click.IntRange(1, 10**6), metavar="N", help="command: starts it may have in all; 1 if not given."
 )
+@click.option("--due", multiple=True, hidden=True, help="The times of day of the nightly agent that calls this.")
+@click.option("--due-on", hidden=True, help="And its weekdays.")
 @click.pass_context
 def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start: bool, **options: Any) -> None:
     """Submit a plan; prints the run's id. Works with the daemon down: the run waits for it.
+
+    What a program of `enqueue command` prints is its own: its log keeps it as it is.
 
     \b
     Example:
@@ -71,20 +85,32 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
         done = submit_command(app.home, program, options, strict=strict)
     else:
         _refuse_command_options(plan, program, options)
-        done = submit_plan(
-            app.home,
-            plan,
-            list(options["overrides"]),
-            only=list(options["only"]),
-            until=options["until"],
-            again=options["again"],
-            strict=strict,
-        )
-    if start and app.daemon is None:
-        from jarvisd import daemon
-
-        daemon.start_in_background(app.home)
+        found = submit_nightly(app.home, plan, options, strict=strict)
+        if isinstance(found, Nothing):
+            _say_nothing(found, as_json=as_json)
+            return
+        done = found
+    trouble = _have_it_started(app.home, start=start)
     _say(app, done, as_json=as_json)
+    if trouble is not None:
+        raise trouble
+
+
+def _have_it_started(home: Home, *, start: bool) -> JarvisError | None:
+    """Start the daemon where that is wanted. What keeps it down is said after the run's id, which is stored already."""
+    from jarvisd import service
+
+    try:
+        service.ensure(home) if start else service.wake(home)
+    except JarvisError as error:
+        return error
+    return None
+
+
+def _say_nothing(nothing: Nothing, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"run": None, "jobs": [], "warnings": [nothing.why]}))
+    click.echo(nothing.why, err=True)
 
 
 def _refuse_command_options(plan: str, program: list[str] | None, options: dict[str, Any]) -> None:
@@ -109,20 +135,39 @@ def _say(app: App, done: Submitted, *, as_json: bool) -> None:
         click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)
 
 
+def submit_nightly(home: Home, name: str, options: dict[str, Any], *, strict: bool) -> Submitted | Nothing:
+    """Store a run of a plan; as a nightly start (--due), for the night that it was due in, if it is not too late."""
+    schedule = Schedule.of(options["due"], options["due_on"]) if options["due"] else None
+    moment = ledger.now()
+    start = Start(schedule.last(moment), moment) if schedule else None
+    given = {key: options[key] for key in ("only", "until", "again")}
+    if start is None:
+        return submit_plan(home, name, list(options["overrides"]), strict=strict, **given)
+    if not start.may_run(plans.read(home, name).common.late):
+        lateness.note(home, start, None)
+        why = f"Nothing was submitted: {name} was {start}, and its plan says `late: skip` or a shorter window."
+        machine.notify("jarvisd", why)
+        return Nothing(why)
+    done = submit_plan(home, name, list(options["overrides"]), strict=strict, nightly=start, **given)
+    lateness.note(home, start, done.run_id)
+    return done
+
+
 def submit_plan(
     home: Home,
     name: str,
     overrides: list[str],
     *,
-    only: list[str] | None = None,
+    only: Iterable[str] | None = None,
     until: str | None = None,
     again: bool = False,
     strict: bool = False,
+    nightly: Start | None = None,
 ) -> Submitted:
     """Store a run of a plan. What is wrong with the plan raises, and nothing is written."""
     plan = plans.read(home, name, overrides, only or [])
     try:
-        run, jobs = plans.build(plan, ledger.now(), until, again=again)
+        run, jobs = plans.build(plan, ledger.now(), until, again=again, nightly=nightly)
     except ValueError as error:
         raise UsageError(f"--until: {error}") from None
     _refuse_warnings(run, strict=strict)
@@ -148,6 +193,7 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
                 job.run = run
             queue.submit(run, jobs)
         ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
+    crash.point("submit.committed")
     kept = before or run
     rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in ledger.jobs_of(kept)]
     return Submitted(kept.id, rows, list(kept.warnings), new=before is None, pause_ended=ended)

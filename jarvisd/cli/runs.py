@@ -6,9 +6,9 @@ import json
 
 import click
 
-from jarvisd import ledger, overview
+from jarvisd import overview
 from jarvisd.cli.common import App
-from jarvisd.ledger import Run, Status
+from jarvisd.ledger import Run
 
 
 @click.command()
@@ -29,7 +29,5 @@ def runs(app: App, number: int, as_json: bool) -> None:
     if not rows:
         click.echo("No run yet. `jarvisctl enqueue PLAN` submits one.")
     for run in rows:
-        jobs = ledger.jobs_of(run)
-        counts = {status: sum(job.status == status for job in jobs) for status in Status}
-        words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        click.echo(f"{run.id:<32} {overview.stamp(run.created_at)}  {overview.state(jobs):<8} {words}")
+        brief = overview.brief(run, most=0)
+        click.echo(f"{run.id:<32} {overview.stamp(run.created_at)}  {brief.state:<8} {overview.in_words(brief.counts)}")

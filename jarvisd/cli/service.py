@@ -1,17 +1,17 @@
-"""`jarvisctl start`, `stop` and `restart`: the daemon as a background process."""
+"""`jarvisctl start`, `stop` and `restart`: the daemon, by launchd where it is installed, else in the background."""
 
 from __future__ import annotations
 
 import click
 
-from jarvisd import daemon
+from jarvisd import service
 from jarvisd.cli.common import App
 
 
 @click.command()
 @click.pass_obj
 def start(app: App) -> None:
-    """Start the daemon in the background; it outlives this terminal.
+    """Start the daemon: by launchd where `install` has set it up, else in the background. It outlives this terminal.
 
     \b
     Example:
@@ -21,7 +21,7 @@ def start(app: App) -> None:
     if held is not None:
         click.echo(f"The daemon runs already (pid {held['pid']}).")
     else:
-        click.echo(f"Started (pid {daemon.start_in_background(app.home)}).")
+        click.echo(f"Started (pid {service.start(app.home)}).")
 
 
 @click.command()
@@ -33,7 +33,7 @@ def stop(app: App) -> None:
     Example:
       jarvisctl stop
     """
-    click.echo("Stopped." if daemon.stop(app.home) else "The daemon was not running.")
+    click.echo("Stopped." if service.stop(app.home) else "The daemon was not running.")
 
 
 @click.command()
@@ -45,5 +45,5 @@ def restart(app: App) -> None:
     Example:
       jarvisctl restart
     """
-    daemon.stop(app.home)
-    click.echo(f"Started (pid {daemon.start_in_background(app.home)}).")
+    service.stop(app.home)
+    click.echo(f"Started (pid {service.start(app.home)}).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jarvisd import fallback, ledger, machine, plans, queue
+from jarvisd import fallback, ledger, machine, plans, queue, service
 from jarvisd.cli.common import App, duration, find_jobs
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Run, Status
@@ -28,8 +28,11 @@ def cancel(app: App, what: str) -> None:
     if not ended:
         name = run.id if run is not None else jobs[0].name
         raise UsageError(f"nothing to cancel: {name} is settled", "`jarvisctl status` shows what is open.")
+    said = [
+        f"{job.id} {job.name}: {'being cancelled' if job.status == Status.RUNNING else 'cancelled'}" for job in ended
+    ]
+    click.echo("\n".join(said))
     for job in ended:
-        click.echo(f"{job.id} {job.name}: {'being cancelled' if job.status == Status.RUNNING else 'cancelled'}")
         if job.kind == "report" and app.home.run_folder(job.run_id).exists():
             fallback.plain_report(app.home, job.run, "it was cancelled", keep=True)
 
@@ -56,6 +59,7 @@ def retry(app: App, what: str, fresh: bool, until: str | None) -> None:
     chosen = _worth_retrying(jobs, fresh=fresh) if run is not None else jobs
     for job in queue.retry(chosen, fresh=fresh, deadline=deadline):
         click.echo(f"{job.id} {job.name}: queued")
+    service.wake(app.home)
     if app.daemon is None:
         click.echo("The daemon is down. `jarvisctl start` starts it.", err=True)
 

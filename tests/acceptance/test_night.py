@@ -174,7 +174,7 @@ def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: H
 def test_everything_missing_still_ends_in_a_report(house: House) -> None:
     """The shipped night on a machine with no Messages and no models: one warning a missing thing, then a report."""
     said = house.ctl("enqueue", "overnight")
-    assert said.stderr.count("warning: ") == 9  # chat.db, the embedder, the matcher, six models
+    assert said.stderr.count("warning: ") == 10  # chat.db, the embedder, the matcher, six models, the later rounds
     house.daemon()
     jobs = house.settled(said.stdout.strip(), 120)
     assert {job["status"] for name, job in jobs.items() if name != "report"} == {"failed"}

@@ -14,7 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numpy", "torch", "mlx", "mlx_lm", "sentence_transformers", "sklearn", "matplotlib", "scipy", "transformers"}
 KINDS = {"mine", "evaluate", "report", "command", "demo"}
 SOURCES = sorted([*ROOT.glob("jarvisd/**/*.py"), *ROOT.glob("jobs/**/*.py")])
-FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load"}
+FORBIDDEN_CALLS = {
+    *("eval", "exec", "os.system", "os.popen", "pty.spawn", "os.startfile", "asyncio.create_subprocess_shell"),
+    *("subprocess.getoutput", "subprocess.getstatusoutput", "yaml.load", "yaml.unsafe_load", "torch.load"),
+    *("marshal.load", "marshal.loads", "shelve.open"),
+}
+STARTERS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
+#: What the processes of this project begin with: umask 077 is to be in force before any of them makes a file.
+ENTRY_POINTS = ("jarvisd/cli/__init__.py", "jarvisd/daemon.py", "jarvisd/worker.py")
 
 
 def name_of(path: Path) -> str:
@@ -82,6 +89,40 @@ def test_nothing_unpickles_evaluates_or_starts_a_shell(trees: dict[Path, ast.AST
                 if shell or ast.unparse(node.func) in FORBIDDEN_CALLS:
                     bad.append((name_of(path), ast.unparse(node.func)))
     assert bad == []
+
+
+def test_every_program_is_started_from_a_list_of_words(trees: dict[Path, ast.AST]) -> None:
+    """A string as a command is a shell's business; `shell=` itself is looked for above."""
+    calls = [
+        (path, node)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in STARTERS
+    ]
+    assert len(calls) >= 8
+    bad = [f"{name_of(path)}:{node.lineno}" for path, node in calls if not node.args or _is_text(node.args[0])]
+    assert bad == []
+    renamed = [
+        name_of(path)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom) and node.module == "subprocess")
+        or (isinstance(node, ast.Import) and any(a.name in ("subprocess", "os") and a.asname for a in node.names))
+    ]
+    assert renamed == []
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_every_process_makes_its_files_private_before_anything_else(name: str) -> None:
+    (main,) = [found for found in functions(ast.parse((ROOT / name).read_text())) if found.name == "main"]
+    first = next(
+        node for node in main.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    )
+    assert ast.unparse(first) == "os.umask(63)"
 
 
 def test_functions_and_files_stay_short(trees: dict[Path, ast.AST]) -> None:

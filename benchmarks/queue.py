@@ -1,0 +1,204 @@
+"""How much does the queue cost: waiting, overhead of a job, ten thousand rows, a daemon that has nothing to do?
+
+python -m benchmarks queue
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from benchmarks._measure import pairs, program, ratio_line
+
+BIN = Path(sys.executable).parent
+CTL = str(BIN / "jarvisctl")
+STARTS = 11
+JOBS = 1000
+PEER_JOBS = 1000
+ROWS = 10_000
+IDLE_S = 60
+WAIT_S = 7200
+
+
+def main() -> None:
+    rows = [*_first_lines(), *_many_jobs(), *_long_status(), *_idle()]
+    for what, figure, aim in rows:
+        print(f"  {what:<58} {figure:>22}   {aim}".rstrip())
+
+
+# --------------------------------------------------------------------------------------------------- a home, a daemon
+
+
+@contextmanager
+def _home(*, daemon: bool = True) -> Iterator[Path]:
+    """An empty home, with a daemon that is up."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        if daemon:
+            _ctl(home, "start")
+        try:
+            yield home
+        finally:
+            _ctl(home, "stop")
+
+
+def _ctl(home: Path, *words: str) -> str:
+    done = subprocess.run([CTL, "--home", str(home), *words], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def _plan(home: Path, count: int, *words: str) -> None:
+    (home / "config" / "plans").mkdir(parents=True, exist_ok=True)
+    run = ", ".join(f"'{word}'" for word in words)
+    lines = [f"  - {{run: [{run}], name: n{number}}}" for number in range(count)]
+    (home / "config" / "plans" / "many.yaml").write_text("command:\n" + "\n".join(lines) + "\n")
+
+
+def _rows(home: Path, count: int) -> None:
+    """One run of so many queued jobs, straight into the ledger: a plan file has its largest size."""
+    from jarvisd import ledger, migrations, queue
+    from jarvisd.home import Home
+    from jarvisd.ledger import Job, Run
+
+    migrations.migrate(Home(home, "--home"))
+    run = Run(id="night-many", plan="many", night="night", created_at=ledger.now(), snapshot={}, warnings=[], number=1)
+    params = {"program": ["true"], "cwd": "/", "env": {}}
+    jobs = [Job(run=run, name=f"command:{n}", kind="command", place=n, params=params) for n in range(count)]
+    queue.submit(run, jobs)
+    ledger.database.close()
+
+
+# ------------------------------------------------------------------------------------------------------------ waiting
+
+
+def _first_lines() -> Iterator[tuple[str, str, str]]:
+    """From calling `enqueue` to the first line that the program writes."""
+    with _home() as home:
+        mark = home / "mark"
+        times = [
+            _until_written(mark, lambda: _ctl(home, "enqueue", "command", "--", *_toucher(mark))) for _ in _starts()
+        ]
+        yield "enqueue to the job's first line, idle daemon, p50", _seconds(times), "aim: 1 s or less"
+        seen = [_until_written(mark, program(*_toucher(mark))) for _ in _starts()]
+        yield "  the same program alone, p50", _seconds(seen), ""
+    for name, call in _peers():
+        with tempfile.TemporaryDirectory() as folder:
+            mark = Path(folder) / "mark"
+            times = [_until_written(mark, program(*call, *_toucher(mark), **_place(folder))) for _ in _starts()]
+            _stop_peer(name, folder)
+            yield f"  by {name}, p50", _seconds(times), ""
+
+
+def _starts() -> range:
+    return range(STARTS)
+
+
+def _toucher(mark: Path) -> tuple[str, ...]:
+    return "touch", str(mark)
+
+
+def _until_written(mark: Path, call: Callable[[], object]) -> float:
+    mark.unlink(missing_ok=True)
+    began = time.perf_counter()
+    call()
+    while not mark.exists():
+        time.sleep(0.002)
+    return time.perf_counter() - began
+
+
+def _seconds(times: list[float]) -> str:
+    ordered = sorted(times)
+    return f"{statistics.median(times):.2f} s ({ordered[0]:.2f} to {ordered[-1]:.2f})"
+
+
+# ----------------------------------------------------------------------------------------------------------- many jobs
+
+
+def _many_jobs() -> Iterator[tuple[str, str, str]]:
+    """A plan of no-op commands, from its first job to its last."""
+    with _home() as home:
+        _plan(home, JOBS, "true")
+        began = time.perf_counter()
+        _ctl(home, "enqueue", "many")
+        stored = time.perf_counter() - began
+        _ctl(home, "wait", "--timeout", str(WAIT_S))
+        took = time.perf_counter() - began
+        settled = _ctl(home, "runs").count(f"{JOBS} succeeded") or _ctl(home, "runs")
+        yield f"{JOBS:,} no-op commands as one plan: submitted in", f"{stored:.2f} s", ""
+        yield f"{JOBS:,} no-op commands: all done in", f"{took:.0f} s", "" if settled == 1 else f"NOT ALL: {settled}"
+        yield "  a job, beyond the program's own time", f"{(took - stored) / JOBS * 1000:.0f} ms", ""
+    for name, call in _peers():
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            for _ in range(PEER_JOBS):
+                program(*call, "true", **_place(folder))()
+            done = Path(folder) / "done"
+            _until_written(done, program(*call, *_toucher(done), **_place(folder)))
+            took = time.perf_counter() - began
+            _stop_peer(name, folder)
+            yield f"  by {name}: {PEER_JOBS:,} calls and jobs", f"{took:.1f} s", ""
+
+
+def _peers() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """task-spooler and nq, where they are installed; neither stores anything that survives a reboot as work owed."""
+    for name in ("tsp", "nq"):
+        if path := shutil.which(name):
+            yield name, (path,)
+
+
+def _place(folder: str) -> dict[str, str]:
+    return {"NQDIR": folder, "TMPDIR": folder, "TS_SOCKET": f"{folder}/socket", "TS_MAXFINISHED": "10"}
+
+
+def _stop_peer(name: str, folder: str) -> None:
+    if name == "tsp":
+        subprocess.run([name, "-K"], env=os.environ | _place(folder), check=False)
+
+
+# -------------------------------------------------------------------------------------------------------- many rows
+
+
+def _long_status() -> Iterator[tuple[str, str, str]]:
+    with _home(daemon=False) as short, _home(daemon=False) as long:
+        for home, count in ((short, 10), (long, ROWS)):
+            _rows(home, count)
+        times = pairs(program(CTL, "--home", str(long), "status"), program(CTL, "--home", str(short), "status"), STARTS)
+        print("  " + ratio_line(f"`status` with {ROWS:,} rows", times[0], "`status` with 10 rows", times[1]))
+        for verb in ("cancel", "retry"):
+            began = time.perf_counter()
+            _ctl(long, verb, "latest")
+            yield f"{verb} all of {ROWS:,} jobs", f"{time.perf_counter() - began:.2f} s", "aim: 1 s or less"
+
+
+# ------------------------------------------------------------------------------------------------------ nothing to do
+
+
+def _idle() -> Iterator[tuple[str, str, str]]:
+    with _home() as home:
+        _ctl(home, "enqueue", "command", "--", "true")
+        _ctl(home, "wait")
+        pid = json.loads(_ctl(home, "status", "--json"))["daemon"]["pid"]
+        process = psutil.Process(pid)
+        time.sleep(2)
+        cpu, switches = process.cpu_times(), process.num_ctx_switches()
+        time.sleep(IDLE_S)
+        used = sum(process.cpu_times()[:2]) - sum(cpu[:2])
+        woken = process.num_ctx_switches().voluntary - switches.voluntary
+        yield f"idle daemon, over {IDLE_S} s: processor", f"{used / IDLE_S:.2%} of a core", "aim: below 0.5 %"
+        yield "idle daemon: wake-ups", f"{woken / IDLE_S:.1f} a second", ""
+        yield "idle daemon: memory", f"{process.memory_info().rss / 2**20:.0f} MB", "aim: below 50 MB"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What `jarvisctl doctor` looks at: every reason why tonight could fail, each as one line with one remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at, and what its owner can do about it."""
+
+    name: str
+    state: State
+    what: str
+    remedy: str = ""
+
+
+def ok(name: str, what: str) -> Check:
+    return Check(name=name, state="ok", what=what)
+
+
+def warning(name: str, what: str, remedy: str) -> Check:
+    return Check(name=name, state="warning", what=what, remedy=remedy)
+
+
+def problem(name: str, what: str, remedy: str) -> Check:
+    return Check(name=name, state="problem", what=what, remedy=remedy)

@@ -1,0 +1,45 @@
+"""`jarvisctl doctor`: every check, with its remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from jarvisd import doctor as doctors
+from jarvisd.checks import Check
+from jarvisd.cli.common import App, plain
+
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def doctor(app: App, as_json: bool) -> int:
+    """Check every reason why tonight could fail, with one remedy each. Exit code 1 when one of them is a problem.
+
+    \b
+    Example:
+      jarvisctl doctor
+      jarvisctl doctor --json
+    """
+    found: list[Check] = []
+    for check in doctors.examine(app.home):
+        found.append(check)
+        if not as_json:
+            _print(check)
+    wrong = sum(check.state == "problem" for check in found)
+    if as_json:
+        checks = [dataclasses.asdict(check) for check in found]
+        click.echo(json.dumps({"ok": not wrong, "checks": checks}, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"\n{wrong} problems, {sum(check.state == 'warning' for check in found)} warnings.")
+    return int(bool(wrong))
+
+
+def _print(check: Check) -> None:
+    click.echo(f"{click.style(f'{check.state:<8}', fg=_COLOURS[check.state])} {check.name}: {plain(check.what)}")
+    if check.remedy:
+        click.echo(f"{'':<9}{plain(check.remedy)}")

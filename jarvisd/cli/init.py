@@ -1,0 +1,42 @@
+"""`jarvisctl init`: a commented configuration of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jarvisd import files, schemas
+from jarvisd.cli.common import App
+from jarvisd.home import SHIPPED
+
+#: What is copied, and the schema that an editor checks it with.
+COPIED = {"settings.yaml": "schemas/settings.json", "plans/overnight.yaml": "../schemas/plan.json"}
+
+
+@click.command()
+@click.pass_obj
+def init(app: App) -> None:
+    """Write commented copies of settings.yaml and plans/overnight.yaml into HOME/config. Nothing is ever overwritten.
+
+    An editor with a YAML language server then completes their keys, and marks what is wrong, from config/schemas.
+
+    \b
+    Example:
+      jarvisctl init
+    """
+    folder = app.home.root / "config"
+    for name, schema in COPIED.items():
+        _copy(SHIPPED / "config" / name, folder / name, schema)
+    for name in schemas.NAMES:
+        files.replace(folder / "schemas" / f"{name}.json", schemas.text(name))
+    click.echo(f"{folder / 'schemas'}: for your editor")
+    click.echo("Next: name your models and messages in plans/overnight.yaml, then `jarvisctl doctor`.")
+
+
+def _copy(shipped: Path, own: Path, schema: str) -> None:
+    if own.exists():
+        click.echo(f"{own}: kept as it is")
+        return
+    files.replace(own, f"# yaml-language-server: $schema={schema}\n{shipped.read_text()}")
+    click.echo(f"{own}: written")

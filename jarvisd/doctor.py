@@ -1,0 +1,137 @@
+"""Every reason why tonight could fail, looked for this evening."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from jarvisd import __version__, lateness, ledger, machine, migrations, overview, plans, service, settings
+from jarvisd import home as homes
+from jarvisd.checks import Check, access, mac, ok, problem, warning
+from jarvisd.errors import JarvisError
+from jarvisd.home import Home
+from jarvisd.ledger import Run, Status
+
+#: The plan that the nightly agent submits.
+PLAN = "overnight"
+#: Upserts with RETURNING.
+OLDEST_SQLITE = (3, 35, 0)
+
+
+def examine(home: Home) -> Iterator[Check]:
+    """Every check, one after the other. One that fails itself is a problem, and does not hide the others."""
+    for looked in (_python, _configuration, _memory, _disk, _sqlite, _daemon, _clock, _mac, _plan, _last_night):
+        yield from _safely(home, looked)
+
+
+def _safely(home: Home, looked: Callable[[Home], list[Check]]) -> list[Check]:
+    name = looked.__name__.strip("_").replace("_", " ")
+    try:
+        return looked(home)
+    except JarvisError as error:
+        return [problem(name, error.what.rstrip("."), error.remedy or "See `jarvisctl logs`.")]
+    except Exception as error:
+        return [problem(name, f"could not be checked ({type(error).__name__})", "JARVISD_DEBUG=1 jarvisctl status")]
+
+
+def _python(_home: Home) -> list[Check]:
+    return [ok("python", f"{platform.python_version()}, {platform.machine()}, jarvisd {__version__}")]
+
+
+def _configuration(home: Home) -> list[Check]:
+    """Every file of the configuration, also a plan that is not tonight's."""
+    settings.read(home)
+    read = [plans.read(home, path.stem).name for path in home.config_files("plans/*.yaml")]
+    return [ok("configuration", f"settings.yaml and {len(read)} plans are in order")]
+
+
+def _memory(home: Home) -> list[Check]:
+    """The largest job of the plan, against what the computer has, and what is free now."""
+    import psutil
+
+    total, free = int(psutil.virtual_memory().total // 1024**2), machine.available_mb()
+    largest = max(plans.read(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
+    need = (largest[1].memory_mb if largest else 0) + settings.read(home).memory.margin_mb
+    said = f"{free:,} of {total:,} MB are free"
+    if largest is None or need <= free:
+        return [ok("memory", said)]
+    name = largest[1].name
+    if need > total:
+        return [
+            problem("memory", f"{name} needs {need:,} MB, this computer has {total:,}", "Leave it out of the plan.")
+        ]
+    return [warning("memory", f"{said}, {name} needs {need:,}", "Close other programs before the night.")]
+
+
+def _disk(home: Home) -> list[Check]:
+    free, wanted = machine.free_disk_mb(home.var), settings.read(home).disk.keep_free_mb
+    if free < wanted:
+        return [problem("disk", f"{free:,} MB are free below {home.var}, {wanted:,} are wanted", "Free some.")]
+    return [ok("disk", f"{free:,} MB are free below {home.var}")]
+
+
+def _sqlite(_home: Home) -> list[Check]:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        return [problem("sqlite", f"version {sqlite3.sqlite_version} is too old", "Install a newer Python.")]
+    return [ok("sqlite", f"version {sqlite3.sqlite_version}")]
+
+
+def _daemon(home: Home) -> list[Check]:
+    held = homes.lock_holder(home)
+    if held is None and service.sleeps(home):
+        return [ok("daemon", "sleeps; it starts with the next job")]
+    if held is None:
+        return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]
+    said = f"runs since {held['since']} (pid {held['pid']})"
+    if held["version"] != __version__:
+        what = f"{said}, version {held['version']}, and {__version__} is installed"
+        return [warning("daemon", what, "`jarvisctl restart` starts the new one.")]
+    if not home.ready.exists():
+        return [problem("daemon", f"{said}, but takes no jobs", f"{home.logs / 'jarvisd.log'} says why.")]
+    return [ok("daemon", said)]
+
+
+def _clock(_home: Home) -> list[Check]:
+    """The zone that times in plans are taken in, and whether it changes in the coming night."""
+    now = dt.datetime.now().astimezone()
+    later = (now.replace(tzinfo=None) + dt.timedelta(days=1)).astimezone()
+    said = f"{now:%Y-%m-%d %H:%M} {now.tzname()}"
+    if now.year < 2026:
+        return [problem("clock", said, "Set the clock: this version is younger than that.")]
+    if now.utcoffset() != later.utcoffset():
+        return [warning("clock", f"{said}; the clocks change within a day", "A deadline may come an hour off.")]
+    return [ok("clock", said)]
+
+
+def _mac(home: Home) -> list[Check]:
+    return mac.all_of(home) if machine.MACOS else []
+
+
+def _plan(home: Home) -> list[Check]:
+    """Messages and models: what the kinds of job find, each in its own words."""
+    plan = plans.read(home, PLAN)
+    found = [access.check(home, plan.setting.messages)] if "mine" in plan.sections else []
+    unread = bool(found) and found[0].state == "problem"
+    names = [spec.name for _, spec in plan.specs()]
+    lacking = [one for one in plan.findings(names) if not (unread and str(plan.setting.messages) in one.what)]
+    found += [problem(one.job, one.what, one.remedy) for one in lacking]
+    well = sorted(set(names) - {one.job for one in lacking} - ({"mine"} if unread else set()))
+    return found + ([ok("jobs", f"{', '.join(well)}: all there")] if well else [])
+
+
+def _last_night(home: Home) -> list[Check]:
+    if said := lateness.skipped(home):
+        return [warning("last night", said.rstrip("."), "See when the Mac wakes, above.")]
+    if not migrations.open_existing(home):
+        return [ok("last night", "nothing was submitted yet")]
+    run = Run.select().where(Run.plan == PLAN).order_by(Run.number.desc()).first()
+    if run is None:
+        return [ok("last night", f"{PLAN} was never submitted")]
+    jobs = ledger.jobs_of(run)
+    wrong = [job for job in jobs if job.status in (Status.FAILED, Status.SKIPPED)]
+    said = f"{run.id} is {overview.state(jobs)}, {len(wrong)} of {len(jobs)} jobs failed or were skipped"
+    if wrong:
+        return [warning("last night", f"{said}: {wrong[0].name}", "`jarvisctl report` says why, and what mends it.")]
+    return [ok("last night", said)]

@@ -1,0 +1,77 @@
+"""A crash at every step: whichever process dies wherever, the night ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import ast
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jarvisd import crash
+from tests.acceptance.conftest import ROOT, House, until
+from tests.acceptance.nights import Night
+
+CLIENT = [name for name in crash.POINTS if name.startswith("client:")]
+NIGHT = [name for name in crash.POINTS if not name.startswith("client:")]
+#: So many nights share the points: each meets every sixth one, in the order of a night.
+CHAINS = 6
+#: In every night: a daemon that dies with a child at work, and a child that dies at work.
+ALWAYS = ["daemon:child.let-go", "child:piece.committed:3"]
+
+
+def crashing(points: list[str], folder: Path) -> dict[str, str]:
+    folder.mkdir(exist_ok=True)
+    return {crash.AT: ",".join(points), crash.ONCE: str(folder)}
+
+
+def test_every_point_in_the_source_is_in_the_list_and_the_other_way_round() -> None:
+    called = set()
+    for path in ROOT.glob("jarvisd/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "crash.point":
+                called.add(ast.literal_eval(node.args[0]))
+    assert called == {name.partition(":")[2] for name in crash.POINTS}
+
+
+@pytest.mark.parametrize("point", CLIENT)
+def test_a_submission_that_dies_leaves_the_whole_run_or_nothing_and_can_be_repeated(
+    house: House, tmp_path: Path, point: str
+) -> None:
+    night = Night(house, jobs=2, pieces=1, plan="once: nightly\n")
+    house.environment |= crashing([point], tmp_path / "crashed")
+    house.ctl("enqueue", "night", code=-signal.SIGKILL)
+    house.ctl("enqueue", "night")
+    assert night.ask("PRAGMA integrity_check") == [("ok",)]
+    assert night.ask("SELECT count(*) FROM run") == [(1,)]
+    assert night.ask("SELECT name, status FROM job ORDER BY place") == [
+        ("pieces:1", "queued"),
+        ("pieces:2", "queued"),
+        ("report", "queued"),
+    ]
+    assert night.ask("SELECT count(*) FROM task") != [(0,)]
+
+
+@pytest.mark.parametrize("chain", range(CHAINS))
+def test_a_night_with_crashes_ends_as_if_nothing_had_happened(house: House, tmp_path: Path, chain: int) -> None:
+    points = sorted({*ALWAYS, *NIGHT[chain::CHAINS]})
+    night = Night(house, jobs=2, pieces=5, rounds=2)
+    night.submit()
+    variables = crashing(points, tmp_path / "crashed")
+    for _ in range(len(points) + 1):
+        daemon = night.start(**variables)
+        until(lambda daemon=daemon: daemon.poll() is not None or night.settled(), 40, "a crash, or the end")
+        if daemon.poll() is None:
+            break
+        assert daemon.returncode == -signal.SIGKILL, daemon.stderr.read()
+    else:
+        pytest.fail("the daemon died more often than there are points")
+    assert sorted(path.name for path in (tmp_path / "crashed").iterdir()) == points
+    stop(daemon)
+    night.check()
+
+
+def stop(daemon: subprocess.Popen[str]) -> None:
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(timeout=20) == 0

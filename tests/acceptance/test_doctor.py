@@ -1,0 +1,179 @@
+"""`doctor`, `init`, and what a newcomer is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import BIN, House, until
+from tests.fakes.mac import BATTERY, FakeMac
+
+DAEMON = "org.jarvisd.daemon"
+
+
+@pytest.fixture
+def mac(house: House, tmp_path: Path) -> Iterator[FakeMac]:
+    made = FakeMac(tmp_path / "mac")
+    house.environment |= made.environment
+    yield made
+    house.ctl("stop", code=None)
+    made.close()
+
+
+def small_night(house: House, text: str = "command:\n  - run: [echo, night]\nreport: {}\n") -> None:
+    path = house.root / "config" / "plans" / "overnight.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def doctor(house: House, code: int | None = None) -> dict[str, dict[str, Any]]:
+    """The checks by name; of several with one name the last."""
+    document = json.loads(house.ctl("doctor", "--json", code=code, timeout_s=90).stdout)
+    assert document["ok"] == all(check["state"] != "problem" for check in document["checks"])
+    return {check["name"]: check for check in document["checks"]}
+
+
+def messages(path: Path, count: int) -> Path:
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE message (ROWID INTEGER PRIMARY KEY)")
+    database.executemany("INSERT INTO message VALUES (?)", [(number,) for number in range(count)])
+    database.commit()
+    database.close()
+    return path
+
+
+def test_all_is_well_where_nothing_is_missing(house: House) -> None:
+    small_night(house)
+    house.ctl("start")
+    checks = doctor(house, code=0)
+    assert {check["state"] for check in checks.values()} == {"ok"}
+    assert checks["jobs"]["what"] == "command:echo, report: all there"
+
+
+def test_what_is_missing_is_a_problem_with_a_remedy_and_the_exit_code_says_so(house: House) -> None:
+    said = house.ctl("doctor", code=1, timeout_s=90).stdout
+    checks = doctor(house, code=1)
+    assert "hf download" in checks["evaluate:qwen2.5-1.5b"]["remedy"]
+    assert checks["messages"]["state"] == "problem"
+    assert checks["daemon"]["state"] == "warning"
+    for check in checks.values():
+        assert check["state"] == "ok" or check["remedy"]
+        assert f"{check['name']}: " in said
+        assert check["remedy"] in said
+
+
+def test_a_configuration_that_is_wrong_is_named_with_its_line_and_hides_no_other_check(house: House) -> None:
+    small_night(house, "title: x\nreport: {}\nuntill: 7\n")
+    checks = doctor(house, code=1)
+    assert "overnight.yaml:3: untill: unknown key" in checks["configuration"]["what"]
+    assert checks["sqlite"]["state"] == "ok"
+
+
+def test_a_night_that_went_wrong_is_remembered(house: House) -> None:
+    small_night(house, "command:\n  - run: ['false']\nreport: {}\n")
+    run_id = house.enqueue("overnight", "--start")
+    house.settled(run_id)
+    checks = doctor(house, code=0)
+    assert "1 of 2 jobs failed or were skipped: command:false" in checks["last night"]["what"]
+
+
+def test_on_a_mac_in_order_every_check_is_ok(house: House, mac: FakeMac) -> None:
+    small_night(house)
+    house.ctl("install")
+    until(lambda: (house.root / "var" / "jarvisd.ready").exists(), what="the daemon is up")
+    checks = doctor(house, code=0)
+    assert {name for name, check in checks.items() if check["state"] != "ok"} == set()
+    assert checks["macOS"]["what"] == "version 15.5"
+    assert "22:00, and the Mac wakes for it" in checks["next start"]["what"]
+    assert "Next start: " in house.ctl("status").stdout
+
+
+def test_a_mac_that_is_not_set_up_is_told_what_to_do(house: House, mac: FakeMac) -> None:
+    small_night(house)
+    mac.answers(
+        **{"pmset -g sched": "", "pmset -g batt": BATTERY.format(40), "sysctl -n hw.optional.arm64": ""},
+        **{"sw_vers -productVersion": "13.6\n"},
+    )
+    checks = doctor(house, code=1)
+    assert "jarvisctl install" in checks["launchd"]["remedy"]
+    assert checks["processor"]["state"] == checks["macOS"]["state"] == "problem"
+    assert "battery 40 %" in checks["power"]["what"]
+    assert "not installed" in house.ctl("status").stdout
+
+
+def test_a_mac_that_may_sleep_at_the_time_is_told_the_command_that_wakes_it(house: House, mac: FakeMac) -> None:
+    small_night(house)
+    mac.answer("pmset -g sched", "Repeating power events:\n  wakepoweron at 7:00AM every day\n")
+    house.ctl("install", "--at", "22:00", "--weekdays", "fri")
+    checks = doctor(house)
+    assert checks["next start"]["state"] == "warning"
+    assert "sudo pmset repeat wakeorpoweron F 21:58:00" in checks["next start"]["remedy"]
+
+
+def test_an_agent_that_is_not_as_it_should_be_is_found_by_doctor_and_status(house: House, mac: FakeMac) -> None:
+    small_night(house)
+    house.ctl("install")
+    path = mac.user / "Library" / "LaunchAgents" / f"{DAEMON}.plist"
+    path.write_text(path.read_text().replace("<integer>30</integer>", "<integer>20</integer>"))
+    check = doctor(house, code=1)["launchd"]
+    assert "is not what this version would install" in check["what"]
+    assert "jarvisctl install" in check["remedy"]
+    assert check["what"] in house.ctl("status").stdout
+
+
+def test_messages_are_looked_at_by_launchd_itself_and_counted(house: House, mac: FakeMac) -> None:
+    database = messages(house.folder / "chat.db", 1234)
+    small_night(house, f"messages: {database}\nmine: {{}}\nreport: {{}}\n")
+    checks = doctor(house)
+    assert checks["messages"]["what"] == f"{database} holds 1,234 messages"
+    assert "org.jarvisd.probe" in mac.calls("launchctl", "bootstrap")[-1][-1]
+    assert mac.state()["loaded"] == {}
+    assert not list((house.root / "var").glob("*probe*"))
+
+
+def test_where_launchd_may_not_read_messages_the_very_binary_is_named(house: House, mac: FakeMac) -> None:
+    small_night(house, f"messages: {house.folder / 'none.db'}\nmine: {{}}\nreport: {{}}\n")
+    checks = doctor(house, code=1)
+    assert os.path.realpath(BIN / "python") in checks["messages"]["remedy"]
+    assert "Full Disk Access" in checks["messages"]["remedy"]
+
+
+def test_over_ssh_alone_the_look_at_messages_says_that_it_proves_little(house: House, mac: FakeMac) -> None:
+    database = messages(house.folder / "chat.db", 5)
+    small_night(house, f"messages: {database}\nmine: {{}}\nreport: {{}}\n")
+    mac.orders(no_session=True)
+    assert doctor(house)["messages"]["state"] == "warning"
+
+
+# ------------------------------------------------------------------------------------------- a newcomer's first steps
+
+
+def test_without_a_verb_a_newcomer_is_told_in_five_lines_what_to_do(house: House) -> None:
+    lines = house.ctl().stdout.splitlines()
+    assert len(lines) == 5
+    for verb in ("demo", "init", "doctor", "enqueue", "report"):
+        assert any(f"jarvisctl {verb}" in line for line in lines)
+    house.enqueue("command", "--", "true")
+    assert "Usage: jarvisctl" in house.ctl().stdout
+
+
+def test_init_writes_a_configuration_that_is_in_force_and_overwrites_nothing(house: House) -> None:
+    house.ctl("init")
+    config = house.root / "config"
+    plan, settings = config / "plans" / "overnight.yaml", config / "settings.yaml"
+    assert settings.read_text().startswith("# yaml-language-server: $schema=schemas/settings.json\n")
+    assert plan.read_text().startswith("# yaml-language-server: $schema=../schemas/plan.json\n")
+    for path in (settings, plan):
+        named = path.read_text().splitlines()[0].partition("$schema=")[2]
+        assert json.loads((path.parent / named).read_text())["type"] == "object"
+    plan.write_text("# mine\nreport: {}\n")
+    said = house.ctl("init").stdout
+    assert f"{plan}: kept as it is" in said
+    assert plan.read_text() == "# mine\nreport: {}\n"
+    assert f"{settings}  (yours)" in house.ctl("config").stdout

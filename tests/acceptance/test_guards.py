@@ -1,0 +1,140 @@
+"""What stands between a night and a bad job: its memory, its silence, its crashes, and whose process a pid is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import House, until
+from tests.acceptance.nights import Night
+from tests.acceptance.test_queue import gone, grandchild, script
+
+GLUTTON = """
+import pathlib, os, time
+pathlib.Path("pids").write_text(str(os.getpid()))
+held = []
+for _ in range(16):
+    held.append(bytearray(os.urandom(1)) * (256 * 1024 * 1024))
+    time.sleep(0.5)
+time.sleep(600)
+"""
+#: Everything below it is in a session of its own, two deep.
+FAR_AWAY = """
+import pathlib, subprocess, sys, time
+deep = "import os, pathlib, time; pathlib.Path('pids').write_text(str(os.getpid())); time.sleep(600)"
+middle = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {deep!r}], start_new_session=True)"
+subprocess.run([sys.executable, "-c", middle], start_new_session=True)
+"""
+
+
+def settings(house: House, text: str) -> None:
+    folder = house.root / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "settings.yaml").write_text(text)
+
+
+def story(house: House, run_id: str) -> str:
+    return (house.root / "var" / "results" / run_id / "experiment.log").read_text()
+
+
+def test_a_job_that_takes_too_much_memory_is_ended_with_its_whole_tree_and_both_numbers(house: House) -> None:
+    settings(house, "memory: {hard_mb: 700}\n")
+    words = script(house, GLUTTON)
+    run_id = house.enqueue("command", "--memory", "200", *words[1:])
+    house.daemon()
+    program = grandchild(house)
+    (job,) = house.settled(run_id).values()
+    assert job["status"] == "failed"
+    assert "more than the 700 MB that a job may use" in job["reason"]
+    assert 700 < job["peak_memory_mb"] < 1600
+    assert gone(program)
+    assert story(house, run_id).count("200 MB were declared") == 1
+
+
+def test_a_stopped_child_is_found_stalled_and_the_night_goes_on(house: House) -> None:
+    night = Night(house, jobs=1, pieces=200, pause_s=0.1, settings="stall: {minutes: 0.05}\n")
+    run_id = night.submit()
+    house.daemon()
+    until(lambda: night.found() > 2, what="it works")
+    house.child_of(run_id).send_signal(signal.SIGSTOP)
+    jobs = house.settled(run_id)
+    assert jobs["pieces:1"]["status"] == "failed"
+    assert jobs["pieces:1"]["reason"] == "stalled: no progress and no CPU time for 0.05 min"
+    assert jobs["report"]["status"] == "succeeded"
+    assert night.children() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("SIGKILL", "most likely for want of memory"), ("SIGSEGV", "in native code"), ("SIGABRT", "memory on the GPU")],
+)
+def test_a_job_that_kills_its_own_process_is_given_up_after_three_starts_with_the_likeliest_cause(
+    house: House, name: str, cause: str
+) -> None:
+    night = Night(house, jobs=1, pieces=1, first=[name])
+    run_id = night.submit()
+    house.daemon()
+    jobs = house.settled(run_id)
+    assert (jobs["pieces:1"]["status"], jobs["pieces:1"]["attempt"]) == ("failed", 3)
+    assert cause in jobs["pieces:1"]["reason"]
+    assert jobs["report"]["status"] == "succeeded"
+
+
+def test_a_foreign_process_with_the_recorded_pid_survives_the_recovery(house: House) -> None:
+    """The child is gone and its pid was given to somebody else, who even started at the recorded time."""
+    night = Night(house, jobs=1, pieces=100, pause_s=0.05)
+    run_id = night.submit()
+    daemon = house.daemon()
+    until(lambda: night.found() > 2, what="it works")
+    daemon.kill()
+    daemon.wait()
+    until(lambda: not night.children(), what="the orphan ended itself")
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        started = psutil.Process(stranger.pid).create_time()
+        night.change("UPDATE job SET pid = ?, pid_started = ? WHERE status = 'running'", stranger.pid, started)
+        house.daemon()
+        house.settled(run_id)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    night.check()
+
+
+def test_grandchildren_in_sessions_of_their_own_are_gone_two_seconds_after_their_daemon(house: House) -> None:
+    house.enqueue(*script(house, FAR_AWAY))
+    daemon = house.daemon()
+    below = grandchild(house)
+    assert os.getsid(below.pid) == below.pid
+    daemon.kill()
+    daemon.wait()
+    until(lambda: gone(below), 2, "the grandchild is gone")
+
+
+def test_thirty_jobs_leave_the_daemon_as_small_as_it_was(house: House) -> None:
+    night = Night(house, jobs=10, pieces=1)
+    warm = night.submit()
+    daemon = house.daemon()
+    house.settled(warm, 120)
+    before = psutil.Process(daemon.pid).memory_full_info().uss
+    for _ in range(3):
+        house.settled(night.submit(), 120)
+    grown = psutil.Process(daemon.pid).memory_full_info().uss - before
+    assert grown < 5 * 1024 * 1024, f"{grown / 1024 / 1024:.1f} MB more"
+    night.check()
+
+
+def test_a_crashed_job_starts_again_soon_and_not_only_at_the_daemons_next_look(house: House) -> None:
+    night = Night(house, jobs=1, pieces=3, first=["once SIGKILL"], settings="restart: {first_pause_s: 1}\n")
+    warm = night.submit()
+    house.daemon()
+    began = time.monotonic()
+    assert house.settled(warm)["pieces:1"]["attempt"] == 2
+    assert time.monotonic() - began < 15  # the daemon looks by itself every 30 s

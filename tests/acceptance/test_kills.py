@@ -1,0 +1,102 @@
+"""kill -9 again and again: of the daemon, of the child, of both; half of them right after a piece was committed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+
+from jarvisd.ledger import MAX_FRUITLESS
+from tests.acceptance.conftest import House, until
+from tests.acceptance.nights import OPEN, Night
+
+#: An orphan ends itself within this time after its daemon's death.
+ORPHAN_S = 2.0
+
+
+@dataclass
+class Killer:
+    """Submits nights, keeps a daemon alive, and kills."""
+
+    night: Night
+    chance: random.Random
+    killed: Counter[str] = field(default_factory=Counter)
+    daemon: subprocess.Popen[str] | None = None
+
+    def kill(self) -> None:
+        """One kill, at a moment of chance or right after the next piece."""
+        if not self.night.runs or self.night.settled():
+            self.night.submit()
+        if self.daemon is None or self.daemon.poll() is not None:
+            self.daemon = self.night.start()
+        if self.chance.random() < 0.5:
+            self._wait_for_a_piece()
+        else:
+            time.sleep(self.chance.uniform(0, 1.2))
+        self._spare_the_last_start()
+        self._strike(self.chance.choice(("daemon", "child", "both")))
+
+    def _wait_for_a_piece(self) -> None:
+        before = self.night.found()
+        until(lambda: self.night.found() > before or self.night.settled(), 30, "another piece, or the end")
+
+    def _spare_the_last_start(self) -> None:
+        """Three starts in a row that come to nothing end a job, and rightly: let the third one work."""
+        last = (
+            f"SELECT 1 FROM job WHERE {OPEN} AND (fruitless >= {MAX_FRUITLESS} "
+            f"OR (status = 'queued' AND fruitless >= {MAX_FRUITLESS - 1}))"
+        )
+        until(lambda: not self.night.ask(last), 30, "the last start comes to something")
+
+    def _strike(self, whom: str) -> None:
+        if whom != "daemon":
+            until(lambda: self.night.children() or self.night.settled(), 30, "a child to kill, or the end")
+        children = self.night.children() if whom != "daemon" else []
+        whom = whom if children else "daemon"
+        victims = [*children, psutil.Process(self.daemon.pid)] if whom == "both" else children
+        self.chance.shuffle(victims)
+        for process in victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.killed[whom] += 1
+        if whom != "child":
+            self.daemon.kill()
+            self.daemon.wait()
+            until(lambda: not self.night.children(), ORPHAN_S, "an orphan ends itself")
+
+    def finish(self) -> None:
+        if self.daemon is None or self.daemon.poll() is not None:
+            self.daemon = self.night.start()
+        until(self.night.settled, 60, "the night ends")
+        self.daemon.send_signal(signal.SIGTERM)
+        assert self.daemon.wait(timeout=20) == 0
+        self.night.check()
+
+
+@pytest.mark.parametrize("kills", [15, pytest.param(200, marks=pytest.mark.slow)])
+def test_kill_9_costs_no_piece_doubles_none_and_every_night_has_its_reports(
+    house: House, kills: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")  # shown when this fails
+    night = Night(house, jobs=2, pieces=30, rounds=2, pause_s=0.01)
+    killer = Killer(night, random.Random(seed))
+    for _ in range(kills):
+        killer.kill()
+    killer.finish()
+    (jobs,) = night.ask("SELECT count(*) FROM job WHERE kind != 'report' AND status = 'succeeded'")[0]
+    (reports,) = night.ask("SELECT count(*) FROM job WHERE kind = 'report' AND status = 'succeeded'")[0]
+    whom = ", ".join(f"{name} {times}" for name, times in sorted(killer.killed.items()))
+    with capsys.disabled():
+        print(
+            f"\n{sum(killer.killed.values())} kills survived ({whom}), {len(night.runs)} nights, {jobs} jobs, "
+            f"{night.expected} pieces expected, {night.found()} found, {reports} reports, integrity ok, seed {seed}"
+        )
+    assert sum(killer.killed.values()) == kills

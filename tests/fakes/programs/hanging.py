@@ -1,0 +1,5 @@
+"""A launchctl that never answers."""
+
+import time
+
+time.sleep(60)

@@ -1,0 +1,139 @@
+"""launchctl, as it answers when things go wrong. Its stand-in is on PATH; nothing of ours is replaced but the waits."""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jarvisd import agents, launchd, machine
+from jarvisd.agents import DAEMON, LABELS, Schedule
+from jarvisd.errors import JarvisError
+from jarvisd.home import Home
+from tests.fakes.mac import FakeMac
+
+
+@pytest.fixture
+def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMac]:
+    made = FakeMac(tmp_path / "mac")
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(machine, "MACOS", True)
+    monkeypatch.setattr(launchd, "BACKOFF_S", (0.01, 0.01))
+    yield made
+    made.close()
+
+
+def said(home: Home) -> list[str]:
+    lines: list[str] = []
+    launchd.install(home, Schedule(), lines.append)
+    return lines
+
+
+def test_an_agent_that_launchd_never_takes_is_undone_and_the_way_to_find_out_is_named(home: Home, mac: FakeMac) -> None:
+    mac.orders(refused=[DAEMON])
+    with pytest.raises(JarvisError, match=r"Bootstrap failed: 5: Input/output error; everything is as it was") as error:
+        said(home)
+    assert f"plutil -lint {agents.file(DAEMON)}" in error.value.remedy
+    assert len(mac.calls("launchctl", "bootstrap")) == 3
+    assert not agents.file(DAEMON).exists()
+
+
+def test_an_error_that_is_not_5_is_not_tried_again(home: Home, mac: FakeMac) -> None:
+    mac.program("launchctl", "refusing")
+    with pytest.raises(JarvisError, match="Bootstrap failed: 78"):
+        said(home)
+    assert len(mac.calls("launchctl", "bootstrap")) == 1
+
+
+def test_where_undoing_fails_too_that_is_said(home: Home, mac: FakeMac) -> None:
+    said(home)
+    mac.orders(refused=list(LABELS))
+    with pytest.raises(JarvisError, match="undoing it failed too"):
+        said(home)
+
+
+def test_without_launchctl_there_is_no_session(home: Home, mac: FakeMac) -> None:
+    (mac.bin / "launchctl").unlink()
+    with pytest.raises(JarvisError, match="no session"):
+        said(home)
+
+
+def test_a_launchctl_that_hangs_is_given_up(mac: FakeMac, monkeypatch: pytest.MonkeyPatch) -> None:
+    mac.program("launchctl", "hanging")
+    monkeypatch.setattr(launchd, "PATIENCE_S", 0.2)
+    assert "TimeoutExpired" in launchd.complaint(launchd.launchctl("print", launchd.domain()))
+
+
+def test_an_agent_is_as_its_print_says(home: Home, mac: FakeMac) -> None:
+    said(home)
+    found = launchd.loaded(DAEMON)
+    assert found == launchd.Loaded(mac.state()["loaded"][DAEMON]["pid"], 0)
+    launchd.uninstall(lambda _: None)
+    assert launchd.loaded(DAEMON) is None
+
+
+def older(path: Path, _mac: FakeMac) -> str:
+    path.write_text(path.read_text().replace("<integer>30</integer>", "<integer>20</integer>"))
+    return "is not what this version would install"
+
+
+def upgraded(path: Path, _mac: FakeMac) -> str:
+    path.write_text(path.read_text().replace(str(agents.python()), "/opt/homebrew/Cellar/python3.11"))
+    return f"Python has moved from /opt/homebrew/Cellar/python3.11 to {agents.python()}"
+
+
+def removed(path: Path, _mac: FakeMac) -> str:
+    path.write_text(path.read_text().replace(f"{agents.programs()}/jarvisd", "/gone/jarvisd"))
+    return "starts /gone/jarvisd, which is not there any more"
+
+
+def elsewhere(path: Path, _mac: FakeMac) -> str:
+    agent = plistlib.loads(path.read_bytes())
+    agent["ProgramArguments"][-1] = "/other"
+    path.write_bytes(agents.write(agent))
+    return "serves another home, /other"
+
+
+def unreadable(path: Path, _mac: FakeMac) -> str:
+    path.write_text("not a property list")
+    return "is no agent of ours"
+
+
+def missing(path: Path, _mac: FakeMac) -> str:
+    path.unlink()
+    return "is not installed"
+
+
+def switched_off(_path: Path, mac: FakeMac) -> str:
+    mac.disable(DAEMON)
+    return f"{DAEMON} is switched off"
+
+
+def not_loaded(_path: Path, mac: FakeMac) -> str:
+    launchd.launchctl("bootout", launchd.target(DAEMON))
+    return "launchd has not loaded it"
+
+
+def test_whatever_is_wrong_with_an_agent_is_said_with_one_remedy(home: Home, mac: FakeMac) -> None:
+    said(home)
+    assert launchd.troubles(home) == []
+    path = agents.file(DAEMON)
+    good = path.read_bytes()
+    for spoil in (older, upgraded, removed, elsewhere, unreadable, missing, switched_off, not_loaded):
+        expected = spoil(path, mac)
+        (found,) = launchd.troubles(home)
+        assert expected in found.what
+        assert "jarvisctl install" in found.remedy
+        path.write_bytes(good)
+        launchd.launchctl("enable", launchd.target(DAEMON))
+
+
+def test_a_notification_passes_its_words_as_arguments(mac: FakeMac) -> None:
+    text = '"; do shell script "touch /tmp/never" --\'\n'
+    machine.notify("jarvisd", text)
+    (call,) = mac.calls("osascript")
+    assert call[-2:] == ["jarvisd", text]
+    assert not any("never" in word for word in call[:-1])

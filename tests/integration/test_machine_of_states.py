@@ -1,0 +1,329 @@
+"""The queue as a machine of states: whatever people, clocks and crashes do in whatever order, its promises hold.
+
+Everything is real but the processes and the time: the ledger in a SQLite file, Huey's queue in it, the functions that
+submit, claim, settle, cancel, retry, pause and recover. A child is the context that its attempt would be given.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from jarvisd import ledger, migrations, queue, recovery, worker
+from jarvisd.context import JobContext
+from jarvisd.errors import StaleAttempt, UsageError
+from jarvisd.home import Home
+from jarvisd.kinds import JobSpec, Outcome
+from jarvisd.ledger import MAX_FRUITLESS, OPEN, SETTLED, Job, Run, Status
+from jarvisd.settings import Settings
+from jarvisd.supervisor import Supervisor, Watch
+
+HERE = "here"
+#: A child that an earlier start of the computer left: nothing of it can still run.
+BOOT = "another boot"
+START = dt.datetime(2026, 11, 22, 22, tzinfo=dt.UTC)
+#: No disk has to be waited for here; that commits last is what the kills of the acceptance tests are about.
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+COUNT = "SELECT count(*) FROM piece"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def empty_database() -> Any:
+    """A new database takes a while, so every example gets a copy of one."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder), "--home")
+        migrations.migrate(home)
+        ledger.database.execute_sql("CREATE TABLE piece (job INTEGER, attempt INTEGER)")
+        ledger.database.close()
+        Queue.template = home.database
+        yield
+
+
+Draw = Callable[..., Any]
+#: What may happen, and how often it does beside the rest.
+EVENTS = {
+    "a_run_is_submitted": 1,
+    "the_owner_steers": 2,
+    "the_owner_retries": 2,
+    "the_clock_jumps": 1,
+    "the_worker_goes_on": 6,
+    "a_child_commits_a_piece": 3,
+    "a_child_commits_its_outcome": 2,
+    "the_child_ends": 2,
+    "the_child_ends_well": 4,
+    "the_daemon_dies_and_is_started_again": 2,
+}
+
+
+class Queue(RuleBasedStateMachine):
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(dir=MEMORY)
+        self.home = Home(Path(self.folder.name), "--home")
+        self.home.make()
+        shutil.copyfile(self.template, self.home.database)
+        ledger.connect(self.home.database)
+        ledger.database.execute_sql("PRAGMA synchronous = 0")
+        self.at, self.real_now = START, ledger.now
+        ledger.now = lambda: self.at
+        self.huey, _ = queue.build()
+        self.supervisor = Supervisor(self.home, HERE, Settings(), threading.Event())
+        self.statuses: dict[int, Status] = {}
+        self.attempts: dict[int, int] = {}
+        self.contexts: list[JobContext] = []
+        self.retried: set[int] = set()
+        self.pieces = 0
+        self.working = False  #: whether the worker is on its way through the due rows
+        self.look_owed = False  #: whether time has passed since the daemon's last look by itself
+
+    def teardown(self) -> None:
+        try:
+            self._to_the_end()
+        finally:
+            ledger.now = self.real_now
+            ledger.database.close()
+            self.folder.cleanup()
+
+    # -------------------------------------------------------------------------------------------------- people
+
+    @initialize()
+    def one_night(self) -> None:
+        self._submit(["mine", "evaluate:a"], report=True, hours=None)
+
+    @rule(what=st.sampled_from([name for name, often in EVENTS.items() for _ in range(often)]), data=st.data())
+    def something_happens(self, what: str, data: st.DataObject) -> None:
+        """One rule for all: hypothesis leaves out half of the rules of each example, and no night comes of that."""
+        getattr(self, what)(data.draw)
+
+    def a_run_is_submitted(self, draw: Draw) -> None:
+        names = draw(st.sampled_from([["mine"], ["mine", "evaluate:a"], ["command:x"]]))
+        if len(self.statuses) < 12:
+            self._submit(names, report=draw(st.booleans()), hours=draw(st.sampled_from([None, 1, 9])))
+
+    def _submit(self, names: list[str], *, report: bool, hours: int | None) -> None:
+        run = Run(plan="test", night="2026-11-22", created_at=self.at, snapshot={"plan": {}}, warnings=[])
+        run.number, run.id = ledger.next_number(), ledger.fresh_run_id(run.night, "test")
+        run.deadline = None if hours is None else self.at + dt.timedelta(hours=hours)
+        rows = [
+            Job(run=run, name=name, kind=name.partition(":")[0], place=place, params={})
+            for place, name in enumerate([*names, *(["report"] if report else [])])
+        ]
+        for job in rows:
+            job.attempts = 1 if job.kind == "command" else None
+        queue.submit(run, rows)
+
+    def the_owner_steers(self, draw: Draw) -> None:
+        what = draw(
+            st.sampled_from(["cancel", "cancel", "cancel the run", "pause", "pause an hour", "resume", "resume"])
+        )
+        if what == "cancel":
+            queue.cancel([self._any_job(draw)], self.at)
+        elif what == "cancel the run":
+            queue.cancel_run(self._any_job(draw).run, self.at)
+        elif what == "resume":
+            queue.resume(HERE)
+        else:
+            queue.pause(HERE, self.at, self.at + dt.timedelta(hours=1) if "hour" in what else None)
+
+    def the_owner_retries(self, draw: Draw) -> None:
+        settled = [job_id for job_id, status in self.statuses.items() if status in SETTLED]
+        job = Job.get_by_id(draw(st.sampled_from(settled or sorted(self.statuses))))
+        try:
+            revived = queue.retry([job], fresh=draw(st.booleans()))
+        except UsageError:
+            assert job.status in OPEN
+            return
+        for row in revived:
+            assert row.id == job.id or self.statuses[row.id] != Status.CANCELLED, "a cancelled report came back"
+        self.retried = {row.id for row in revived}
+
+    def the_clock_jumps(self, draw: Draw) -> None:
+        """Time passes, the computer sleeps, or somebody sets the clock back."""
+        self.at += dt.timedelta(minutes=draw(st.sampled_from([1, 1, 30, 60 * 6, -60 * 5])))
+        self.look_owed = True
+
+    # -------------------------------------------------------------------------------------------------- the daemon
+
+    def the_worker_goes_on(self, draw: Draw) -> None:
+        self._work(looks=draw(st.booleans()), let_go=draw(st.booleans()))
+
+    def _work(self, *, looks: bool, let_go: bool) -> None:
+        if looks:
+            queue.ring_if_silent(HERE)
+            self.look_owed = False
+        self.working = self.working or self.huey.storage.dequeue() is not None
+        if self.working and not self._running():
+            self._take_the_next_job(let_go)
+
+    def _take_the_next_job(self, let_go: bool) -> None:
+        """What `run_next` does before it starts a child."""
+        job = None
+        if not ledger.paused(HERE, self.at):
+            self.supervisor._skip_overdue(self.at)
+            job = ledger.claim(HERE, BOOT, self.at)
+        if job is None:
+            self.working = False
+            return
+        assert job.kind != "report" or not ledger.round_is_open(job)
+        assert not job.run.deadline or job.kind == "report" or self.at < self.supervisor.limit(job.run)
+        if let_go:
+            ledger.record_child(job, 4242, 1.0)
+        self.contexts.append(self._context(job))
+
+    def the_child_ends_well(self, _draw: Draw) -> None:
+        if job := self._running():
+            worker._commit(self._context(job), Outcome())
+            self._conclude(job, "", 0)
+
+    def the_child_ends(self, draw: Draw) -> None:
+        job = self._running()
+        why = draw(st.sampled_from(["", "", "", "cancel", "stop", "deadline", "timeout", "vitals"]))
+        code = draw(st.sampled_from([0, 0, 0, 1, -9, -9]))
+        if job is None:
+            return
+        if why == "cancel" and not job.cancel_requested:
+            why = ""
+        if why == "deadline" and not job.run.deadline:
+            why = "vitals"
+        if why == "timeout":
+            job.timeout_s = 5
+            job.save()
+        self._conclude(job, why, code)
+
+    def _conclude(self, job: Job, why: str, code: int) -> None:
+        was_open = job.kind == "report" and ledger.round_is_open(job)
+        Watch(self.supervisor, job)._conclude(why, code)
+        after = Job.get_by_id(job.id)
+        assert after.status != Status.RUNNING
+        assert not (was_open and after.status == Status.SUCCEEDED), "a report ended that had not seen all of its round"
+
+    def the_daemon_dies_and_is_started_again(self, _draw: Draw | None = None) -> None:
+        recovery.recover(self.home, HERE)
+        assert not self._running()
+        self.working, self.look_owed = False, False
+
+    # --------------------------------------------------------------------------------------------------- children
+
+    def a_child_commits_a_piece(self, draw: Draw) -> None:
+        """Whichever child this is: one of an attempt that is over must be refused."""
+        context = draw(st.sampled_from([None, *self.contexts][-3:]))
+        if context is None:
+            return
+        try:
+            with context.piece():
+                ledger.database.execute_sql("INSERT INTO piece VALUES (?, ?)", (context.job_id, context.attempt))
+            context.progress(1, 1, "piece")
+        except StaleAttempt:
+            assert not self._is_current(context)
+        else:
+            assert self._is_current(context)
+            self.pieces += 1
+
+    def a_child_commits_its_outcome(self, draw: Draw) -> None:
+        context, ok = draw(st.sampled_from([None, *self.contexts][-3:])), draw(st.sampled_from([True, True, False]))
+        if context is None:
+            return
+        proposes = draw(st.booleans()) and context.round < 3
+        again = (("evaluate", JobSpec(name="evaluate:again")),) if proposes else ()
+        try:
+            worker._commit(context, Outcome(ok=ok, reason="" if ok else "it did not go well", next_round=again))
+        except StaleAttempt:
+            assert not self._is_current(context)
+        else:
+            assert self._is_current(context)
+
+    # ------------------------------------------------------------------------------------------------- what holds
+
+    @invariant()
+    def no_job_is_lost_and_what_is_settled_stays_so(self) -> None:
+        rows = {job.id: job for job in Job.select()}
+        assert set(self.statuses) <= set(rows)
+        for job_id, job in rows.items():
+            now, before = Status(job.status), self.statuses.get(job_id)
+            assert job.attempt >= self.attempts.get(job_id, 0)
+            assert job.fruitless <= MAX_FRUITLESS
+            assert before in (None, *OPEN) or now == before or job_id in self.retried, f"{before} became {now}"
+            self.statuses[job_id], self.attempts[job_id] = now, job.attempt
+        self.retried = set()
+
+    @invariant()
+    def at_most_one_job_runs(self) -> None:
+        assert Job.select().where(Job.status == Status.RUNNING).count() <= 1
+
+    @invariant()
+    def no_stale_attempt_wrote(self) -> None:
+        assert ledger.database.execute_sql(COUNT).fetchone()[0] == self.pieces
+
+    @invariant()
+    def a_round_has_one_report_at_most(self) -> None:
+        reports = Job.select(Job.run, Job.round).where(Job.kind == "report").tuples()
+        assert len(set(reports)) == len(reports)
+
+    @invariant()
+    def somebody_will_come_for_what_is_due(self) -> None:
+        if self._running() or ledger.paused(HERE, self.at) or ledger.next_due(HERE, self.at) is None:
+            return
+        assert self.working or self.look_owed or self.huey.storage.queue_size()
+
+    # --------------------------------------------------------------------------------------------------- helpers
+
+    def _any_job(self, draw: Draw) -> Job:
+        return Job.get_by_id(draw(st.sampled_from(sorted(self.statuses))))
+
+    def _running(self) -> Job | None:
+        return Job.get_or_none(Job.status == Status.RUNNING)
+
+    def _is_current(self, context: JobContext) -> bool:
+        job = Job.get_by_id(context.job_id)
+        return bool(job.status == Status.RUNNING and job.attempt == context.attempt)
+
+    def _context(self, job: Job) -> JobContext:
+        return JobContext(
+            home=self.home,
+            run_id=job.run_id,
+            job_id=job.id,
+            job_name=job.name,
+            attempt=job.attempt,
+            round=job.round,
+            params={},
+            plan={},
+            folder=self.home.run_folder(job.run_id),
+            ends_by=None,
+            log=logging.getLogger("test"),
+        )
+
+    def _to_the_end(self) -> None:
+        """However it came to this, the daemon alone brings every run to its end, and every run has its report."""
+        queue.resume(HERE)
+        self.the_daemon_dies_and_is_started_again()
+        for _ in range(60):
+            if not Job.select().where(Job.status.in_(OPEN)).exists():
+                break
+            self.at += dt.timedelta(seconds=31)
+            self._work(looks=True, let_go=True)
+            while job := self._running():
+                worker._commit(self._context(job), Outcome())
+                Watch(self.supervisor, job)._conclude("", 0)
+                self._work(looks=False, let_go=True)
+        assert [job.name for job in Job.select().where(Job.status.in_(OPEN))] == []
+        self.no_job_is_lost_and_what_is_settled_stays_so()
+        assert all(Status(job.status) in SETTLED for job in Job.select())
+
+
+TestQueue = Queue.TestCase
+TestQueue.settings = settings(
+    max_examples=25, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,220 @@
+"""Clocks that jump, nights of 23 and 25 hours, a computer that sleeps: none of it kills a job or does one twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvisd import ledger, plans, queries, queue
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run, Status
+from jarvisd.settings import Memory, Settings
+from jarvisd.supervisor import Supervisor, Watch
+
+MakeRun = Callable[..., Run]
+HOUR = dt.timedelta(hours=1)
+#: (zone, the evening before the change, hours from 22:00 to 07:00)
+CHANGES = [
+    ("Europe/Berlin", "2026-03-28", 8),
+    ("Europe/Berlin", "2026-10-24", 10),
+    ("America/New_York", "2026-03-07", 8),
+    ("America/New_York", "2026-10-31", 10),
+]
+
+
+class Clock:
+    """The wall clock as `ledger.now` reads it. Somebody may set it; time.monotonic is not touched by that."""
+
+    def __init__(self) -> None:
+        self.at = dt.datetime(2026, 11, 22, 22, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.at
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(ledger, "now", made)
+    return made
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ZoneInfo]]:
+    def choose(name: str) -> ZoneInfo:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+        return ZoneInfo(name)
+
+    yield choose
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def supervisor(home: Home) -> Supervisor:
+    return Supervisor(home, "here", Settings(), threading.Event())
+
+
+def claimed(clock: Clock) -> Job:
+    job = ledger.claim("here", "boot", clock.at)
+    assert job is not None
+    return job
+
+
+# ------------------------------------------------------------------------------------------- nights that are not 24 h
+
+
+@pytest.mark.parametrize(("name", "evening", "hours"), CHANGES)
+def test_a_deadline_is_the_wall_clock_of_the_morning_when_the_clocks_change(
+    zone: Callable[[str], ZoneInfo], name: str, evening: str, hours: int
+) -> None:
+    here = zone(name)
+    start = dt.datetime.fromisoformat(f"{evening}T22:00").replace(tzinfo=here)
+    end = plans.deadline("07:00", start.astimezone(dt.UTC))
+    assert end - start.astimezone(dt.UTC) == dt.timedelta(hours=hours)
+    assert end.astimezone(here).strftime("%H:%M") == "07:00"
+
+
+@pytest.mark.parametrize(("name", "evening", "_hours"), CHANGES)
+def test_a_night_with_a_change_of_clocks_has_one_date(
+    zone: Callable[[str], ZoneInfo], name: str, evening: str, _hours: int
+) -> None:
+    """From 22:00 to 10:00, each quarter of an hour that there is, the hour that comes twice included."""
+    here = zone(name)
+    start = dt.datetime.fromisoformat(f"{evening}T22:00").replace(tzinfo=here).astimezone(dt.UTC)
+    moments = [start + dt.timedelta(minutes=15 * n) for n in range(60)]
+    night = {plans.night_of(moment) for moment in moments if moment.astimezone(here).hour not in (11, 12, 13)}
+    assert night == {evening}
+
+
+@given(
+    name=st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]),
+    ahead=st.integers(0, 2 * 366 * 24 * 60).map(lambda minutes: dt.timedelta(minutes=minutes)),
+    hour=st.integers(0, 23),
+    minute=st.integers(0, 59),
+)
+def test_a_deadline_lies_ahead_and_within_25_hours_and_shows_its_time_where_that_exists(
+    name: str, ahead: dt.timedelta, hour: int, minute: int
+) -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + ahead
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", name)
+        time.tzset()
+        try:
+            end = plans.deadline(f"{hour:02}:{minute:02}", moment)
+        finally:
+            patch.undo()
+            time.tzset()
+    assert dt.timedelta(0) < end - moment <= dt.timedelta(hours=25)
+    shown = end.astimezone(ZoneInfo(name))
+    wanted = shown.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    there = wanted.astimezone(dt.UTC).astimezone(ZoneInfo(name)).strftime("%H:%M") == f"{hour:02}:{minute:02}"
+    assert not there or shown.strftime("%H:%M") == f"{hour:02}:{minute:02}"
+
+
+# ----------------------------------------------------------------------------------------------- clocks that are set
+
+
+@pytest.mark.parametrize("jump", [-30, -3, 3, 30], ids=lambda hours: f"{hours} h")
+def test_a_clock_that_jumps_ends_no_job_that_has_a_time_limit(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock, jump: int
+) -> None:
+    make_run("command:x")
+    Job.update(timeout_s=60).execute()
+    watch = Watch(supervisor, claimed(clock))
+    clock.at += jump * HOUR
+    assert watch._reason_to_end() == ""
+
+
+def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock
+) -> None:
+    make_run("command:x")
+    Job.update(timeout_s=60).execute()
+    watch = Watch(supervisor, claimed(clock))
+    watch.began -= 61
+    assert watch._reason_to_end() == "timeout"
+
+
+def test_a_backoff_that_a_clock_set_back_has_moved_away_is_over(make_run: MakeRun, clock: Clock) -> None:
+    make_run("mine")
+    queue.requeue(claimed(clock), "crashed", fruitless=1, not_before=clock.at + dt.timedelta(seconds=30))
+    assert ledger.claim("here", "boot", clock.at) is None
+    assert not queries.wait_is_over(clock.at)
+    clock.at -= 5 * HOUR
+    assert queries.wait_is_over(clock.at)
+    assert claimed(clock).attempt == 2
+
+
+def test_a_running_job_is_not_claimed_a_second_time_whatever_the_clock_says(make_run: MakeRun, clock: Clock) -> None:
+    make_run("mine", "evaluate:a")
+    claimed(clock)
+    for jump in (-30, 60, 24 * 365):
+        clock.at += jump * HOUR
+        assert ledger.claim("here", "boot", clock.at) is None
+
+
+def test_waiting_for_memory_ends_although_the_clock_was_set_back_meanwhile(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock
+) -> None:
+    supervisor.settings = Settings(memory=Memory(wait_minutes=20, look_every_s=30))
+    make_run("mine")
+    Job.update(memory_mb=10**8).execute()
+    assert supervisor._waits(Job.get(), clock.at)
+    clock.at -= 5 * HOUR
+    looks = 0
+    while Job.get().status == Status.QUEUED:
+        assert supervisor._waits(Job.get(), clock.at)
+        clock.at += dt.timedelta(seconds=31)
+        looks += 1
+        assert looks < 60, "it waits for the five hours too"
+    assert Job.get().status == Status.SKIPPED
+
+
+def test_waiting_for_memory_is_not_cut_short_by_hours_of_sleep(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock
+) -> None:
+    make_run("mine")
+    Job.update(memory_mb=10**8).execute()
+    assert supervisor._waits(Job.get(), clock.at)
+    clock.at += 6 * HOUR
+    assert supervisor._waits(Job.get(), clock.at)
+    assert Job.get().status == Status.QUEUED
+
+
+# ---------------------------------------------------------------------------------------------- a computer that sleeps
+
+
+def test_after_sleeping_through_the_deadline_the_report_comes_first(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock
+) -> None:
+    make_run("mine", "evaluate:a", "report", deadline=clock.at + 9 * HOUR)
+    make_run("mine", "report", plan="other")
+    watch = Watch(supervisor, claimed(clock))
+    clock.at += 15 * HOUR
+    assert watch._reason_to_end() == "deadline"
+    watch._conclude("deadline", -15)
+    supervisor._skip_overdue(clock.at)
+    assert [str(job.status) for job in ledger.jobs_of(watch.job.run)] == ["stopped", "skipped", "queued"]
+    first = claimed(clock)
+    assert (first.kind, first.run_id) == ("report", watch.job.run_id)
+    assert Watch(supervisor, first)._reason_to_end() == ""
+
+
+def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock
+) -> None:
+    make_run("mine", "report", deadline=clock.at + 9 * HOUR)
+    watch = Watch(supervisor, claimed(clock))
+    clock.at += 6 * HOUR
+    assert watch._reason_to_end() == ""
+    assert ledger.claim("here", "boot", clock.at) is None
+    assert Job.get().attempt == 1

@@ -1,0 +1,31 @@
+"""What a plan may say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from jarvisd.kinds import Finding, JobSpec, Setting
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    jobs: int = 1
+    pieces: int = 5
+    rounds: int = 1
+    pause_s: float = 0.0  #: between two pieces
+    first: list[str] = []  #: what each job does before its first piece: "SIGSEGV", "once SIGKILL"
+
+
+def job(number: int, params: dict[str, Any]) -> JobSpec:
+    return JobSpec(name=f"pieces:{number}", params=params)
+
+
+def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+    return [job(number, section.model_dump()) for number in range(1, section.jobs + 1)]
+
+
+def check(section: Section, setting: Setting) -> list[Finding]:
+    return []
