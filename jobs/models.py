@@ -22,6 +22,8 @@ KEY = r"^[a-z0-9][a-z0-9._-]*$"
 _REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.json", "vocab.txt")
 #: Weights that are pickles, whose loading may run code, and a format that mlx-lm does not read.
+#: Pickles under their usual names, and programs.
+_CODE = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so", ".dylib"})
 _NOT_LOADED = (".bin", ".pt", ".pth", ".pkl", ".gguf")
 #: Tensors of these parts are in some checkpoints, and mlx-lm never loads them.
 _NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
@@ -182,7 +184,7 @@ def problem(entry: ModelEntry, home: Home) -> str | None:
     if folder is None:
         return f"{entry.name} is not on this disk ({entry.path or entry.repo})"
     try:
-        flaw = _flaw(folder)
+        flaw = (_unsafe(folder) if entry.path else None) or _flaw(folder)
     except OSError as error:
         flaw = f"it cannot be read ({(error.strerror or type(error).__name__).lower()})"
     return f"{folder} is not a usable model: {flaw}" if flaw else None
@@ -196,6 +198,15 @@ def remedy(entry: ModelEntry) -> str:
         revision = f" --revision {entry.revision}" if entry.revision else ""
         return f"Download it with: hf download {entry.repo}{revision}"
     return "Name a folder that holds config.json, a tokenizer and weights as .safetensors."
+
+
+def _unsafe(folder: Path) -> str | None:
+    """What a folder that somebody put together holds beside weights and could run when a library loads it.
+
+    A snapshot of the hub may hold such files too; it is pinned, they are never loaded, and its other files are.
+    """
+    found = sorted(file.name for file in folder.iterdir() if file.suffix in _CODE)
+    return f"it holds {found[0]}, which could run code when it is loaded. Take it out" if found else None
 
 
 def _flaw(folder: Path) -> str | None:

@@ -6,12 +6,16 @@ Times are what a person would feel: they start before the prompt is put together
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +90,15 @@ def seed(scenario_id: str, place: int, sample: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
+def _why(error: Exception, folder: Path) -> str:
+    """What mlx-lm lacks, or type and place of the exception: its text may quote what it was given."""
+    kind = str(json.loads((folder / "config.json").read_text())["model_type"])
+    if find_spec("mlx_lm.models." + re.sub(r"\W", "_", kind)) is None:
+        return f"it does not know the model type {kind[:60]}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+
+
 def load(entry: ModelEntry, folder: Path) -> Loaded:
     """Load a model from its folder. Raises JobFailed when mlx-lm cannot."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the library is imported: a night never touches the network
@@ -98,8 +111,8 @@ def load(entry: ModelEntry, folder: Path) -> Loaded:
     try:
         model, tokenizer, *_ = load_folder(str(folder), tokenizer_config={"trust_remote_code": False})
     except Exception as error:  # whatever a library raises for files it does not understand
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise JobFailed(f"mlx-lm cannot load {entry.name} from {folder}: {reason}", models.remedy(entry)) from error
+        why = _why(error, folder)
+        raise JobFailed(f"mlx-lm cannot load {entry.name} from {folder}: {why}", models.remedy(entry)) from error
     load_time = time.perf_counter() - start
     prompt.complete_stops(tokenizer)
     return Loaded(

@@ -50,6 +50,8 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _look(path: Path) -> None:
     """Tell a missing, unreadable or foreign file apart before SQLite says "unable to open" to all three."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # opening a pipe would wait for its writer
+        raise JobFailed(f"{path} is not a file", "Name the file chat.db of Messages with messages:.")
     try:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))

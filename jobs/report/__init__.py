@@ -13,6 +13,7 @@ def run(context: JobContext) -> Outcome:
 
     context.progress(0, 1, "writing")
     problems = render(context.run_id, context.home, context.publish)
+    context.log.info("verdict: %s", _verdict(context.run_id))
     context.progress(1, 1, "written")
     for problem in problems:
         context.log.warning("%s", problem)
@@ -20,3 +21,12 @@ def run(context: JobContext) -> Outcome:
     proposal = racing.propose(context.run_id, context.round, context.seconds_left())
     context.log.info("%s", proposal.why)
     return Outcome(reason=remark, summary={"problems": len(problems)}, next_round=proposal.jobs)
+
+
+def _verdict(run_id: str) -> str:
+    """The verdict of the comparison in the names of models: it holds no text of a message."""
+    from jobs import comparison
+
+    found = comparison.document(run_id)["verdict"]
+    tied = f"no clear winner among {', '.join(found['tied'])}" if found["tied"] else "no choice of a model"
+    return f"use {found['winner']}" if found["winner"] else tied

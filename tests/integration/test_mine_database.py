@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -206,3 +207,17 @@ def test_the_plan_finds_both_what_messages_and_what_the_embedder_lack(tmp_path: 
 def test_a_good_database_gives_no_finding(chat_db: Path, tmp_path: Path) -> None:
     setting = Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=chat_db)
     assert all("Messages" not in finding.what for finding in plan.check(plan.Section(), setting))
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "chat.db"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(JobFailed, match="is not a file"):
+            imessage.read(path)
+
+
+def test_a_link_to_a_messages_database_is_read(chat_db: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(chat_db)
+    assert len(imessage.read(link).messages) == len(imessage.read(chat_db).messages)

@@ -193,8 +193,7 @@ def test_a_file_that_the_index_names_must_be_there(home: Home, tmp_path: Path) -
         ("config.json", "", "config.json"),
         ("tokenizer.json", "", "no tokenizer"),
         ("model.safetensors", "", "no weights"),
-        ("model.safetensors", "pytorch_model.bin", "not .safetensors"),
-        ("model.safetensors", "model.pkl", "not .safetensors"),
+        ("model.safetensors", "model.gguf", "not .safetensors"),
     ],
 )
 def test_what_is_no_model_says_why(home: Home, tmp_path: Path, remove: str, add: str, what: str) -> None:
@@ -203,6 +202,14 @@ def test_what_is_no_model_says_why(home: Home, tmp_path: Path, remove: str, add:
     if add:
         (folder / add).write_bytes(b"anything")
     assert what in str(models.problem(entry_at(folder), home))
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pkl", "modeling_tiny.py", "rng_state.pth"])
+def test_a_folder_with_a_file_that_could_run_code_is_refused_by_its_name(home: Home, tmp_path: Path, name: str) -> None:
+    """Beside whole weights too: whoever put it there wanted it loaded."""
+    folder = make_model(tmp_path / "m")
+    (folder / name).write_bytes(b"anything")
+    assert f"it holds {name}, which could run code" in str(models.problem(entry_at(folder), home))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 8, b"\xff" * 16, b"\x02\x00\x00\x00\x00\x00\x00\x00[]", b"x" * 100])
