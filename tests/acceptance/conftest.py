@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -135,4 +136,7 @@ def small_models() -> Path:
     from jarvisd.home import Home
     from jobs.demo.preparation import prepare
 
-    return prepare(Home(ROOT, "checkout"), "small", print).embedder.parent
+    (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
+    with (ROOT / "var" / "preparation.lock").open("w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return prepare(Home(ROOT, "checkout"), "small", print).embedder.parent

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROMPT = "Friend: Running 10 mins late sorry\n\nInstruction: Say no worries"
 #: Two float32 implementations differ by rounding (0.06 was measured); a wrong rope_theta differs by 2.8.
 TOLERANCE = 0.2
@@ -51,6 +53,7 @@ def _last_logits(code: str, folder: Path) -> tuple[list[int], list[float]]:
     return answer["ids"], answer["logits"]
 
 
+@pytest.mark.slow
 def test_the_next_token_of_smollm2_agrees_between_mlx_and_transformers(small_models: Path) -> None:
     folder = small_models / "smollm2-135m"
     mlx_ids, mlx = _last_logits(_MLX, folder)
