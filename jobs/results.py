@@ -100,7 +100,7 @@ class Reply(Record):
     success = peewee.BooleanField()
     failure = peewee.TextField(null=True)
     checks = JSONText()  #: {"name of the check": true | false}
-    quality = peewee.FloatField()  #: share of the checks passed; 0 for a failed reply
+    quality = peewee.FloatField()  #: see jobs.evaluate.score; 0 for a failed reply
     batched = peewee.BooleanField(default=False)  #: generated beside others: it has no times of its own
     prompt_tokens = peewee.IntegerField(null=True)
     tokens = peewee.IntegerField(null=True)

@@ -1,7 +1,8 @@
 """What is wrong with a reply, and which yes/no checks it passes. Pure functions on text; no model is asked.
 
-A failure (empty, cut off, thinking aloud, broken tokens) makes the quality 0. Otherwise quality is the share
-of the checks passed: the general ones here, and those that scenarios.yaml declares for the prompt.
+A failure (empty, cut off, thinking aloud, broken tokens) makes the quality 0. Otherwise it is the share of the
+general checks passed times the share of those that scenarios.yaml declares for the prompt. A product, because neither
+makes up for the other: a well-formed reply that says no where yes was asked for is worth nothing.
 """
 
 from __future__ import annotations
@@ -43,9 +44,15 @@ def judge(raw: str, finish_reason: str | None, guide: Guide, scenario: Scenario,
     reply, thinking = clean(raw)
     wrong = failure(reply, thinking > 0, finish_reason)
     checks = run_checks(reply, guide, scenario, prompt)
-    quality = sum(checks.values()) / len(checks) if checks else 1.0
-    quality = 0.0 if wrong else quality
+    general = [passed for name, passed in checks.items() if name in guide.every_reply]
+    asked = [passed for name, passed in checks.items() if name not in guide.every_reply]
+    quality = 0.0 if wrong else _share(general) * _share(asked)
     return Verdict(reply=reply, failure=wrong, thinking=thinking, checks=checks, quality=quality)
+
+
+def _share(passed: Sequence[bool]) -> float:
+    """Of these checks; 1 where there is none to fail."""
+    return sum(passed) / len(passed) if passed else 1.0
 
 
 def clean(raw: str) -> tuple[str, int]:

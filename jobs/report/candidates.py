@@ -182,7 +182,10 @@ def layer_rows(report: Report) -> list[list[str]]:
 def layer_notes(report: Report) -> list[str]:
     """How to read the layers, a sentence each; those that nobody measured are left out."""
     measured = {which for _, model in in_order(report) for which in LAYERS if layer(model["stats"], which)}
-    notes = ["Checks: share of the yes/no checks of its prompt that a reply passes; a failed reply counts 0."]
+    notes = [
+        "Checks: share of the general yes/no checks that a reply passes, times the share of those of its instruction; "
+        "a failed reply counts 0. Real turns have no instruction, so general checks alone."
+    ]
     if "style" in measured:
         notes.append("Style: 0 is how other people write to you, 1 is your own other half.")
     if "meaning" in measured:

@@ -160,7 +160,7 @@ def heat(report: Report) -> str:
     return f"{HEAT_NOTE}\n\n{table(header, cells, right=range(1, len(header)))}"
 
 
-HEAT_NOTE = "Share of the checks passed, the first layer alone; a failed reply counts 0."
+HEAT_NOTE = "The first layer alone: general checks times those of the instruction; a failed reply counts 0."
 
 
 def replies(report: Report) -> str:

@@ -50,7 +50,7 @@ def judge(raw: str, finish_reason: str | None = "stop") -> score.Verdict:
 def test_what_is_no_reply_fails_with_its_reason(raw: str, finish_reason: str, failure: str | None) -> None:
     verdict = judge(raw, finish_reason)
     assert verdict.failure == failure
-    assert (verdict.quality == 0) == (failure is not None)
+    assert verdict.quality == 0 or failure is None
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,14 @@ def test_thinking_is_cut_off_the_reply_that_is_shown_and_counted(raw: str, think
     assert (verdict.reply, verdict.thinking) == ("No worries!", thinking)
 
 
-def test_quality_is_the_share_of_the_checks_passed() -> None:
+def test_quality_is_the_general_checks_times_those_of_the_instruction() -> None:
+    """Neither makes up for the other: what was not asked for is worth nothing, however well it is put."""
     good, bad = judge("No worries!"), judge("Reply: ok")
     assert good.quality == 1
     assert len(bad.checks) == len(score.GENERAL) + 1
     assert [name for name, passed in bad.checks.items() if not passed] == ["plain text", "is calm"]
-    assert bad.quality == pytest.approx(5 / 7)
+    assert bad.quality == 0
+    assert judge("Reply: No worries!").quality == pytest.approx(5 / 6)
 
 
 CASES = {
