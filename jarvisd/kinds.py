@@ -93,6 +93,7 @@ VERBS = {
     "demo": "jobs.demo.commands:demo",
     "deploy": "jobs.deploying:deploy",
     "match": "jobs.mine.commands:match",
+    "models": "jobs.models_commands:group",
     "report": "jobs.report.commands:report",
     "vote": "jobs.evaluate.commands:vote",
 }

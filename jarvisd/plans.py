@@ -43,11 +43,17 @@ class Common(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: str = ""
-    until: str | None = None
-    once: Literal["nightly"] | None = None
-    late: Literal["skip", "run"] | Annotated[int, Field(ge=0, strict=True)] = "skip"
-    messages: str = "~/Library/Messages/chat.db"
+    title: str = Field(default="", description="what the report calls the run; without it the plan's name")
+    until: str | None = Field(
+        default=None, description='when the report is ready: "07:00" is its next occurrence; null = no limit'
+    )
+    once: Literal["nightly"] | None = Field(
+        default=None, description="nightly: a second submission in the same night changes nothing"
+    )
+    late: Literal["skip", "run"] | Annotated[int, Field(ge=0, strict=True)] = Field(
+        default="skip", description="a nightly start that came late: skip it, run it, or run it within so many minutes"
+    )
+    messages: str = Field(default="~/Library/Messages/chat.db", description="the Messages database, opened read-only")
 
     @field_validator("until", mode="before")
     @classmethod

@@ -19,12 +19,18 @@ class Memory(Strict):
     margin_mb: int = Field(default=512, ge=0, description="free memory a job must leave to everything else")
     wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for memory before it is skipped")
     look_every_s: float = Field(default=30, gt=0, le=3600, description="how often a waiting job is looked at again")
-    soft_percent: int = Field(default=125, ge=1, description="a job that uses more of what it declared is remarked on")
-    hard_mb: int | None = Field(default=None, ge=1, description="a job that uses more is ended; see machine.most_mb")
+    soft_percent: int = Field(default=125, ge=1, description="a job above this part of what it declared is remarked on")
+    hard_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="a job that uses more is ended; null = three quarters of the memory, or all but 4 GB",
+    )
 
 
 class Stall(Strict):
-    minutes: float = Field(default=20, gt=0, description="a job without progress and CPU time for so long is ended")
+    minutes: float = Field(
+        default=20, gt=0, description="a job without progress, log or CPU time for so long is ended; programs are not"
+    )
 
 
 class Restart(Strict):
@@ -71,7 +77,7 @@ class Settings(Strict):
     disk: Disk = Disk()
     report: Report = Report()
     notify: Notify | None = Field(default=None, description="a program that is told how a run ended, on standard input")
-    keep: int | None = Field(default=None, ge=1, description="newest runs that stay; older ones go after each report")
+    keep: int | None = Field(default=None, ge=1, description="newest runs that stay; others go after a run; null = all")
 
 
 def read(home: Home) -> Settings:

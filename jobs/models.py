@@ -10,7 +10,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +29,7 @@ _NOT_LOADED = (".bin", ".pt", ".pth", ".pkl", ".gguf")
 _NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
 #: What a process needs beside weights, in MB: Python, the tokenizer, the cache of a short prompt.
 OVERHEAD_MB = 450
+_UNLISTED = "not in models.yaml"
 _MAX_JSON = 64 << 20  # bytes; the largest header or index of the models listed here is under 1 MB
 
 
@@ -37,21 +38,25 @@ class ModelEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    key: Annotated[str, Field(pattern=KEY)]
-    name: str
-    kind: Literal["chat", "embedder"] = "chat"
-    params: str = ""  #: number of parameters, in words: "1.5B"
-    memory_mb: Annotated[int, Field(ge=0)] = 0  #: of the loaded model, without the process around it
-    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
-    path: str | None = None  #: a folder; relative to home
-    revision: str | None = None
-    licence: str = "not stated"
-    benchmark: str = ""
-    strength: str = ""
-    template: dict[str, bool | int | str] = Field(default_factory=dict)  #: options of its chat template
-    download_bytes: Annotated[int, Field(ge=0)] = 0
-    obtain: str = ""  #: the command that puts it on this disk, where it is not a plain download
-    notes: str = ""
+    key: str = Field(pattern=KEY, description="what plans, jobs and figures call it")
+    name: str = Field(description="what people call it")
+    kind: Literal["chat", "embedder"] = Field(default="chat", description="what writes replies, or compares texts")
+    params: str = Field(default="", description='number of parameters, in words: "1.5B"')
+    memory_mb: int = Field(default=0, ge=0, description="of the loaded model, without the process around it")
+    repo: str | None = Field(
+        default=None, pattern=r"^[\w.-]+/[\w.-]+$", description="its repository on the hub; this or path"
+    )
+    path: str | None = Field(default=None, description="its folder, relative to home; this or repo")
+    revision: str | None = Field(default=None, description="the commit of the repository; without it `main`")
+    licence: str = Field(default="not stated", description="for the report")
+    benchmark: str = Field(default="", description="for the report")
+    strength: str = Field(default="", description="for the report")
+    template: dict[str, bool | int | str] = Field(default_factory=dict, description="options of its chat template")
+    download_bytes: int = Field(default=0, ge=0, description="size of the download")
+    obtain: str = Field(
+        default="", description="the command that puts it on this disk, where it is not a plain download"
+    )
+    notes: str = Field(default="", description="for the report")
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -70,7 +75,7 @@ class Catalogue(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
+    models: tuple[ModelEntry, ...] = Field(min_length=1, description="beside these a plan may name any other")
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> Self:
@@ -130,7 +135,7 @@ def _hub(name: str, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
         return None
     repo, revision = match.groups()
     title = repo.partition("/")[2]
-    return ModelEntry(key=slug(title), name=title, kind=kind, repo=repo, revision=revision, notes="not in models.yaml")
+    return ModelEntry(key=slug(title), name=title, kind=kind, repo=repo, revision=revision, notes=_UNLISTED)
 
 
 def _weighed(entry: ModelEntry, home: Home) -> ModelEntry:
@@ -190,13 +195,18 @@ def problem(entry: ModelEntry, home: Home) -> str | None:
     return f"{folder} is not a usable model: {flaw}" if flaw else None
 
 
+def is_fetched(entry: ModelEntry) -> bool:
+    """Whether `jarvisctl models fetch` can put it on this disk."""
+    return entry.repo is not None and not entry.obtain
+
+
 def remedy(entry: ModelEntry) -> str:
     """What the owner can do about `problem`."""
     if entry.obtain:
         return f"Get it with: {entry.obtain}"
     if entry.repo:
-        revision = f" --revision {entry.revision}" if entry.revision else ""
-        return f"Download it with: hf download {entry.repo}{revision}"
+        unlisted = f"{entry.repo}@{entry.revision}" if entry.revision else entry.repo
+        return f"Fetch it with: jarvisctl models fetch {unlisted if entry.notes == _UNLISTED else entry.key}"
     return "Name a folder that holds config.json, a tokenizer and weights as .safetensors."
 
 

@@ -32,6 +32,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Machine": {
         "init": "jarvisd.cli.init:init",
         "doctor": "jarvisd.cli.doctor:doctor",
+        "models": kinds.VERBS["models"],
         "install": "jarvisd.cli.install:install",
         "uninstall": "jarvisd.cli.install:uninstall",
         "start": "jarvisd.cli.service:start",
@@ -60,6 +61,7 @@ HELP = {
     "deploy": "Write templates or a model into JARVIS, keeping what is there.",
     "init": "Write a commented configuration to edit.",
     "doctor": "Check this evening every reason why tonight could fail.",
+    "models": "Which models the plans name; fetch them, check them.",
     "install": "Have launchd run the daemon, and submit every night.",
     "uninstall": "Remove what `install` set up; data stays.",
     "start": "Start the daemon.",

@@ -25,12 +25,12 @@ class Program(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: list[str] = Field(min_length=1, description="the program and its arguments; there is no shell")
-    name: str | None = None
-    cwd: str = "."
-    env: dict[str, str] = {}
-    timeout: int | None = Field(default=None, ge=1, description="seconds")
-    memory: int = Field(default=0, ge=0, description="MB")
-    attempts: int = Field(default=1, ge=1)
+    name: str | None = Field(default=None, description="of the job, after `command:`; without it the program's")
+    cwd: str = Field(default=".", description="the folder it runs in; relative to the plan's file")
+    env: dict[str, str] = Field(default={}, description="variables beside PATH, HOME and LANG")
+    timeout: int | None = Field(default=None, ge=1, description="seconds that one start may take")
+    memory: int = Field(default=0, ge=0, description="MB that it needs; the job waits for them")
+    attempts: int = Field(default=1, ge=1, description="starts it may have in all")
 
     @field_validator("run", mode="before")
     @classmethod

@@ -24,18 +24,27 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
-    scenarios: str = "scenarios.yaml"
-    samples: Annotated[int, Field(ge=1, le=50)] = 1  #: replies a prompt in the first round, each with its own seed
-    #: 1 is the plain comparison; a number of rounds; auto = until the deadline, or until there is nothing new to ask.
-    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] | Literal["auto"] = 1
-    more_samples: Annotated[int, Field(ge=0, le=50)] = 4  #: further replies a prompt in the second round
-    #: turns of the owner's history that each later round asks every model to answer; 0 = none
-    turns: Annotated[int, Field(ge=0, le=500)] = 40
-    meaning: str | None = "all-minilm-l6-v2"  #: embedder that compares a reply with the owner's; null = left out
-    judge: str | None = None  #: a model that also compares replies; off unless one is named
-    max_tokens: Annotated[int, Field(ge=1, le=1000)] = 50
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    models: tuple[str, ...] = Field(
+        min_length=1, description='keys of models.yaml, repositories ("org/name", "org/name@revision") or folders'
+    )
+    scenarios: str = Field(default="scenarios.yaml", description="the prompts; beside the plan, else in config/")
+    samples: int = Field(
+        default=1, ge=1, le=50, description="replies a prompt in the first round, each with its own seed"
+    )
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] | Literal["auto"] = Field(
+        default=1,
+        description="1 is the plain comparison; auto = until the deadline, or until there is nothing new to ask",
+    )
+    more_samples: int = Field(default=4, ge=0, le=50, description="further replies a prompt in the second round")
+    turns: int = Field(
+        default=40, ge=0, le=500, description="turns of your history that each later round asks every model; 0 = none"
+    )
+    meaning: str | None = Field(
+        default="all-minilm-l6-v2", description="embedder that compares a reply with yours; null = left out"
+    )
+    judge: str | None = Field(default=None, description="a model that also compares replies; off unless one is named")
+    max_tokens: int = Field(default=50, ge=1, le=1000, description="longest reply")
+    temperature: float = Field(default=0.7, ge=0, le=2, description="how freely a reply is drawn; 0 = the likeliest")
 
     @field_validator("models")
     @classmethod

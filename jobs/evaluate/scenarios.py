@@ -46,10 +46,10 @@ class _Part(BaseModel):
 class Check(_Part):
     """One yes/no question about a reply: yes when all that is stated here holds."""
 
-    says: tuple[Pattern, ...] = ()  #: at least one of these is found
-    lacks: tuple[Pattern, ...] = ()  #: none of these is found
-    min_words: Words | None = None
-    max_words: Words | None = None
+    says: tuple[Pattern, ...] = Field(default=(), description="at least one of these is found")
+    lacks: tuple[Pattern, ...] = Field(default=(), description="none of these is found")
+    min_words: Words | None = Field(default=None, description="at least so many words")
+    max_words: Words | None = Field(default=None, description="at most so many words")
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
@@ -64,19 +64,19 @@ Checks = dict[str, Check]
 class Prompt(_Part):
     """What the owner wants to say."""
 
-    instruction: Annotated[str, Field(min_length=1, max_length=500)]
-    checks: Checks = Field(default_factory=dict)
-    max_words: Words | None = None
+    instruction: str = Field(min_length=1, max_length=500, description="what the reply should say, in your words")
+    checks: Checks = Field(default_factory=dict, description="asked of the replies to this prompt alone")
+    max_words: Words | None = Field(default=None, description="instead of the file's")
 
 
 class Scenario(_Part):
     """Somebody's message and the ways to answer it."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    title: str = ""
-    context: Annotated[str, Field(min_length=1, max_length=4000)]
-    checks: Checks = Field(default_factory=dict)  #: of every prompt of this scenario
-    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="unique in the file")
+    title: str = Field(default="", description="a short name for people")
+    context: str = Field(min_length=1, max_length=4000, description="who wrote what")
+    checks: Checks = Field(default_factory=dict, description="asked of the replies to every prompt of it")
+    prompts: tuple[Prompt, ...] = Field(min_length=1, description="the ways to answer it")
 
     @model_validator(mode="after")
     def _instructions_differ(self) -> Self:
@@ -89,11 +89,17 @@ class Scenario(_Part):
 class Guide(_Part):
     """What holds for every prompt of a file."""
 
-    opening: Annotated[str, Field(min_length=1, max_length=2000)]  #: the first lines of every prompt
-    #: the instruction of a turn of the owner's history, where nobody says what to say
-    turn_instruction: Annotated[str, Field(min_length=1, max_length=500)] = "Reply the way I would"
-    max_words: Words = 30  #: a longer reply is not short enough, unless its prompt says otherwise
-    every_reply: tuple[str, ...] = tuple(score.GENERAL)  #: the general checks that count
+    opening: str = Field(min_length=1, max_length=2000, description="the first lines of every prompt")
+    turn_instruction: str = Field(
+        default="Reply the way I would",
+        min_length=1,
+        max_length=500,
+        description="the instruction of a turn of your history, where nobody says what to say",
+    )
+    max_words: Words = Field(default=30, description="a longer reply is not short enough")
+    every_reply: tuple[str, ...] = Field(
+        default=tuple(score.GENERAL), description="the general checks that count, by name"
+    )
 
     @model_validator(mode="after")
     def _checks_exist(self) -> Self:
@@ -106,8 +112,10 @@ class Guide(_Part):
 class ScenarioFile(Guide):
     """scenarios.yaml."""
 
-    phrases: dict[str, Annotated[tuple[Pattern, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)]
+    phrases: dict[str, Annotated[tuple[Pattern, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, description="lists of patterns by name; $name stands for all of one"
+    )
+    scenarios: tuple[Scenario, ...] = Field(min_length=1, description="what the models are asked")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

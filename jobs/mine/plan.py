@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,16 +30,26 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    embedder: Annotated[str, Field(min_length=1)] = "sentence-transformers/all-mpnet-base-v2"
-    matcher: Annotated[str, Field(min_length=1)] = "sentence-transformers/all-MiniLM-L6-v2"  #: what JARVIS matches with
-    templates: Annotated[int, Field(ge=1, le=1000)] = 120  #: at most so many
-    similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  #: least cosine between a message and its template
-    sample: Annotated[int, Field(ge=1)] = 100_000  #: the newest so many of the owner's messages are mined
-    min_uses: Annotated[int, Field(ge=1)] = 3  #: messages that a template must add to those before it
-    min_people: Annotated[int, Field(ge=1)] = 3  #: a text that fewer people got is private
-    max_words: Annotated[int, Field(ge=1, le=100)] = 12  #: a longer message is nobody's template
-    precision: Annotated[float, Field(gt=0, lt=1)] = 0.8  #: what the lower bound of an automatic one must reach
-    manual: str | None = None  #: the owner's present templates: YAML or JARVIS's json; None = manual_templates.yaml
+    embedder: str = Field(
+        default="sentence-transformers/all-mpnet-base-v2", min_length=1, description="what compares your messages"
+    )
+    matcher: str = Field(
+        default="sentence-transformers/all-MiniLM-L6-v2",
+        min_length=1,
+        description="what JARVIS matches with: triggers and tiers are measured under it",
+    )
+    templates: int = Field(default=120, ge=1, le=1000, description="at most so many")
+    similarity: float = Field(default=0.8, gt=0, le=1, description="least cosine between a message and its template")
+    sample: int = Field(default=100_000, ge=1, description="the newest so many of your messages are mined")
+    min_uses: int = Field(default=3, ge=1, description="messages that a template must add to those before it")
+    min_people: int = Field(default=3, ge=1, description="a text that fewer people got is private")
+    max_words: int = Field(default=12, ge=1, le=100, description="a longer message is nobody's template")
+    precision: float = Field(
+        default=0.8, gt=0, lt=1, description="what the lower bound of an automatic template's precision must reach"
+    )
+    manual: str | None = Field(
+        default=None, description="your present templates, as YAML or JARVIS's JSON; null = manual_templates.yaml"
+    )
 
 
 def resolve(section: Section, setting: Setting) -> dict[str, Any]:

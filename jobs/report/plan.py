@@ -18,25 +18,29 @@ class _Part(BaseModel):
 class Gates(_Part):
     """What a model must reach before its quality counts."""
 
-    success: Annotated[float, Field(ge=0, le=1)] = 0.9  #: share of usable replies
-    memory_mb: Annotated[int, Field(ge=1)] | None = 6144  #: peak; 8 GB less what macOS takes
-    p95_ms: Annotated[float, Field(gt=0)] | None = 15_000  #: asked only where there are enough replies for a p95
+    success: float = Field(default=0.9, ge=0, le=1, description="least share of usable replies")
+    memory_mb: int | None = Field(
+        default=6144, ge=1, description="highest peak; 8 GB less what macOS takes; null = not asked"
+    )
+    p95_ms: float | None = Field(
+        default=15_000, gt=0, description="highest p95 of the latency, where there are enough replies for one"
+    )
 
 
 class Layers(_Part):
     """How much each layer counts in a model's quality, where it was measured."""
 
-    checks: Weight = 0.6
-    style: Weight = 0.2
-    meaning: Weight = 0.2
+    checks: Weight = Field(default=0.6, description="the yes/no checks of the scenario file")
+    style: Weight = Field(default=0.2, description="how much a reply is written as you write")
+    meaning: Weight = Field(default=0.2, description="how much it says what you said in the same place")
 
 
 class Weights(_Part):
     """How models that quality does not separate are ordered."""
 
-    quality: Weight = 0.7
-    speed: Weight = 0.2
-    memory: Weight = 0.1
+    quality: Weight = Field(default=0.7, description="of the replies")
+    speed: Weight = Field(default=0.2, description="of a reply")
+    memory: Weight = Field(default=0.1, description="at the peak")
 
 
 class Section(_Part):

@@ -59,7 +59,7 @@ def test_all_is_well_where_nothing_is_missing(house: House) -> None:
 def test_what_is_missing_is_a_problem_with_a_remedy_and_the_exit_code_says_so(house: House) -> None:
     said = house.ctl("doctor", code=1, timeout_s=90).stdout
     checks = doctor(house, code=1)
-    assert "hf download" in checks["evaluate:qwen2.5-1.5b"]["remedy"]
+    assert "jarvisctl models fetch qwen2.5-1.5b" in checks["evaluate:qwen2.5-1.5b"]["remedy"]
     assert checks["messages"]["state"] == "problem"
     assert checks["daemon"]["state"] == "warning"
     for check in checks.values():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,7 +16,7 @@ from jarvisd.cli import HELP, VERBS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [verb for group in VERBS.values() for verb in group]
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", ROOT / "launchd" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def command(verb: str) -> click.Command:
@@ -35,11 +38,16 @@ def test_every_verb_is_in_the_readme(verb: str) -> None:
     assert re.search(rf"`{verb}\b", (ROOT / "README.md").read_text()), verb
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_jarvisctl_line_in_the_docs_names_a_verb_and_options_that_exist(path: Path) -> None:
-    for line in re.findall(r"^(?:    |\$ )?jarvisctl (.+)$", path.read_text(), flags=re.M):
+    text = path.read_text()
+    lines = re.findall(r"^(?:    |\$ )?jarvisctl (.+)$", text, flags=re.M)
+    inline = [" ".join(found.split()) for found in re.findall(r"`jarvisctl ([^`]+)`", text)]
+    for line in lines + inline:
         words = line.split(" # ")[0].split()
-        known = command(words[0])
+        known = command(words[0]) if not words[0].startswith("-") else cli
+        if isinstance(known, click.Group) and len(words) > 1:
+            known = known.get_command(click.Context(known), words[1]) or known
         options = {option for parameter in known.params for option in (*parameter.opts, *parameter.secondary_opts)}
         own = words[1 : words.index("--")] if "--" in words else words[1:]
         for word in own:
@@ -47,10 +55,83 @@ def test_every_jarvisctl_line_in_the_docs_names_a_verb_and_options_that_exist(pa
                 assert word.partition("=")[0] in options | {"--help", "--home"}, f"{path.name}: {line}"
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_the_docs_link_to_exists(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_reference_of_the_configuration_is_what_its_models_say() -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert text == reference.text(), "run: .venv/bin/python docs/reference.py"
+    assert [line for line in text.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
+def rooms() -> list[Path]:
+    """Every file and folder of the first column of the map; in a cell a bare name lies beside the first one."""
+    found: list[Path] = []
+    for cell in re.findall(r"^\| (`(?:jarvisd|jobs)/[^|]*) \|", (ROOT / "docs" / "design.md").read_text(), flags=re.M):
+        first, *others = re.findall(r"`([^`]+)`", cell)
+        found += [ROOT / first, *(ROOT / Path(first).parent / other for other in others)]
+    return found
+
+
+def test_the_map_names_what_is_there() -> None:
+    named = rooms()
+    assert [path for path in named if not path.exists()] == []
+    assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("package", ["jarvisd", "jobs"])
+def test_every_module_stands_in_the_map(package: str) -> None:
+    files = [path for path in ROOT.glob(f"{package}/**/*.py") if path.name != "__init__.py"]
+    named = set(rooms())
+    assert [str(path.relative_to(ROOT)) for path in files if not {path, *path.parents} & named] == []
+
+
+def test_every_message_of_the_faq_is_said_by_the_code() -> None:
+    """A heading of the FAQ quotes a message; `…` stands for what differs each time. The rest stands in the source."""
+    headings = re.findall(r"^### (.+)$", (ROOT / "docs" / "faq.md").read_text(), flags=re.M)
+    quoted = [heading.strip("` ") if "``" not in heading else heading[3:-3] for heading in headings]
+    assert len(quoted) >= 20
+    source = "\n".join(literals())
+    missing = [part for quote in quoted for part in re.split(r"\s*…\s*", quote) if part and part not in source]
+    assert missing == []
+    assert [quote for quote in quoted if max(map(len, quote.split("…"))) < 10] == []
+
+
+def literals() -> Iterator[str]:
+    """Every text in the source, with `…` where an f-string has a value; a text in two halves is one."""
+    for path in [*ROOT.glob("jarvisd/**/*.py"), *ROOT.glob("jobs/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 200
+    assert [path.name for path in DOCS[1:] if f"({path.relative_to(ROOT)})" not in text] == []
+    picture = (ROOT / "docs" / "report.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 400_000
+
+
+def test_the_verbs_stand_in_the_readme_as_in_the_help() -> None:
+    rows = (ROOT / "README.md").read_text().partition("## Verbs")[2].partition("## Your own night")[0]
+    groups = re.split(r"^\| \*\*(\w+)\*\* \| \|$", rows, flags=re.M)[1:]
+    shown = dict(zip(groups[::2], groups[1::2], strict=True))
+    assert list(shown) == list(VERBS)
+    for title, verbs in VERBS.items():
+        named = set(re.findall(r"`([a-z]+)", "\n".join(re.findall(r"^\| ([^|]+) \|", shown[title], flags=re.M))))
+        assert set(verbs) == named, title
 
 
 def test_the_changelog_has_the_version_of_the_package() -> None:

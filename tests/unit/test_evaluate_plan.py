@@ -84,7 +84,7 @@ def test_a_model_that_is_not_here_is_a_finding_of_its_own_job(
     (finding,) = plan.check(Section(models=("qwen3-4b",)), setting)
     assert finding.job == "evaluate:qwen3-4b"
     assert "not on this disk" in finding.what
-    assert "hf download" in finding.remedy
+    assert "jarvisctl models fetch qwen3-4b" in finding.remedy
 
 
 def test_what_compares_meanings_and_the_judge_are_kept_whole(setting: Setting) -> None:

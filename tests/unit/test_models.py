@@ -166,7 +166,9 @@ def test_a_missing_download_names_the_command_that_gets_it(setting: Setting, mon
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     entry = models.resolve("phi-3-mini", setting)
     assert models.problem(entry, setting.home)
-    assert models.remedy(entry) == f"Download it with: hf download {entry.repo} --revision {entry.revision}"
+    assert models.remedy(entry) == "Fetch it with: jarvisctl models fetch phi-3-mini"
+    other = models.resolve("someone/tiny@abc", setting)
+    assert models.remedy(other) == "Fetch it with: jarvisctl models fetch someone/tiny@abc"
     assert "jarvisctl demo" in models.remedy(models.resolve("smollm2-135m", setting))
 
 

@@ -1,0 +1,159 @@
+"""Write docs/configuration.md: every key of every file, from the models that read them.
+
+.venv/bin/python docs/reference.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from jarvisd import kinds, plans, settings
+from jobs.evaluate import scenarios
+from jobs.models import Catalogue
+
+TARGET = Path(__file__).with_name("configuration.md")
+SIMPLE = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+HEAD = """\
+# Every key of every file
+
+Written by `docs/reference.py` from the models that read the files; a test compares the two. An unknown key, or a value
+that does not fit, is an error with file, line and key. A file in the `config/` of home takes the place of the shipped
+one of that name: `jarvisctl init` writes copies of settings.yaml and overnight.yaml there, with comments, and schemas
+of both for your editor. `jarvisctl config` shows what is in force, and where each value comes from."""
+SETTINGS = """\
+What holds for every run. The daemon reads it when it starts: after a change, `jarvisctl restart`. Without a file, and
+for each key that is not in it, the defaults hold."""
+PLAN = """\
+`config/plans/NAME.yaml` is submitted by `jarvisctl enqueue NAME`; `--set mine.templates=80` changes one key for one
+run. Relative paths are taken from the plan's file. Each section below is a kind of job, and one that is missing is
+not run: without `report:` there is no report; `report: {}` takes every default. A package of your own
+[adds a section](writing-a-job.md)."""
+SECTIONS = {
+    "mine": "Reply templates from your messages, one job.",
+    "evaluate": "Replies of models to the same prompts, one job a model.",
+    "command": "A list of programs, one job each. There is no shell: `run` is a list of words.",
+    "report": "The report, and the rules by which its verdict is found.",
+}
+MODELS = """\
+A list under `models:`. Beside these a plan may name any repository of the hub, or a folder."""
+SCENARIOS = """\
+What the models are asked, and how a reply is checked. A pattern is a regular expression (case does not matter), or
+`$name` for a list of `phrases`."""
+
+
+def text() -> str:
+    """The whole page."""
+    parts = [HEAD, "## settings.yaml", SETTINGS, *tables(settings.Settings)]
+    parts += ["## A plan", PLAN, *tables(plans.Common)]
+    for name, about in SECTIONS.items():
+        parts += [f"### `{name}`", about, *tables(kinds.find(name).plan().Section, flat=True)]
+    parts += ["## models.yaml", MODELS, *tables(Catalogue, skip="models")]
+    parts += ["## scenarios.yaml", SCENARIOS, *tables(scenarios.ScenarioFile)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def tables(model: type[BaseModel], *, flat: bool = False, skip: str = "") -> list[str]:
+    """One table of the model's plain keys, then one, under a heading of its own, for each model inside it."""
+    schema = model.model_json_schema()
+    inner = schema.get("$defs", {})
+    if "items" in schema:  # the file's section is a list
+        return [table(_model_of(schema["items"], inner) or {}, inner, flat=flat)]
+    below: list[str] = []
+    for name, part in {} if flat else _inside(schema, inner).items():
+        below += [f"### `{name}`", str(part.get("description", "")).strip(), table(part, inner)]
+    own = {name: value for name, value in schema["properties"].items() if name != skip}
+    return [table({**schema, "properties": own}, inner, flat=flat), *below]
+
+
+def _inside(schema: dict[str, Any], inner: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The models inside a model, in order, each under the key it was first found at."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in schema["properties"].items():
+        part = _model_of(value, inner) or _model_of(value.get("items") or value.get("additionalProperties"), inner)
+        if part is not None and part not in found.values():
+            deeper = _inside(part, inner)
+            found |= {name: part} | {key: one for key, one in deeper.items() if one not in found.values()}
+    return found
+
+
+def _model_of(value: Any, inner: dict[str, Any]) -> dict[str, Any] | None:
+    """What a value's schema refers to, directly or as `this or null`."""
+    if not isinstance(value, dict):
+        return None
+    for one in [value, *value.get("anyOf", [])]:
+        if "$ref" in one:
+            found: dict[str, Any] = inner[one["$ref"].rpartition("/")[2]]
+            return found
+    return None
+
+
+def table(schema: dict[str, Any], inner: dict[str, Any], *, flat: bool = False) -> str:
+    """The keys of one model; `flat` shows those of a model inside it as `outer.key`."""
+    rows = list(_rows(schema, inner, "", flat=flat))
+    return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows]) if rows else ""
+
+
+def _rows(schema: dict[str, Any], inner: dict[str, Any], before: str, *, flat: bool) -> list[str]:
+    rows = []
+    for name, value in schema["properties"].items():
+        part = _model_of(value, inner)
+        if part is not None and flat:
+            rows += _rows(part, inner, f"{before}{name}.", flat=flat)
+        elif part is None:
+            default = "required" if name in schema.get("required", []) else _default(value)
+            meaning = str(value.get("description", "")).replace("|", "\\|")
+            rows.append(f"| `{before}{name}` | {kind(value)} | {default} | {meaning} |")
+    return rows
+
+
+def _default(value: dict[str, Any]) -> str:
+    default = value.get("default", {} if "additionalProperties" in value else None)
+    if isinstance(default, list):
+        return ", ".join(default) or "`[]`"
+    return f"`{default if isinstance(default, str) and default else json.dumps(default)}`"
+
+
+def kind(value: dict[str, Any]) -> str:
+    """A value's type and limits in words."""
+    if "anyOf" in value:
+        parts = ["`null`" if one.get("type") == "null" else kind(one) for one in value["anyOf"]]
+        return (", or " if "," in "".join(parts) else " or ").join(parts)
+    if "enum" in value or "const" in value:
+        return " or ".join(f"`{one}`" for one in value.get("enum", [value.get("const")]))
+    if value.get("type") == "array":
+        return f"list of {_many(value['items'])}"
+    if value.get("type") == "object":
+        return f"{_many(value['additionalProperties'])}, by name"
+    return SIMPLE.get(str(value.get("type")), "value") + _limits(value)
+
+
+def _many(value: Any) -> str:
+    if not isinstance(value, dict) or "$ref" in value:
+        return str(value["$ref"]).rpartition("/")[2].lower() + "s" if isinstance(value, dict) else "value"
+    return kind({key: one for key, one in value.items() if key not in ("minLength", "maxLength")})
+
+
+def _limits(value: dict[str, Any]) -> str:
+    least, most = value.get("minimum"), value.get("maximum")
+    above, below = value.get("exclusiveMinimum"), value.get("exclusiveMaximum")
+    if least is not None and most is not None:
+        return f", {least:g} to {most:g}"
+    said = [f"{least:g} or more" if least is not None else "", f"above {above:g}" if above is not None else ""]
+    said += [f"at most {most:g}" if most is not None else "", f"below {below:g}" if below is not None else ""]
+    said += [f"at most {value['maxLength']} characters" if "maxLength" in value else ""]
+    return "".join(f", {one}" for one in said if one)
+
+
+def main() -> int:
+    TARGET.write_text(text())
+    print(TARGET)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

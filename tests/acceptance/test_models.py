@@ -1,0 +1,157 @@
+"""`jarvisctl models` as its owner uses it, against a hub of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import BIN, House, until
+from tests.hub import Hub, Repository, serving, tiny
+
+MODELS = """
+models:
+  - {key: one, name: One, repo: someone/one, licence: MIT, download_bytes: 200000}
+  - {key: two, name: Two, repo: someone/two}
+  - {key: own, name: Own, path: var/cache/models/own, obtain: make own}
+"""
+PLAN = "evaluate: {models: [%s], rounds: 1}\nreport: {}\n"
+
+
+@pytest.fixture
+def hub(house: House, tmp_path: Path) -> Iterator[Hub]:
+    """A home whose plans name two models of the hub and one that is made here."""
+    folder = house.root / "config"
+    (folder / "plans").mkdir(parents=True)
+    (folder / "models.yaml").write_text(MODELS)
+    (folder / "plans" / "overnight.yaml").write_text(PLAN % "one, two, own")
+    (folder / "plans" / "short.yaml").write_text(PLAN % "one")
+    with serving() as found:
+        found.repositories = {"someone/one": Repository(tiny(1000)), "someone/two": Repository(tiny(2000))}
+        house.environment = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": found.url}
+        yield found
+
+
+def states(house: House) -> dict[str, str]:
+    return {row["key"]: row["state"] for row in json.loads(house.ctl("models", "--json").stdout)}
+
+
+def test_from_nothing_to_models_that_are_whole(house: House, hub: Hub) -> None:
+    rows = {row["key"]: row for row in json.loads(house.ctl("models", "--json").stdout)}
+    assert {key: row["state"] for key, row in rows.items()} == {"one": "missing", "two": "missing", "own": "missing"}
+    assert (rows["one"]["plans"], rows["two"]["plans"]) == (["overnight", "short"], ["overnight"])
+    said = house.ctl("models", "fetch").stdout
+    assert "own: not from the hub. Get it with: make own" in said
+    assert "licence: MIT" in said
+    assert states(house) == {"one": "here", "two": "here", "own": "missing"}
+    checked = house.ctl("models", "check").stdout
+    assert [line.split(":")[0] for line in checked.splitlines()] == ["ok       one", "ok       two"]
+    assert "\x1b" not in said + checked
+
+
+def test_only_the_models_of_one_plan(house: House, hub: Hub) -> None:
+    house.ctl("models", "fetch", "--only", "short")
+    assert states(house) == {"one": "here", "two": "missing", "own": "missing"}
+    assert "Nothing is missing" in house.ctl("models", "fetch", "--only", "short").stdout
+
+
+def test_a_plan_that_cannot_be_read_hides_no_other_and_a_shipped_one_need_not_fit(house: House, hub: Hub) -> None:
+    assert house.ctl("models").stderr == ""  # the shipped demo names models that this home's models.yaml has not
+    (house.root / "config" / "plans" / "broken.yaml").write_text("evaluate: {models: [three]}\n")
+    done = house.ctl("models")
+    assert "broken.yaml:1: evaluate: no model is called 'three'" in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[:3]] == ["one", "two", "own"]
+
+
+def test_a_changed_byte_is_found_and_mended(house: House, hub: Hub, tmp_path: Path) -> None:
+    house.ctl("models", "fetch", "one")
+    (weights,) = (tmp_path / "hf").rglob("model.safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.resolve().write_bytes(content)
+    assert states(house)["one"] == "here"  # a cheap look does not see it
+    said = house.ctl("models", "check", code=1).stdout
+    assert "problem  one: model.safetensors differs from the hub's" in said
+    assert "jarvisctl models fetch one" in said
+    house.ctl("models", "fetch", "one")
+    house.ctl("models", "check", "one")
+
+
+def test_a_model_that_is_refused_keeps_no_other_from_coming(house: House, hub: Hub) -> None:
+    hub.faults["HEAD 1_Pooling/config.json"] = [(403, {"X-Error-Code": "GatedRepo"})]
+    done = house.ctl("models", "fetch", "one", "two", code=1)
+    assert len(done.stderr.splitlines()) == 1
+    assert "does not hand out someone/one (403)" in done.stderr
+    assert "`hf auth login`" in done.stderr
+    assert states(house) == {"one": "missing", "two": "here", "own": "missing"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "what"),
+    [
+        (("fetch", "three"), 2, "no model is called 'three'"),
+        (("fetch", "one", "--only", "short"), 2, "--only goes without names"),
+        (("fetch", "--only", "shrot"), 2, "Did you mean short?"),
+        (("fetch", "own"), 1, "own is not fetched from the hub. Get it with: make own"),
+        (("fetch", "someone/none"), 1, "the hub has no someone/none"),
+        (("fetch", "someone/one@abc"), 1, "someone/one has no revision abc"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(house: House, hub: Hub, words: tuple[str, ...], code: int, what: str) -> None:
+    done = house.ctl("models", *words, code=code)
+    assert what in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_switched_off_hub_is_one_line(house: House, hub: Hub) -> None:
+    house.environment["HF_HUB_OFFLINE"] = "1"
+    assert "HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set. Unset it" in house.ctl("models", "fetch", code=1).stderr
+
+
+def test_ctrl_c_leaves_nothing_half(house: House, hub: Hub, tmp_path: Path) -> None:
+    hub.faults["GET model.safetensors"] = ["hang"]
+    environment = os.environ | {"JARVISD_HOME": str(house.root)} | house.environment
+    process = subprocess.Popen(
+        [BIN / "jarvisctl", "models", "fetch", "one"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until(lambda: "GET model.safetensors" in hub.asked, what="the weights are on their way")
+    until(lambda: list((tmp_path / "hf").rglob("*.incomplete")), what="half of them is written")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    left = [file.name for file in (tmp_path / "hf").rglob("*") if file.name.endswith((".incomplete", ".safetensors"))]
+    assert left == []
+    hub.closing.set()
+    house.ctl("models", "fetch", "one")
+    house.ctl("models", "check", "one")
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(house: House, hub: Hub) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 110))
+    environment = os.environ | {"JARVISD_HOME": str(house.root)} | house.environment
+    process = subprocess.Popen(
+        [BIN / "jarvisctl", "models", "fetch", "one"], env=environment, stdout=theirs, stderr=theirs, stdin=theirs
+    )
+    os.close(theirs)
+    said = b""
+    try:
+        while piece := os.read(ours, 65536):
+            said += piece
+    except OSError:  # on Linux the end of a terminal is an error
+        pass
+    os.close(ours)
+    assert process.wait(timeout=30) == 0
+    assert b"model.safetensors:   0%|" in said
