@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
 
 from jarvisd.ledger import MAX_FRUITLESS
+from tests.acceptance import test_night
 from tests.acceptance.conftest import House, until
 from tests.acceptance.nights import OPEN, Night
 
@@ -100,3 +103,63 @@ def test_kill_9_costs_no_piece_doubles_none_and_every_night_has_its_reports(
             f"{night.expected} pieces expected, {night.found()} found, {reports} reports, integrity ok, seed {seed}"
         )
     assert sum(killer.killed.values()) == kills
+
+
+# ------------------------------------------------------------------------------------------------------ a real night
+
+SAMPLES = 12
+
+
+@pytest.mark.slow
+def test_twenty_kills_on_a_real_night_cost_no_reply_and_double_none(
+    house: House, small_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mining with a real embedder, replies of a real model; half of the kills right after a reply, half anywhere."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    chance, killed = random.Random(seed), Counter[str]()
+    run_id = test_night.night(house, small_models, "--set", f"evaluate.samples={SAMPLES}")
+    daemon = house.daemon()
+    while killed.total() < 20:
+        _wait_to_strike(house, chance)
+        whom = chance.choice(("daemon", "child", "both"))
+        for pid in test_night.children(house) if whom != "daemon" else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
+        killed[whom] += 1
+        if whom != "child":
+            daemon.kill()
+            daemon.wait()
+            until(lambda: not test_night.children(house), ORPHAN_S, "an orphan ends itself")
+            daemon = house.daemon()
+    jobs = house.settled(run_id, 400)
+    assert {job["status"] for job in jobs.values()} == {"succeeded"}, jobs
+    found = test_night.replies(house)
+    assert len(found) == len(set(found)) == 2 * SAMPLES
+    assert _ask(house, "PRAGMA integrity_check") == [("ok",)]
+    whom_killed = ", ".join(f"{name} {times}" for name, times in sorted(killed.items()))
+    with capsys.disabled():
+        print(
+            f"\n{killed.total()} kills survived ({whom_killed}) on a real night, {len(jobs)} jobs, "
+            f"{2 * SAMPLES} replies expected, {len(found)} found, 1 report, integrity ok, seed {seed}"
+        )
+
+
+def _wait_to_strike(house: House, chance: random.Random) -> None:
+    """Until another reply is committed, or a moment of chance; but never a third fruitless start in a row."""
+    before = len(test_night.replies(house))
+    if chance.random() < 0.5 and before:
+        until(lambda: len(test_night.replies(house)) > before or _is_over(house), 120, "another reply, or the end")
+    else:
+        time.sleep(chance.uniform(0, 6))
+    last = f"SELECT 1 FROM job WHERE fruitless >= {MAX_FRUITLESS - 1} AND {OPEN}"
+    until(lambda: not _ask(house, last), 120, "the last start comes to something")
+
+
+def _is_over(house: House) -> bool:
+    return not _ask(house, f"SELECT 1 FROM job WHERE {OPEN}")
+
+
+def _ask(house: House, question: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(house.root / "var" / "jarvis.db", timeout=30)) as database:
+        return database.execute(question).fetchall()

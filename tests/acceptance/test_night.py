@@ -205,7 +205,7 @@ def test_kill_9_in_the_middle_costs_no_reply_and_gives_none_twice(
     if victim == "daemon":
         daemon.kill()
         daemon.wait()
-        until(lambda: not _children(house), 10, "the child noticed that its daemon is gone")
+        until(lambda: not children(house), 10, "the child noticed that its daemon is gone")
         house.daemon()
     else:
         house.child_of(run_id).send_signal(signal.SIGKILL)
@@ -223,7 +223,7 @@ def _committed(house: House) -> list[tuple[Any, ...]]:
     return replies(house) if (house.root / "var" / "jarvis.db").exists() else []
 
 
-def _children(house: House) -> list[int]:
+def children(house: House) -> list[int]:
     return [
         process.pid
         for process in psutil.process_iter(["cmdline", "status"])
