@@ -195,6 +195,7 @@ def test_the_second_submission_of_a_nightly_plan_changes_nothing(house: House) -
     assert house.enqueue("overnight").endswith("-3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["daemon", "child"])
 def test_kill_9_in_the_middle_costs_no_reply_and_gives_none_twice(
     house: House, small_models: Path, victim: str
