@@ -166,6 +166,13 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
     crash.point("requeue.committed")
 
 
+def skip(jobs: list[Job], reason: str, at: dt.datetime) -> None:
+    """End queued jobs that will not be started any more, all at once."""
+    with ledger.write():
+        many.end_queued(jobs, Status.SKIPPED, reason, at)
+        _ring_reports(jobs)
+
+
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     """Cancel what is open of these jobs; returns those that were. A running one ends within seconds."""
     with ledger.write():

@@ -131,8 +131,10 @@ class Supervisor:
             limit = self.limit(run)
             if limit is not None and moment >= limit:
                 reason = f"not started: the run had to end by {_clock(run.deadline)}"
-                for job in queries.waiting_jobs(run):
-                    end_job(self.home, job, Status.SKIPPED, reason)
+                queue.skip(jobs := queries.waiting_jobs(run), reason, moment)
+                names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
+                stories.tell(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
+                _if_settled(self.home, run)
 
     def _waits(self, job: Job, moment: dt.datetime) -> bool:
         """Whether the next job was put off, or given up, because of what it lacks."""
@@ -339,9 +341,13 @@ def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: s
     stories.tell(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
     crash.point("settle.told")
-    if ledger.is_settled(job.run_id):
-        stories.tell(home, job.run_id, overview.ending(job.run))
-        aftermath.run_settled(home, job.run)
+    _if_settled(home, job.run)
+
+
+def _if_settled(home: Home, run: Run) -> None:
+    if ledger.is_settled(run.id):
+        stories.tell(home, run.id, overview.ending(run))
+        aftermath.run_settled(home, run)
 
 
 def committed(job: Job) -> dict[str, Any] | None:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.acceptance.conftest import House, until
 from tests.acceptance.nights import Night
+from tests.acceptance.test_night import night
 from tests.acceptance.test_queue import gone, grandchild, script
 
 GLUTTON = """
@@ -138,3 +141,34 @@ def test_a_crashed_job_starts_again_soon_and_not_only_at_the_daemons_next_look(h
     began = time.monotonic()
     assert house.settled(warm)["pieces:1"]["attempt"] == 2
     assert time.monotonic() - began < 15  # the daemon looks by itself every 30 s
+
+
+BUDGET_MB = 2048
+
+
+@pytest.fixture
+def narrow() -> Iterator[Path]:
+    """A memory group of BUDGET_MB; what is put into it may use no more, its children included."""
+    group = Path("/sys/fs/cgroup/memory") / f"jarvisd-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(BUDGET_MB << 20))
+    except OSError:
+        pytest.skip("no memory group (cgroup v1) can be made here")
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text().strip(), 20, "the group is empty")
+    group.rmdir()
+
+
+@pytest.mark.slow
+def test_a_whole_night_with_a_real_model_fits_into_two_gigabytes(
+    house: House, small_models: Path, narrow: Path
+) -> None:
+    daemon = house.daemon()
+    (narrow / "cgroup.procs").write_text(str(daemon.pid))
+    jobs = house.settled(night(house, small_models), 400)
+    assert {name: job["status"] for name, job in jobs.items() if job["status"] != "succeeded"} == {}
+    peak_mb = int((narrow / "memory.max_usage_in_bytes").read_text()) >> 20
+    assert 500 < peak_mb <= BUDGET_MB, "a model was in that group"
+    house.ctl("stop")
+    daemon.wait(timeout=30)

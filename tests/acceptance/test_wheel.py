@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -50,3 +51,36 @@ def test_the_templates_of_the_agents_are_inside(installed: Path) -> None:
         "org.jarvisd.daemon.plist",
         "org.jarvisd.nightly.plist",
     }
+
+
+@pytest.mark.slow
+def test_from_an_empty_environment_in_an_empty_folder_the_demonstration_runs(tmp_path: Path) -> None:
+    """What a person does who has only the wheel: a new environment, everything installed, a night in miniature."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("jarvisd-*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    own = tmp_path / "venv" / "bin"
+    into = ["--python", str(own / "python"), "install", "--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run([*pip, *into, str(wheel)], check=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in ("JARVISD_HOME", "PYTHONPATH")}
+    environment |= {"HOME": str(empty), "XDG_DATA_HOME": str(empty / "data")}
+
+    def installed_ctl(*words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [own / "jarvisctl", *words], cwd=empty, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    assert "Report: " in installed_ctl("demo")
+    page = Path(installed_ctl("report", "--path").strip())
+    assert page.is_relative_to(empty / "data")
+    assert "SmolLM2" in page.read_text()
+    assert "3 of 3 jobs settled" in installed_ctl("status")
+    checks = json.loads(installed_ctl("doctor", "--json", code=1))["checks"]  # no Messages here, no models of the night
+    assert {check["name"]: check["state"] for check in checks}["configuration"] == "ok"
