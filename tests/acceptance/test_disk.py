@@ -94,11 +94,12 @@ def test_a_night_goes_on_when_space_returns(house: House, small_disk: Path) -> N
 def test_a_disk_that_fills_up_before_a_claim_costs_no_job(house: House, small_disk: Path) -> None:
     """The ledger itself cannot be written: nothing can be claimed, nothing is lost, and the daemon looks again."""
     daemon = house.daemon()
-    house.ctl("pause")
+    house.ctl("pause", "--for", "15s")  # it ends by itself: on a full disk `resume` could not
     run_id = night(house, 3)
     (house.folder / "go").touch()
-    house.ctl("resume")
     filler = fill(small_disk)
+    assert {job["status"] for job in house.jobs(run_id).values()} == {"queued"}
+    until(lambda: not house.status()["daemon"]["paused"], what="the pause is over")
     refused = house.ctl("cancel", run_id, code=None)
     assert refused.returncode in (0, 1)
     assert daemon.poll() is None
