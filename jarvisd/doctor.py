@@ -95,7 +95,7 @@ def _daemon(home: Home) -> list[Check]:
 
 def _clock(_home: Home) -> list[Check]:
     """The zone that times in plans are taken in, and whether it changes in the coming night."""
-    now = dt.datetime.now().astimezone()
+    now = ledger.now().astimezone()
     later = (now.replace(tzinfo=None) + dt.timedelta(days=1)).astimezone()
     said = f"{now:%Y-%m-%d %H:%M} {now.tzname()}"
     if now.year < 2026:

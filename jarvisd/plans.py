@@ -61,7 +61,7 @@ class Common(BaseModel):
         if isinstance(value, int) and not isinstance(value, bool):  # YAML 1.1 reads an unquoted 22:00 as 1320
             raise ValueError('this is a number in YAML; put the time in quotes: "22:00"')
         if value is not None:
-            deadline(str(value), dt.datetime.now().astimezone())
+            deadline(str(value), ledger.now())
         return value if value is None else str(value)
 
 

@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from jarvisd import ledger
 from jarvisd.home import Home
 
 
@@ -85,7 +86,7 @@ def tell(home: Home, run_id: str, line: str) -> None:
 
 
 def _append(path: Path, line: str) -> None:
-    moment = dt.datetime.now().astimezone().isoformat(timespec="seconds")
+    moment = ledger.now().astimezone().isoformat(timespec="seconds")
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a") as out:
         out.write(f"{moment} {line}\n")

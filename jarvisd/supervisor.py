@@ -93,7 +93,7 @@ class Supervisor:
         if self._waits(due, moment):
             return True
         self.awake.hold()
-        job = ledger.claim(self.machine_id, machine.boot_id(), moment)
+        job = ledger.claim(self.machine_id, machine.boot_id(), ledger.now())  # the Mac may have slept
         if job is None:
             return False
         try:

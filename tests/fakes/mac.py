@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import json
 import os
 import plistlib
@@ -9,10 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+
+from jarvisd import processes
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -69,6 +75,34 @@ class FakeMac:
         """What shall go wrong: busy=2 (error 5 so often), refused=[label], forbidden=[label], no_session=True."""
         (self.bin / "orders.json").write_text(json.dumps(orders))
 
+    def set_clock(self, moment: dt.datetime) -> None:
+        """From now on it is that moment, for every program of ours that is started after the first time this is said.
+
+        The clock then runs on as the real one does; see fakes/site/sitecustomize.py.
+        """
+        fresh = self.bin / "clock.new"
+        fresh.write_text(repr(moment.timestamp() - time.time()))
+        fresh.replace(self.bin / "clock")
+
+    def now(self) -> dt.datetime:
+        """What this Mac's clock shows."""
+        return dt.datetime.fromtimestamp(time.time() + float((self.bin / "clock").read_text())).astimezone()
+
+    def sleep(self, pid: int) -> list[psutil.Process]:
+        """Stop a process and all below it, as sleep does, where each of them stands. Returns them for `wake`."""
+        asleep: dict[int, psutil.Process] = {}
+        while fresh := [each for each in processes.tree(pid) if each.pid not in asleep]:  # one may just start another
+            for process in fresh:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.suspend()
+                    asleep[process.pid] = process
+        return list(asleep.values())
+
+    def wake(self, asleep: list[psutil.Process]) -> None:
+        for process in asleep:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
     def disable(self, label: str) -> None:
         state = self.state()
         state["disabled"].append(label)
@@ -90,7 +124,8 @@ class FakeMac:
     def fire(self, label: str) -> subprocess.CompletedProcess[str]:
         """Run a one-shot agent as launchd does when its time has come."""
         agent = self.agent(label)
-        environment = {**self.environment, **agent["EnvironmentVariables"]}
+        zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}  # as launchctl.py passes it on
+        environment = {**zone, **self.environment, **agent["EnvironmentVariables"]}
         environment["PATH"] = f"{self.bin}:{environment['PATH']}"
         return subprocess.run(
             agent["ProgramArguments"], env=environment, capture_output=True, text=True, timeout=60, check=False, cwd="/"
