@@ -61,6 +61,7 @@ class Killer:
     def _strike(self, whom: str) -> None:
         if whom != "daemon":
             until(lambda: self.night.children() or self.night.settled(), 30, "a child to kill, or the end")
+            self._spare_the_last_start()  # the child that came meanwhile may be a third one
         children = self.night.children() if whom != "daemon" else []
         whom = whom if children else "daemon"
         victims = [*children, psutil.Process(self.daemon.pid)] if whom == "both" else children
