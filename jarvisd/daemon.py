@@ -26,11 +26,8 @@ from jarvisd import __version__, ledger, machine, migrations, queries, queue, re
 from jarvisd import home as homes
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
-from jarvisd.service import start_in_background, stop
 from jarvisd.settings import Settings
 from jarvisd.supervisor import GRACE_S, Supervisor
-
-__all__ = ["main", "start_in_background", "stop"]
 
 _log = logging.getLogger("jarvisd")
 

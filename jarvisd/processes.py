@@ -14,8 +14,19 @@ from collections.abc import Iterable
 
 import psutil
 
+from jarvisd import crash, machine
+
 #: The variable that carries a job's token.
 TOKEN = "JARVISD_TOKEN"  # noqa: S105 - a name, and no secret: whoever may read it may as well send a signal
+
+#: All that a child inherits of the daemon's environment.
+_PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
+    *(crash.AT, crash.ONCE),
+    "PYTHONPATH",  # the daemon was loaded by it already; a kind that was found there must be found by its child too
+    *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),
+)
 
 
 def started_at(pid: int) -> float:
@@ -126,3 +137,13 @@ def _wait(members: Iterable[psutil.Process], timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     while any(_lives(process) for process in members) and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def child_environment(*, preload_blas: bool) -> dict[str, str]:
+    """A minimal environment: no network for model libraries, and OpenBLAS for MLX where Linux has it."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    if preload_blas and (blas := machine.openblas()):
+        environment["LD_PRELOAD"] = str(blas)
+    return environment

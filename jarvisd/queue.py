@@ -128,10 +128,11 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
 def _begin_next_round(job: Job) -> list[Job]:
     """Store the jobs that the outcome proposes for the next round, and a report to end it.
 
-    Nothing where nothing is proposed or the run has that round already: a report that is written again begins none.
+    Nothing where nothing is proposed, where the owner has cancelled the job meanwhile, or where the run has that round
+    already: a report that is written again begins none.
     """
     outcome: dict[str, Any] = job.outcome or {}
-    proposed = outcome.get("next_round", [])
+    proposed = [] if ledger.cancel_wanted(job) else outcome.get("next_round", [])
     there = Job.select().where(Job.run == job.run_id, Job.round == job.round + 1).exists()
     if there or not proposed:
         return []

@@ -51,15 +51,6 @@ FULL_DISK_S = 15
 #: Longest time a child gets to finish its piece when it is asked to stop.
 GRACE_S = 8.0
 
-#: All that a child inherits of the daemon's environment.
-_PASSED_ON = (
-    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
-    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
-    *(crash.AT, crash.ONCE),
-    "PYTHONPATH",  # the daemon was loaded by it already; a kind that was found there must be found by its child too
-    *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),
-)
-
 
 @dataclass
 class Supervisor:
@@ -236,7 +227,7 @@ class Watch:
                 stdout=log,
                 stderr=log,
                 cwd=self.home.run_folder(job.run_id),
-                env=child_environment(preload_blas=job.preload_blas) | {processes.TOKEN: job.token},
+                env=processes.child_environment(preload_blas=job.preload_blas) | {processes.TOKEN: job.token},
                 pass_fds=(lifeline,),
                 start_new_session=True,
             )
@@ -384,16 +375,6 @@ def likeliest_cause(code: int) -> str:
         "SIGABRT": "native code gave up (SIGABRT), often for want of memory on the GPU",
     }
     return causes.get(name, f"it was ended by {name}")
-
-
-def child_environment(*, preload_blas: bool) -> dict[str, str]:
-    """A minimal environment: no network for model libraries, and OpenBLAS for MLX where Linux has it."""
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
-    if preload_blas and (blas := machine.openblas()):
-        environment["LD_PRELOAD"] = str(blas)
-    return environment
 
 
 def _clock(moment: dt.datetime) -> str:

@@ -194,3 +194,24 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+# ---------------------------------------------------------------------------------------- what was deployed from here
+
+
+def note_deployed(record: Path, path: Path, what: Any) -> None:
+    """Keep in `record`, a file of ours, what was written into `path`."""
+    files.replace(record, json.dumps({**_noted(record), str(path): what}))
+
+
+def deployed(record: Path, path: Path) -> Any:
+    """What was last written into `path` from here; None where nothing was, or nobody can tell any more."""
+    return _noted(record).get(str(path))
+
+
+def _noted(record: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(record.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

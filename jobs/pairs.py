@@ -101,9 +101,13 @@ def rank(models: Mapping[str, Scores], tiers: Mapping[str, int] | None = None) -
     return sorted(models, key=lambda key: (tier[key], -round(standing(key), 9)))
 
 
+def between(key: str, other: str, pairs: Sequence[Pair]) -> Pair | None:
+    return next((pair for pair in pairs if {pair.first, pair.second} == {key, other}), None)
+
+
 def beats(key: str, other: str, pairs: Sequence[Pair]) -> bool:
     """Whether `key` is better than `other` beyond chance."""
-    pair = next((pair for pair in pairs if {pair.first, pair.second} == {key, other}), None)
+    pair = between(key, other, pairs)
     lead = pair.lead(key) if pair is not None and pair.separated else None
     return lead is not None and lead.mean > 0
 

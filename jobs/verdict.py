@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobs import statistics
-from jobs.pairs import LEVEL, MIN_CLUSTERS, Pair, beats, difference, find_pairs, in_words, rank
+from jobs.pairs import LEVEL, MIN_CLUSTERS, Pair, beats, between, difference, find_pairs, in_words, rank
 from jobs.quality import Scores
 from jobs.statistics import Estimate
 
@@ -44,7 +44,7 @@ class Finding:
     verdict: dict[str, Any]
 
     def between(self, key: str, other: str) -> Pair | None:
-        return next((pair for pair in self.pairs if {pair.first, pair.second} == {key, other}), None)
+        return between(key, other, self.pairs)
 
 
 def find(
@@ -102,7 +102,9 @@ class Case:
         if len(self.eligible) == 1 and not winner:
             return _verdict(None, [], self._alone(leader), rows)
         why = self._won(leader) if winner else self._undecided(leader)
-        ending = " ".join(part for part in (self._left(), self._missing()) if part)
+        ending = " ".join(
+            part for part in (self._apart(leader) if winner else "", self._left(), self._missing()) if part
+        )
         tied = [] if winner else [leader, *(key for key in self.eligible[1:] if not beats(leader, key, self.pairs))]
         winner, tied, said = self._heard(winner, tied)
         text = " ".join(part for part in (why, said, ending) if part)
@@ -112,7 +114,7 @@ class Case:
         return self.names.get(key, key)
 
     def _pair(self, key: str, other: str) -> Pair | None:
-        return next((pair for pair in self.pairs if {pair.first, pair.second} == {key, other}), None)
+        return between(key, other, self.pairs)
 
     def _gap(self, leader: str, key: str) -> Estimate | None:
         """Quality of the leader less that of another one."""
@@ -171,6 +173,36 @@ class Case:
         if chats == len(clusters):
             return f"{n} conversation{'s' * (n != 1)}"
         return f"{n} scenarios and conversations"
+
+    def _apart(self, leader: str) -> str:
+        """A sentence where the scenarios alone do not say what they say together with the real turns.
+
+        A real turn has no instruction to follow, so a model may lead by many fluent replies that nobody asked for.
+        """
+        others = [key for key in self.eligible if key != leader] or [key for key in self.models if key != leader]
+        closest = self._closest(leader, others)
+        alone = self._on_scenarios(leader, closest)
+        if alone is None or alone.above_zero or not self._has_turns():
+            return ""
+        ends = (
+            ""
+            if alone.interval is None
+            else f", 95 % interval {_number(alone.interval[0])} to {_number(alone.interval[1])}"
+        )
+        return (
+            f"On the {alone.n} scenarios alone, where an instruction is to be followed, the two are not separated "
+            f"({_number(alone.mean, '+')}{ends})."
+        )
+
+    def _on_scenarios(self, leader: str, key: str) -> Estimate | None:
+        ours, theirs = (
+            {prompt: value for prompt, value in self.models[one].items() if prompt[0].startswith("scenario:")}
+            for one in (leader, key)
+        )
+        return difference(ours, theirs)
+
+    def _has_turns(self) -> bool:
+        return any(cluster.startswith("chat:") for values in self.models.values() for cluster, _ in values)
 
     def _flips(self, leader: str, key: str) -> str:
         """A clause where so few clusters bind what can be said."""
@@ -263,9 +295,11 @@ class Case:
         return f"log odds {gap.mean:+.1f} against {self.name(other)}, 95 % interval {gap.low:.1f} to {gap.high:.1f}"
 
     def _confidence(self, winner: str | None, by_ear: bool) -> str:
-        """high: adjusted p under 0.01 against each and the sign-flip test agrees; low: no winner."""
+        """high: adjusted p under 0.01 against each, sign-flip test and scenarios alone agree; low: no winner."""
         if winner is None:
             return "low"
+        if self._apart(winner):
+            return "moderate"
         rivals = [pair for pair in self.pairs if winner in (pair.first, pair.second)]
         sure = all(
             pair.p_holm is not None and pair.p_holm < SURE and pair.sign_flip is not None and pair.sign_flip.p < LEVEL

@@ -98,20 +98,20 @@ def _reporting() -> Iterator[Say]:
 @contextmanager
 def _daemon(app: App, *, keep_running: bool) -> Iterator[None]:
     """A running daemon; the one that was started here is stopped at the end, however that comes."""
-    from jarvisd import daemon
+    from jarvisd import service
 
     if app.daemon is not None:
         yield
         return
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    pid = daemon.start_in_background(app.home)
+    pid = service.start_in_background(app.home)
     try:
         yield
     finally:
         holder = app.daemon
         if not keep_running and holder is not None and holder["pid"] == pid:
-            daemon.stop(app.home)
+            service.stop(app.home)
 
 
 def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jarvisd import files
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.home import Home
 from jarvisd.ledger import Run
@@ -20,6 +19,7 @@ from jobs.jarvis import Applied, Document
 from jobs.models import ModelEntry
 
 NAME = "config.json"
+_RECORD = "deployed-model.json"
 VERSION = 6  # the newest `config_version` whose keys are known here
 
 #: Repository -> the id under which JARVIS knows it. Any other repository or path stands in the file as it is.
@@ -195,12 +195,12 @@ def diff(done: Applied) -> list[str]:
 
 def remember(home: Home, path: Path, choice: Choice) -> None:
     """Keep which model was deployed to `path`, for `missing`."""
-    files.replace(_record(home), json.dumps({**_deployed(home), str(path): choice.settings}))
+    jarvis.note_deployed(home.var / _RECORD, path, choice.settings)
 
 
 def missing(home: Home, path: Path, document: Document) -> tuple[str, bool] | None:
     """(what was deployed, whether it is no longer there), or None where nothing was deployed to `path` from here."""
-    wanted = _deployed(home).get(str(path))
+    wanted = jarvis.deployed(home.var / _RECORD, path)
     if not isinstance(wanted, dict) or not isinstance(wanted.get("model"), dict):
         return None
     flat = [(name, value) for name, value in wanted.items() if name != "model"]
@@ -208,15 +208,3 @@ def missing(home: Home, path: Path, document: Document) -> tuple[str, bool] | No
         document.get("model", {}).get(name) != value for name, value in wanted["model"].items()
     )
     return model_of(wanted), gone
-
-
-def _record(home: Home) -> Path:
-    return home.var / "deployed-model.json"
-
-
-def _deployed(home: Home) -> dict[str, Any]:
-    try:
-        found = json.loads(_record(home).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

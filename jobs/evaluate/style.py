@@ -204,17 +204,11 @@ def _mean(profile: Profile, texts: Iterable[str]) -> Estimate:
     return found
 
 
-def store_yardsticks(run_id: str, own: Sequence[str], others: Sequence[str]) -> None:
+def store(run_id: str, fitted: Fitted | None) -> None:
     """Keep the profile, the ceiling and the floor of a run; what an earlier attempt kept is replaced.
 
-    `own` and `others` are messages from before the run's cut, oldest first. Nothing is stored where there are too
-    few: the layer is then left out. Measure first (`yardsticks`, a second) and `store` inside a piece where the
-    ledger must not be held for so long.
+    Nothing is kept for None: the layer is then left out.
     """
-    store(run_id, yardsticks(own, others))
-
-
-def store(run_id: str, fitted: Fitted | None) -> None:
     with ledger.write():
         StyleProfile.delete().where(StyleProfile.run == run_id).execute()
         Yardstick.delete().where(Yardstick.run == run_id, Yardstick.layer == LAYER).execute()

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jarvisd import files
 from jarvisd.home import Home
+from jobs.jarvis import deployed, note_deployed
 from jobs.mine import jarvis, serving
 from jobs.mine.jarvis import Document
 from jobs.mine.normalise import normal
 
 TAG = "jarvisd"
+_RECORD = "deployed-templates.json"
 _NAME_LETTERS = 40
 _CATEGORY = "mined"
 #: What JARVIS or the user decides about a template once it is there.
@@ -159,27 +160,15 @@ def diff(before: Document, after: Document) -> list[str]:
 
 def remember(home: Home, path: Path, ids: Sequence[str]) -> None:
     """Keep which templates were deployed to `path`, for `missing`."""
-    files.replace(_record(home), json.dumps({**_deployed(home), str(path): list(ids)}))
+    note_deployed(home.var / _RECORD, path, list(ids))
 
 
 def missing(home: Home, path: Path, document: Document) -> tuple[int, int, int] | None:
     """(deployed from here, gone from the file, turned off there), or None where nothing was deployed to `path`."""
-    ids = _deployed(home).get(str(path))
+    ids = deployed(home.var / _RECORD, path)
     if not isinstance(ids, list):
         return None
     there = {found.get("id"): found for found in document["templates"] if isinstance(found.get("id"), str)}
     gone = [one for one in ids if one not in there]
     off = [one for one in ids if one in there and there[one].get("enabled") is not True]
     return len(ids), len(gone), len(off)
-
-
-def _record(home: Home) -> Path:
-    return home.var / "deployed-templates.json"
-
-
-def _deployed(home: Home) -> dict[str, Any]:
-    try:
-        found = json.loads(_record(home).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -24,7 +24,11 @@ def render(run_id: str, home: Home, publish: Publish) -> list[str]:
 
     Raises JarvisError for a run that does not exist, and OSError when a file cannot be written.
     """
-    report = gather(run_id, home)
+    return write(gather(run_id, home), publish)
+
+
+def write(report: Report, publish: Publish) -> list[str]:
+    """The same of a report that was gathered already."""
     problems = list(report.problems)
     drawn = charts.draw(report)
     problems += [f"{chart.title}: {chart.missing}" for chart in drawn if chart.missing]

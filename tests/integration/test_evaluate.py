@@ -20,6 +20,7 @@ from jobs import evaluate
 from jobs.evaluate import generate, plan
 from jobs.evaluate.plan import Section
 from jobs.results import Evaluation, Reply
+from tests.claiming import claim
 from tests.tiny_llama import CONFIG, make_model
 
 
@@ -62,26 +63,6 @@ def start(home: Home, make_run: Callable[..., Run], tiny: Path) -> Start:
         return claim(home)
 
     return begin
-
-
-def claim(home: Home) -> JobContext:
-    """The next attempt, as the daemon and the child would begin it."""
-    job = ledger.claim("here", "boot", ledger.now())
-    assert job is not None
-    job = Job.get_by_id(job.id)
-    return JobContext(
-        home=home,
-        run_id=job.run_id,
-        job_id=job.id,
-        job_name=job.name,
-        attempt=job.attempt,
-        round=job.round,
-        params=job.params,
-        plan=job.run.snapshot["plan"],
-        folder=home.run_folder(job.run_id),
-        ends_by=None,
-        log=logging.getLogger("test"),
-    )
 
 
 def replies() -> list[Reply]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -22,6 +21,7 @@ from jobs import evaluate
 from jobs.evaluate import batch, generate, likelihood, plan
 from jobs.evaluate.plan import Section
 from jobs.results import REAL_TURNS, Evaluation, RealTurn, Reply
+from tests.claiming import claim
 from tests.tiny_llama import make_model
 
 SCENARIOS = """\
@@ -75,25 +75,6 @@ def further(home: Home, run: Run, model: str, round_: int = 2, **params: Any) ->
     fields = {"name": f"evaluate:{model}", "kind": "evaluate", "place": 0, "params": {"model": model, **params}}
     Job.create(run=run, round=round_, **fields)
     return claim(home)
-
-
-def claim(home: Home) -> JobContext:
-    job = ledger.claim("here", "boot", ledger.now())
-    assert job is not None
-    job = Job.get_by_id(job.id)
-    return JobContext(
-        home=home,
-        run_id=job.run_id,
-        job_id=job.id,
-        job_name=job.name,
-        attempt=job.attempt,
-        round=job.round,
-        params=job.params,
-        plan=job.run.snapshot["plan"],
-        folder=home.run_folder(job.run_id),
-        ends_by=None,
-        log=logging.getLogger("test"),
-    )
 
 
 def of_job(context: JobContext) -> list[Reply]:

@@ -6,7 +6,6 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from jobs import evaluate
 from jobs.evaluate import turns
 from jobs.results import Cut, RealTurn
 from tests.chatdb import ChatDB
+from tests.claiming import claim
 
 DAY = dt.timedelta(days=1)
 START = dt.datetime(2025, 1, 1, 12, tzinfo=dt.UTC)
@@ -45,25 +45,6 @@ def start(home: Home, make_run: Callable[..., Run]) -> Callable[[Path], JobConte
         return claim(home)
 
     return begin
-
-
-def claim(home: Home, **fields: Any) -> JobContext:
-    job = ledger.claim("here", "boot", ledger.now())
-    assert job is not None
-    job = Job.get_by_id(job.id)
-    return JobContext(
-        home=home,
-        run_id=job.run_id,
-        job_id=job.id,
-        job_name=job.name,
-        attempt=job.attempt,
-        round=2,
-        params=job.params,
-        plan=job.run.snapshot["plan"],
-        folder=home.run_folder(job.run_id),
-        ends_by=None,
-        log=logging.getLogger("test"),
-    )
 
 
 Row = tuple[int, int, str, str]

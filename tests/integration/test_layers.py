@@ -20,6 +20,7 @@ from jobs.evaluate import generate, judge, layers, meaning, style
 from jobs.evaluate.generate import Generation
 from jobs.models import ModelEntry
 from jobs.results import OWNER, REAL_TURNS, RealTurn, Reply, Score, StyleProfile, Vote, Yardstick
+from tests.claiming import claim
 from tests.tiny_embedder import make_embedder
 
 ANSWERS = ["yes sounds great", "no way lol", "dinner tomorrow", "see you soon", "thanks", "what time is the movie"]
@@ -55,26 +56,6 @@ def _entry(folder: Path, kind: Any) -> dict[str, Any]:
     return ModelEntry(key="tiny", name="tiny", kind=kind, path=str(folder)).model_dump(mode="json")
 
 
-def claim(home: Home) -> JobContext:
-    """The next attempt, as the daemon and the child would begin it."""
-    job = ledger.claim("here", "boot", ledger.now())
-    assert job is not None
-    job = Job.get_by_id(job.id)
-    return JobContext(
-        home=home,
-        run_id=job.run_id,
-        job_id=job.id,
-        job_name=job.name,
-        attempt=job.attempt,
-        round=job.round,
-        params=job.params,
-        plan=job.run.snapshot["plan"],
-        folder=home.run_folder(job.run_id),
-        ends_by=None,
-        log=logging.getLogger("test"),
-    )
-
-
 def again(home: Home, context: JobContext) -> JobContext:
     """The attempt after one that was killed."""
     Job.update(status="queued", attempt=context.attempt).where(Job.id == context.job_id).execute()
@@ -101,7 +82,7 @@ def yardsticks(context: JobContext) -> None:
     """A profile of somebody who writes in small letters, among others who do not."""
     own = [f"ok see you at {answer} lol" for answer in ANSWERS * 40]
     others = [f"I would be delighted to see you: {answer.title()}." for answer in ANSWERS * 40]
-    style.store_yardsticks(context.run_id, own, others)
+    style.store(context.run_id, style.yardsticks(own, others))
 
 
 def scores() -> dict[tuple[str, int], float]:
@@ -184,7 +165,7 @@ def test_yardsticks_of_style_are_stored_once(start: Callable[..., JobContext]) -
 
 def test_too_few_messages_leave_style_out_with_a_remark(start: Callable[..., JobContext]) -> None:
     context = start()
-    style.store_yardsticks(context.run_id, ["ok"] * 199, ["Fine."] * 300)
+    style.store(context.run_id, style.yardsticks(["ok"] * 199, ["Fine."] * 300))
     add(context, "ok")
     outcome = layers.measure(context)
     assert outcome.ok
@@ -194,7 +175,7 @@ def test_too_few_messages_leave_style_out_with_a_remark(start: Callable[..., Job
 
 def test_others_who_write_like_the_owner_leave_style_out(start: Callable[..., JobContext]) -> None:
     context = start()
-    style.store_yardsticks(context.run_id, ["ok lol", "Fine then."] * 150, ["ok lol"] * 100)
+    style.store(context.run_id, style.yardsticks(["ok lol", "Fine then."] * 150, ["ok lol"] * 100))
     Yardstick.update(value=0.9).where(Yardstick.what == "floor").execute()
     add(context, "ok")
     outcome = layers.measure(context)

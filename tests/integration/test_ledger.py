@@ -251,6 +251,15 @@ def test_a_report_that_did_not_succeed_begins_no_round(make_run: MakeRun, end: S
     assert len(ledger.jobs_of(run)) == 1
 
 
+def test_a_run_that_is_cancelled_while_its_report_ends_does_not_go_on(make_run: MakeRun) -> None:
+    """The report may have committed its outcome before the owner's word reached it."""
+    run = make_run("report")
+    report = proposing(claimed(), "evaluate:a")
+    queue.cancel_run(run, ledger.now())
+    finish(report)
+    assert rows_of(run) == [(1, "report", "succeeded")]
+
+
 def test_a_report_that_has_to_be_written_again_begins_no_round_yet(make_run: MakeRun) -> None:
     """Another job of its round was queued again while it was written: it proposes anew when it has seen that one."""
     run = make_run("mine", "report")

@@ -46,6 +46,25 @@ def test_a_verdict_says_what_it_rests_on() -> None:
     assert "a sign-flip test cannot go below p = 0.0625 with 5 clusters" in why
 
 
+def beside_turns(scenarios: Scores, *, turns: float) -> Scores:
+    """The same scores under the names that a run gives its scenarios, and eight conversations of two turns each."""
+    spread = {(f"chat:{n}", 2 * n + k): turns + 0.01 * (n % 3) for n in range(8) for k in range(2)}
+    return {(f"scenario:{cluster}", place): value for (cluster, place), value in scenarios.items()} | spread
+
+
+def test_a_lead_that_comes_from_real_turns_alone_is_said_and_is_no_high_confidence() -> None:
+    """A real turn asks for nothing, so fluent replies that follow no instruction could win by it."""
+    found = judged({"a": beside_turns(GOOD, turns=0.9), "b": beside_turns(NEAR, turns=0.2)})
+    assert (found["winner"], found["confidence"]) == ("a", "moderate")
+    assert "On the 5 scenarios alone, where an instruction is to be followed, the two are not separated" in found["why"]
+
+
+def test_a_lead_on_both_is_sure_and_nothing_is_added() -> None:
+    found = judged({"a": beside_turns(GOOD, turns=0.9), "b": beside_turns(BAD, turns=0.2)})
+    assert (found["winner"], found["confidence"]) == ("a", "high")
+    assert "scenarios alone" not in found["why"]
+
+
 def test_winning_means_against_each() -> None:
     """Beating one model and not another one is no win; the beaten one is not among the tied."""
     found = verdict.find({"a": GOOD, "b": BAD, "c": NEAR}, NAMES)
