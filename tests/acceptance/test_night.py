@@ -276,14 +276,35 @@ def what_was_said(house: House, daemon: Any) -> str:
     return said + daemon.communicate(timeout=30)[1] + house.ctl("status", "--json").stdout + house.ctl("status").stdout
 
 
+def real_turns(house: House, models: Path) -> str:
+    """Submit a night whose second round lets two models answer what others wrote to the owner."""
+    both = house.folder / "models"
+    both.mkdir()
+    (both / "all-MiniLM-L6-v2").symlink_to(models / "all-MiniLM-L6-v2")
+    for name in ("smollm2-135m", "twin"):
+        (both / name).symlink_to(models / "smollm2-135m")
+    rounds = {"rounds": 2, "turns": 2, "more_samples": 1, "meaning": str(both / "all-MiniLM-L6-v2"), "max_tokens": 30}
+    words = [word for key, value in rounds.items() for word in ("--set", f"evaluate.{key}={value}")]
+    return night(house, both, *words, evaluate="smollm2-135m twin")
+
+
+def written(house: House) -> list[str]:
+    """What the models wrote, where that is long enough to be told from words of our own."""
+    with sqlite3.connect(house.root / "var" / "jarvis.db") as database:
+        rows = database.execute("SELECT reply FROM reply WHERE scenario_id = 'real-turns' OR success").fetchall()
+        assert database.execute("SELECT count(*) FROM reply WHERE scenario_id = 'real-turns'").fetchone() == (4,)
+    database.close()
+    return [text for (text,) in rows if len(text) >= 20 and len(text.split()) >= 4]
+
+
 def test_no_message_is_in_any_log_and_all_is_private_whatever_fails(house: House, small_models: Path) -> None:
-    """A whole night, then nights that fail at each step, under the umask of a careless shell."""
+    """A whole night with real turns, then nights that fail at each step, under the umask of a careless shell."""
     old = os.umask(0)
     try:
         daemon = house.daemon()
         messages = chat_db(house.folder / "chat.db")
         secrets = plant(messages)
-        runs = [night(house, small_models)]
+        runs = [real_turns(house, small_models)]
         embedder = broken(small_models / "all-MiniLM-L6-v2", house.folder, "tokenizer.json", b'{"model": 5}')
         runs.append(house.enqueue("small", "--only", "mine", "--set", f"mine.embedder={embedder}"))
         model = broken(small_models / "smollm2-135m", house.folder, "config.json", b'{"model_type": "llama"}')
@@ -303,10 +324,11 @@ def test_no_message_is_in_any_log_and_all_is_private_whatever_fails(house: House
             if not path.is_symlink() and path.lstat().st_mode & 0o077
         ]
         assert exposed == []
+        secrets += written(house)
         said = what_was_said(house, daemon)
     finally:
         os.umask(old)
-    assert len(secrets) > 8
+    assert len(secrets) > 12
     assert [text for text in secrets if text in said] == []
 
 
