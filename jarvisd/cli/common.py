@@ -66,7 +66,7 @@ def find_run(text: str = "latest") -> Run:
     if (exact := Run.get_or_none(Run.id == text)) is not None:
         return exact
     if text.isdecimal() or _by_name(text) is not None:
-        return find_jobs(text)[0][0].run
+        return find_job(text).run
     close = [run for run in newest if run.id.startswith(text)] if text else []
     if len(close) == 1:
         return close[0]
@@ -79,8 +79,8 @@ def _ids(runs: list[Run]) -> list[str]:
     return [str(run.id) for run in runs[:5]]
 
 
-def find_jobs(text: str) -> tuple[list[Job], Run | None]:
-    """What JOB|RUN names: ([job], None), or (all jobs of a run, that run).
+def find(text: str) -> Job | Run:
+    """What JOB|RUN names. A run's jobs are not read: there may be thousands.
 
     A pure number is a job's id; then a run's exact id, a job's name (or a unique prefix of one) in the newest run,
     a unique prefix of a run's id, or `latest`.
@@ -91,20 +91,21 @@ def find_jobs(text: str) -> tuple[list[Job], Run | None]:
         job = ledger.Job.get_or_none(ledger.Job.id == int(text)) if len(text) < 19 else None
         if job is None:
             raise UsageError(f"no job has the number {text}", "`jarvisctl status` lists them.")
-        return [job], None
+        return job
     if ledger.Run.get_or_none(ledger.Run.id == text) is None and text != "latest":
         named = _by_name(text)
         if named is not None:
-            return [named], None
-    run = find_run(text)
-    return ledger.jobs_of(run), run
+            return named
+    return find_run(text)
 
 
 def find_job(text: str) -> Job:
-    jobs, run = find_jobs(text)
-    if run is not None:
+    from jarvisd import ledger
+
+    found = find(text)
+    if isinstance(found, ledger.Run):
         raise UsageError(f"{text!r} is a run, not a job", "Name one of its jobs, or its number.")
-    return jobs[0]
+    return found
 
 
 def _by_name(text: str) -> Job | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jarvisd import fallback, ledger, machine, plans, queue, service
-from jarvisd.cli.common import App, duration, find_jobs
+from jarvisd.cli.common import App, duration, find
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Run, Status
 
@@ -22,11 +22,11 @@ def cancel(app: App, what: str) -> None:
       jarvisctl cancel latest
     """
     app.need_ledger()
-    jobs, run = find_jobs(what)
+    found = find(what)
     at = ledger.now()
-    ended = queue.cancel_run(run, at) if run is not None else queue.cancel(jobs, at)
+    ended = queue.cancel_run(found, at) if isinstance(found, Run) else queue.cancel([found], at)
     if not ended:
-        name = run.id if run is not None else jobs[0].name
+        name = found.id if isinstance(found, Run) else found.name
         raise UsageError(f"nothing to cancel: {name} is settled", "`jarvisctl status` shows what is open.")
     said = [
         f"{job.id} {job.name}: {'being cancelled' if job.status == Status.RUNNING else 'cancelled'}" for job in ended
@@ -51,23 +51,23 @@ def retry(app: App, what: str, fresh: bool, until: str | None) -> None:
       jarvisctl retry latest --fresh
     """
     app.need_ledger()
-    jobs, run = find_jobs(what)
+    found = find(what)
     try:
         deadline = plans.deadline(until, ledger.now()) if until else None
     except ValueError as error:
         raise UsageError(f"--until: {error}") from None
-    chosen = _worth_retrying(jobs, fresh=fresh) if run is not None else jobs
-    for job in queue.retry(chosen, fresh=fresh, deadline=deadline):
-        click.echo(f"{job.id} {job.name}: queued")
+    chosen = _worth_retrying(found, fresh=fresh) if isinstance(found, Run) else [found]
+    revived = queue.retry(chosen, fresh=fresh, deadline=deadline)
+    click.echo("\n".join(f"{job.id} {job.name}: queued" for job in revived))
     service.wake(app.home)
     if app.daemon is None:
         click.echo("The daemon is down. `jarvisctl start` starts it.", err=True)
 
 
-def _worth_retrying(jobs: list[Job], *, fresh: bool) -> list[Job]:
-    """Of a run: all that did not succeed; with --fresh, or when only the report is left, everything settled."""
-    settled = [job for job in jobs if job.status in ledger.SETTLED]
-    chosen = settled if fresh else [job for job in settled if job.status != Status.SUCCEEDED]
+def _worth_retrying(run: Run, *, fresh: bool) -> list[Job]:
+    """All of a run that did not succeed, with --fresh everything settled: their ids, `queue.retry` reads the rest."""
+    wanted = [status for status in ledger.SETTLED if fresh or status != Status.SUCCEEDED]
+    chosen = list(Job.select(Job.id).where(Job.run == run.id, Job.status.in_(wanted)))
     if not chosen:
         raise UsageError("nothing to retry: every job succeeded or is open", "`--fresh` does it all again.")
     return chosen
