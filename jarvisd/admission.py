@@ -17,6 +17,7 @@ class Lack:
     waiting: str
     given_up: str
     patience: dt.timedelta
+    of_all: bool = False  #: whether the computer lacks it, so that every other job does too
 
 
 def lack(job: Job, settings: Settings) -> Lack | None:
@@ -37,6 +38,7 @@ def _power(settings: Settings) -> Lack | None:
         waiting=f"waiting for power: {state}",
         given_up=f"not plugged in: {state} (power.on_battery in settings.yaml). Plug the computer in and retry",
         patience=patience,
+        of_all=True,
     )
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
+import time
 from pathlib import Path
 
 from jarvisd import crash
+
+#: The names that `replace` gives its temporary files.
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
+#: Seconds after which nobody is writing a temporary file any more.
+OLD_S = 3600.0
 
 
 def flush(descriptor: int) -> None:
@@ -41,6 +48,21 @@ def replace(path: Path, content: str | bytes) -> Path:
         raise
     _flush_folder(path.parent)
     return path
+
+
+def sweep(folder: Path) -> int:
+    """Remove what writers that were killed left in the folders of this one; returns how many files.
+
+    Only what is older than any writing takes: somebody may be about to give a younger one its name.
+    """
+    left = [
+        path
+        for path in folder.glob("*/.*")
+        if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime > OLD_S
+    ]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
 
 
 def point(link: Path, target: str) -> None:

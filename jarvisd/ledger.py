@@ -133,6 +133,8 @@ class Job(Record):
     exit_code = peewee.IntegerField(null=True)
     started_at = InstantField(null=True)
     ended_at = InstantField(null=True)
+    #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
+    took_s = peewee.FloatField(null=True)
 
     class Meta:
         indexes = ((("run", "name", "round"), True),)
@@ -233,12 +235,15 @@ def next_due(machine: str, at: dt.datetime) -> Job | None:
     return query.first()
 
 
-def claim(machine: str, boot_id: str, at: dt.datetime) -> Job | None:
-    """Take the next due row for this machine, or None. Counts the start before the child does anything."""
+def claim(machine: str, boot_id: str, at: dt.datetime, *, admitted: Job | None = None) -> Job | None:
+    """Take the next due row for this machine, or None. Counts the start before the child does anything.
+
+    Where another row than the `admitted` one is next by now, nothing is taken: nobody has looked what that one lacks.
+    """
     with write():
         busy = Job.select().where(Job.status == Status.RUNNING, Job.machine == machine).exists()
         job = None if busy else next_due(machine, at)
-        if job is None:
+        if job is None or (admitted is not None and job.id != admitted.id):
             return None
         _change(
             job,
@@ -262,6 +267,7 @@ def claim(machine: str, boot_id: str, at: dt.datetime) -> Job | None:
             note=None,
             started_at=at,
             ended_at=None,
+            took_s=None,
         )
         Run.update(started_at=at).where(Run.id == job.run_id, Run.started_at.is_null()).execute()
         crash.point("claim.before-commit")
@@ -288,13 +294,6 @@ def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: 
             pid=None,
             **fields,
         )
-
-
-def wait_for(job: Job, reason: str, *, until: dt.datetime, since: dt.datetime) -> None:
-    """A queued job cannot start yet: say why and when it is looked at again."""
-    with write():
-        values = {"reason": reason, "not_before": until, "waiting_since": since}
-        Job.update(values).where(Job.id == job.id, Job.status == Status.QUEUED).execute()
 
 
 # --------------------------------------------------------------------------------------- writes of a running child

@@ -42,6 +42,14 @@ def end_queued(jobs: list[Job], status: Status, reason: str, at: dt.datetime) ->
     _change(jobs, (Status.QUEUED,), status, reason=reason, ended_at=at, pid=None)
 
 
+def put_off(jobs: list[Job], reason: str, *, until: dt.datetime, since: dt.datetime) -> None:
+    """Queued jobs cannot start yet: say why, and when they are looked at again."""
+    with ledger.write():
+        for part in chunked(jobs, _ROWS):
+            values = {"reason": reason, "not_before": until, "waiting_since": since}
+            Job.update(values).where(_among(part), Job.status == Status.QUEUED).execute()
+
+
 def revive(jobs: list[Job]) -> None:
     """`retry`: settled jobs are owed again."""
     _change(
@@ -56,6 +64,7 @@ def revive(jobs: list[Job]) -> None:
         cancel_requested=False,
         attempts_from=Job.attempt,
         ended_at=None,
+        took_s=None,
     )
 
 

@@ -47,7 +47,11 @@ def _first_tables() -> None:
     ledger.database.create_tables(queue.tables(), safe=False)
 
 
-OWN: Sequence[Migration] = (_first_tables,)
+def _durations() -> None:
+    schema.script("jarvisd", "2_durations.sql")
+
+
+OWN: Sequence[Migration] = (_first_tables, _durations)
 
 
 def applied() -> dict[str, int]:

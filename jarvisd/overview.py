@@ -136,6 +136,7 @@ def of_job(job: Job) -> dict[str, Any]:
         "progress": {"done": job.done, "total": job.total, "note": job.note} if job.total else None,
         "started_at": stamp(job.started_at),
         "ended_at": stamp(job.ended_at),
+        "took_s": job.took_s,
         "peak_memory_mb": job.peak_memory_mb,
     }
 

@@ -18,6 +18,15 @@ def waiting_jobs(run: Run) -> list[Job]:
     return list(Job.select().where(Job.run == run, Job.status == Status.QUEUED, Job.kind != "report"))
 
 
+def waiting_like(job: Job) -> list[Job]:
+    """The queued jobs of its run, its reports aside, that have waited for as long as this one."""
+    alike = [
+        field.is_null() if value is None else field == value
+        for field, value in ((Job.not_before, job.not_before), (Job.waiting_since, job.waiting_since))
+    ]
+    return list(Job.select().where(Job.run == job.run_id, Job.status == Status.QUEUED, Job.kind != "report", *alike))
+
+
 def newest_started() -> Run | None:
     """The newest started run whose plan has a report."""
     reported = Job.select(Job.run).where(Job.kind == "report")
@@ -27,9 +36,9 @@ def newest_started() -> Run | None:
 
 def last_report_took(plan: str) -> dt.timedelta | None:
     """How long the newest finished report of that plan took."""
-    query = Job.select(Job.started_at, Job.ended_at).join(Run).where(Run.plan == plan, Job.kind == "report")
+    query = Job.select(Job.took_s).join(Run).where(Run.plan == plan, Job.kind == "report")
     job = query.where(Job.status == Status.SUCCEEDED).order_by(Job.ended_at.desc()).first()
-    return None if job is None else job.ended_at - job.started_at
+    return None if job is None or job.took_s is None else dt.timedelta(seconds=job.took_s)
 
 
 #: A report that seemed to take hours slept through them with the computer.

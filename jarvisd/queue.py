@@ -167,11 +167,13 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
     crash.point("requeue.committed")
 
 
-def skip(jobs: list[Job], reason: str, at: dt.datetime) -> None:
-    """End queued jobs that will not be started any more, all at once."""
+def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
+    """End those of these jobs that are still queued and will not be started any more, all at once; returns them."""
     with ledger.write():
-        many.end_queued(jobs, Status.SKIPPED, reason, at)
-        _ring_reports(jobs)
+        queued = [job for job in many.as_they_are(jobs) if job.status == Status.QUEUED]
+        many.end_queued(queued, Status.SKIPPED, reason, at)
+        _ring_reports(queued)
+    return queued
 
 
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:

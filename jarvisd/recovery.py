@@ -9,7 +9,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from jarvisd import crash, machine, migrations, processes, queue, stories
+from jarvisd import crash, files, machine, migrations, processes, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Status
 from jarvisd.supervisor import end_job, may_start_again, settle_as_committed
@@ -26,6 +26,7 @@ def recover(home: Home, machine_id: str) -> None:
             crash.point("recovery.orphan-ended")
             _put_back(home, job)
             crash.point("recovery.put-back")
+    files.sweep(home.results)
     owed = queue.ring_for_owed()
     crash.point("recovery.rung")
     _log.info("%d jobs are owed", owed)

@@ -29,6 +29,7 @@ from jarvisd import (
     files,
     ledger,
     machine,
+    many,
     overview,
     processes,
     queries,
@@ -84,7 +85,8 @@ class Supervisor:
         if self._waits(due, moment):
             return True
         self.awake.hold()
-        job = ledger.claim(self.machine_id, machine.boot_id(), ledger.now())  # the Mac may have slept
+        at = ledger.now()  # looking took its time, and the Mac may have slept
+        job = ledger.claim(self.machine_id, machine.boot_id(), at, admitted=due)
         if job is None:
             return False
         try:
@@ -122,23 +124,27 @@ class Supervisor:
             limit = self.limit(run)
             if limit is not None and moment >= limit:
                 reason = f"not started: the run had to end by {_clock(run.deadline)}"
-                queue.skip(jobs := queries.waiting_jobs(run), reason, moment)
-                names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
-                stories.tell(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
-                _if_settled(self.home, run)
+                self._skip(run, queries.waiting_jobs(run), reason, moment)
+
+    def _skip(self, run: Run, jobs: list[Job], reason: str, moment: dt.datetime) -> None:
+        jobs = queue.skip(jobs, reason, moment)
+        names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
+        stories.tell(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
+        _if_settled(self.home, run)
 
     def _waits(self, job: Job, moment: dt.datetime) -> bool:
-        """Whether the next job was put off, or given up, because of what it lacks."""
+        """Whether the next job, and what lacks the same, was put off or given up because of what it lacks."""
         lack = admission.lack(job, self.settings)
         if lack is None:
             return False
         # Up to the look that was planned for now: hours of sleep and a clock that was set count for nothing.
         waited = job.not_before - job.waiting_since if job.not_before and job.waiting_since else dt.timedelta()
+        jobs = queries.waiting_like(job) if lack.of_all else [job]
         if waited >= lack.patience:
-            end_job(self.home, job, Status.SKIPPED, lack.given_up)
+            self._skip(job.run, jobs, lack.given_up, moment)
         else:
             again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
-            ledger.wait_for(job, lack.waiting, until=again, since=moment - waited)
+            many.put_off(jobs, lack.waiting, until=again, since=moment - waited)
         return True
 
     def _begin(self, job: Job) -> None:
@@ -316,15 +322,18 @@ class Watch:
         self._tell(f"{job.name} will start again: {cause}")
 
     def _settle(self, status: Status, reason: str | None, code: int | None) -> None:
-        peak_mb = self.vitals.peak_mb
-        took = f" after {time.monotonic() - self.began:.1f} s, peak memory {peak_mb:,} MB"
-        end_job(self.home, self.job, status, reason, took=took, exit_code=code, peak_memory_mb=peak_mb or None)
+        peak_mb, seconds = self.vitals.peak_mb, time.monotonic() - self.began
+        measured = {"exit_code": code, "peak_memory_mb": peak_mb or None, "took_s": round(seconds, 3)}
+        took = f" after {seconds:.1f} s, peak memory {peak_mb:,} MB"
+        end_job(self.home, self.job, status, reason, took=took, **measured)
 
     def _tell(self, line: str) -> None:
         stories.tell(self.home, self.job.run_id, line)
 
 
-def end_job(home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: int | None) -> None:
+def end_job(
+    home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: float | None
+) -> None:
     """Settle a job, tell the run's story, and leave a plain report where the report itself could not be had."""
     if job.kind == "report" and status != Status.SUCCEEDED:
         fallback.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)

@@ -184,8 +184,8 @@ def what_of(job: Job) -> str:
         words.append(f"since {took((at - job.started_at).total_seconds())}")
         if (left := overview.seconds_left(job, at)) is not None:
             words.append(f"about {took(left)} left")
-    elif job.ended_at and job.started_at and job.status in ledger.SETTLED:
-        words.append(f"took {took((job.ended_at - job.started_at).total_seconds())}")
+    elif job.status in ledger.SETTLED and job.took_s is not None:
+        words.append(f"took {took(job.took_s)}")
     if job.peak_memory_mb:
         words.append(f"{job.peak_memory_mb:,} MB")
     if job.attempt > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jarvisd import fallback, ledger, machine, plans, queue, service
+from jarvisd import fallback, ledger, machine, plans, queries, queue, service
 from jarvisd.cli.common import App, duration, find
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Run, Status
@@ -105,3 +105,5 @@ def resume(app: App) -> None:
     """
     app.open_ledger()
     click.echo("Resumed." if queue.resume(machine.identity(app.home)) else "Nothing was paused.")
+    if queries.is_anything_open():
+        service.wake(app.home)

@@ -90,6 +90,6 @@ class _Changes:
 
 def _words(job: Job) -> str:
     words = f"{label(job)} {job.status}"
-    if job.status in ledger.SETTLED and job.started_at and job.ended_at:
-        words += f" after {took((job.ended_at - job.started_at).total_seconds())}"
+    if job.status in ledger.SETTLED and job.took_s is not None:
+        words += f" after {took(job.took_s)}"
     return f"{words}: {plain(job.reason)}" if job.reason else words

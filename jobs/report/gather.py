@@ -220,8 +220,8 @@ def _sections(rows: list[Job]) -> tuple[str, ...]:
 
 def _line(row: Job) -> JobLine:
     mendable = row.status in (Status.FAILED, Status.SKIPPED, Status.STOPPED, Status.CANCELLED)
-    end = row.ended_at or (ledger.now() if row.status == Status.RUNNING else None)
-    seconds = (end - row.started_at).total_seconds() if end and row.started_at else None
+    running = row.status == Status.RUNNING
+    seconds = (ledger.now() - row.started_at).total_seconds() if running else row.took_s
     number: int = row.__data__["id"]
     return JobLine(
         id=number,
@@ -232,7 +232,7 @@ def _line(row: Job) -> JobLine:
         attempt=row.attempt,
         reason=row.reason or "",
         remedy=f"jarvisctl retry {number}" if mendable else "",
-        duration_s=None if seconds is None or not row.attempt else max(0.0, seconds),
+        duration_s=seconds,
         peak_memory_mb=row.peak_memory_mb,
     )
 

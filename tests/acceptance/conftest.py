@@ -62,10 +62,10 @@ class House:
         """Submit, and return the run's id."""
         return self.ctl("enqueue", *words).stdout.strip()
 
-    def daemon(self) -> subprocess.Popen[str]:
-        """Start jarvisd in the foreground of its own and wait until it holds the lock."""
+    def daemon(self, *under: str) -> subprocess.Popen[str]:
+        """Start jarvisd in the foreground of its own, `under` another program, and wait until it holds the lock."""
         process = subprocess.Popen(
-            [BIN / "jarvisd", "--home", str(self.root)],
+            [*under, BIN / "jarvisd", "--home", str(self.root)],
             cwd=self.folder,
             env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,

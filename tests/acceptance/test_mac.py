@@ -324,6 +324,15 @@ def test_on_demand_a_job_starts_the_daemon_and_it_ends_when_nothing_is_owed(hous
     assert "sleeps" in house.ctl("status").stdout
 
 
+def test_on_demand_the_end_of_a_pause_starts_the_daemon_for_what_waits(house: House) -> None:
+    configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.02\n")
+    house.ctl("pause")
+    run_id = house.enqueue("command", "--", "true")
+    house.ctl("stop")
+    house.ctl("resume")
+    assert house.settled(run_id, 30)["command:true"]["status"] == "succeeded"
+
+
 def test_on_demand_a_job_that_comes_while_the_daemon_ends_is_still_done(house: House) -> None:
     """Submissions at about the moment of ending, again and again: none waits for somebody to notice."""
     configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.005\n")

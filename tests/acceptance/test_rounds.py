@@ -87,6 +87,7 @@ def test_kill_9_in_a_round_loses_no_reply_gives_none_twice_and_the_next_round_co
     assert [pair["difference"] for pair in document["pairs"]] == [0]
 
 
+@pytest.mark.slow
 def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_what_is_there(
     house: House, models: Path
 ) -> None:

@@ -61,6 +61,17 @@ def test_there_is_a_database_of_every_released_version() -> None:
 
 
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_jobs_of_an_old_database_keep_how_long_they_took_by_the_wall_clock(released: Home) -> None:
+    with closing(sqlite3.connect(released.database)) as connection, connection:
+        connection.execute("UPDATE job SET ended_at = '2026-11-21T22:05:30.250000+00:00' WHERE id = 1")
+    migrations.migrate(released)
+    assert [job.took_s for job in ledger.Job.select().order_by(ledger.Job.id)] == [
+        pytest.approx(330.25, abs=0.002),
+        None,
+    ]
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
 def test_an_old_database_gets_the_schema_of_a_new_one_and_keeps_what_it_holds(released: Home, tmp_path: Path) -> None:
     migrations.migrate(released)
     run = Run.get()
@@ -95,7 +106,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(released: Home, mo
         raise OSError("power")
 
     before = shape(released.database)
-    monkeypatch.setattr(results, "MIGRATIONS", (results.first_tables, half))
+    monkeypatch.setattr(migrations, "OWN", (migrations.OWN[0], half))
     with pytest.raises(OSError, match="power"):
         migrations.migrate(released)
     ledger.database.close()

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvisd import ledger, plans, queries, queue
+from jarvisd import ledger, machine, plans, queries, queue
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Run, Status
-from jarvisd.settings import Memory, Settings
+from jarvisd.settings import Memory, Power, Settings
 from jarvisd.supervisor import Supervisor, Watch
 
 MakeRun = Callable[..., Run]
@@ -190,6 +190,42 @@ def test_waiting_for_memory_is_not_cut_short_by_hours_of_sleep(
     assert Job.get().status == Status.QUEUED
 
 
+def test_without_the_plug_a_whole_run_waits_at_once_and_is_given_up_at_once(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[dt.datetime] = []
+    monkeypatch.setattr(machine, "power", lambda: looks.append(clock.at) or ("battery", 50))
+    supervisor.settings = Settings(power=Power(on_battery="wait", wait_minutes=2), memory=Memory(look_every_s=61))
+    make_run("mine", "evaluate:a", "evaluate:b", "report")
+    while not supervisor.stopping.is_set() and Job.select().where(Job.status == Status.QUEUED).count() > 1:
+        due = ledger.next_due("here", clock.at)
+        assert due is None or supervisor._waits(due, clock.at)
+        if due is None:
+            assert {job.reason for job in Job.select().where(Job.kind != "report")} == {
+                "waiting for power: on battery, which holds 50 %"
+            }
+            clock.at += dt.timedelta(seconds=62)
+    assert len(looks) == 3, "one question a look, however many jobs wait"
+    assert [str(job.status) for job in Job.select().order_by(Job.id)] == ["skipped", "skipped", "skipped", "queued"]
+    assert claimed(clock).kind == "report"
+
+
+def test_a_job_that_became_next_during_the_look_is_not_started_unlooked_at(make_run: MakeRun, clock: Clock) -> None:
+    make_run("mine")
+    looked_at = ledger.next_due("here", clock.at)
+    make_run("mine", plan="urgent", deadline=clock.at + 2 * HOUR)
+    assert ledger.claim("here", "boot", clock.at, admitted=looked_at) is None
+    assert Job.select().where(Job.status == Status.QUEUED).count() == 2
+
+
+def test_what_was_cancelled_while_the_deadline_was_looked_at_stays_cancelled(make_run: MakeRun, clock: Clock) -> None:
+    run = make_run("mine", "evaluate:a", "report")
+    waiting = queries.waiting_jobs(run)
+    queue.cancel([job for job in waiting if job.name == "mine"], clock.at)
+    assert [job.name for job in queue.skip(waiting, "too late", clock.at)] == ["evaluate:a"]
+    assert Job.get(name="mine").status == Status.CANCELLED
+
+
 # ---------------------------------------------------------------------------------------------- a computer that sleeps
 
 
@@ -218,3 +254,6 @@ def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
     assert watch._reason_to_end() == ""
     assert ledger.claim("here", "boot", clock.at) is None
     assert Job.get().attempt == 1
+    watch._settle(Status.FAILED, "as a test wants", 1)
+    assert (Job.get().ended_at - Job.get().started_at) >= 6 * HOUR
+    assert Job.get().took_s < 60, "the hours of sleep are not its work"

@@ -204,3 +204,15 @@ def test_a_var_that_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(JarvisError, match="cannot write to"):
         migrations.migrate(Home(tmp_path, "--home"))
     assert (tmp_path / "var").read_text() == "mine"
+
+
+def test_what_a_killed_writer_left_is_swept_away_later_and_nothing_else(tmp_path: Path) -> None:
+    run = tmp_path / "2026-11-22-overnight"
+    run.mkdir()
+    left, young, kept = run / ".REPORT.md.x7_a0bcd", run / ".report.html.abcdefgh", [run / "REPORT.md", run / ".hidden"]
+    for path in (left, young, *kept):
+        path.write_text("half")
+    for path in (left, *kept):
+        os.utime(path, (0, 0))
+    assert files.sweep(tmp_path) == 1
+    assert sorted(run.iterdir()) == sorted([young, *kept])
