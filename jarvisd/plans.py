@@ -108,12 +108,14 @@ class Plan:
         return parts
 
     def findings(self, names: Iterable[str]) -> list[Finding]:
-        """What this machine lacks for the jobs of these names, and for those of later rounds."""
+        """What this machine lacks for the jobs of these names, all or those of --only, and for those of later rounds."""
         found = [
             finding
             for kind, section in self.sections.items()
             for finding in kinds.find(kind).plan().check(section, self.setting)
         ]
+        if not self.only:
+            return found
         left_out = {spec.name for _, spec in replace(self, only=()).specs()} - set(names)
         return [finding for finding in found if finding.job not in left_out]
 

@@ -195,7 +195,8 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
         ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
     crash.point("submit.committed")
     kept = before or run
-    rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in ledger.jobs_of(kept)]
+    stored = ledger.jobs_of(before) if before else jobs
+    rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in stored]
     return Submitted(kept.id, rows, list(kept.warnings), new=before is None, pause_ended=ended)
 
 

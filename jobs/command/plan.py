@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,33 +85,49 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
     taken = {f"command:{program.name}" for program in section.root if program.name is not None}
     if len(taken) < sum(program.name is not None for program in section.root):
         raise UsageError("two programs have the same name", "Give each a name of its own.")
+    numbers: Counter[str] = Counter()
+    resolve = functools.cache(lambda cwd: str((setting.folder / Path(cwd).expanduser()).resolve()))
     for program in section.root:
         spec = one(
             program.run,
-            cwd=str((setting.folder / Path(program.cwd).expanduser()).resolve()),
+            cwd=resolve(program.cwd),
             name=program.name,
             env=environment(extra=program.env),
             timeout_s=program.timeout,
             memory_mb=program.memory,
             attempts=program.attempts,
         )
-        numbered = (spec.name if n == 1 else f"{spec.name}-{n}" for n in range(1, len(section.root) + 2))
-        name = spec.name if program.name is not None else next(free for free in numbered if free not in taken)
+        name = spec.name if program.name is not None else _free(spec.name, numbers, taken)
         taken.add(name)
         made.append(replace(spec, name=name))
     return made
 
 
+def _free(base: str, numbers: Counter[str], taken: set[str]) -> str:
+    """NAME, NAME-2, NAME-3...: the next that nobody has. `numbers` knows how far each name has come."""
+    while True:
+        numbers[base] += 1
+        name = base if numbers[base] == 1 else f"{base}-{numbers[base]}"
+        if name not in taken:
+            return name
+
+
 def check(section: Section, setting: Setting) -> list[Finding]:
     """Programs and folders that are not there."""
-    return [finding for spec in jobs(section, setting) for finding in check_one(spec)]
+    lack = functools.cache(_lack)
+    return [finding for spec in jobs(section, setting) for finding in check_one(spec, lack)]
 
 
-def check_one(spec: JobSpec) -> list[Finding]:
-    """What this machine lacks for one program."""
-    program, cwd = spec.params["program"][0], spec.params["cwd"]
+def _lack(program: str, cwd: str, path: str | None) -> tuple[str, str]:
+    """What is not there, and its remedy; two empty words where all is."""
     if not Path(cwd).is_dir():
-        return [Finding(job=spec.name, what=f"no such folder: {cwd}", remedy="Make it, or change `cwd`.")]
-    if shutil.which(program, path=spec.params["env"].get("PATH")) is None and not (Path(cwd) / program).exists():
-        return [Finding(job=spec.name, what=f"no such program: {program}", remedy="Check its name and PATH.")]
-    return []
+        return f"no such folder: {cwd}", "Make it, or change `cwd`."
+    if shutil.which(program, path=path) is None and not (Path(cwd) / program).exists():
+        return f"no such program: {program}", "Check its name and PATH."
+    return "", ""
+
+
+def check_one(spec: JobSpec, lack: Callable[[str, str, str | None], tuple[str, str]] = _lack) -> list[Finding]:
+    """What this machine lacks for one program."""
+    what, remedy = lack(spec.params["program"][0], spec.params["cwd"], spec.params["env"].get("PATH"))
+    return [Finding(job=spec.name, what=what, remedy=remedy)] if what else []
