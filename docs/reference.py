@@ -23,8 +23,9 @@ HEAD = """\
 
 Written by `docs/reference.py` from the models that read the files; a test compares the two. An unknown key, or a value
 that does not fit, is an error with file, line and key. A file in the `config/` of home takes the place of the shipped
-one of that name: `jarvisctl init` writes copies of settings.yaml and overnight.yaml there, with comments, and schemas
-of both for your editor. `jarvisctl config` shows what is in force, and where each value comes from."""
+one of that name: `jarvisctl init` writes copies of settings.yaml and overnight.yaml there, with comments, and beside
+them, in `schemas/`, a JSON schema of every file for your editor. A copy of another shipped file finds its schema there
+too; `jarvisctl config` says where each file is, what is in force, and where each value comes from."""
 SETTINGS = """\
 What holds for every run. The daemon reads it when it starts: after a change, `jarvisctl restart`. Without a file, and
 for each key that is not in it, the defaults hold."""
@@ -41,6 +42,10 @@ SECTIONS = {
 }
 MODELS = """\
 A list under `models:`. Beside these a plan may name any repository of the hub, or a folder."""
+MANUAL = """\
+The templates that you use today, measured beside the mined ones; nothing here is ever sent. A list under `templates:`.
+Each has three keys, all required: `name` (what the report calls it), `reply` (what is answered) and `triggers` (a list
+of the incoming messages that it answers)."""
 SCENARIOS = """\
 What the models are asked, and how a reply is checked. A pattern is a regular expression (case does not matter), or
 `$name` for a list of `phrases`."""
@@ -54,6 +59,7 @@ def text() -> str:
         parts += [f"### `{name}`", about, *tables(kinds.find(name).plan().Section, flat=True)]
     parts += ["## models.yaml", MODELS, *tables(Catalogue, skip="models")]
     parts += ["## scenarios.yaml", SCENARIOS, *tables(scenarios.ScenarioFile)]
+    parts += ["## manual_templates.yaml", MANUAL]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

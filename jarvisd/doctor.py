@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import platform
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from jarvisd import __version__, lateness, ledger, machine, migrations, overview, plans, service, settings
+from jarvisd import __version__, kinds, lateness, ledger, machine, migrations, overview, plans, service, settings
 from jarvisd import home as homes
 from jarvisd.checks import Check, access, mac, ok, problem, warning
+from jarvisd.checks.downloads import amount
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
 from jarvisd.ledger import Run, Status
 
 #: The plan that the nightly agent submits.
 PLAN = "overnight"
+#: How the plan's models stand: a job's knowledge, loaded only when it is asked for.
+MODELS = "jobs.models_commands:standing"
 #: Upserts with RETURNING.
 OLDEST_SQLITE = (3, 35, 0)
+_FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
 
 
 def examine(home: Home) -> Iterator[Check]:
@@ -33,7 +38,10 @@ def _safely(home: Home, looked: Callable[[Home], list[Check]]) -> list[Check]:
     except JarvisError as error:
         return [problem(name, error.what.rstrip("."), error.remedy or "See `jarvisctl logs`.")]
     except Exception as error:
-        return [problem(name, f"could not be checked ({type(error).__name__})", "JARVISD_DEBUG=1 jarvisctl status")]
+        if os.environ.get("JARVISD_DEBUG"):
+            raise
+        what = f"could not be checked ({type(error).__name__}), which is a fault of ours"
+        return [problem(name, what, "`JARVISD_DEBUG=1 jarvisctl doctor` shows where.")]
 
 
 def _python(_home: Home) -> list[Check]:
@@ -41,10 +49,11 @@ def _python(_home: Home) -> list[Check]:
 
 
 def _configuration(home: Home) -> list[Check]:
-    """Every file of the configuration, also a plan that is not tonight's."""
+    """The settings, tonight's plan and the owner's others. Another shipped one need not fit the owner's models."""
     settings.read(home)
-    read = [plans.read(home, path.stem).name for path in home.config_files("plans/*.yaml")]
-    return [ok("configuration", f"settings.yaml and {len(read)} plans are in order")]
+    files = [path for path in home.config_files("plans/*.yaml") if path.is_relative_to(home.root) or path.stem == PLAN]
+    read = [f"{plans.read(home, path.stem).name}.yaml" for path in files]
+    return [ok("configuration", f"{', '.join(['settings.yaml', *read])} are in order")]
 
 
 def _memory(home: Home) -> list[Check]:
@@ -66,10 +75,9 @@ def _memory(home: Home) -> list[Check]:
 
 
 def _disk(home: Home) -> list[Check]:
-    free, wanted = machine.free_disk_mb(home.var), settings.read(home).disk.keep_free_mb
-    if free < wanted:
-        return [problem("disk", f"{free:,} MB are free below {home.var}, {wanted:,} are wanted", "Free some.")]
-    return [ok("disk", f"{free:,} MB are free below {home.var}")]
+    free, wanted = machine.free_disk_mb(home.var) << 20, settings.read(home).disk.keep_free_mb << 20
+    said = f"{amount(free)} are free below {home.var}"
+    return [problem("disk", f"{said}, {amount(wanted)} are wanted", _FREE) if free < wanted else ok("disk", said)]
 
 
 def _sqlite(_home: Home) -> list[Check]:
@@ -116,7 +124,8 @@ def _plan(home: Home) -> list[Check]:
     unread = bool(found) and found[0].state == "problem"
     names = [spec.name for _, spec in plan.specs()]
     lacking = [one for one in plan.findings(names) if not (unread and str(plan.setting.messages) in one.what)]
-    found += [problem(one.job, one.what, one.remedy) for one in lacking]
+    found.append(kinds.load(MODELS)(plan, [one.download for one in lacking if one.download]))
+    found += [problem(one.job, one.what, one.remedy) for one in lacking if not one.download]
     well = sorted(set(names) - {one.job for one in lacking} - ({"mine"} if unread else set()))
     return found + ([ok("jobs", f"{', '.join(well)}: all there")] if well else [])
 

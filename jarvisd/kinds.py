@@ -37,12 +37,22 @@ class JobSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Download:
+    """Something that a job needs, that is not on this disk, and that `jarvisctl models fetch` gets by day."""
+
+    name: str  #: what that command calls it
+    source: str  #: where it comes from: what two jobs need of one source is one download
+    bytes: int = 0  #: 0 = nobody has said
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something this machine lacks. A warning at submission; at night it fails only the job that needs it."""
 
     job: str  #: name of the job that will fail
     what: str
     remedy: str
+    download: Download | None = None  #: where a download mends it; doctor adds these up instead of listing them
 
     def __str__(self) -> str:
         return f"{self.job}: {self.what}. {self.remedy}"

@@ -108,7 +108,7 @@ class Plan:
         return parts
 
     def findings(self, names: Iterable[str]) -> list[Finding]:
-        """What this machine lacks for the jobs of these names, all or those of --only, and for those of later rounds."""
+        """What this machine lacks for the jobs of these names (all, or those of --only) and of later rounds."""
         found = [
             finding
             for kind, section in self.sections.items()

@@ -5,19 +5,34 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
+from jarvisd import kinds
 from jarvisd.errors import UsageError
 
-NAMES = ("settings", "plan")
+#: What reads each file: the dotted name of a pydantic model, or of a function that makes it; loaded when asked for.
+READERS = {
+    "settings": "jarvisd.settings:Settings",
+    "plan": "jarvisd.plans:model",
+    "models": "jobs.models:Catalogue",
+    "scenarios": "jobs.evaluate.scenarios:ScenarioFile",
+    "manual_templates": "jobs.mine.baseline:ManualFile",
+}
+NAMES = tuple(READERS)
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The schema of settings.yaml or of a plan. Raises UsageError for another name."""
-    from jarvisd import plans, settings
-
-    if name not in NAMES:
+    """The schema of a plan, or of NAME.yaml. Raises UsageError for a name that has none."""
+    if name not in READERS:
         raise UsageError(f"no schema is called {name!r}", f"There is: {', '.join(NAMES)}.")
-    model = settings.Settings if name == "settings" else plans.model()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reader(name).model_json_schema()}
+
+
+def reader(name: str) -> type[BaseModel]:
+    """The model that reads a plan, or NAME.yaml."""
+    found = kinds.load(READERS[name])
+    model: type[BaseModel] = found if isinstance(found, type) else found()
+    return model
 
 
 def text(name: str) -> str:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jarvisd import disk, files, machine, settings
+from jarvisd import disk, files
+from jarvisd.checks.downloads import Effort, Transfer, amount, effort
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
 from jobs import models, wholeness
@@ -145,38 +146,42 @@ def _licence(entry: ModelEntry, info: ModelInfo) -> str:
     return f"{licence}, to be accepted at {_endpoint()}/{entry.repo}" if info.gated else licence
 
 
-def make_room(orders: list[Order], home: Home) -> None:
-    """Raises JarvisError where the disk cannot take all of it and stay as free as the settings want."""
-    kept_free = settings.read(home).disk.keep_free_mb
-    wanted = sum(order.bytes for order in orders)
-    needed, free = -(-wanted // (1 << 20)), machine.free_disk_mb(models.hub_cache())
-    if wanted and free < needed + kept_free:
+def make_room(orders: list[Order], home: Home) -> Effort:
+    """What all of it takes. Raises JarvisError where the disk would not stay as free as the settings want."""
+    needed = effort(sum(order.bytes for order in orders), models.hub_cache(), home)
+    if needed.lacking:
+        wanted, kept_free, free = (amount(size) for size in (needed.bytes, needed.kept_free, needed.free))
         raise JarvisError(
-            f"too little disk: {needed:,} MB are to be fetched and {kept_free:,} MB kept free, {free:,} MB are free",
-            "Free some, or name fewer models. Nothing was fetched.",
+            f"too little disk: {wanted} are to be fetched and {kept_free} kept free, {free} are free",
+            f"Free {amount(needed.lacking)}, or name fewer models. Nothing was fetched.",
         )
+    return needed
 
 
 # ------------------------------------------------------------------------------------------------------------ fetching
 
 
-def fetch(order: Order, home: Home, say: Say) -> None:
-    """Fetch what is missing of a model. Raises JarvisError."""
+def fetch(order: Order, home: Home, say: Say, transfer: Transfer) -> None:
+    """Fetch what is missing of a model, and add what came to `transfer`. Raises JarvisError."""
     wholeness.remember(home, order.repo, order.commit, list(order.parts))
     _sweep(order.cached / "blobs")
     for number, part in enumerate(order.missing, 1):
-        _patiently(order.entry, say, lambda part=part: _fetch(order, part))  # type: ignore[misc]
-        say(f"  {part.path}: {part.size or 0:,} bytes, as the hub has it ({number} of {len(order.missing)})")
+        _patiently(order.entry, say, lambda part=part: _fetch(order, part, transfer))  # type: ignore[misc]
+        transfer.remember(home)
+        count = f"({number} of {len(order.missing)})"
+        say(f"  {order.entry.key}/{part.path}: {part.size or 0:,} bytes, as the hub has it {count}")
     if (revision := order.entry.revision or "main") != order.commit:
         files.replace(order.cached / "refs" / revision, order.commit)  # a branch: what it stood for today
     if what := models.problem(order.entry, home):
         raise JarvisError(what, "The hub's files are here as they should be: name another model.")
 
 
-def _fetch(order: Order, part: Part) -> None:
+def _fetch(order: Order, part: Part, transfer: Transfer) -> None:
     from huggingface_hub import hf_hub_download
 
     _discard(order.folder / part.path)  # what lies there is not as it should be, or it would not be missing
+    cached = (order.cached / "blobs" / part.digest).exists()  # then it is only linked, at no speed at all
+    began = time.monotonic()
     hf_hub_download(
         order.repo,
         part.path,
@@ -185,6 +190,9 @@ def _fetch(order: Order, part: Part) -> None:
         endpoint=_endpoint(),
         tqdm_class=_bar(part.path),
     )
+    if not cached:
+        transfer.bytes += part.size or 0
+        transfer.seconds += time.monotonic() - began
     if flaw := part.flaw(order.folder):
         _discard(order.folder / part.path)
         raise _Damaged(flaw)

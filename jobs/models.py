@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jarvisd.errors import UsageError
 from jarvisd.home import Home
-from jarvisd.kinds import Setting
+from jarvisd.kinds import Download, Finding, Setting
 
 KEY = r"^[a-z0-9][a-z0-9._-]*$"
 _REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
@@ -150,7 +150,8 @@ def _nearest(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
     near = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.4)
     if near and near[0] != name:
         return f"Did you mean {near[0]}? A repository (org/name) or a folder can stand here too."
-    return f"Known: {', '.join(keys)}; a repository (org/name) or a folder can stand here too."
+    known = f"Known: {', '.join(keys)}; a" if keys else f"models.yaml has no {kind}; a"
+    return f"{known} repository (org/name) or a folder can stand here too."
 
 
 def slug(name: str) -> str:
@@ -205,9 +206,31 @@ def remedy(entry: ModelEntry) -> str:
     if entry.obtain:
         return f"Get it with: {entry.obtain}"
     if entry.repo:
-        unlisted = f"{entry.repo}@{entry.revision}" if entry.revision else entry.repo
-        return f"Fetch it with: jarvisctl models fetch {unlisted if entry.notes == _UNLISTED else entry.key}"
+        return f"Fetch it with: jarvisctl models fetch {_fetched_as(entry)}"
     return "Name a folder that holds config.json, a tokenizer and weights as .safetensors."
+
+
+def _fetched_as(entry: ModelEntry) -> str:
+    """What `jarvisctl models fetch` calls a model of the hub."""
+    if entry.notes != _UNLISTED:
+        return entry.key
+    return f"{entry.repo}@{entry.revision}" if entry.revision else str(entry.repo)
+
+
+def finding(job: str, entry: ModelEntry, home: Home, consequence: str = "") -> Finding | None:
+    """What is wrong with a model that a job needs, or None. One that is only missing is a download."""
+    what = problem(entry, home)
+    if what is None:
+        return None
+    download = None
+    if is_fetched(entry) and locate(entry, home) is None:
+        download = Download(name=_fetched_as(entry), source=source(entry), bytes=entry.download_bytes)
+    return Finding(job=job, what=what + consequence, remedy=remedy(entry), download=download)
+
+
+def source(entry: ModelEntry) -> str:
+    """Where a model comes from: two entries of one source are one model."""
+    return f"{entry.repo}@{entry.revision or 'main'}" if entry.repo else str(entry.path)
 
 
 def _unsafe(folder: Path) -> str | None:

@@ -11,10 +11,13 @@ from typing import Any
 import click
 
 from jarvisd import plans
-from jarvisd.cli.common import App, on_terminal, plain
+from jarvisd.checks import Check
+from jarvisd.checks.downloads import Effort, Transfer, amount, effort
+from jarvisd.cli.common import App, on_terminal, plain, took
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.home import Home
-from jarvisd.kinds import Setting
+from jarvisd.kinds import Download, Setting
+from jarvisd.plans import Plan
 from jobs import fetching, models, wholeness
 from jobs.fetching import Order
 from jobs.models import ModelEntry
@@ -92,7 +95,7 @@ def check(app: App, names: tuple[str, ...]) -> int:
 
 def named(home: Home, only: tuple[str, ...] = ()) -> list[Named]:
     """The models of all plans, or of these alone, each once, in the order in which the plans name them."""
-    found: dict[tuple[str | None, ...], Named] = {}
+    found: dict[str, Named] = {}
     for plan in only or [file.stem for file in home.config_files("plans/*.yaml")]:
         try:
             resolved = plans.read(home, plan).resolved()
@@ -103,7 +106,7 @@ def named(home: Home, only: tuple[str, ...] = ()) -> list[Named]:
                 click.echo(f"jarvisctl: {plain(str(error))}", err=True)
             continue
         for entry in _within(resolved):
-            source = (entry.repo, entry.revision, entry.path)
+            source = models.source(entry)
             before = found.get(source, Named(entry=entry, plans=()))
             found[source] = Named(entry=before.entry, plans=tuple(dict.fromkeys((*before.plans, plan))))
     return list(found.values())
@@ -129,7 +132,7 @@ def _entries(home: Home, names: tuple[str, ...]) -> list[ModelEntry]:
     planned = {one.entry.key: one.entry for one in named(home)} if rest else {}
     setting = Setting(home=home, folder=Path.cwd(), messages=Path())
     found = [listed.get(name) or planned.get(name) or models.resolve(name, setting) for name in names]
-    return list({(entry.repo, entry.revision, entry.path): entry for entry in found}.values())
+    return list({models.source(entry): entry for entry in found}.values())
 
 
 def _missing(home: Home, only: tuple[str, ...]) -> list[ModelEntry]:
@@ -143,6 +146,73 @@ def _missing(home: Home, only: tuple[str, ...]) -> list[ModelEntry]:
     return [entry for entry in lacking if models.is_fetched(entry)]
 
 
+# ---------------------------------------------------------------------------------------------------------- for doctor
+
+
+def standing(plan: Plan, missing: list[Download]) -> Check:
+    """How many of a plan's models are here, and what it takes to fetch those that its jobs miss."""
+    lacking = _each_once(missing)
+    others = _not_missing(plan, {one.source for one in lacking})
+    here = sum(models.problem(entry, plan.setting.home) is None for entry in others)
+    total = len(others) + len(lacking)
+    needed = effort(sum(one.bytes for one in lacking), models.hub_cache(), plan.setting.home)
+    figures = {"plan": plan.name, "models": total, "here": here, **_figures(lacking, needed)}
+    said = f"{here} of {total} on this disk" if total else f"{plan.name} names none"
+    if here < len(others):
+        said += f"; {len(others) - here} with another problem, below"
+    if not lacking:
+        return Check(name="models", state="ok", what=said, figures=figures)
+    what = f"{said}; missing: {', '.join(one.name for one in lacking)}; {_to_fetch(lacking, needed)}"
+    return Check(name="models", state="problem", what=what, remedy=_remedy(plan, needed), figures=figures)
+
+
+def _each_once(missing: list[Download]) -> list[Download]:
+    found: dict[str, Download] = {}
+    for one in missing:
+        found.setdefault(one.source, one)
+    return list(found.values())
+
+
+def _remedy(plan: Plan, needed: Effort) -> str:
+    fetch = f"`jarvisctl models fetch --only {plan.name}` fetches them, by day."
+    return f"Free {amount(needed.lacking)}, or name fewer models in the plan; then {fetch}" if needed.lacking else fetch
+
+
+def _not_missing(plan: Plan, missing: set[str]) -> list[ModelEntry]:
+    """The other models of a plan, each once.
+
+    What the hub has, this disk has not and no job misses does not count: of a plan with one round, the embedder that
+    would compare meanings in the second.
+    """
+    entries = {models.source(entry): entry for entry in _within(plan.resolved())}
+    home = plan.setting.home
+    return [
+        entry
+        for source, entry in entries.items()
+        if source not in missing and not (models.is_fetched(entry) and models.locate(entry, home) is None)
+    ]
+
+
+def _to_fetch(lacking: list[Download], needed: Effort) -> str:
+    unsaid = ", ".join(one.name for one in lacking if not one.bytes)
+    if not needed.bytes:
+        return "only the hub knows how much there is to fetch"
+    at_least, but = ("at least ", f" (only the hub knows the size of {unsaid})") if unsaid else ("", "")
+    return f"{at_least}{amount(needed.bytes)} to fetch{but}, {needed.disk()}; {needed.time()}"
+
+
+def _figures(lacking: list[Download], needed: Effort) -> dict[str, Any]:
+    return {
+        "missing": [one.name for one in lacking],
+        "of_unknown_size": [one.name for one in lacking if not one.bytes],
+        "bytes": needed.bytes,
+        "disk_left_bytes": needed.left,
+        "disk_lacking_bytes": needed.lacking,
+        "bytes_per_second": needed.speed,
+        "seconds": needed.seconds,
+    }
+
+
 # ------------------------------------------------------------------------------------------------------------- listing
 
 
@@ -152,7 +222,7 @@ def _list(home: Home, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        size = f"{row['bytes'] / 1e9:.1f} GB" if row["bytes"] else "?"
+        size = amount(row["bytes"]) if row["bytes"] else "?"
         line = f"{row['key']:<20} {row['state']:<8} {size:>7}  {row['licence']:<20} {', '.join(row['plans'])}"
         click.echo(plain(line))
         if row["state"] == "damaged":
@@ -173,7 +243,7 @@ def _row(one: Named, home: Home) -> dict[str, Any]:
         "remedy": models.remedy(entry) if problem else None,
         "bytes": wholeness.size_of(folder) if folder and not problem else entry.download_bytes,
         "licence": entry.licence,
-        "source": f"{entry.repo}@{entry.revision or 'main'}" if entry.repo else entry.path,
+        "source": models.source(entry),
         "plans": list(one.plans),
     }
 
@@ -185,19 +255,24 @@ def _fetch(entries: list[ModelEntry], home: Home) -> list[JarvisError]:
     """Fetch models, one after another; the failure of one does not keep the next from coming."""
     failures: list[JarvisError] = []
     orders = _orders(entries, failures)
-    fetching.make_room(orders, home)
     for order in orders:
         licence = f"licence: {order.licence}"
-        amount = f"{len(order.missing)} files, {order.bytes:,} bytes" if order.missing else "all there, and whole"
-        click.echo(plain(f"{order.entry.key}: {amount} ({order.repo} at {order.commit[:12]}; {licence})"))
+        lacking = f"{len(order.missing)} files, {amount(order.bytes)}" if order.missing else "all there, and whole"
+        click.echo(plain(f"{order.entry.key}: {lacking} ({order.repo} at {order.commit[:12]}; {licence})"))
+    needed, transfer = fetching.make_room(orders, home), Transfer()
+    if needed.bytes:
+        into = f"{amount(needed.bytes)} to fetch into {models.hub_cache()}, {needed.disk()}; {needed.time()}"
+        click.echo(plain(into))
     _quiet_unless_watched()
     for order in orders:
         try:
-            fetching.fetch(order, home, _say)
+            fetching.fetch(order, home, _say, transfer)
         except fetching.Unreachable:
             raise
         except JarvisError as error:
             _failed(failures, error)
+    if transfer.bytes:
+        click.echo(f"Fetched {transfer} in {took(transfer.seconds)}.")
     return failures
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 State = Literal["ok", "warning", "problem"]
 
@@ -16,6 +16,7 @@ class Check:
     state: State
     what: str
     remedy: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)  #: the numbers of `what`, for programs
 
 
 def ok(name: str, what: str) -> Check:

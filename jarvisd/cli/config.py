@@ -13,7 +13,7 @@ from jarvisd.home import SHIPPED
 
 
 @click.command()
-@click.option("--schema", metavar="NAME", help="Print the JSON schema of `settings` or `plan` instead.")
+@click.option("--schema", metavar="NAME", help=f"Print a JSON schema instead: {', '.join(schemas.NAMES)}.")
 @click.pass_obj
 def config(app: App, schema: str | None) -> None:
     """Show where things are, which files are in force, and every setting with its source.

@@ -35,8 +35,13 @@ def doctor(app: App, as_json: bool) -> int:
         checks = [dataclasses.asdict(check) for check in found]
         click.echo(json.dumps({"ok": not wrong, "checks": checks}, indent=2, ensure_ascii=False))
     else:
-        click.echo(f"\n{wrong} problems, {sum(check.state == 'warning' for check in found)} warnings.")
+        doubtful = sum(check.state == "warning" for check in found)
+        click.echo(f"\n{_counted(wrong, 'problem')}, {_counted(doubtful, 'warning')}.")
     return int(bool(wrong))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _print(check: Check) -> None:

@@ -20,6 +20,8 @@ def init(app: App) -> None:
     """Write commented copies of settings.yaml and plans/overnight.yaml into HOME/config. Nothing is ever overwritten.
 
     An editor with a YAML language server then completes their keys, and marks what is wrong, from config/schemas.
+    The same holds for models.yaml, scenarios.yaml and manual_templates.yaml where you copy them there; `jarvisctl
+    config` says where the shipped ones are.
 
     \b
     Example:

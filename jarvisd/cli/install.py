@@ -48,6 +48,8 @@ def _say_what_is_left(app: App, when: Schedule) -> None:
     click.echo(f"  Full Disk Access, to read Messages: System Settings > Privacy & Security > add {agents.python()}")
     click.echo("  The Mac must be awake then. It wakes by itself, plugged in and with the lid open, after:")
     click.echo(f"    {shlex.join(machine.wake_command(when.times[0], when.weekdays))}")
+    if others := ", ".join(when.times[1:]):
+        click.echo(f"  macOS keeps one such wake-up: for {others} the Mac must be awake by itself.")
     held = app.daemon
     if held is not None and (loaded := launchd.loaded(agents.DAEMON)) and loaded.pid not in (None, held["pid"]):
         click.echo(

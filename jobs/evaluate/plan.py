@@ -127,5 +127,5 @@ def check(section: Section, setting: Setting) -> list[Finding]:
     if section.rounds != 1:
         later = (("layers", embedder(section, setting)), ("judge", judge(section, setting)))
         wanted += [(job, entry) for job, entry in later if entry is not None]
-    looked_at = [(job, entry, models.problem(entry, setting.home)) for job, entry in wanted]
-    return [Finding(job=job, what=what, remedy=models.remedy(entry)) for job, entry, what in looked_at if what]
+    looked_at = (models.finding(job, entry, setting.home) for job, entry in wanted)
+    return [finding for finding in looked_at if finding]

@@ -87,12 +87,12 @@ def check(section: Section, setting: Setting) -> list[Finding]:
     """What is wrong with the Messages database, the two models and the manual templates, one finding each."""
     findings = _messages(setting)
     entry = models.resolve(section.embedder, setting, "embedder")
-    if what := models.problem(entry, setting.home):
-        findings.append(Finding(job=JOB, what=what, remedy=models.remedy(entry)))
+    if finding := models.finding(JOB, entry, setting.home):
+        findings.append(finding)
     matcher = models.resolve(section.matcher, setting, "embedder")
-    if matcher != entry and (what := models.problem(matcher, setting.home)):
-        unsure = f"{what}, so nothing says which templates may be sent: all will be phrases"
-        findings.append(Finding(job=JOB, what=unsure, remedy=models.remedy(matcher)))
+    unsure = ", so nothing says which templates may be sent: all will be phrases"
+    if matcher != entry and (finding := models.finding(JOB, matcher, setting.home, unsure)):
+        findings.append(finding)
     if not (file := manual(section, setting)).is_file():
         what = f"{file} is not there, so your present templates are not measured"
         findings.append(Finding(job=JOB, what=what, remedy="Mend mine.manual, or leave it out."))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import termios
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jarvisd.checks import downloads
 from tests.acceptance.conftest import BIN, House, until
 from tests.hub import Hub, Repository, serving, tiny
 
@@ -54,6 +57,50 @@ def test_from_nothing_to_models_that_are_whole(house: House, hub: Hub) -> None:
     checked = house.ctl("models", "check").stdout
     assert [line.split(":")[0] for line in checked.splitlines()] == ["ok       one", "ok       two"]
     assert "\x1b" not in said + checked
+
+
+def models_check(house: House) -> tuple[dict[str, Any], list[str]]:
+    """What doctor says of the models, and which jobs have a problem of their own."""
+    checks = json.loads(house.ctl("doctor", "--json", code=None, timeout_s=90).stdout)["checks"]
+    (found,) = [check for check in checks if check["name"] == "models"]
+    return found, [check["name"] for check in checks if check["name"].startswith("evaluate:")]
+
+
+def test_doctor_says_before_what_fetch_then_fetches_and_after_it_how_fast(house: House, hub: Hub) -> None:
+    weights = downloads.TELLING_BYTES
+    hub.repositories["someone/two"] = Repository(tiny(weights))
+    before, own = models_check(house)
+    assert own == ["evaluate:own"]  # it is made here: its remedy is its own
+    assert before["what"].startswith("0 of 3 on this disk; 1 with another problem, below; missing: one, two; ")
+    assert "; at least 1 MB to fetch (only the hub knows the size of two), which leaves " in before["what"]
+    assert before["figures"]["of_unknown_size"] == ["two"]
+    said = house.ctl("models", "fetch", "--only", "overnight").stdout
+    assert "21 MB to fetch into " in said
+    assert "how long is not known: no download was measured yet" in said
+    assert "Fetched 21 MB at " in said
+    after, own = models_check(house)
+    assert (after["state"], own) == ("ok", ["evaluate:own"])
+    assert after["what"] == "2 of 3 on this disk; 1 with another problem, below"
+    assert after["figures"]["bytes_per_second"] > 0
+    shutil.rmtree(house.environment["HF_HOME"])
+    assert " MB/s of the last download" in models_check(house)[0]["what"]
+    assert "MB/s of the last download" in house.ctl("models", "fetch", "one").stdout
+
+
+def test_a_damaged_model_is_a_problem_of_its_own_job(house: House, hub: Hub) -> None:
+    house.ctl("models", "fetch")
+    (config,) = Path(house.environment["HF_HOME"]).glob("hub/models--someone--two/snapshots/*/config.json")
+    config.unlink()
+    found, own = models_check(house)
+    assert own == ["evaluate:two", "evaluate:own"]
+    assert (found["state"], found["what"]) == ("ok", "1 of 3 on this disk; 2 with another problem, below")
+
+
+def test_two_names_of_one_missing_model_are_one_download(house: House, hub: Hub) -> None:
+    (house.root / "config" / "plans" / "overnight.yaml").write_text(PLAN % "one, someone/one, someone/three")
+    found, own = models_check(house)
+    assert (found["figures"]["missing"], own) == (["one", "someone/three"], [])
+    assert found["figures"]["models"] == 2
 
 
 def test_only_the_models_of_one_plan(house: House, hub: Hub) -> None:

@@ -30,10 +30,11 @@ def models(small_models: Path, tmp_path: Path) -> Path:
 
 
 def rounds(house: House, models: Path, *more: str) -> str:
-    """Submit a night of two models, without mining."""
+    """Submit a night of two models, without mining. With fewer tokens no reply were usable, and round 2 not come."""
     return night(
         house,
         models,
+        *("--set", "evaluate.max_tokens=20"),
         *("--only", "evaluate", "--set", f"evaluate.meaning={models / 'all-MiniLM-L6-v2'}"),
         *("--set", f"evaluate.more_samples={SAMPLES}", "--set", f"evaluate.turns={TURNS}", *more),
         evaluate="smollm2-135m twin",

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from huggingface_hub.utils import close_session
 
+from jarvisd.checks import downloads
+from jarvisd.checks.downloads import Transfer
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
 from jobs import fetching, models, wholeness
@@ -58,7 +60,7 @@ def get(home: Home, wanted: ModelEntry | None = None) -> tuple[Order, list[str]]
     said: list[str] = []
     order = fetching.look(wanted or entry(), said.append)
     fetching.make_room([order], home)
-    fetching.fetch(order, home, said.append)
+    fetching.fetch(order, home, said.append, Transfer())
     return order, said
 
 
@@ -240,7 +242,8 @@ class Usage(NamedTuple):
 def test_too_little_disk_is_said_before_the_first_byte(home: Home, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for the files alone, but not for what the settings keep free beside them."""
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9 << 30, 8 << 30, 1024 << 20))
-    assert "too little disk: 1 MB are to be fetched and 1,024 MB kept free, 1,024 MB are free" in refused(home)
+    line = refused(home)
+    assert "too little disk: 1 MB are to be fetched and 1.1 GB kept free, 1.1 GB are free. Free 1 MB, or" in line
     assert hub.fetched() == []
 
 
@@ -255,7 +258,7 @@ def test_a_disk_that_fills_up_on_the_way_is_named(
     order = fetching.look(entry(), print)
     monkeypatch.setattr(file_download, "http_get", full)
     with pytest.raises(JarvisError, match=r"tiny could not be stored: the disk is full\. Free some space"):
-        fetching.fetch(order, home, print)
+        fetching.fetch(order, home, print, Transfer())
     assert not list((tmp_path / "hf").rglob("*.incomplete"))
 
 
@@ -291,8 +294,55 @@ def test_what_a_killed_download_left_is_removed_but_not_what_is_being_written(ho
     for piece in (old, fresh):
         piece.write_bytes(b"half")
     os.utime(old, (0, 0))
-    fetching.fetch(order, home, print)
+    fetching.fetch(order, home, print, Transfer())
     assert (old.exists(), fresh.exists()) == (False, True)
+
+
+# --------------------------------------------------------------------------------------------------------------- speed
+
+
+def test_the_speed_of_a_download_is_kept_for_its_owner_alone(home: Home, hub: Hub) -> None:
+    hub.repositories[REPO] = Repository(tiny(downloads.TELLING_BYTES))
+    began = time.monotonic()
+    get(home)
+    speed, (kept,) = downloads.last_speed(home), home.var.glob("*download*")
+    assert speed is not None
+    assert speed > downloads.TELLING_BYTES / (time.monotonic() - began)
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_small_download_tells_no_speed_and_hides_no_measured_one(home: Home, hub: Hub) -> None:
+    get(home)
+    assert downloads.last_speed(home) is None
+    Transfer(bytes=90_000_000, seconds=6.0).remember(home)
+    shutil.rmtree(models.hub_cache())
+    get(home)
+    assert downloads.last_speed(home) == 15e6
+
+
+def test_what_was_in_the_cache_already_is_no_download(home: Home, hub: Hub) -> None:
+    hub.repositories[REPO] = Repository(tiny(downloads.TELLING_BYTES))
+    order, _ = get(home)
+    (order.folder / WEIGHTS).unlink()  # its content stays in the cache, under its hash
+    transfer = Transfer()
+    fetching.fetch(fetching.look(entry(), print), home, print, transfer)
+    assert (order.folder / WEIGHTS).is_file()
+    assert transfer.bytes == 0
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"bytes": 1, "seconds": 0}', '{"bytes": NaN, "seconds": 1}', "\x00"])
+def test_a_damaged_record_of_the_speed_is_none(home: Home, kept: str) -> None:
+    Transfer(bytes=90_000_000, seconds=6.0).remember(home)
+    (written,) = home.var.glob("*download*")
+    written.write_text(kept)
+    assert downloads.last_speed(home) is None
+
+
+def test_a_speed_that_cannot_be_kept_fails_no_download(home: Home, hub: Hub) -> None:
+    hub.repositories[REPO] = Repository(tiny(downloads.TELLING_BYTES))
+    (home.var / "last_download.json").mkdir()
+    get(home)
+    assert models.problem(entry(), home) is None
 
 
 # -------------------------------------------------------------------------------------------------------------- checks

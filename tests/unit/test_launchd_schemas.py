@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from jarvisd import schemas
 from jarvisd.errors import UsageError
@@ -55,12 +56,28 @@ def _object(schema: dict[str, Any], value: dict[str, Any], root: dict[str, Any])
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("settings", CONFIG / "settings.yaml"), *(("plan", path) for path in sorted(CONFIG.glob("plans/*.yaml")))],
+    [
+        *((path.stem, path) for path in sorted(CONFIG.glob("*.yaml"))),
+        *(("plan", path) for path in sorted(CONFIG.glob("plans/*.yaml"))),
+    ],
     ids=lambda value: getattr(value, "stem", value),
 )
-def test_what_is_shipped_passes_its_schema(name: str, path: Path) -> None:
-    schema = schemas.schema(name)
-    assert accepts(schema, yaml.safe_load(path.read_text()), schema)
+def test_what_is_shipped_passes_its_schema_and_what_reads_it(name: str, path: Path) -> None:
+    schema, value = schemas.schema(name), yaml.safe_load(path.read_text())
+    assert accepts(schema, value, schema)
+    assert schemas.reader(name).model_validate(value)
+
+
+@pytest.mark.parametrize("name", ["models", "scenarios", "manual_templates"])
+def test_a_file_that_its_owner_copies_names_its_schema(name: str) -> None:
+    first = (CONFIG / f"{name}.yaml").read_text().splitlines()[0]
+    assert first == f"# yaml-language-server: $schema=schemas/{name}.json"
+
+
+def test_filled_in_templates_pass_their_schema() -> None:
+    """The shipped file holds none."""
+    schema = schemas.schema("manual_templates")
+    assert accepts(schema, {"templates": [{"name": "way", "reply": "On my way!", "triggers": ["where"]}]}, schema)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +91,27 @@ def test_what_is_shipped_passes_its_schema(name: str, path: Path) -> None:
         ("plan", "late: sometimes"),
         ("plan", "mine: {templates: many}"),
         ("plan", "evaluate: {}"),
+        ("models", "models: []"),
+        ("models", "models: [{key: a, name: A, repo: o/n, license: MIT}]"),
+        ("models", "models: [{key: a, name: A, repo: o/n, kind: writer}]"),
+        ("models", "models: [{key: a, name: A, repo: just-a-name}]"),
+        ("models", "models: [{key: a, repo: o/n}]"),
+        ("scenarios", "opening: x"),
+        ("scenarios", "opening: x\nscenarios: [{id: a, context: b, prompt: [{instruction: c}]}]"),
+        ("scenarios", "opening: x\nscenarios: [{id: a, context: b, prompts: [{instruction: c, says: [d]}]}]"),
+        ("scenarios", "opening: x\nmax_words: 0\nscenarios: [{id: a, context: b, prompts: [{instruction: c}]}]"),
+        ("manual_templates", "template: []"),
+        ("manual_templates", "templates: [{name: a, reply: b, trigger: [c]}]"),
+        ("manual_templates", "templates: [{name: a, reply: b, triggers: []}]"),
     ],
 )
-def test_a_mistake_does_not_pass(name: str, text: str) -> None:
-    schema = schemas.schema(name)
-    assert not accepts(schema, yaml.safe_load(text), schema)
+def test_a_mistake_passes_neither_the_schema_nor_what_reads_the_file(name: str, text: str) -> None:
+    schema, value = schemas.schema(name), yaml.safe_load(text)
+    assert not accepts(schema, value, schema)
+    with pytest.raises(ValidationError):
+        schemas.reader(name).model_validate(value)
 
 
 def test_there_is_no_schema_of_another_name() -> None:
     with pytest.raises(UsageError, match="no schema is called"):
-        schemas.schema("models")
+        schemas.schema("model")

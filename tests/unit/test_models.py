@@ -10,7 +10,7 @@ import pytest
 
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.home import Home
-from jarvisd.kinds import Setting
+from jarvisd.kinds import Download, Setting
 from jobs import models
 from jobs.models import ModelEntry
 
@@ -130,6 +130,39 @@ def test_an_unknown_name_is_refused_and_the_nearest_key_named(setting: Setting, 
     with pytest.raises(UsageError, match=f"Did you mean {near}") as refused:
         models.resolve(name, setting)
     assert refused.value.exit_code == 2
+
+
+def test_where_models_yaml_has_none_of_the_kind_the_remedy_says_so(setting: Setting) -> None:
+    (setting.home.root / "config").mkdir()
+    (setting.home.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
+    with pytest.raises(UsageError, match=r"models\.yaml has no embedder; a repository"):
+        models.resolve("minilm", setting, "embedder")
+
+
+def test_what_is_missing_is_a_download_and_what_is_damaged_or_made_here_is_not(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(setting.folder))
+    entry = models.resolve("phi-3-mini", setting)
+    missing = models.finding("evaluate:phi-3-mini", entry, setting.home)
+    assert missing is not None
+    assert missing.download == Download(name="phi-3-mini", source=models.source(entry), bytes=2_151_578_230)
+    (setting.folder / f"hub/models--{entry.repo.replace('/', '--')}/snapshots/{entry.revision}").mkdir(parents=True)
+    for name in ("phi-3-mini", "smollm2-135m", "./nowhere"):
+        found = models.finding("a job", models.resolve(name, setting), setting.home)
+        assert found is not None
+        assert found.download is None
+
+
+def test_a_model_that_models_yaml_does_not_know_is_fetched_by_its_repository(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(setting.folder))
+    found = models.finding("a job", models.resolve("someone/tiny@abc", setting), setting.home)
+    assert found is not None
+    assert found.download == Download(name="someone/tiny@abc", source="someone/tiny@abc")
+    make_model(setting.folder / "hub/models--someone--tiny/snapshots/abc")
+    assert models.finding("a job", models.resolve("someone/tiny@abc", setting), setting.home) is None
 
 
 def test_an_embedder_is_no_chat_model_and_the_other_way_round(setting: Setting) -> None:
