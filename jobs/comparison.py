@@ -1,7 +1,8 @@
 """The comparison of models as one document, mlx_comparison_results.json, built from the database alone.
 
-What a reply is worth is in jobs.quality, who wins in jobs.verdict, what would change that in jobs.outlook, what the
-owner's ear says in jobs.votes. This module puts it together.
+What a reply is worth is in jobs.quality, who wins in jobs.verdict, what a model that answered fewer prompts is compared
+by in jobs.ground, what would change the verdict in jobs.outlook, what the owner's ear says in jobs.votes. This module
+puts it together.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jarvisd.ledger import Job, Run
-from jobs import outlook, quality, votes
+from jarvisd.ledger import Job, Run, Status
+from jobs import ground, outlook, quality, statistics, votes
 from jobs import verdict as verdicts
 from jobs.quality import Replies
-from jobs.results import REAL_TURNS, Cut, Evaluation, Reply, Yardstick
+from jobs.results import REAL_TURNS, SCALED, Cut, Evaluation, Reply, Yardstick
 
 _INFO = ("name", "params", "memory", "notes", "path", "revision")
 
@@ -42,38 +43,44 @@ def document(run_id: str) -> dict[str, Any]:
         "timestamp": _iso(max((row.created_at for row in rows), default=run.created_at)),
         "rounds": max((row.round for row in rows), default=1),
         "scenarios": [_scenario(entry) for entry in planned] or _scenarios_of(rows),
-        "models": models,
+        **_decision(run_id, models, replies, rules),
         "cut": _cut(run_id),
         "yardsticks": _yardsticks(run_id),
-        **_decision(run_id, models, replies, rules),
     }
     return dict(plain(result))
 
 
 def _decision(run_id: str, models: Mapping[str, Any], replies: Replies, rules: quality.Rules) -> dict[str, Any]:
-    """What the numbers and the owner's votes say, and what would change it."""
+    """The models, with their figures on common ground; what numbers and votes say of them, and what would change it."""
     scores = {key: replies.scores(key, rules.layers) for key in models if key in replies.by_model}
-    names, figures = _names(models), {key: model["stats"] for key, model in models.items()}
+    names = _names(models)
     ear = votes.of_run(run_id)
     found = verdicts.find(
         scores,
         names,
         gated={key: model["gates"] for key, model in models.items()},
         left_out=[key for key, model in models.items() if model["dropped"]],
+        remarks=_remarks(run_id, models),
         votes=ear,
     )
+    common = ground.common(scores, found.ranking, replies)
+    models = {key: model | {"stats": model["stats"] | {"common": common.get(key)}} for key, model in models.items()}
+    figures = {key: ground.shared(model["stats"]) for key, model in models.items()}
     said = found.verdict
-    said["tied"] = outlook.order(figures, said["tied"], rules.weights)
-    eligible = list(found.groups)
+    # Weights order what quality leaves open; a conflict is told in the order in which it stands.
+    among = list(found.groups) if said["winner"] else [] if said["conflict"] else said["tied"]
+    by_weights = outlook.order(figures, among, rules.weights)
+    said["tied"] = by_weights or said["tied"] if not said["winner"] else []
     first = said["winner"] or next(iter(said["tied"]), None)
-    among = eligible if said["winner"] else said["tied"]
     return {
+        "models": models,
         "pairs": [pair.row() for pair in found.pairs],
         "groups": dict(found.groups),
         "ranking": list(found.ranking),
-        "stability": outlook.stability(figures, first, among, rules.weights) if first else None,
+        "by_weights": by_weights,
+        "stability": outlook.stability(figures, first, among, rules.weights) if first and among else None,
         "votes": votes.summary(run_id, ear),
-        "settle": outlook.settle(found, scores, names, ear),
+        "settle": outlook.settle(found, scores, names, ear, _conversations(run_id, replies)),
         "verdict": said,
     }
 
@@ -92,6 +99,35 @@ def left_out(run_id: str) -> dict[str, str]:
     newest = Job.select().where(Job.run == run_id, Job.name == "layers").order_by(Job.round.desc()).first()
     found = newest.params.get("left_out") if newest is not None else None
     return dict(found) if isinstance(found, dict) else {}
+
+
+def broken(run_id: str, last: int | None = None) -> dict[str, str]:
+    """Models whose job failed or was cancelled in a round up to `last`: "its job failed in round 2"."""
+    ended = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}
+    jobs = Job.select().where(Job.run == run_id, Job.kind == "evaluate", Job.status.in_(list(ended)))
+    return {
+        str(job.params["model"]): f"its job {ended[job.status]} in round {job.round}"
+        for job in jobs.order_by(Job.round, Job.place)
+        if isinstance(job.params, dict) and "model" in job.params and (last is None or job.round <= last)
+    }
+
+
+def _remarks(run_id: str, models: Mapping[str, Any]) -> dict[str, str]:
+    """What has to be said of a model that was not asked to the end, where it is named."""
+    found = {
+        key: f"was left out after round {model['rounds']} and was not asked again"
+        for key, model in models.items()
+        if model["dropped"]
+    }
+    return found | {key: f"did not finish: {why}" for key, why in broken(run_id).items()}
+
+
+def _conversations(run_id: str, replies: Replies) -> int | None:
+    """How many conversations of the owner's can be asked; None where nobody has looked.
+
+    The turns of a run are chosen from one conversation after another, so where there is a turn of each, it is chosen.
+    """
+    return len({turn.chat for turn in replies.turns.values()}) if _cut(run_id) else None
 
 
 def _in_order(snapshot: Any, keys: Sequence[str]) -> list[str]:
@@ -172,7 +208,12 @@ def _cut(run_id: str) -> dict[str, Any] | None:
 def _yardsticks(run_id: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in Yardstick.select().where(Yardstick.run == run_id).order_by(Yardstick.layer, Yardstick.what):
-        found[row.layer][row.what] = {"value": row.value, "low": row.low, "high": row.high, "n": row.n}
+        scaled = row.what.endswith(SCALED)
+        ends = None if row.low is None or row.high is None else [row.low, row.high]
+        low, high = (statistics.possible(ends) if scaled else ends) or (None, None)
+        value = {"value": row.value, "low": low, "high": high}
+        mark = found[row.layer].setdefault(row.what.removesuffix(SCALED), {})
+        mark.update({"scaled": value} if scaled else value | {"n": row.n})
     return dict(found)
 
 

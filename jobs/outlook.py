@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jobs import statistics
 from jobs.pairs import LEVEL
 from jobs.quality import Scores, by_cluster
+from jobs.statistics import Estimate
 from jobs.verdict import Finding, Votes
 
-#: Votes between two models that show a preference in 4 of 5 with 80 % power: the exact binomial test at 5 %.
-VOTES = 20
+#: Votes between two models by which a preference in 4 of 5 is found with 80 % power, looking after each (jobs.votes).
+VOTES = 29
+
+#: A run asks at most so many turns (jobs.evaluate.turns), so there are no more conversations in it.
+MOST_CONVERSATIONS = 400
 
 
 def order(figures: Mapping[str, Mapping[str, Any]], keys: Sequence[str], weights: Mapping[str, float]) -> list[str]:
-    """The keys by the weighted sum of quality, speed and memory; as they come where one of these is unknown."""
+    """The keys by the weighted sum of quality, speed and memory; empty where quality or speed is unknown."""
     parts = _parts(figures, keys)
     total = math.fsum(weights.values())
     if parts is None or not total:
-        return list(keys)
+        return []
     return sorted(keys, key=lambda key: -round(_sum(parts[key], weights), 9))
 
 
@@ -77,18 +82,28 @@ def _sum(parts: Mapping[str, float], weights: Mapping[str, float]) -> float:
 # ------------------------------------------------------------------------------------------ what would settle it
 
 
-def settle(finding: Finding, models: Mapping[str, Scores], names: Mapping[str, str], votes: Votes) -> str:
+def settle(
+    finding: Finding,
+    models: Mapping[str, Scores],
+    names: Mapping[str, str],
+    votes: Votes,
+    conversations: int | None = None,
+) -> str:
     """What would settle a tie between the first two of the tied, as a sentence; "" where nothing is tied.
 
-    The number of prompts follows from the difference and spread seen so far, which are uncertain themselves.
+    `conversations` is how many the owner's history has, None where nobody has counted. Numbers that contradict each
+    other are settled by votes alone, a contradiction between numbers and votes by neither.
     """
     tied: list[str] = finding.verdict["tied"]
-    if len(tied) < 2:
+    conflict = finding.verdict["conflict"]
+    if len(tied) < 2 or (conflict and conflict["with"] == "votes"):
         return ""
-    first, second = _closest(finding, tied)
-    more = _more_prompts(finding, first, second, models)
-    ways = [way for way in (more, _more_votes(first, second, names, votes)) if way]
-    return f"{' or '.join(ways)[0].upper()}{' or '.join(ways)[1:]}." if ways else ""
+    first, second = tied[:2] if conflict else _closest(finding, tied)
+    tie = _Tie.of(finding, first, second, models, conversations)
+    more = "" if conflict else tie.more_conversations()
+    ways = " or ".join(way for way in (more, _more_votes(first, second, names, votes)) if way)
+    said = "; ".join(part for part in (ways, "" if more or conflict else tie.no_more_turns()) if part)
+    return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
 def _closest(finding: Finding, tied: Sequence[str]) -> tuple[str, str]:
@@ -102,28 +117,52 @@ def _closest(finding: Finding, tied: Sequence[str]) -> tuple[str, str]:
     return leader, min(others, key=distance)
 
 
-def _more_prompts(finding: Finding, first: str, second: str, models: Mapping[str, Scores]) -> str:
-    """ "about 120 more real turns, ..."; "" where more prompts of the same kind would not do."""
-    pair = finding.between(first, second)
-    if pair is None or pair.gap is None or pair.gap.n < 2:
-        return ""
-    paired = {
-        prompt: models[first][prompt] - value for prompt, value in models[second].items() if prompt in models[first]
-    }
-    clusters = by_cluster(paired)
-    means = list(statistics.cluster_means(clusters).values())
-    spread = math.sqrt(math.fsum((value - pair.gap.mean) ** 2 for value in means) / (len(means) - 1))
-    open_pairs = sum(not other.separated for other in finding.pairs)
-    needed = statistics.clusters_needed(pair.gap.mean, spread, alpha=LEVEL / max(1, open_pairs))
-    if needed is None or needed <= len(means):
-        return ""
-    chats = [values for cluster, values in clusters.items() if cluster.startswith("chat:")]
-    turns = sum(map(len, chats)) / len(chats) if chats else 1.0
-    number = _rounded((needed - len(means)) * turns)
-    what = "more real turns" if chats else "more real turns, each from another conversation"
-    return (
-        f"about {number} {what} (80 % power, if the difference of {abs(pair.gap.mean):.2f} seen so far is the true one)"
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Tie:
+    """Two models that are not separated. Turns of one conversation are one cluster, however many are asked."""
+
+    gap: Estimate | None
+    clusters: Mapping[str, Sequence[float]]  #: differences at the prompts of each
+    level: float  #: that the p of this pair alone has to stay under
+    conversations: int | None
+
+    @classmethod
+    def of(
+        cls, finding: Finding, first: str, second: str, models: Mapping[str, Scores], conversations: int | None
+    ) -> _Tie:
+        pair = finding.between(first, second)
+        ours, theirs = models[first], models[second]
+        return cls(
+            gap=pair.lead(first) if pair else None,
+            clusters=by_cluster({prompt: ours[prompt] - value for prompt, value in theirs.items() if prompt in ours}),
+            level=LEVEL / max(1, sum(not other.separated for other in finding.pairs)),
+            conversations=conversations,
+        )
+
+    def more_conversations(self) -> str:
+        """ "real turns from about 12 more conversations ..."; "" where that is none, or more than there are."""
+        asked = sum(cluster.startswith("chat:") for cluster in self.clusters)
+        there = MOST_CONVERSATIONS if self.conversations is None else self.conversations
+        missing = self._missing()
+        if self.gap is None or not 0 < missing <= there - asked:
+            return ""
+        seen = f"(80 % power, if the difference of {abs(self.gap.mean):.2f} seen so far is the true one)"
+        return f"real turns from about {min(_rounded(missing), there - asked)} more conversations {seen}"
+
+    def no_more_turns(self) -> str:
+        """ "more turns of your 15 conversations will not", where the history has too few; else ""."""
+        if not self.conversations or not self._missing():
+            return ""
+        return f"more turns of your {self.conversations} conversations will not settle it"
+
+    def _missing(self) -> float:
+        """How many more clusters would separate the two; 0 where it is not for lack of them, infinite for no end."""
+        if self.gap is None or self.gap.n < 2:
+            return 0
+        means = list(statistics.cluster_means(self.clusters).values())
+        spread = math.sqrt(math.fsum((value - self.gap.mean) ** 2 for value in means) / (len(means) - 1))
+        needed = statistics.clusters_needed(self.gap.mean, spread, alpha=self.level)
+        return math.inf if needed is None else max(0, needed - len(means))
 
 
 def _more_votes(first: str, second: str, names: Mapping[str, str], votes: Votes) -> str:

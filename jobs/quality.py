@@ -166,9 +166,8 @@ def stats(model: str, replies: Replies, loadings: Sequence[Evaluation], weights:
         **_speed([row for row in good if not row.batched and row.latency_ms is not None]),
         "avg_tokens": statistics.mean(known(row.tokens for row in good)),
         "quality": quality.mean if quality else None,
-        "quality_ci": quality.interval if quality else None,
+        "quality_ci": statistics.possible(quality.interval) if quality else None,
         "quality_clusters": quality.n if quality else 0,
-        "quality_scenarios": quality.n if quality else 0,
         "layers": _layers(model, replies),
         "first_reply_ms": next(iter(known(row.first_reply_ms for row in loadings)), None),
         "peak_memory_mb": _peak(rows, loadings),
@@ -204,10 +203,11 @@ def _layers(model: str, replies: Replies) -> dict[str, Any]:
     values["bits_per_character"] = lambda row: _number(row.bits_per_character)
     found = {}
     for layer, value in values.items():
+        most = 1.0 if layer in LAYERS else math.inf
         estimate = statistics.clustered_interval(by_cluster(replies.means(model, value)))
         found[layer] = {
             "mean": estimate.mean if estimate else None,
-            "ci": estimate.interval if estimate else None,
+            "ci": statistics.possible(estimate.interval, high=most) if estimate else None,
             "n": len(known(value(row) for row in replies.by_model.get(model, ()))),
             "clusters": estimate.n if estimate else 0,
         }

@@ -2,8 +2,9 @@
 
 Round 1 is the plain comparison: every prompt once, every model. Round 2 asks each prompt again and brings the first
 turns of the owner's history; every later round brings more turns. A model is left out once it is behind the leader
-beyond chance, by the rule of the verdict (the paired interval under 0, and p after Holm), so that whoever is left out
-cannot end among the tied. Two stay to the end. Models go in reverse order every other round, so that heat and a full
+beyond chance, by the rule of the verdict (the paired interval under 0, and p after Holm). What it answered stays in the
+comparison: where later rounds change the leader or the spread it can end among the tied, and the verdict then says that
+it was not asked again. Two stay to the end. Models go in reverse order every other round, so that heat and a full
 memory do not fall on the same one.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jarvisd.kinds import JobSpec
-from jarvisd.ledger import Job, Run, Status
+from jarvisd.ledger import Job, Run
 from jobs import comparison, quality, statistics, verdict
 from jobs.models import ModelEntry
 from jobs.pairs import in_words
@@ -80,15 +81,10 @@ class Field:
 
 
 def _field(run: Run, round_: int) -> Field:
-    jobs = [
-        job
-        for job in Job.select().where(Job.run == run, Job.kind == "evaluate", Job.round <= round_)
-        if isinstance(job.params, dict) and "model" in job.params
-    ]
-    jobs.sort(key=lambda job: (job.round, job.place))
-    rows = {str(job.params["model"]): job for job in jobs if job.round == 1}
+    first = Job.select().where(Job.run == run, Job.kind == "evaluate", Job.round == 1).order_by(Job.place)
+    rows = {str(job.params["model"]): job for job in first if isinstance(job.params, dict) and "model" in job.params}
     replies = Replies(run.id)
-    gone = dict(comparison.left_out(run.id)) | _unable(rows, jobs, replies)
+    gone = dict(comparison.left_out(run.id)) | _mute(rows, replies) | comparison.broken(run.id, round_)
     gone |= _behind(run, replies, [key for key in rows if key not in gone], gone)
     return Field(
         rows=rows,
@@ -99,17 +95,10 @@ def _field(run: Run, round_: int) -> Field:
     )
 
 
-def _unable(rows: Mapping[str, Job], jobs: Sequence[Job], replies: Replies) -> dict[str, str]:
-    """Models that gave no usable reply, or whose job of any round failed or was cancelled."""
-    found = {}
-    for key in rows:
-        ended = [job for job in jobs if job.params["model"] == key and job.status in (Status.FAILED, Status.CANCELLED)]
-        if ended:
-            what = "failed" if ended[-1].status == Status.FAILED else "was cancelled"
-            found[key] = f"its job {what} in round {ended[-1].round}"
-        elif not any(row.success for row in replies.by_model.get(key, ())):
-            found[key] = "it gave no usable reply"
-    return found
+def _mute(rows: Mapping[str, Job], replies: Replies) -> dict[str, str]:
+    """Models that gave no usable reply."""
+    silent = (key for key in rows if not any(row.success for row in replies.by_model.get(key, ())))
+    return dict.fromkeys(silent, "it gave no usable reply")
 
 
 def _behind(run: Run, replies: Replies, keys: Sequence[str], gone: Mapping[str, str]) -> dict[str, str]:

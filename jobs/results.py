@@ -149,6 +149,11 @@ class Yardstick(Record):
         indexes = ((("run", "layer", "what"), True),)
 
 
+#: Behind a Yardstick's `what`: the same texts as the replies are scored, each clipped to 0..1 before the mean. Clipping
+#: moves both ends: the ceiling does not reach 1, and the floor lies above 0.
+SCALED = ", scaled"
+
+
 class StyleProfile(Record):
     """What `jobs.evaluate.style` knows of the owner's way of writing, as numbers: no message can be read out of it."""
 

@@ -71,21 +71,9 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> list[float
     return [0.0 if successes == 0 else max(0.0, low), 1.0 if successes == n else min(1.0, high)]
 
 
-def difference(
-    successes: int, n: int, other_successes: int, other_n: int, confidence: float = CONFIDENCE
-) -> list[float] | None:
-    """Interval of the first proportion less the second, of independent samples; None where one of them is empty.
-
-    Method 10 of R. G. Newcombe, "Interval estimation for the difference between independent proportions: comparison
-    of eleven methods", Statistics in Medicine 17 (1998) 873-890: the Wilson intervals of both, combined.
-    """
-    one, two = wilson(successes, n, confidence), wilson(other_successes, other_n, confidence)
-    if one is None or two is None:
-        return None
-    a, b = successes / n, other_successes / other_n
-    low = a - b - math.hypot(a - one[0], two[1] - b)
-    high = a - b + math.hypot(one[1] - a, b - two[0])
-    return [low, high]
+def possible(ends: Sequence[float] | None, low: float = 0.0, high: float = 1.0) -> list[float] | None:
+    """The part of an interval that lies between `low` and `high`, where the mean itself must lie."""
+    return None if ends is None else [min(high, max(low, end)) for end in ends]
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
@@ -210,6 +198,17 @@ def sign_flip(values: Sequence[float], seed: int = 20261122) -> SignFlip | None:
     flips = 1 - 2 * np.random.default_rng(seed).integers(0, 2, (FLIPS, n))
     beyond = int(np.sum(np.abs(flips @ numbers) >= reach))
     return SignFlip((beyond + 1) / (FLIPS + 1), max(2.0 ** (1 - n), 1 / (FLIPS + 1)))
+
+
+def binomial_p(wins: int, losses: int) -> float:
+    """Two-sided p that a fair coin divides so many throws so unequally, or more; 1 for none.
+
+    The exact sign test: J. Arbuthnot, Phil. Trans. 27 (1710) 186-190; W. J. Conover, Practical Nonparametric
+    Statistics (1999), section 3.4.
+    """
+    n = wins + losses
+    tail = sum(math.comb(n, k) for k in range(max(wins, losses), n + 1))
+    return min(1.0, 2 * tail / 2**n)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -204,9 +204,8 @@ def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
     for place, key in enumerate(sorted(ratings, key=lambda key: -ratings[key]["strength"]), start=1):
         row = ratings[key]
         ends = f" (95 % interval {row['low']:+.2f} to {row['high']:+.2f})" if row.get("low") is not None else ""
-        lines.append(
-            f"  {place}. {plain(_name(document, key))}: {row['strength']:+.2f}{ends}, {_times(row['n'], 'vote')}"
-        )
+        strength = f"{row['strength']:+.2f} log odds{ends}"
+        lines.append(f"  {place}. {plain(_name(document, key))}: {strength}, {_times(row['n'], 'vote')}")
     return "\n".join(lines)
 
 

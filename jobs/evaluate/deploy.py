@@ -95,10 +95,11 @@ def _winner(run: Run, document: Mapping[str, Any]) -> str:
     if verdict.get("winner"):
         return str(verdict["winner"])
     names = [f"{key} ({document['models'][key]['info']['name']})" for key in verdict.get("tied") or ()]
-    tied = f" Tied: {', '.join(names)}." if names else ""
+    word = "At odds" if verdict.get("conflict") else "Tied"
+    between = f"{word}: {', '.join(names)}. " if names else ""
     raise JarvisError(
         f"{run.id} has no winner: {str(verdict.get('why') or '').rstrip('.')}",
-        f"{tied} Name one: jarvisctl deploy model NAME.".strip(),
+        f"{between}Name one: jarvisctl deploy model NAME.",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import peewee
 
@@ -15,8 +16,8 @@ from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
 from jarvisd.kinds import Outcome
 from jobs.embedding import Interrupted
-from jobs.evaluate import meaning, style
-from jobs.results import REAL_TURNS, Reply, Score
+from jobs.evaluate import meaning, style, turns
+from jobs.results import REAL_TURNS, Cut, RealTurn, Reply, Score
 
 BATCH = 200  # replies in a piece
 #: With less time left a batch might not be ready by the deadline.
@@ -137,12 +138,14 @@ def _meaning(context: JobContext) -> Scorer | str:
         _check(context)
         return encoder.encode(texts, should_stop=context.should_stop)
 
-    turns = meaning.real_turns(context.run_id)
-    answers = meaning.answers(turns, encode([turn.answer for turn in turns])) if turns else "there are no real turns"
+    real = meaning.real_turns(context.run_id)
+    if not real:
+        return "there are no real turns"
+    vectors = encode([turn.answer for turn in real])
+    chance = meaning.stored(context.run_id) or _chance(context, real, vectors, encode)
+    answers = chance if isinstance(chance, str) else meaning.answers(real, vectors, chance)
     if isinstance(answers, str):
         return answers
-    with context.piece():
-        meaning.store(context.run_id, answers.random)
 
     def score(replies: Sequence[Reply]) -> list[Found]:
         vectors = encode([reply.reply for reply in replies])
@@ -150,6 +153,21 @@ def _meaning(context: JobContext) -> Scorer | str:
         return [(answers.value(similarity), _rounded(similarity=similarity)) for similarity in found]
 
     return score
+
+
+def _chance(
+    context: JobContext, real: list[RealTurn], vectors: meaning.Vectors, encode: Callable[[list[str]], meaning.Vectors]
+) -> meaning.Chance | str:
+    """What an answer from before the cut reaches, stored; or why nothing says so."""
+    cut = Cut.get_or_none(Cut.run == context.run_id)
+    earlier = turns.earlier_answers(Path(context.plan["messages"]), cut.at) if cut else []
+    if not earlier:
+        return "there are no answers of yours from before the cut"
+    found = meaning.chance([turn.chat for turn in real], vectors, encode(earlier))
+    if isinstance(found, meaning.Chance):
+        with context.piece():
+            meaning.store(context.run_id, found)
+    return found
 
 
 def _rounded(**parts: float) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """The meaning layer: whether a reply says what the owner really said, by the cosine of two sentence embeddings.
 
 What is shown is clip((similarity - random) / (1 - random), 0, 1): any two replies of one person are alike to some
-degree, so `random` is how much another of the owner's answers, to something else, resembles the real one. Sentence
-embeddings and their cosine: N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019, arXiv 1908.10084.
+degree, so `random` is how much another of the owner's answers, from before the cut, resembles the real one. Clipped one
+by one, such answers score a little more than 0 on average, so that is measured too. Sentence embeddings and their
+cosine: N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019, arXiv 1908.10084.
 
 Not promised: that a low value is a bad reply. There is more than one good answer, and a yes may have stood where the
 owner said no. How it is said is not looked at.
@@ -21,7 +22,7 @@ from jarvisd.errors import JobFailed
 from jobs import models, statistics
 from jobs.embedding import Encoder
 from jobs.models import ModelEntry
-from jobs.results import RealTurn, Yardstick
+from jobs.results import SCALED, RealTurn, Yardstick
 from jobs.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -51,12 +52,20 @@ def encoder_of(context: JobContext) -> Encoder | str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chance:
+    """What an earlier answer of the owner's, drawn at random, reaches beside the real one."""
+
+    random: Estimate  #: mean cosine
+    scaled: Estimate | None  #: the same pairs as replies are scored; None where nothing kept it
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answers:
-    """The owner's real answers as unit vectors, and how alike two of them are that answer different things."""
+    """The owner's real answers as unit vectors, and what a similarity to them is worth."""
 
     rows: dict[int, int]  #: place of the real turn -> row
     vectors: Vectors  #: (turns, size)
-    random: Estimate
+    random: float  #: mean cosine of an earlier answer, to something else, with a real one
 
     def similarities(self, places: Sequence[int], replies: Vectors) -> list[float]:
         """Cosine of each row of `replies` with the owner's answer at its place."""
@@ -65,58 +74,67 @@ class Answers:
 
     def value(self, similarity: float) -> float:
         """0 = no closer than a random answer of the owner's, 1 = the same."""
-        return min(1.0, max(0.0, (similarity - self.random.mean) / (1 - self.random.mean)))
+        return float(_value(similarity, self.random))
 
 
-def answers(turns: Sequence[RealTurn], vectors: Vectors) -> Answers | str:
+def answers(turns: Sequence[RealTurn], vectors: Vectors, chance: Chance) -> Answers | str:
     """What replies are compared with, or why that cannot be. `vectors` (n, size) are of the answers, unit rows."""
-    found = random_similarity([turn.chat for turn in turns], vectors)
-    if found is None:
+    if len(turns) < LEAST_TURNS:
         return f"it needs {LEAST_TURNS} real turns or more"
-    if found.mean > 1 - _LEAST_ROOM:
+    if chance.random.mean > 1 - _LEAST_ROOM:
         return "your real answers all say the same"
-    return Answers(rows={turn.place: row for row, turn in enumerate(turns)}, vectors=vectors, random=found)
+    rows = {turn.place: row for row, turn in enumerate(turns)}
+    return Answers(rows=rows, vectors=vectors, random=chance.random.mean)
 
 
-def random_similarity(chats: Sequence[int], vectors: Vectors) -> Estimate | None:
-    """Mean cosine of an answer with every other answer, over all answers; None for fewer than two.
+def chance(chats: Sequence[int], vectors: Vectors, earlier: Vectors) -> Chance | str:
+    """How near answers from before the cut come to the real ones, each to each; or why there is none.
 
     The interval takes conversations as independent (the mean of each counts once in it); the value is the mean of
-    all, because any turn may be the one that a reply is compared with. `n` is the number of answers.
+    all, because any turn may be the one that a reply is compared with. `n` is the number of real answers.
     """
-    n = len(chats)
-    if n < LEAST_TURNS:
-        return None
-    total = vectors.sum(axis=0)
-    each = [float(value) for value in (vectors @ total - (vectors * vectors).sum(axis=1)) / (n - 1)]
+    if len(chats) < LEAST_TURNS or len(earlier) < LEAST_TURNS:
+        return f"it needs {LEAST_TURNS} real turns and {LEAST_TURNS} answers of yours from before the cut, or more"
+    near = vectors @ earlier.T
+    random = _estimate(chats, near.mean(axis=1))
+    if random.mean > 1 - _LEAST_ROOM:
+        return Chance(random=random, scaled=None)
+    return Chance(random=random, scaled=_estimate(chats, _value(near, random.mean).mean(axis=1)))
+
+
+def _value(similarity: Any, random: float) -> Any:
+    """Of one similarity or an array of them."""
+    import numpy as np
+
+    return np.clip((similarity - random) / (1 - random), 0.0, 1.0)
+
+
+def _estimate(chats: Sequence[int], each: Sequence[float]) -> Estimate:
     of_chat = defaultdict(list)
     for chat, value in zip(chats, each, strict=True):
-        of_chat[str(chat)].append(value)
+        of_chat[str(chat)].append(float(value))
     spread = statistics.clustered_interval(of_chat)
     low, high = (spread.low, spread.high) if spread else (None, None)
-    mean = math.fsum(each) / n
+    mean = math.fsum(map(float, each)) / len(chats)
     # Conversations of very different lengths may put the mean of all outside the interval of their means.
-    return Estimate(mean, None if low is None else min(low, mean), None if high is None else max(high, mean), n)
+    return Estimate(
+        mean, None if low is None else min(low, mean), None if high is None else max(high, mean), len(chats)
+    )
 
 
-def yardstick(run_id: str, random: Estimate) -> dict[str, Any]:
-    """The row of the table Yardstick."""
-    return {
-        "run": run_id,
-        "layer": LAYER,
-        "what": "random",
-        "value": random.mean,
-        "low": random.low,
-        "high": random.high,
-        "n": random.n,
-    }
+def store(run_id: str, found: Chance) -> None:
+    """Keep what a value of 0 means."""
+    rows = {"random": found.random} | ({f"random{SCALED}": found.scaled} if found.scaled else {})
+    for what, row in rows.items():
+        Yardstick.create(run=run_id, layer=LAYER, what=what, value=row.mean, low=row.low, high=row.high, n=row.n)
 
 
-def store(run_id: str, random: Estimate) -> None:
-    """Keep what a value of 0 means; what an earlier attempt kept is replaced."""
-    mine = (Yardstick.run == run_id) & (Yardstick.layer == LAYER)
-    Yardstick.delete().where(mine).execute()
-    Yardstick.create(**yardstick(run_id, random))
+def stored(run_id: str) -> Chance | None:
+    """What an earlier round of the run kept: all of a run's replies are measured on one scale."""
+    rows = Yardstick.select().where(Yardstick.run == run_id, Yardstick.layer == LAYER)
+    found = {row.what: Estimate(row.value, row.low, row.high, row.n) for row in rows}
+    random = found.get("random")
+    return None if random is None else Chance(random=random, scaled=found.get(f"random{SCALED}"))
 
 
 def real_turns(run_id: str) -> list[RealTurn]:

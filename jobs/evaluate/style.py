@@ -7,7 +7,9 @@ A profile is fitted on one half of the owner's messages, by plain counting. The 
     familiar = share of the text's n-grams of 2 to 4 characters, weighted by rarity (idf), that the owner uses
 
 and what is shown of a reply is clip((raw - floor) / (ceiling - floor), 0, 1): the ceiling is the mean of the owner's
-other half, the floor that of other people's messages. `familiar` stands where a cosine of TF-IDF vectors might: the
+other half, the floor that of other people's messages. As single messages spread widely, clipping moves both ends: on
+that scale the owner's other half does not reach 1 nor do other people stay at 0, so both are measured on it, too.
+`familiar` stands where a cosine of TF-IDF vectors might: the
 cosine of a short text with a whole corpus mostly says how long the text is, and puts an assistant's polished
 sentences level with the owner's own. Features and n-grams as evidence of authorship: E. Stamatatos, "A survey of
 modern authorship attribution methods", JASIST 60 (2009) 538-556.
@@ -23,13 +25,13 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from jarvisd import ledger
 from jobs import statistics
-from jobs.results import StyleProfile, Yardstick
+from jobs.results import SCALED, StyleProfile, Yardstick
 from jobs.statistics import Estimate
 
 LAYER = "style"
@@ -176,6 +178,7 @@ class Fitted:
     profile: Profile
     ceiling: Estimate  #: the owner's other half
     floor: Estimate  #: other people
+    scaled: Mapping[str, Estimate]  #: both as replies are scored; empty where there is no such scale
 
 
 def yardsticks(own: Sequence[str], others: Sequence[str]) -> Fitted | None:
@@ -188,8 +191,11 @@ def yardsticks(own: Sequence[str], others: Sequence[str]) -> Fitted | None:
         return None
     thinned = _thin(own, 2 * MOST)
     profile = fit(thinned[::2])
-    ceiling, floor = (_mean(profile, texts) for texts in (thinned[1::2], _thin(others, MOST)))
-    return Fitted(profile=profile, ceiling=ceiling, floor=floor)
+    own_raw, others_raw = (
+        [profile.style(text).raw for text in texts] for texts in (thinned[1::2], _thin(others, MOST))
+    )
+    ceiling, floor = _mean(own_raw), _mean(others_raw)
+    return Fitted(profile=profile, ceiling=ceiling, floor=floor, scaled=_scaled(profile, own_raw, others_raw))
 
 
 def _thin(texts: Sequence[str], most: int) -> list[str]:
@@ -198,10 +204,17 @@ def _thin(texts: Sequence[str], most: int) -> list[str]:
     return [texts[place * len(texts) // most] for place in range(most)]
 
 
-def _mean(profile: Profile, texts: Iterable[str]) -> Estimate:
-    found = statistics.t_interval([profile.style(text).raw for text in texts])
+def _mean(values: Sequence[float]) -> Estimate:
+    found = statistics.t_interval(values)
     assert found is not None  # noqa: S101 - there are LEAST_OTHERS of them or more
     return found
+
+
+def _scaled(profile: Profile, own: Sequence[float], others: Sequence[float]) -> dict[str, Estimate]:
+    scale = Scale(profile=profile, floor=_mean(others).mean, ceiling=_mean(own).mean)
+    if scale.ceiling <= scale.floor:
+        return {}
+    return {what: _mean([scale.value(raw) for raw in raws]) for what, raws in (("ceiling", own), ("floor", others))}
 
 
 def store(run_id: str, fitted: Fitted | None) -> None:
@@ -215,7 +228,8 @@ def store(run_id: str, fitted: Fitted | None) -> None:
         if fitted is None:
             return
         StyleProfile.create(run=run_id, document=fitted.profile.as_json())
-        for what, found in (("ceiling", fitted.ceiling), ("floor", fitted.floor)):
+        scaled = {f"{what}{SCALED}": found for what, found in fitted.scaled.items()}
+        for what, found in ({"ceiling": fitted.ceiling, "floor": fitted.floor} | scaled).items():
             Yardstick.create(
                 run=run_id, layer=LAYER, what=what, value=found.mean, low=found.low, high=found.high, n=found.n
             )
@@ -230,7 +244,7 @@ class Scale:
     ceiling: float
 
     def value(self, raw: float) -> float:
-        """0 = no more like the owner than other people are, 1 = like the owner's own other half."""
+        """0 = no more like the owner than other people are on average, 1 = like the owner's other half on average."""
         return min(1.0, max(0.0, (raw - self.floor) / (self.ceiling - self.floor)))
 
 

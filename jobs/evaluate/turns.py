@@ -73,13 +73,25 @@ def instant(found: Sequence[Turn]) -> dt.datetime | None:
 
 def is_usable(turn: Turn, at: dt.datetime) -> bool:
     """Whether a model may be asked to answer this turn."""
-    if not turn.reply or turn.incoming[0].is_group or turn.incoming[0].when < at:
+    return turn.incoming[0].when >= at and _is_plain(turn)
+
+
+def _is_plain(turn: Turn) -> bool:
+    """Whether a person could answer it without knowing more."""
+    if not turn.reply or turn.incoming[0].is_group:
         return False
     sides = ((turn.text, MAX_INCOMING_WORDS), (answer(turn), MAX_ANSWER_WORDS))
     return all(
         1 <= len(text.split()) <= most and len(text) <= _MAX_CHARACTERS and not _LINK.search(text)
         for text, most in sides
     )
+
+
+def earlier_answers(messages: Path, at: dt.datetime) -> list[str]:
+    """What the owner answered before the cut, to turns of the same kind, chosen in the same way. Raises JobFailed."""
+    found = imessage.turns(imessage.read(messages).messages)
+    usable = [turn for turn in found if _is_plain(turn) and turn.reply[-1].when < at]
+    return [answer(turn) for _, turn in choose(usable)]
 
 
 def answer(turn: Turn) -> str:

@@ -1,4 +1,9 @@
-"""The figures of templates.json: every share with its n and a Wilson interval beside it."""
+"""The figures of templates.json: every share with its n, and an interval that belongs to it.
+
+Beside a share of all origins together stands its Wilson interval, which takes the messages as independent. Beside a
+median over origins stands the range over them: what people write about changes from part to part, and that is far
+more than what so many messages differ by chance.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from jobs.mine.trial import (
     RANKED_WHERE_MANUAL,
     Trial,
 )
-from jobs.statistics import wilson
+from jobs.statistics import possible, t_interval, wilson
 
 #: What each row of `baselines` is, in words that the report shows.
 MEANINGS = {
@@ -59,23 +64,25 @@ def spread(values: Sequence[float]) -> list[float] | None:
     return [round(min(values), 5), round(max(values), 5)] if values else None
 
 
+def over(name: str, shares: Sequence[float]) -> dict[str, Any]:
+    """name, the median of the parts, with name_range; name_mean with name_mean_ci, Student's t over the parts."""
+    found = t_interval(shares)
+    ends = possible(found.interval) if found else None
+    return {
+        name: middle(shares),
+        f"{name}_range": spread(shares),
+        f"{name}_mean": round(found.mean, 5) if found else None,
+        f"{name}_mean_ci": None if ends is None else [round(end, 5) for end in ends],
+    }
+
+
 def coverage(origins: Sequence[Origin]) -> dict[str, Any]:
     """Of the owner's own messages of the tenth after each origin."""
-    shares = [origin.coverage for origin in origins]
-    n, covered = sum(origin.held_out for origin in origins), sum(origin.covered for origin in origins)
     return {
-        "coverage": middle(shares),
-        "coverage_range": spread(shares),
-        "coverage_pooled": share(covered, n),
-        "coverage_ci": interval(covered, n),
-        "coverage_n": n,
+        **over("coverage", [origin.coverage for origin in origins]),
+        "coverage_n": sum(origin.held_out for origin in origins),
         "coverage_origins": [
-            {
-                "mined": origin.share,
-                "held_out": origin.held_out,
-                "coverage": round(origin.coverage, 5),
-                "ci": interval(origin.covered, origin.held_out),
-            }
+            {"mined": origin.share, "held_out": origin.held_out, "coverage": round(origin.coverage, 5)}
             for origin in origins
         ],
     }
@@ -83,32 +90,21 @@ def coverage(origins: Sequence[Origin]) -> dict[str, Any]:
 
 def chats(found: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """Coverage of chats whose messages were not mined."""
-    shares = [covered / n for covered, n in found]
-    covered, n = sum(part for part, _ in found), sum(part for _, part in found)
     return {
-        "chat_out": middle(shares),
-        "chat_out_range": spread(shares),
-        "chat_out_ci": interval(covered, n),
-        "chat_out_n": n,
-        "chats_left_out": len(shares),
+        **over("chat_out", [covered / n for covered, n in found]),
+        "chat_out_n": sum(n for _, n in found),
+        "chats_left_out": len(found),
     }
 
 
 def answering(found: Sequence[Trial]) -> dict[str, Any]:
-    """What the calibrated triggers did on the report parts: medians over origins, intervals over all of them."""
+    """What the calibrated triggers did on the report parts: medians over origins; precision over all of them."""
     parts = [trial.tallies[DEPLOYED] for trial in found]
     total = sum(parts, Tally())
-    covered, messages = sum(trial.covered for trial in found), sum(trial.messages for trial in found)
     return {
-        "hit_rate": middle([part.fired / part.turns for part in parts]),
-        "hit_rate_range": spread([part.fired / part.turns for part in parts]),
-        "hit_rate_ci": interval(total.fired, total.turns),
-        "answered": middle([part.right / part.turns for part in parts]),
-        "answered_range": spread([part.right / part.turns for part in parts]),
-        "answered_ci": interval(total.right, total.turns),
-        "top3": middle([part.among / part.turns for part in parts]),
-        "top3_range": spread([part.among / part.turns for part in parts]),
-        "top3_ci": interval(total.among, total.turns),
+        **over("hit_rate", [part.fired / part.turns for part in parts]),
+        **over("answered", [part.right / part.turns for part in parts]),
+        **over("top3", [part.among / part.turns for part in parts]),
         "precision": share(total.right, total.fired),
         "precision_ci": interval(total.right, total.fired),
         "turns_held_out": total.turns,
@@ -117,9 +113,8 @@ def answering(found: Sequence[Trial]) -> dict[str, Any]:
         "turns_right": total.right,
         "turns_calibration": sum(trial.calibration_turns for trial in found),
         "fires_at": FIRES_AT,
-        "coverage_report_part": middle([trial.covered / trial.messages for trial in found]),
-        "coverage_report_part_ci": interval(covered, messages),
-        "coverage_report_part_n": messages,
+        **over("coverage_report_part", [trial.covered / trial.messages for trial in found]),
+        "coverage_report_part_n": sum(trial.messages for trial in found),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jobs import ground
 from jobs.report.gather import Report
 from jobs.report.text import NOT_MEASURED, clean, duration, megabytes, milliseconds, number
 
@@ -28,7 +29,7 @@ HEADER = [
 NUMERIC = (4, 5, 7, 8)
 LAYERS = ("checks", "style", "meaning")
 LAYER_HEADER = ["Model", "Checks", "Style", "Meaning", "Bits per character"]
-YARDSTICK_HEADER = ["Yardstick", "Value", "n", "What it is"]
+YARDSTICK_HEADER = ["Yardstick", "As a reply is scored", "Before scaling", "n", "What it is"]
 SPEED_HEADER = [
     "Model",
     "p50",
@@ -45,7 +46,7 @@ PAIR_HEADER = ["Pair", "Difference in quality (95 % interval)", "p", "p (Holm)",
 _YARDSTICKS = {
     "ceiling": "the other half of your own messages",
     "floor": "messages of other people",
-    "random": "another reply of yours, drawn at random",
+    "random": "another reply of yours from before the cut, drawn at random",
 }
 
 
@@ -88,13 +89,13 @@ def rows(report: Report) -> list[list[str]]:
 
 
 def _cells(report: Report, key: str, model: Mapping[str, Any], group: str) -> list[str]:
-    stats, peak = model["stats"], peak_mb(model["stats"])
+    stats, peak, shared = model["stats"], peak_mb(model["stats"]), ground.shared(model["stats"])
     return [
         name(report, key),
         group,
         " · ".join(_short(layer(stats, which)) for which in LAYERS),
-        interval(stats.get("quality"), stats.get("quality_ci")),
-        seconds(stats.get("p50_latency_ms")),
+        interval(shared.get("quality"), shared.get("quality_ci")),
+        seconds(shared.get("p50_latency_ms")),
         number(stats.get("tokens_per_second"), 1),
         usable(stats),
         megabytes(peak) if peak is not None else NOT_MEASURED,
@@ -133,6 +134,8 @@ def marks(report: Report, key: str, model: Mapping[str, Any]) -> list[str]:
     if verdict(report).get("winner") == key:
         found.append("winner")
     found += [f"gated: {clean(reason, 160)}" for reason in model.get("gates") or ()]
+    if is_behind(stats):
+        found.append(f"on {stats['common']['answered']} of {stats['common']['asked']} prompts")
     if model.get("dropped"):
         found.append(f"dropped after round {model.get('rounds') or '?'}: {clean(model['dropped'], 160)}")
     if leaks := sum(bool(said.get("thinking")) for said in model["generations"]):
@@ -145,6 +148,12 @@ def marks(report: Report, key: str, model: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def is_behind(stats: Mapping[str, Any]) -> bool:
+    """Whether a model answered fewer prompts than there were."""
+    common = stats.get("common") or {"answered": 0, "asked": 0}
+    return bool(common["answered"] < common["asked"])
+
+
 # -------------------------------------------------------------------------------------------------- the layers
 
 
@@ -152,7 +161,7 @@ def layer(stats: Mapping[str, Any], which: str) -> Mapping[str, Any]:
     """What one layer measured of one model; a document without layers knows the checks alone."""
     found = stats.get("layers")
     if found is None and which == "checks":
-        return {"mean": stats.get("quality"), "ci": stats.get("quality_ci"), "clusters": stats.get("quality_scenarios")}
+        return {"mean": stats.get("quality"), "ci": stats.get("quality_ci"), "clusters": stats.get("quality_clusters")}
     return (found or {}).get(which) or {}
 
 
@@ -187,9 +196,11 @@ def layer_notes(report: Report) -> list[str]:
         "a failed reply counts 0. Real turns have no instruction, so general checks alone."
     ]
     if "style" in measured:
-        notes.append("Style: 0 is how other people write to you, 1 is your own other half.")
+        reached = _on_scale(report, "style", ceiling="your own other half gets", floor="other people")
+        notes.append(f"Style: how much a reply looks like yours{reached}.")
     if "meaning" in measured:
-        notes.append("Meaning: nearness to what you really answered, 0 is another reply of yours drawn at random.")
+        reached = _on_scale(report, "meaning", random="another reply of yours, drawn at random, gets")
+        notes.append(f"Meaning: nearness to what you really answered{reached}.")
     notes.append(
         f"Quality together weighs {_weighing(report)}, over the layers that every usable reply to a prompt has."
     )
@@ -200,6 +211,19 @@ def layer_notes(report: Report) -> list[str]:
     return notes
 
 
+def _on_scale(report: Report, which: str, **people: str) -> str:
+    """ "; on this scale your own other half gets 0.71, other people 0.40"; "" where that was not stored."""
+    scaled = {
+        what: row["scaled"]["value"] for what, row in _yardsticks(report).get(which, {}).items() if "scaled" in row
+    }
+    told = [f"{who} {scaled[what]:.2f}" for what, who in people.items() if what in scaled]
+    return f"; on this scale {', '.join(told)}" if told else ""
+
+
+def _yardsticks(report: Report) -> Mapping[str, Any]:
+    return (report.comparison or {}).get("yardsticks") or {}
+
+
 def _weighing(report: Report) -> str:
     weights = report.rules.get("layers") or {}
     known = [f"{which} {weights[which]:g}" for which in LAYERS if isinstance(weights.get(which), (int, float))]
@@ -208,15 +232,15 @@ def _weighing(report: Report) -> str:
 
 def yardstick_rows(report: Report) -> list[list[str]]:
     """What people reach on the same measures, as YARDSTICK_HEADER."""
-    found = (report.comparison or {}).get("yardsticks") or {}
     return [
         [
             f"{clean(which, 40)}: {clean(what, 40)}",
+            interval(row.get("scaled", {}).get("value"), _ends(row.get("scaled", {}))),
             interval(row.get("value"), _ends(row)),
             f"{row.get('n') or 0:,}",
             _YARDSTICKS.get(what, clean(what, 40)),
         ]
-        for which, rows_ in found.items()
+        for which, rows_ in _yardsticks(report).items()
         for what, row in rows_.items()
     ]
 
@@ -242,7 +266,7 @@ def _speed(report: Report, key: str, model: Mapping[str, Any]) -> list[str]:
         milliseconds(stats.get("p50_latency_ms")),
         milliseconds(p95) if p95 is not None else "n below 20",
         milliseconds(stats.get("max_latency_ms")),
-        milliseconds(stats.get("avg_ttft_ms")),
+        milliseconds(stats.get("p50_ttft_ms")),
         milliseconds(stats.get("inter_token_ms")),
         number(stats.get("characters_per_second"), 0),
         milliseconds(stats.get("first_reply_ms")),
@@ -345,6 +369,11 @@ def standing_notes(report: Report) -> list[str]:
     found = []
     if (report.comparison or {}).get("groups"):
         found.append("Models that share a letter are not separated by quality.")
+    if any(is_behind(model["stats"]) for model in report.models.values()):
+        found.append(
+            "Where a model answered fewer prompts, its quality is the leader's plus their paired difference, and its "
+            "p50 the leader's times their ratio, on the prompts that both answered."
+        )
     stability = (report.comparison or {}).get("stability")
     if stability and report.models:
         leader = verdict(report).get("winner") or [*(verdict(report).get("tied") or []), in_order(report)[0][0]][0]

@@ -87,22 +87,41 @@ def _figures(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> lis
 
 
 def _paired(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Share of checks passed on the prompts of both runs, with the interval of the paired difference."""
+    """Share of checks passed on the prompts of both runs, with the interval of the paired difference.
+
+    All three are means of cluster means, so that the difference is the middle of its interval.
+    """
     old, new = _scores(before), _scores(now)
     common = [prompt for prompt in new if prompt in old]
     if not common:
         return None
-    clusters: dict[str, list[float]] = defaultdict(list)
-    for prompt in common:
-        clusters[prompt[0] if prompt[0] != REAL_TURNS else prompt[1]].append(new[prompt] - old[prompt])
-    gap = statistics.clustered_interval(clusters)
+    place = _clusters(now)
+    then, after, gap = (
+        statistics.clustered_interval(_gathered(place, {prompt: value(prompt) for prompt in common}))
+        for value in (old.__getitem__, new.__getitem__, lambda prompt: new[prompt] - old[prompt])
+    )
     return {
         "figure": "checks",
-        "before": statistics.mean([old[prompt] for prompt in common]),
-        "now": statistics.mean([new[prompt] for prompt in common]),
-        "ci": gap.interval if gap else None,
-        "clusters": len(clusters),
+        "before": then.mean if then else None,
+        "now": after.mean if after else None,
+        "ci": statistics.possible(gap.interval, -1.0) if gap else None,
+        "clusters": gap.n if gap else 0,
     }
+
+
+def _clusters(model: Mapping[str, Any]) -> dict[Prompt, str]:
+    """What counts as independent: the scenario of a prompt, the conversation of a real turn."""
+    return {
+        _prompt_of(said): f"chat:{said.get('chat')}" if said["scenario_id"] == REAL_TURNS else said["scenario_id"]
+        for said in model["generations"]
+    }
+
+
+def _gathered(place: Mapping[Prompt, str], values: Mapping[Prompt, float]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for prompt, value in values.items():
+        found[place[prompt]].append(value)
+    return found
 
 
 def _scores(model: Mapping[str, Any]) -> dict[Prompt, float]:
@@ -110,8 +129,12 @@ def _scores(model: Mapping[str, Any]) -> dict[Prompt, float]:
     found: dict[Prompt, list[float]] = defaultdict(list)
     for said in model["generations"]:
         if said["quality"] is not None:
-            found[said["scenario_id"], said["context"], said["instruction"]].append(said["quality"])
+            found[_prompt_of(said)].append(said["quality"])
     return {prompt: sum(values) / len(values) for prompt, values in found.items()}
+
+
+def _prompt_of(said: Mapping[str, Any]) -> Prompt:
+    return said["scenario_id"], said["context"], said["instruction"]
 
 
 def _prompts(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
+from jobs import ground
 from jobs.report import candidates, drawing
 from jobs.report.drawing import FIRST, INK, LINE, SECOND, SOFT, Box, Chart
 from jobs.report.gather import Report
@@ -40,11 +41,11 @@ def points(report: Report) -> list[Point]:
             seconds=stats["p50_latency_ms"] / 1000,
             quality=stats["quality"],
             interval=stats.get("quality_ci"),
-            peak_mb=candidates.peak_mb(stats),
+            peak_mb=candidates.peak_mb(model["stats"]),
             gated=bool(model.get("gates")),
         )
         for model in report.models.values()
-        if (stats := model["stats"]).get("p50_latency_ms") and stats.get("quality") is not None
+        if (stats := ground.shared(model["stats"])).get("p50_latency_ms") and stats.get("quality") is not None
     ]
 
 
@@ -77,8 +78,9 @@ def latency_quality(report: Report) -> Chart:
             _name(axes, point, taken, SOFT if point not in best else INK)
         svg = drawing.svg(figure, "latency-quality", title)
     caption = (
-        "Each point is a model: up and to the left is better, a larger point takes more memory, bars are 95 % "
-        "intervals. The dashed line joins the models that no other one beats in both; grey ones are beaten or gated."
+        "Each point is a model: up and to the left is better, a larger point takes more memory. Bars are each model's "
+        "own 95 % interval: overlapping bars do not mean a tie (see Every pair). The dashed line joins the models that "
+        "no other one beats in both; grey ones are beaten or gated."
     )
     return Chart("latency-quality", title, caption, svg)
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Names under which the mining may state how long finding a template takes, in milliseconds.
-_MATCH_KEYS = ("match_p50_ms", "match_ms")
+from jobs import ground
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +15,7 @@ class Expectation:
 
     model: str  #: key
     name: str
-    model_ms: float  #: median latency of its successful replies
+    model_ms: float  #: mean latency of its successful replies
     n: int  #: those of them that were timed
     expected_ms: float | None  #: hit rate x match time + (1 - hit rate) x (match time + model_ms)
 
@@ -26,23 +25,28 @@ class Design:
     """The hybrid pipeline in numbers, and what is missing to complete them."""
 
     hit_rate: float | None
-    match_ms: float | None
+    match_ms: float | None  #: mean
+    match_n: int  #: matches that were timed
     expectations: tuple[Expectation, ...]
     missing: tuple[str, ...]  #: in words
 
 
 def estimate(templates: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> Design:
-    """Expected latency per model where hit rate, match time and model latency were all measured."""
+    """Expected latency per model where hit rate, match time and model latency were all measured.
+
+    Means on both sides: the expected value of a sum of medians is nobody's waiting time.
+    """
     stats = (templates or {}).get("stats") or {}
     hit_rate = _number(stats.get("hit_rate"))
-    match_ms = next((found for key in _MATCH_KEYS if (found := _number(stats.get(key))) is not None), None)
+    match_ms = _number(stats.get("match_mean_ms"))
     rows = [_expect(key, model, hit_rate, match_ms) for key, model in (comparison or {}).get("models", {}).items()]
     known = tuple(row for row in rows if row is not None)
     return Design(
         hit_rate=hit_rate,
         match_ms=match_ms,
+        match_n=int(stats.get("match_n") or 0),
         expectations=known,
-        missing=tuple(_missing(hit_rate, match_ms, known)),
+        missing=tuple(_missing(hit_rate, match_ms, known, stats.get("match_problem"))),
     )
 
 
@@ -51,7 +55,7 @@ def _number(value: Any) -> float | None:
 
 
 def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms: float | None) -> Expectation | None:
-    latency = _number(model["stats"].get("p50_latency_ms"))
+    latency = _number(ground.shared(model["stats"]).get("avg_latency_ms"))
     if latency is None:
         return None
     expected = None
@@ -66,12 +70,14 @@ def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms
     )
 
 
-def _missing(hit_rate: float | None, match_ms: float | None, known: Sequence[Expectation]) -> list[str]:
+def _missing(
+    hit_rate: float | None, match_ms: float | None, known: Sequence[Expectation], problem: str | None
+) -> list[str]:
     gaps = []
     if hit_rate is None:
         gaps.append("the hit rate (share of incoming messages on which a template fires)")
     if match_ms is None:
-        gaps.append("the time that finding a template takes")
+        gaps.append("the time that finding a template takes" + (f" ({problem})" if problem else ""))
     if not known:
         gaps.append("the latency of a model (no model gave a usable reply)")
     return gaps

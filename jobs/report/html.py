@@ -187,6 +187,23 @@ _PARTS: dict[str, Callable[[Report], Any]] = {
 }
 
 
+def _time_tile(report: Report) -> tuple[str, str] | None:
+    """The time of whom the verdict speaks of first; of both sides where it is a conflict."""
+    verdict, keys = candidates.verdict(report), []
+    if conflict := verdict.get("conflict"):
+        keys = [conflict["model"], conflict["rivals"][0]]
+    elif verdict.get("winner") or (report.comparison or {}).get("by_weights"):
+        keys = [verdict.get("winner") or verdict["tied"][0]]
+    elif len(report.models) == 1:
+        keys = list(report.models)
+    times = [report.models[key]["stats"]["p50_latency_ms"] for key in keys]
+    if not keys or None in times:
+        return None
+    names = " / ".join(candidates.name(report, key)[:40] for key in keys)
+    tied = ", first by the plan's weights" if verdict.get("tied") and not conflict else ""
+    return " / ".join(map(candidates.seconds, times)), f"median reply of {names}{tied}"
+
+
 def tiles(report: Report) -> list[tuple[str, str]]:
     """The few figures on top: (value, what it is)."""
     found: list[tuple[str, str]] = []
@@ -198,13 +215,8 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         if tiers := stats.get("tiers"):
             counts = " / ".join(str(tiers[tier]["templates"]) for tier in mined.SENDABLE)
             found.append((counts, "templates may answer alone / are worth suggesting"))
-    fit = [(key, model) for key, model in report.models.items() if not model.get("gates")]
-    rated = {key: time for key, model in fit if (time := model["stats"]["p50_latency_ms"]) is not None}
-    if rated:
-        winner = candidates.verdict(report).get("winner")
-        key = winner if winner in rated else min(rated, key=lambda one: rated[one])
-        which = "" if key == winner else "the fastest model, "
-        found.append((candidates.seconds(rated[key]), f"median reply of {which}{candidates.name(report, key)[:40]}"))
+    if told := _time_tile(report):
+        found.append(told)
     if report.models:
         usable = sum(model["stats"]["successes"] for model in report.models.values())
         total = sum(model["stats"]["total_tests"] for model in report.models.values())

@@ -151,15 +151,12 @@ def drift_line(report: Report) -> str:
     if not drift:
         return ""
     low, high = drift["others_range"]
-    words = (
-        f"coverage of your newest tenth is {percent(drift['newest'])} (n = {drift['newest_n']:,}), of the tenths "
-        f"before it {percent(drift['others'])} together, {percent(low)} to {percent(high)} one by one"
-    )
+    newest = f"coverage of your newest tenth is {percent(drift['newest'])} (n = {drift['newest_n']:,})"
+    others = f"the {percent(low)} to {percent(high)} of the {drift['others']} tenths before it"
     if not drift["differs"]:
-        return f"No drift: {words}."
-    ends = drift["difference_ci"]
-    told = f" The difference is {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f} points (95 %)." if ends else ""
-    return f"Drift: {words}.{told} What you write about changes, so expect these figures to move."
+        return f"No drift: {newest}, within {others}."
+    chance = f"Chance alone does that {2 / (drift['others'] + 1):.0%} of the time".replace("%", " %")
+    return f"Drift: {newest}, outside {others}. {chance}; else what you write about changes, and these figures with it."
 
 
 def manual_line(report: Report) -> str:

@@ -131,7 +131,7 @@ def models(report: Report) -> str:
     parts += ["### What quality is made of", table(candidates.LAYER_HEADER, _cells(candidates.layer_rows(report)))]
     parts.append("\n".join(f"- {inline(note)}" for note in candidates.layer_notes(report)))
     if yardsticks := candidates.yardstick_rows(report):
-        parts.append(table(candidates.YARDSTICK_HEADER, _cells(yardsticks), right=(2,)))
+        parts.append(table(candidates.YARDSTICK_HEADER, _cells(yardsticks), right=(3,)))
     return "\n\n".join(parts)
 
 

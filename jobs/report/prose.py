@@ -19,6 +19,8 @@ def headline(report: Report) -> str:
     verdict = report.comparison["verdict"] if report.comparison else None
     if verdict and verdict["winner"]:
         return f"Use {name(report, verdict['winner'])}"
+    if verdict and (conflict := verdict.get("conflict")):
+        return f"{_sides(report, conflict, plain=True)}, so no winner"
     if verdict and verdict["tied"]:
         return "No clear winner"
     if report.templates:
@@ -52,13 +54,37 @@ def _on_models(report: Report) -> list[str]:
     verdict = report.comparison["verdict"]
     why = inline(verdict["why"], 2000)
     if verdict["winner"]:
-        return [_lead(report, verdict), why]
-    if verdict["tied"]:
+        return [_lead(report, verdict) + _other_by_weights(report, verdict["winner"]), why]
+    if not verdict["tied"]:
+        return [why]
+    settle = inline((report.comparison.get("settle") or "").replace("`", ""), 1000)
+    return [_open(report, verdict), why + (f" What would settle it: {settle[0].lower()}{settle[1:]}" if settle else "")]
+
+
+def _open(report: Report, verdict: Mapping[str, Any]) -> str:
+    """Who is tied and comes first by the weights; or who says what, and what to do meanwhile."""
+    if not (conflict := verdict.get("conflict")):
         *most, last = (f"**{inline(name(report, key))}**" for key in verdict["tied"])
-        lead = f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, verdict)}"
-        settle = inline((report.comparison.get("settle") or "").replace("`", ""), 1000)
-        return [lead, why + (f" What would settle it: {settle}" if settle else "")]
-    return [why]
+        return f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, verdict)}"
+    return f"{_sides(report, conflict)}, so nobody is named. {_meanwhile(report, conflict)}"
+
+
+def _sides(report: Report, conflict: Mapping[str, Any], *, plain: bool = False) -> str:
+    """The numbers say **A**, your votes say **B**; `plain` is neither escaped nor bold."""
+    model, *rivals = (
+        name(report, key) if plain else f"**{inline(name(report, key))}**"
+        for key in (conflict["model"], *conflict["rivals"])
+    )
+    if conflict["with"] == "votes":
+        return f"The numbers say {model}, your votes say {' or '.join(rivals)}"
+    return f"All prompts together say {model}, the scenarios alone {' or '.join(rivals)}"
+
+
+def _meanwhile(report: Report, conflict: Mapping[str, Any]) -> str:
+    """What to do where numbers and votes, or the numbers among themselves, contradict each other."""
+    rivals = " or ".join(f"**{inline(name(report, key))}**" for key in conflict["rivals"])
+    ear = f"follow your ear: {rivals}" if conflict["with"] == "votes" else "let your ear decide between them"
+    return f"Keep the present one, or {ear}."
 
 
 def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
@@ -79,7 +105,7 @@ def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
 
 def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
     """A sentence about which of the tied comes first by the plan's weights, with the confidence in it."""
-    if not (report.comparison or {}).get("stability"):
+    if not (report.comparison or {}).get("by_weights"):
         return ""
     first = verdict["tied"][0]
     time = candidates.seconds(report.models[first]["stats"].get("p50_latency_ms"))
@@ -88,6 +114,17 @@ def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
         f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first{sure}: "
         f"{time} for a typical reply."
     )
+
+
+def _other_by_weights(report: Report, winner: str) -> str:
+    """A sentence where the plan's own weights put another one than the winner first."""
+    first = next(iter((report.comparison or {}).get("by_weights") or []), winner)
+    weights = report.rules.get("weights") or {}
+    total = sum(weights.values())
+    if first == winner or not total:
+        return ""
+    speed, memory = (f"{which} {100 * weights.get(which, 0) / total:.0f} %" for which in ("speed", "memory"))
+    return f" Counting {speed} and {memory} as your plan does, **{inline(name(report, first))}** would come first."
 
 
 def _behind(gap: Mapping[str, Any] | None) -> str:
@@ -143,12 +180,12 @@ def system_design(report: Report) -> str:
     if rows:
         lines = [
             f"- with {inline(row.name)}: {milliseconds(row.expected_ms)} on average "
-            f"(model alone {milliseconds(row.model_ms)}, median of {row.n} replies)"
+            f"(model alone {milliseconds(row.model_ms)}, mean of {row.n} replies)"
             for row in rows
         ]
         rule = (
-            f"Expected time of a reply = match time ({milliseconds(design.match_ms)}) + miss rate "
-            f"({percent(1 - (design.hit_rate or 0))}) × the model's median latency:"
+            f"Expected time of a reply = match time ({milliseconds(design.match_ms)}, mean of {design.match_n}) + "
+            f"miss rate ({percent(1 - (design.hit_rate or 0))}) × the model's mean latency:"
         )
         return "\n\n".join([text, rule, "\n".join(lines)])
     return "\n\n".join([text, _no_estimate(report)])
@@ -160,7 +197,7 @@ def _no_estimate(report: Report) -> str:
     known = [f"{inline(row.name)} {milliseconds(row.model_ms)} (n = {row.n})" for row in design.expectations]
     text = f"No expected latency is given, because this run did not measure:\n\n{missing}"
     if known:
-        text += f"\n\nWithout templates a reply takes the model's time, median: {', '.join(known)}."
+        text += f"\n\nWithout templates a reply takes the model's time, mean: {', '.join(known)}."
     if report.templates and design.hit_rate is None:
         text += (
             "\n\nCoverage is not a hit rate: it says how many of *your own* messages resemble a template, "
@@ -180,15 +217,16 @@ def _deploy_model(report: Report) -> str:
         return f"**Model:** switch to {inline(name(report, verdict['winner']))}."
     if not verdict or not verdict["tied"]:
         return "**Model:** keep the present one; this run gives no reason to change it."
-    timed = {key: report.models[key]["stats"]["p50_latency_ms"] for key in verdict["tied"]}
-    known = {key: value for key, value in timed.items() if value is not None}
-    if not known:
+    if conflict := verdict.get("conflict"):
+        then = _meanwhile(report, conflict)
+        return f"**Model:** {then[0].lower()}{then[1:]} {_sides(report, conflict)}."
+    if not (report.comparison or {}).get("by_weights"):
         return "**Model:** keep the present one; the numbers do not separate the candidates."
-    fastest = min(known, key=lambda key: known[key])
+    first = verdict["tied"][0]
     return (
-        f"**Model:** quality does not separate {len(timed)} of them, so let your ear decide; if all sound "
-        "alike, "
-        f"{inline(name(report, fastest))} is the fastest of these ({milliseconds(known[fastest])}, median)."
+        f"**Model:** quality does not separate {len(verdict['tied'])} of them, so let your ear decide; if all sound "
+        f"alike, {inline(name(report, first))} comes first by the plan's weights "
+        f"({milliseconds(report.models[first]['stats']['p50_latency_ms'])}, median)."
     )
 
 
@@ -234,8 +272,8 @@ def next_steps(report: Report) -> str:
         steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
     if "deploy" in report.verbs and report.models:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
-    if "vote" in report.verbs and report.comparison and report.comparison["verdict"]["tied"]:
-        steps.append("`jarvisctl vote` compares replies blindly; a dozen answers often settle a tie.")
+    if "vote" in report.verbs and report.comparison and "jarvisctl vote" in (report.comparison.get("settle") or ""):
+        steps.append("`jarvisctl vote` compares replies blindly; a dozen answers settle a tie where they agree.")
     if report.templates and "match" in report.verbs:
         steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
     steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jobs import ground
 from jobs.report import candidates
 from jobs.report.gather import Report
 from jobs.report.text import visible
@@ -73,7 +74,7 @@ def replies(report: Report) -> str:
 
 
 def models(report: Report) -> str:
-    """One line a model."""
+    """One line a model; quality and time on common ground, as in the table of the report."""
     groups = (report.comparison or {}).get("groups") or {}
     header = ["model", "name", "group", "quality_low", "quality_high", *candidates.LAYERS, *_STATS]
     header += ["left_of_8_gb_mb", "licence", "marks"]
@@ -82,7 +83,7 @@ def models(report: Report) -> str:
 
 
 def _model(report: Report, key: str, model: Mapping[str, Any], group: Any) -> list[Any]:
-    stats, peak = model["stats"], candidates.peak_mb(model["stats"])
+    stats, peak = ground.shared(model["stats"]), candidates.peak_mb(model["stats"])
     low, high = stats.get("quality_ci") or (None, None)
     layers = [candidates.layer(stats, which).get("mean") for which in candidates.LAYERS]
     left = None if peak is None else candidates.WHOLE_MB - peak

@@ -8,8 +8,9 @@ from typing import Any
 from jobs.report import candidates
 from jobs.report.gather import Report
 from jobs.report.text import clean, number
+from jobs.votes import LEVEL, MIN_VOTES
 
-RATING_HEADER = ["Model", "Strength (95 % interval)", "Votes"]
+RATING_HEADER = ["Model", "Strength, log odds (95 % interval)", "Votes"]
 
 
 def found(report: Report) -> Mapping[str, Any]:
@@ -65,17 +66,26 @@ def _strength(row: Mapping[str, Any]) -> str:
     return number(strength) if strength is None else f"{strength:+.2f}{ends}"
 
 
+_HALVES = 'A tie counts half a win for each, and so does "both bad".'
+_RULE = (
+    f"A preference counts once a pair has {MIN_VOTES} votes and chance would divide the decided ones so in less than "
+    f"{100 * LEVEL:.0f} of 100: 10 of 10, 11 of 12, 13 of 15."
+)
+
+
 def notes(report: Report) -> list[str]:
-    """How many votes, whose, and how far a judge agrees with the owner."""
+    """How many votes, whose, how they are counted, and how far a judge agrees with the owner."""
     votes = found(report)
     if not votes:
         return []
     n, own = votes["n"], votes.get("by_owner") or 0
     parts = [f"{n} blind votes, {own} of them yours."]
-    kinds = (("both_bad", "said both were bad"), ("invalid", "were invalid"))
-    others = [f"{votes[key]} {what}" for key, what in kinds if votes.get(key)]
-    if others:
-        parts.append(f"Of these {' and '.join(others)}.")
+    if bad := votes.get("both_bad"):
+        parts.append(f"Both bad: {bad} of yours.")
+    if invalid := votes.get("invalid"):
+        parts.append(f"Invalid: {invalid} of all.")
+    if own:
+        parts += [_HALVES, _RULE]
     parts += _agreements(report, votes.get("agreement") or {})
     return parts
 

@@ -11,7 +11,7 @@ import pytest
 
 from jarvisd import ledger, migrations
 from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
+from jarvisd.ledger import Job, Run, Status
 from jobs import comparison, statistics, votes
 from jobs.results import OWNER, REAL_TURNS, Cut, Evaluation, RealTurn, Reply, Score, Vote, Yardstick
 
@@ -203,11 +203,54 @@ def test_the_rules_of_the_plan_hold(night: Night) -> None:
 
 
 def test_yardsticks_are_listed_by_layer(night: Night) -> None:
-    """Ceiling, floor and random, each with its interval and n."""
+    """Ceiling, floor and random, each with its interval, its n, and what it is on the scale of the layer."""
     night.first_round({"a": 0.9})
-    Yardstick.create(run=night.run, layer="style", what="ceiling", value=0.9, low=0.85, high=0.95, n=400)
-    expected = {"style": {"ceiling": {"value": 0.9, "low": 0.85, "high": 0.95, "n": 400}}}
+    for what, value in (("ceiling", 0.9), ("ceiling, scaled", 0.7)):
+        Yardstick.create(run=night.run, layer="style", what=what, value=value, low=-0.1, high=1.2, n=400)
+    scaled = {"value": 0.7, "low": 0.0, "high": 1.0}  # ends that cannot be are not shown
+    expected = {"style": {"ceiling": {"value": 0.9, "low": -0.1, "high": 1.2, "n": 400, "scaled": scaled}}}
     assert night.document()["yardsticks"] == expected
+
+
+# -------------------------------------------------------------------------------------- what a verdict must not hide
+
+
+@pytest.mark.parametrize(("status", "what"), [(Status.FAILED, "failed"), (Status.CANCELLED, "was cancelled")])
+def test_a_winner_whose_job_broke_in_the_last_round_says_so(night: Night, status: Status, what: str) -> None:
+    """No later round could leave it out; it wins by what it answered, and is not sure."""
+    night.first_round({"a": 0.9, "b": 0.3})
+    Job.update(status=status).where(Job.id == night.loaded("a", 2).id).execute()
+    verdict = night.document()["verdict"]
+    assert (verdict["winner"], verdict["confidence"]) == ("a", "moderate")
+    assert f"Model A did not finish: its job {what} in round 2." in verdict["why"]
+
+
+def test_one_of_the_tied_that_was_left_out_is_said(night: Night) -> None:
+    """It is in the comparison by what it answered, and nobody asked it again."""
+    night.first_round({"a": 0.9, "b": 0.9})
+    night.job("layers", 2, left_out={"b": "0.10 behind c"})
+    verdict = night.document()["verdict"]
+    assert verdict["tied"] == ["a", "b"]
+    gone = "Model B was left out after round 1 and was not asked again; on what it answered it is not separated."
+    assert gone in verdict["why"]
+
+
+def test_the_order_by_the_plans_weights_stands_beside_the_winner(night: Night) -> None:
+    """Quality names the winner; speed may put another one first."""
+    night.first_round({"a": 0.9}, latency_ms=9000.0)
+    night.first_round({"b": 0.85}, latency_ms=1000.0)
+    found = night.document()
+    assert (found["verdict"]["winner"], found["by_weights"]) == ("a", ["b", "a"])
+
+
+@pytest.mark.parametrize(("chats", "said"), [([0, 0, 1, 2], True), ([], False)])
+def test_what_would_settle_a_tie_knows_the_conversations(night: Night, chats: list[int], said: bool) -> None:
+    """Three conversations are all there are; without a history nobody has counted."""
+    if chats:
+        night.turns(chats)
+    replies = night.first_round({"a": 0.8, "b": 0.8})["a"]
+    Reply.update(quality=0.9).where(Reply.id == replies[0].id).execute()
+    assert ("more turns of your 3 conversations will not settle it" in night.document()["settle"]) == said
 
 
 # ------------------------------------------------------------------------------------------------------- votes
@@ -239,6 +282,7 @@ def test_votes_have_a_ranking_of_their_own_and_decide_a_tie(night: Night, vote: 
     assert list(counted["ratings"]) == ["a", "b"] and counted["ratings"]["a"]["n"] == 12
     assert counted["ratings"]["a"]["strength"] == pytest.approx(-counted["ratings"]["b"]["strength"])
     assert counted["wins"] == {"a": {"b": 11.5}, "b": {"a": 0.5}}
+    assert "11 of 11 decided votes against Model B, p < 0.001" in found["verdict"]["why"]
 
 
 def test_a_judges_votes_decide_nothing(night: Night, vote: Callable[..., None]) -> None:

@@ -17,7 +17,9 @@ from jarvisd.home import Home
 from jarvisd.kinds import Setting
 from jarvisd.ledger import Job, Run, Status
 from jobs import mine, templates
-from jobs.mine import plan
+from jobs.mine import plan, timing
+from jobs.mine.index import Index
+from jobs.report import design
 from jobs.results import Mining, Template
 from tests.chatdb import ChatDB
 from tests.tiny_embedder import make_embedder
@@ -58,6 +60,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Pa
         run = make_run("mine")
         (spec,) = plan.jobs(chosen, setting)
         Job.update(params=spec.params).where(Job.run == run).execute()
+        Run.update(snapshot={"plan": {"mine": plan.resolve(chosen, setting)}}).where(Run.id == run.id).execute()
         job = ledger.claim("machine", "boot", ledger.now())
         assert job is not None
         return JobContext(
@@ -102,13 +105,19 @@ def test_templates_json_says_what_was_found_and_measured(start: Callable[..., Jo
     assert (context.folder / "templates.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_every_share_has_its_n_and_interval(start: Callable[..., JobContext], chat_db: Path) -> None:
+def test_every_share_has_its_n_and_an_interval_that_holds_it(start: Callable[..., JobContext], chat_db: Path) -> None:
+    """Wilson beside what was counted once, the range beside a median over parts."""
     context = start(chat_db)
     mine.run(context)
     stats = (templates.document(context.run_id) or {})["stats"]
-    for name in ("coverage", "coverage_in_sample", "hit_rate", "answered", "top3", "precision", "chat_out"):
+    for name in ("coverage_in_sample", "precision"):
         low, high = stats[f"{name}_ci"]
-        assert 0 <= low < high <= 1
+        assert 0 <= low <= stats[name] <= high <= 1 and low < high
+    for name in ("coverage", "hit_rate", "answered", "top3", "chat_out"):
+        for value, ends in ((name, f"{name}_range"), (f"{name}_mean", f"{name}_mean_ci")):
+            low, high = stats[ends]
+            assert 0 <= low <= stats[value] <= high <= 1
+        assert f"{name}_ci" not in stats
     assert stats["tiers"]["suggest"]["n"] == stats["turns_fired"]
     assert stats["tiers"]["suggest"]["precision_ci"][0] < 1 == stats["tiers"]["suggest"]["precision"]
     rows = stats["baselines"]
@@ -118,6 +127,48 @@ def test_every_share_has_its_n_and_interval(start: Callable[..., JobContext], ch
     )
     assert stats["drift"]["differs"] is False
     assert stats["manual"]["templates"] == 0 and stats["manual"]["unused"] is None
+
+
+def test_the_time_of_a_match_is_measured_through_the_index(
+    start: Callable[..., JobContext], chat_db: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns of the newest tenth, by the code of `jarvisctl match`; the index is made for the morning."""
+    asked, real = [], Index.match
+    monkeypatch.setattr(Index, "match", lambda index, text: asked.append(text) or real(index, text))
+    context = start(chat_db)
+    mine.run(context)
+    stats = json.loads((context.folder / "templates.json").read_text())["stats"]
+    assert (stats["match_n"], stats["match_problem"]) == (len(asked), None)
+    assert stats["match_mean_ms"] > 0 and stats["match_p50_ms"] > 0
+    assert 10 <= len(asked) <= 13 and set(asked) == {asked for asked, _ in TALK}
+    assert (home.cache / "index" / context.run_id / "meta.json").exists()
+    assert design.estimate({"stats": stats}, None).match_ms == stats["match_mean_ms"]
+
+
+def test_a_match_that_cannot_be_timed_costs_nothing_else(
+    start: Callable[..., JobContext], chat_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a matcher nothing may be sent; an index that cannot be made is named; the templates are there."""
+    context = start(chat_db, matcher=str(tmp_path / "absent"))
+    mine.run(context)
+    stats = (templates.document(context.run_id) or {})["stats"]
+    assert (stats["match_mean_ms"], stats["match_problem"]) == (None, "no template of this run may be sent")
+    Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Index, "warm", full)
+    context = start(chat_db)
+    assert mine.run(context).ok
+    stats = (templates.document(context.run_id) or {})["stats"]
+    assert (stats["match_n"], stats["match_problem"]) == (0, "OSError")
+
+
+def test_at_most_a_hundred_turns_are_timed_from_the_whole_part() -> None:
+    texts = [str(number) for number in range(1000)]
+    assert timing.evenly(texts) == texts[::10]
+    assert timing.evenly(texts[:7]) == texts[:7]
 
 
 def test_present_templates_are_measured_on_the_same_messages(

@@ -207,7 +207,7 @@ def test_a_night_asks_in_rounds_and_ends_in_time(night: Night) -> None:
 
 
 def test_a_worse_model_is_left_out_and_the_report_says_why(night: Night) -> None:
-    """It had its first replies; whoever is left out is separated from the leader, so never among the tied."""
+    """It had its first replies; so far behind it stays separated from whoever leads in the end."""
     assert "worse" in night.models_of(1) and "worse" not in night.models_of(len(night.rounds))
     found = comparison.document(night.run.id)
     gone = {key: model["dropped"] for key, model in found["models"].items() if model["dropped"]}
@@ -322,6 +322,7 @@ def test_a_model_whose_job_failed_is_asked_no_more(here: Home) -> None:
     assert sorted(night.models_of(3)) == ["a", "b"]
     found = comparison.document(night.run.id)["models"]
     assert found["later"]["dropped"] == "its job failed in round 2"
+    assert comparison.broken(night.run.id, 1) == {"never": "its job failed in round 1"}
 
 
 def test_one_model_alone_is_not_asked_again(here: Home) -> None:

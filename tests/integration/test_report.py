@@ -19,6 +19,7 @@ from jobs.report import charts, drawing, figures, page
 from jobs.report.gather import gather
 from tests.integration.report_nights import (
     HOSTILE,
+    MATCH,
     MEASURED,
     SCENARIOS,
     START,
@@ -106,7 +107,7 @@ def test_tiers_and_rivals_have_their_tables(here: Home) -> None:
         "| On my way | automatic | right in 3 of 4 held-out messages | “hey” |",
         "| Most frequent replies | 3,819 of 3,819 | 2.3 % (0.0 to 5.0 %, n = 3,819) |",
         "in 1 of 2 comparisons; not against: Exact lookup (3).",
-        "Drift: coverage of your newest tenth is 3.1 % (n = 2,250)",
+        "3.1 % (n = 2,250), outside the 12.0 % to 27.3 % of the 4 tenths before it. Chance alone does that 40 % of the",
         "Never used: 75.0 % (30.1 to 95.4 %, n = 4).",
         "| omw | never | “On my way” | 0.93 |",
         "- money: 31",
@@ -262,13 +263,20 @@ def test_a_model_that_was_loaded_and_said_nothing(here: Home) -> None:
 def test_expected_latency_needs_every_part(here: Home) -> None:
     """Match time plus miss rate times the model's time; without one of them, what is missing is named."""
     row = run()
-    mining(row, stats={"hit_rate": 0.25, "match_ms": 8.0})
+    mining(row, stats={"hit_rate": 0.25} | MATCH)
     model(row, "a", "Model A", latency_ms=1000, only=("friend-banter",))
     [expected] = gather(row.id, here).design.expectations
     assert expected.expected_ms == pytest.approx(8 + 0.75 * 1018.5)
     assert gather(row.id, here).design.missing == ()
+    folder, _ = rendered(row, here)
+    text = (folder / "REPORT.md").read_text()
+    assert "match time (8 ms, mean of 100) + miss rate (75.0 %) × the model's mean latency" in text
     other = run("2026-11-23-overnight")
     mining(other)
+    mute = run("2026-11-24-overnight")
+    mining(mute, stats={"hit_rate": 0.0, "match_problem": "no template of this run may be sent"})
+    [what] = [what for what in gather(mute.id, here).design.missing if "finding" in what]
+    assert what == "the time that finding a template takes (no template of this run may be sent)"
     assert [what.split(" (")[0] for what in gather(other.id, here).design.missing] == [
         "the hit rate",
         "the time that finding a template takes",

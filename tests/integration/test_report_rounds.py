@@ -95,7 +95,14 @@ def test_layers_stand_on_their_own_with_their_yardsticks(night: tuple[Report, Pa
     assert all("n = 55 in 13 clusters" in cell for cell in line[1:3])
     assert all("n = 16 in 8 clusters" in cell for cell in line[3:])
     text = (night[1] / "REPORT.md").read_text()
-    for part in ("style: ceiling | 0.83", "style: floor | 0.41", "meaning: random | 0.19", "weighs checks 0.6"):
+    for part in (
+        "style: ceiling | 0.71 (0.67 to 0.74) | 0.83",
+        "style: floor | 0.40 (0.36 to 0.43) | 0.41",
+        "meaning: random | 0.06 (0.02 to 0.09) | 0.19",
+        "on this scale your own other half gets 0.71, other people 0.40",
+        "on this scale another reply of yours, drawn at random, gets 0.06",
+        "weighs checks 0.6",
+    ):
         assert part in text
 
 
@@ -128,7 +135,7 @@ def test_real_turns_show_the_owners_answer(night: tuple[Report, Path]) -> None:
 
 def test_votes_make_a_matrix(night: tuple[Report, Path]) -> None:
     """Who won against whom with the number of votes; nothing at all without votes."""
-    assert votes.notes(night[0]) == ["14 blind votes, 14 of them yours.", "Of these 2 said both were bad."]
+    assert votes.notes(night[0])[:2] == ["14 blind votes, 14 of them yours.", "Both bad: 2 of yours."]
     shares = [cell for row in votes.matrix_rows(night[0]) for cell in row[1:]]
     assert "80 % (4 of 5)" in shares and shares.count("–") == 3
 
@@ -139,10 +146,9 @@ def test_a_judge_is_said_to_agree_or_not(night: tuple[Report, Path]) -> None:
     assert report.comparison is not None
     heard = report.comparison["votes"] | {"agreement": {"judge": 0.41, "n": 20}, "invalid": 3}
     judged = dataclasses.replace(report, comparison=report.comparison | {"votes": heard})
-    assert votes.notes(judged)[-2:] == [
-        "Of these 2 said both were bad and 3 were invalid.",
-        "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs.",
-    ]
+    said = votes.notes(judged)
+    assert said[1:3] == ["Both bad: 2 of yours.", "Invalid: 3 of all."]
+    assert said[-1] == "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs."
 
 
 def test_changes_since_the_last_run(night: tuple[Report, Path]) -> None:
@@ -150,11 +156,12 @@ def test_changes_since_the_last_run(night: tuple[Report, Path]) -> None:
     found = night[0].changes
     assert found is not None and found["run"] == "2026-11-21-overnight"
     paired = next(row for row in found["figures"] if row["figure"] == "checks")
-    assert paired["ci"][0] > 0 and paired["clusters"] == 13
+    assert paired["ci"][0] > 0 and paired["clusters"] == 12
+    assert sum(paired["ci"]) / 2 == pytest.approx(paired["now"] - paired["before"])
     flips = [row["flip"] for row in found["prompts"]]
     assert any(flips) and flips == sorted(flips, reverse=True)
     text = (night[1] / "REPORT.md").read_text()
-    assert "now passes every check" in text and "0.86 → 0.93 (+0.07, 95 % interval +0.04 to +0.11" in text
+    assert "now passes every check" in text and "0.86 → 0.93 (+0.08, 95 % interval +0.04 to +0.11" in text
 
 
 def test_the_last_run_is_one_of_the_same_plan_with_a_report(here: Home) -> None:

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd.errors import JobFailed
-from jobs.mine import answers, baseline, measure, tiers
+from jobs.mine import answers, baseline, measure, stats, tiers
 from jobs.mine.answers import Tally, Turns
 from jobs.mine.measure import Origin
 from jobs.mine.tiers import Bank
-from jobs.statistics import difference
 
 EYE = np.eye(6, dtype=np.float32)
 
@@ -188,19 +187,43 @@ def test_a_trigger_of_the_owners_own_goes_first_where_it_is_nearer() -> None:
     assert found.ahead_of(near, EYE[[0, 1]]).tolist() == [[-1.0, 1.0], pytest.approx([0.9, 1.0])]
 
 
-def test_the_difference_of_two_shares_has_newcombes_interval() -> None:
-    """The example of Newcombe's paper: 56 of 70 less 48 of 80 is 0.0524 to 0.3339."""
-    assert difference(56, 70, 48, 80) == pytest.approx([0.0524, 0.3339], abs=1e-4)
-    assert difference(0, 0, 1, 2) is None
-
-
-def origin(share: float) -> Origin:
-    return Origin(share=0.5, begin=0, end=1000, chosen=[0], steps=[share])
+def origin(share: float, messages: int = 1000) -> Origin:
+    return Origin(share=0.5, begin=0, end=messages, chosen=[0], steps=[share])
 
 
 def test_drift_is_said_when_the_newest_part_leaves_the_others_range() -> None:
     steady = measure.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.2)])
     fallen = measure.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.02)])
     assert steady is not None and fallen is not None
-    assert (steady["differs"], fallen["differs"], fallen["outside_range"]) == (False, True, True)
+    assert (steady["differs"], fallen["differs"], fallen["others"]) == (False, True, 3)
     assert measure.drift([origin(0.2), origin(0.2)]) is None
+
+
+#: What one person's five cuts gave.
+CUTS = (0.184, 0.282, 0.036, 0.06, 0.161)
+
+
+def test_parts_that_always_differ_are_no_drift() -> None:
+    """16.1 % is nothing new to somebody whose earlier parts lie between 3.6 and 28.2 %."""
+    found = measure.drift([origin(share, messages=2366) for share in CUTS])
+    assert found is not None and found["differs"] is False  # a test on 2,366 messages each would say it does
+
+
+def test_each_interval_belongs_to_its_number() -> None:
+    """The median of the cuts has their range, their mean Student's t over them: no interval counts messages."""
+    found = stats.coverage([origin(share) for share in CUTS])
+    assert (found["coverage"], found["coverage_range"]) == (0.161, [0.036, 0.282])
+    assert found["coverage_mean"] == pytest.approx(0.1446)
+    assert found["coverage_mean_ci"] == pytest.approx([0.0201, 0.2691], abs=1e-3)
+    assert not {"coverage_ci", "coverage_pooled"} & set(found)
+
+
+def test_an_interval_over_parts_stays_between_nothing_and_everything() -> None:
+    assert stats.over("hit_rate", [0.0, 0.0, 0.02])["hit_rate_mean_ci"][0] == 0.0
+    assert stats.over("hit_rate", [0.3]) == {
+        "hit_rate": 0.3,
+        "hit_rate_range": [0.3, 0.3],
+        "hit_rate_mean": 0.3,
+        "hit_rate_mean_ci": None,
+    }
+    assert stats.over("hit_rate", [])["hit_rate"] is None

@@ -139,6 +139,13 @@ def test_t_p_agrees_with_students_own_example() -> None:
     assert statistics.t_p(SLEEP) == pytest.approx(0.002833, abs=1e-6)
 
 
+@pytest.mark.parametrize(("wins", "losses"), [(10, 0), (11, 1), (4, 13), (5, 5), (60, 31)])
+def test_the_exact_sign_test_is_scipys(wins: int, losses: int) -> None:
+    """scipy.stats.binomtest against a fair coin; no throw says nothing."""
+    assert statistics.binomial_p(wins, losses) == pytest.approx(stats.binomtest(wins, wins + losses).pvalue)
+    assert statistics.binomial_p(0, 0) == 1.0
+
+
 def test_differences_of_zero_have_p_one_and_no_warning() -> None:
     """Both tests, on differences that are all 0; a constant other difference has no spread, so p = 0."""
     assert statistics.t_p([0.0] * 5) == 1.0

@@ -59,6 +59,22 @@ def test_the_owners_other_half_is_more_like_the_owner_than_other_people_are(fitt
     assert (fitted.ceiling.n, fitted.floor.n) == (200, 400)
 
 
+def test_clipping_moves_both_ends_of_the_scale(fitted: style.Fitted, own: list[str], others: list[str]) -> None:
+    """What the same messages get as a reply would: the owner's other half not 1, other people not 0."""
+    scale = style.Scale(profile=fitted.profile, floor=fitted.floor.mean, ceiling=fitted.ceiling.mean)
+    for what, texts in (("ceiling", own[1::2]), ("floor", others)):
+        clipped = [scale.value(fitted.profile.style(text).raw) for text in texts]
+        assert fitted.scaled[what].mean == pytest.approx(sum(clipped) / len(clipped))
+        assert fitted.scaled[what].n == len(texts)
+    assert 0 < fitted.scaled["floor"].mean < fitted.scaled["ceiling"].mean < 1
+
+
+def test_where_others_write_alike_there_is_no_scale(own: list[str]) -> None:
+    found = style.yardsticks(own, own[::2])
+    assert found is not None and found.ceiling.mean <= found.floor.mean
+    assert found.scaled == {}
+
+
 def test_the_same_words_in_the_owners_way_score_above_an_assistants_way(fitted: style.Fitted) -> None:
     mine = fitted.profile.style("ok see u at dinner tomorrow lol")
     for text in ASSISTANT:

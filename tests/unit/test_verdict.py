@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from jobs import outlook, quality, verdict, votes
+from jobs import verdict
 from jobs.quality import Scores
-
-NAMES = {"a": "Model A", "b": "Model B", "c": "Model C"}
-
-
-def scores(*scenarios: Sequence[float]) -> dict[tuple[str, int], float]:
-    """Quality of each prompt of each scenario."""
-    return {(f"s{s}", p): value for s, prompts in enumerate(scenarios) for p, value in enumerate(prompts)}
-
-
-def judged(models: Mapping[str, Scores], **others: Any) -> dict[str, Any]:
-    return verdict.find(models, NAMES, **others).verdict
-
-
-GOOD = scores([0.9, 1.0, 0.8], [0.9, 0.9, 1.0], [0.8, 1.0, 0.9], [1.0, 0.9], [0.9, 0.9])
-BAD = scores([0.2, 0.1, 0.4], [0.3, 0.2, 0.2], [0.4, 0.1, 0.2], [0.1, 0.3], [0.2, 0.2])
-NEAR = scores([1.0, 0.7, 0.9], [0.9, 1.0, 0.8], [0.9, 0.9, 1.0], [0.8, 1.0], [0.9, 1.0])
-NO_VOTES = votes.rank([])
+from tests.verdicts import BAD, GOOD, NAMES, NEAR, TORN, beside_turns, given, judged, scores
 
 
 def test_clearly_better_wins() -> None:
@@ -46,23 +28,52 @@ def test_a_verdict_says_what_it_rests_on() -> None:
     assert "a sign-flip test cannot go below p = 0.0625 with 5 clusters" in why
 
 
-def beside_turns(scenarios: Scores, *, turns: float) -> Scores:
-    """The same scores under the names that a run gives its scenarios, and eight conversations of two turns each."""
-    spread = {(f"chat:{n}", 2 * n + k): turns + 0.01 * (n % 3) for n in range(8) for k in range(2)}
-    return {(f"scenario:{cluster}", place): value for (cluster, place), value in scenarios.items()} | spread
-
-
 def test_a_lead_that_comes_from_real_turns_alone_is_said_and_is_no_high_confidence() -> None:
     """A real turn asks for nothing, so fluent replies that follow no instruction could win by it."""
     found = judged({"a": beside_turns(GOOD, turns=0.9), "b": beside_turns(NEAR, turns=0.2)})
     assert (found["winner"], found["confidence"]) == ("a", "moderate")
-    assert "On the 5 scenarios alone, where an instruction is to be followed, the two are not separated" in found["why"]
+    assert (
+        "On the 5 scenarios alone, where an instruction is to be followed, Model A and Model B are not separated"
+        in found["why"]
+    )
 
 
 def test_a_lead_on_both_is_sure_and_nothing_is_added() -> None:
     found = judged({"a": beside_turns(GOOD, turns=0.9), "b": beside_turns(BAD, turns=0.2)})
     assert (found["winner"], found["confidence"]) == ("a", "high")
     assert "scenarios alone" not in found["why"]
+
+
+def test_every_rival_is_looked_at_on_the_scenarios_alone() -> None:
+    """The closest over all may be far behind there, and one that is far behind over all may be as good there."""
+    far = {prompt: value - 0.25 for prompt, value in GOOD.items()}
+    models = {"a": (GOOD, 0.8), "b": (far, 0.6), "c": (NEAR, 0.3)}
+    found = judged({key: beside_turns(values, turns=turns) for key, (values, turns) in models.items()})
+    assert (found["winner"], found["confidence"]) == ("a", "moderate")
+    assert "against Model B, the closest" in found["why"]
+    assert "Model A and Model C are not separated (+0.01, 95 % interval -0.05 to 0.06)." in found["why"]
+
+
+def test_worse_on_the_scenarios_alone_is_a_conflict_and_no_win() -> None:
+    """Real turns say one, the scenarios the other: nobody is named, and both stand as tied."""
+    found = judged(TORN)
+    assert (found["winner"], found["tied"], found["confidence"]) == (None, ["a", "b"], "low")
+    assert found["conflict"] == {"with": "scenarios", "model": "a", "rivals": ["b"]}
+    assert "Model A is worse than Model B (-0.21, 95 % interval -0.21 to -0.20): real turns say one" in found["why"]
+    assert "not separated" not in found["why"]
+
+
+def test_votes_decide_between_numbers_that_contradict_each_other() -> None:
+    """As they decide a tie."""
+    found = judged(TORN, votes=given(("b", "a", 12, 0)))
+    assert (found["winner"], found["conflict"], found["confidence"]) == ("b", None, "moderate")
+
+
+def test_a_gated_model_that_is_better_on_the_scenarios_is_not_tied() -> None:
+    """The only one that passes the gates is not named by its real turns alone."""
+    found = judged(TORN, gated={"b": ["slow"]})
+    assert (found["winner"], found["tied"], found["conflict"]) == (None, [], None)
+    assert "worse than Model B" in found["why"]
 
 
 def test_winning_means_against_each() -> None:
@@ -120,7 +131,7 @@ def test_only_common_prompts_are_paired() -> None:
     part = {prompt: value for prompt, value in BAD.items() if prompt[0] != "s4"}
     found = judged({"a": GOOD, "b": part})
     assert found["winner"] == "a"
-    assert found["differences"][0]["scenarios"] == 4
+    assert found["differences"][0]["clusters"] == 4
     assert "2 of 13 prompts were not attempted by every model" in found["why"]
 
 
@@ -173,6 +184,24 @@ def test_models_that_were_left_out_rank_behind_those_that_went_on() -> None:
     assert verdict.find({"a": GOOD, "b": NEAR}, NAMES, left_out=["a"]).ranking == ("b", "a")
 
 
+def test_a_winner_that_did_not_finish_says_so_and_is_not_sure() -> None:
+    """Its job failed in a later round; what it answered before still wins."""
+    broke = {"a": "did not finish: its job failed in round 2"}
+    turned = {"a": beside_turns(GOOD, turns=0.9), "b": beside_turns(BAD, turns=0.2)}
+    found = judged(turned, left_out=["a"], remarks=broke)
+    assert (found["winner"], found["confidence"]) == ("a", "moderate")
+    assert "Model A did not finish: its job failed in round 2." in found["why"]
+    assert judged(turned, remarks={"b": "was left out"})["confidence"] == "high"
+
+
+def test_a_model_that_was_left_out_and_ends_among_the_tied_is_said() -> None:
+    """It may, where the leader changes later: it was separated from another one."""
+    gone = "was left out after round 2 and was not asked again"
+    found = judged({"a": GOOD, "c": NEAR}, left_out=["c"], remarks={"c": gone})
+    assert found["tied"] == ["a", "c"]
+    assert f"Model C {gone}; on what it answered it is not separated." in found["why"]
+
+
 # ------------------------------------------------------------------------------------------------------- chance
 
 
@@ -201,11 +230,6 @@ def test_equal_models_with_different_seeds_have_no_winner(models: int) -> None:
 # ------------------------------------------------------------------------------------------------------- votes
 
 
-def given(*rows: tuple[str, str, int, int]) -> votes.Ranking:
-    """Votes as (model, other, wins, losses)."""
-    return votes.rank([vote for a, b, won, lost in rows for vote in [(a, b, 1.0)] * won + [(a, b, 0.0)] * lost])
-
-
 def test_votes_decide_a_tie() -> None:
     """The numbers tie, eleven of twelve votes prefer one: it is the winner, and the reason says so."""
     found = judged({"a": GOOD, "c": NEAR}, votes=given(("c", "a", 11, 1)))
@@ -213,10 +237,33 @@ def test_votes_decide_a_tie() -> None:
     assert "12 votes of the owner decide between them, for Model C" in found["why"]
 
 
-@pytest.mark.parametrize("rows", [("c", "a", 9, 0), ("c", "a", 7, 5)])
-def test_too_few_or_divided_votes_decide_nothing(rows: tuple[str, str, int, int]) -> None:
-    """Nine votes are too few, seven of twelve are chance."""
-    assert judged({"a": GOOD, "c": NEAR}, votes=given(rows))["tied"] == ["a", "c"]
+@pytest.mark.parametrize(("won", "lost"), [(9, 0), (7, 5), (9, 1), (10, 2), (11, 4), (14, 5)])
+def test_too_few_or_divided_votes_decide_nothing(won: int, lost: int) -> None:
+    """Nine votes are too few; the others chance gives in more than 1 of 100."""
+    assert judged({"a": GOOD, "c": NEAR}, votes=given(("c", "a", won, lost)))["tied"] == ["a", "c"]
+
+
+@pytest.mark.parametrize(("won", "lost"), [(10, 0), (11, 1), (13, 2), (17, 4)])
+def test_votes_that_chance_hardly_gives_decide(won: int, lost: int) -> None:
+    """The exact binomial test of the decided votes, at 1 %."""
+    found = judged({"a": GOOD, "c": NEAR}, votes=given(("c", "a", won, lost)))
+    p = stats.binomtest(won, won + lost).pvalue
+    assert found["winner"] == "c" and p < 0.01
+    assert f"{won} of {won + lost} decided votes against Model A, p = {p:.3f}" in found["why"]
+
+
+def test_equal_models_are_hardly_ever_decided_by_votes_that_are_looked_at_one_by_one() -> None:
+    """2000 owners who prefer neither and stop at the first decision: 1.4 % are misled by the 20th vote."""
+    random, known = np.random.default_rng(20261122), dict[tuple[int, int], bool]()
+
+    def decided(won: int, lost: int) -> bool:
+        if (won, lost) not in known:
+            known[won, lost] = bool(judged({"a": GOOD, "c": NEAR}, votes=given(("a", "c", won, lost)))["winner"])
+        return known[won, lost]
+
+    won = np.cumsum(random.integers(0, 2, (2000, 20)), axis=1)
+    misled = sum(any(decided(int(row[n]), n + 1 - int(row[n])) for n in range(20)) for row in won)
+    assert 0.005 < misled / 2000 < 0.025
 
 
 def test_votes_that_contradict_the_numbers_leave_no_winner() -> None:
@@ -224,65 +271,11 @@ def test_votes_that_contradict_the_numbers_leave_no_winner() -> None:
     found = judged({"a": GOOD, "b": BAD}, votes=given(("b", "a", 12, 1)))
     assert (found["winner"], found["tied"]) == (None, ["a", "b"])
     assert "numbers and ear disagree" in found["why"]
+    assert found["conflict"] == {"with": "votes", "model": "a", "rivals": ["b"]}
+    assert judged({"a": GOOD, "c": NEAR})["conflict"] is None
 
 
 def test_few_votes_against_one_of_the_tied_decide_nothing() -> None:
     """Ten votes in all, but only two against one of the models."""
     ear = given(("a", "c", 10, 0), ("a", "b", 2, 0))
     assert judged({"a": GOOD, "c": NEAR, "b": dict(GOOD)}, votes=ear)["winner"] is None
-
-
-# ----------------------------------------------------------------------------------------------------- outlook
-
-
-def figures(**models: tuple[float, float | None, float]) -> dict[str, dict[str, Any]]:
-    """Quality, median time in ms and peak in MB of each model."""
-    names = ("quality", "p50_latency_ms", "peak_memory_mb")
-    return {key: dict(zip(names, values, strict=True)) for key, values in models.items()}
-
-
-def test_weights_order_what_quality_does_not_separate() -> None:
-    """Of two equally good ones the faster comes first; an unknown time leaves the order alone."""
-    both = figures(a=(0.8, 2000, 2000), b=(0.8, 1000, 2000))
-    assert outlook.order(both, ["a", "b"], quality.WEIGHTS) == ["b", "a"]
-    assert outlook.order(figures(a=(0.8, None, 1), b=(0.8, 1, 1)), ["a", "b"], quality.WEIGHTS) == ["a", "b"]
-
-
-def test_stability_is_where_the_weighted_sums_cross() -> None:
-    """Quality alone: 0.9 (1 - w) + 0.5 w = 0.7 (1 - w) + w gives w = 0.2857, rounded down."""
-    both = figures(a=(0.9, 2000, 2000), b=(0.7, 1000, 2000))
-    weights = {"quality": 1.0, "speed": 0.2, "memory": 0.0}
-    assert outlook.stability(both, "a", ["a", "b"], weights) == {"weight": "speed", "from": 0.0, "to": 0.28}
-    assert outlook.stability(both, "b", ["a", "b"], weights) == {"weight": "speed", "from": 0.29, "to": 1.0}
-    assert outlook.stability(figures(a=(0.9, 1, 1), b=(0.7, 1, 1)), "b", ["a", "b"], weights) is None
-    assert outlook.stability(both, "a", ["a"], weights) is None
-
-
-def test_a_tie_says_what_would_settle_it() -> None:
-    """More turns by the power formula and votes by the binomial test; a winner needs neither."""
-    random = np.random.default_rng(5)
-    one: dict[tuple[str, int], float] = {(f"chat:{n}", p): float(random.uniform()) for n in range(20) for p in range(2)}
-    other = {prompt: value - 0.05 + float(random.normal(0, 0.2)) for prompt, value in one.items()}
-    found = verdict.find({"a": one, "b": other}, NAMES)
-    said = outlook.settle(found, {"a": one, "b": other}, NAMES, given(("a", "b", 2, 1)))
-    assert said.startswith("About ") and "more real turns (80 % power" in said
-    assert "about 17 more votes between Model A and Model B" in said or "about 17 more votes between Model B" in said
-    won = verdict.find({"a": GOOD, "b": BAD}, NAMES)
-    assert outlook.settle(won, {"a": GOOD, "b": BAD}, NAMES, NO_VOTES) == ""
-
-
-def test_equal_replies_are_settled_by_votes_alone() -> None:
-    """No number of prompts shows a difference that is not there."""
-    models = {"a": GOOD, "b": dict(GOOD)}
-    said = outlook.settle(verdict.find(models, NAMES), models, NAMES, NO_VOTES)
-    assert said.startswith("About 20 votes between Model A and Model B") and "turns" not in said
-
-
-def test_the_number_of_votes_is_the_binomial_tests() -> None:
-    """20 is the fewest from which on a preference of 4 in 5 is found at 5 % with 80 % power."""
-
-    def power(n: int) -> float:
-        needed = next(k for k in range(n + 1) if 2 * stats.binom.sf(k - 1, n, 0.5) <= 0.05)
-        return float(stats.binom.sf(needed - 1, n, 0.8))
-
-    assert power(outlook.VOTES) >= 0.8 > power(outlook.VOTES - 1)

@@ -1,0 +1,142 @@
+"""A model that left after the first round beside two that went on to harder prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run
+from jobs.report import candidates, charts_models, figures, page
+from jobs.report.gather import Report, gather
+from jobs.results import REAL_TURNS, RealTurn, Reply
+from tests.integration.report_nights import SCENARIOS, START, home, job, model, rendered, run
+
+TURNS = 20
+
+
+def night(samples: int = 1) -> Run:
+    """Real turns are harder for all: the leader reaches 0.90 on scenarios and 0.60 on turns, in half the time."""
+    row = run(plan={"report": {}})
+    for place in range(TURNS):
+        RealTurn.create(run=row, place=place, chat=place // 2, incoming=f"hey {place}", answer="yo", sent_at=START)
+    for key, name, scenarios, turns, latency in (
+        ("qwen3-4b", "Qwen3 4B", 0.9, 0.6, 2000),
+        ("smollm3-3b", "SmolLM3", 0.8, 0.5, 1000),
+        ("qwen2.5-1.5b", "Qwen2.5 1.5B", 0.85, None, 1500),
+    ):
+        qualities = {one: [scenarios] * len(instructions) for one, (_, instructions) in SCENARIOS.items()}
+        work = model(row, key, name, qualities=qualities, latency_ms=latency)
+        for place in range(TURNS if turns is not None else 0):
+            _turn(row, work, key, place, turns or 0.0, latency / 2)
+    job(row, "layers", round=2, params={"left_out": {"qwen2.5-1.5b": "its upper bound lies under the leader's"}})
+    return row
+
+
+def _turn(row: Run, work: Job, key: str, place: int, quality: float, latency: float) -> None:
+    given = Reply.select().where(Reply.run == row, Reply.model == key).dicts().first()
+    values: dict[str, Any] = given | {"scenario_id": REAL_TURNS, "prompt": place, "context": f"Friend: hey {place}"}
+    values |= {"job": work, "run": row, "quality": quality, "latency_ms": latency, "round": 2}
+    Reply.create(**{name: value for name, value in values.items() if name != "id"})
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    here = home(tmp_path)
+    row = night()
+    rendered(row, here)
+    return gather(row.id, here)
+
+
+def test_a_model_that_left_stands_as_if_it_had_been_asked_the_rest(report: Report) -> None:
+    """0.05 behind the leader wherever both answered, so 0.05 behind it; its time grows or shrinks as the leader's."""
+    stats = {key: one["stats"] for key, one in report.models.items()}
+    own, common = stats["qwen2.5-1.5b"], stats["qwen2.5-1.5b"]["common"]
+    leader = stats["qwen3-4b"]["quality"]
+    assert own["quality"] == pytest.approx(0.85) and leader == pytest.approx(0.7)
+    assert common["quality"] == pytest.approx(leader - 0.05)
+    assert common["quality_ci"] == pytest.approx([common["quality"]] * 2)
+    assert (common["leader"], common["answered"], common["asked"]) == ("qwen3-4b", 13, 13 + TURNS)
+    both = stats["qwen3-4b"]["p50_latency_ms"] / 2037  # its median on the scenarios alone
+    assert common["p50_latency_ms"] == pytest.approx(own["p50_latency_ms"] * both)
+    assert common["avg_latency_ms"] < own["avg_latency_ms"]
+
+
+def test_a_model_that_was_asked_everything_keeps_its_own_figures(report: Report) -> None:
+    for key in ("qwen3-4b", "smollm3-3b"):
+        stats = report.models[key]["stats"]
+        for name in ("quality", "quality_ci", "p50_latency_ms", "avg_latency_ms"):
+            assert stats["common"][name] == pytest.approx(stats[name], abs=1e-12), (key, name)
+
+
+def test_the_page_does_not_contradict_itself(report: Report) -> None:
+    """The winner is neither beaten on the chart nor behind in "old and new", and the row says what it rests on."""
+    assert report.comparison is not None and report.comparison["verdict"]["winner"] == "qwen3-4b"
+    best = [point.name for point in charts_models.frontier(charts_models.points(report))]
+    assert best == ["SmolLM3", "Qwen2.5 1.5B", "Qwen3 4B"]
+    contrast = figures.contrasts(report)[2]
+    assert contrast.before.startswith("0.65 (Qwen2.5 1.5B")
+    assert contrast.now == "0.70 (Qwen3 4B, the winner)"
+    rows = {row[0]: dict(zip(candidates.HEADER, row, strict=True)) for row in candidates.rows(report)}
+    assert rows["Qwen2.5 1.5B"]["Quality (95 % interval)"].startswith("0.65 (")
+    assert "on 13 of 33 prompts" in rows["Qwen2.5 1.5B"]["Marks"]
+    assert "prompts" not in rows["SmolLM3"]["Marks"]
+    assert "its quality is the leader's plus their paired difference" in page.models(report)
+
+
+def test_weights_are_judged_on_common_ground(report: Report) -> None:
+    """By its own mean the model that left would be first for almost any weight of quality."""
+    assert report.comparison is not None
+    assert report.comparison["stability"]["from"] == 0.0
+
+
+def test_without_a_winner_the_first_by_the_numbers_stands_against_the_old_one(report: Report) -> None:
+    """Never the highest mean: that one may have answered the easy prompts alone."""
+    assert report.comparison is not None
+    report.comparison["verdict"]["winner"] = None
+    assert figures.contrasts(report)[2].now == "0.70 (Qwen3 4B, the first of 3 by quality)"
+
+
+def test_one_model_alone_and_one_without_a_reply(tmp_path: Path) -> None:
+    here: Home = home(tmp_path)
+    row = run()
+    model(row, "only", "Only")
+    model(row, "mute", "Mute", only=())
+    found = gather(row.id, here).models
+    assert found["only"]["stats"]["common"]["quality"] == found["only"]["stats"]["quality"]
+    assert found["mute"]["stats"]["common"] is None
+
+
+def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:
+    here: Home = home(tmp_path)
+    row = run()
+    model(row, "a", "A", qualities={key: [0.99 * (key != "running-late")] * 3 for key in SCENARIOS})
+    model(row, "b", "B", qualities={key: [0.02 * (key == "running-late")] * 3 for key in SCENARIOS})
+    report = gather(row.id, here)
+    shown = [row[3] for row in candidates.rows(report)]
+    assert [text.partition("(")[2] for text in shown] == ["0.24 to 1.00)", "0.00 to 0.02)"]
+    assert all(0 <= end <= 1 for one in report.models.values() for end in one["stats"]["quality_ci"])
+
+
+def test_a_first_token_is_a_median_like_its_neighbours(tmp_path: Path) -> None:
+    here: Home = home(tmp_path)
+    row = run()
+    model(row, "a", "A")
+    Reply.update(ttft_ms=9000.0).where(Reply.prompt == 0, Reply.scenario_id == "running-late").execute()
+    [line] = candidates.speed_rows(gather(row.id, here))
+    assert dict(zip(candidates.SPEED_HEADER, line, strict=True))["First token"] == "222 ms"
+
+
+def test_what_an_interval_takes_as_independent_is_said(tmp_path: Path) -> None:
+    """Several samples of one prompt are alike; overlapping bars of the chart are no tie."""
+    here: Home = home(tmp_path)
+    row = run()
+    model(row, "a", "A")
+    told = dict(figures.method_rows(gather(row.id, here)))["Usable replies"]
+    assert "samples" not in told
+    Reply.update(sample=2).where(Reply.prompt == 2).execute()
+    report = gather(row.id, here)
+    assert "several samples of one prompt as independent" in dict(figures.method_rows(report))["Usable replies"]
+    assert "overlapping bars do not mean a tie (see Every pair)" in charts_models.latency_quality(report).caption

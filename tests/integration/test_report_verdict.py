@@ -1,0 +1,140 @@
+"""What the report says first: the same in REPORT.md and report.html, and only what the verdict holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from jarvisd.home import Home
+from jarvisd.ledger import Run, database
+from jobs.report import html
+from jobs.report.gather import gather
+from jobs.results import OWNER, REAL_TURNS, Reply, Score, Vote
+from tests.integration.report_nights import SCENARIOS, START, Tags, home, model, rendered, run, two_rounds
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Home:
+    return home(tmp_path)
+
+
+def shares(values: Sequence[float]) -> Mapping[str, Sequence[float]]:
+    """The quality of each scenario, the same at all its prompts."""
+    return {name: [value] * len(SCENARIOS[name][1]) for name, value in zip(SCENARIOS, values, strict=True)}
+
+
+def voted(row: Run, winner: str, loser: str, times: int) -> None:
+    """Answers of the owner to different prompts, all for one."""
+    by = {key: list(Reply.select().where(Reply.run == row, Reply.model == key)) for key in (winner, loser)}
+    for left, right in list(zip(by[winner], by[loser], strict=True))[:times]:
+        Vote.create(run=row, by=OWNER, left=left, right=right, choice="left", created_at=START)
+
+
+def said(row: Run, here: Home) -> tuple[str, str]:
+    """REPORT.md without marks, and the text of report.html, each in one line."""
+    folder, problems = rendered(row, here)
+    assert problems == []
+    text = unescape((folder / "REPORT.md").read_text().replace("**", ""))
+    page = Tags((folder / "report.html").read_text()).text.replace("\u00a0", " ")
+    return " ".join(text.split()), " ".join(page.split())
+
+
+def apart(row: Run) -> None:
+    """A is far better than B, and slower."""
+    model(row, "a", "Model A", qualities=shares([0.9, 0.8, 0.9, 1.0, 0.9]), latency_ms=1500)
+    model(row, "b", "Model B", qualities=shares([0.2, 0.1, 0.3, 0.2, 0.2]), latency_ms=900, reply="sure, see u")
+
+
+def test_numbers_and_votes_that_contradict_each_other_are_no_tie(here: Home) -> None:
+    """Headline, lead, deployment and figures on top name both sides; more votes or turns are not offered."""
+    row = run()
+    apart(row)
+    voted(row, "b", "a", 12)
+    text, page = said(row, here)
+    for found in (text, page):
+        assert "The numbers say Model A, your votes say Model B, so no winner" in found
+        assert "so nobody is named. Keep the present one, or follow your ear: Model B." in found
+        assert "Model: keep the present one, or follow your ear: Model B. The numbers say Model A, your votes" in found
+        assert "12 of 12 decided votes against Model A, p < 0.001" in found
+        for wrong in (
+            "do not separate",
+            "What would settle it",
+            "comes first",
+            "fastest",
+            "stays first",
+            "settle a tie",
+        ):
+            assert wrong not in found, wrong
+    assert ("1.54 s / 0.94 s", "median reply of Model A / Model B") in html.tiles(gather(row.id, here))
+
+
+def test_turns_and_scenarios_that_contradict_each_other_are_no_tie(here: Home) -> None:
+    """All prompts together say one, the scenarios alone another; votes may decide, no number of turns does."""
+    with database.atomic():
+        row = two_rounds(votes=False)
+        Score.delete().execute()
+        Reply.update(quality=0.1).execute()
+        on_turns = Reply.scenario_id == REAL_TURNS
+        for key, turns, scenarios in (("qwen3-4b", 0.9, 0.65), ("smollm3-3b", 0.2, 0.7)):
+            Reply.update(quality=turns).where(Reply.model == key, on_turns).execute()
+            Reply.update(quality=scenarios).where(Reply.model == key, ~on_turns).execute()
+    for found in said(row, here):
+        sides = "All prompts together say Qwen3 4B, the scenarios alone SmolLM3 3B"
+        assert f"{sides}, so nobody is named. Keep the present one, or let your ear decide between them." in found
+        assert "Qwen3 4B is worse than SmolLM3 3B (-0.05, 95 % interval -0.05 to -0.05): real turns say one" in found
+        assert "What would settle it: about 29 votes between Qwen3 4B and SmolLM3 3B (jarvisctl vote)" in found
+        assert "more turns" not in found and "comes first" not in found
+
+
+def test_in_a_tie_the_first_by_the_weights_is_named_everywhere(here: Home) -> None:
+    """Not the fastest of the tied, nor the fastest of all, which is far behind."""
+    row = run()
+    model(row, "a", "Model A", qualities=shares([0.9, 0.5, 0.9, 0.5, 0.6]), latency_ms=1000)
+    model(row, "b", "Model B", qualities=shares([0.5, 0.6, 0.6, 0.6, 0.6]), latency_ms=950)
+    model(row, "c", "Model C", qualities=shares([0.1, 0.0, 0.1, 0.1, 0.0]), latency_ms=100)
+    for found in said(row, here):
+        assert "The numbers do not separate Model A and Model B. By the plan's weights" in found
+        assert "Model A comes first, with low confidence: 1.04 s" in found
+        assert "if all sound alike, Model A comes first by the plan's weights (1037 ms, median)" in found
+        assert "fastest of these" not in found
+    tiles = html.tiles(gather(row.id, here))
+    assert ("1.04 s", "median reply of Model A, first by the plan's weights") in tiles
+    assert not any("Model C" in what for _, what in tiles)
+
+
+def test_a_winner_whom_the_weights_do_not_put_first_is_not_silent_about_it(here: Home) -> None:
+    """The plan counts speed and memory too."""
+    with database.atomic():
+        row = two_rounds()
+    for found in said(row, here):
+        assert "Counting speed 20 % and memory 10 % as your plan does, SmolLM3 3B would come first." in found
+
+
+def test_a_winner_first_by_the_weights_too_needs_no_such_sentence(here: Home) -> None:
+    row = run()
+    apart(row)
+    text, page = said(row, here)
+    assert "Use Model A" in text and "would come first" not in text + page
+    assert ("1.54 s", "median reply of Model A") in html.tiles(gather(row.id, here))
+
+
+def test_one_model_alone_has_its_time_on_top(here: Home) -> None:
+    """Nothing is compared; of several that all miss a gate none is shown."""
+    row = run(plan={"report": {"gates": {"memory_mb": 1000}}})
+    model(row, "only", "Only", latency_ms=800)
+    assert any(what == "median reply of Only" for _, what in html.tiles(gather(row.id, here)))
+    model(row, "other", "Other")
+    assert not any("median reply" in what for _, what in html.tiles(gather(row.id, here)))
+
+
+def test_votes_say_how_they_are_counted(here: Home) -> None:
+    """Halves, the rule of chance and the unit of a strength."""
+    row = run()
+    apart(row)
+    voted(row, "a", "b", 3)
+    for found in said(row, here):
+        assert "A preference counts once a pair has 10 votes and chance would divide the decided ones so" in found
+        assert "A tie counts half a win for each" in found and "Strength, log odds (95 % interval)" in found
