@@ -15,6 +15,7 @@ import markdown
 import nh3
 from markupsafe import Markup
 
+from jobs import ground
 from jobs.report import bubbles, candidates, changes, figures, mined, prose, votes
 from jobs.report.drawing import Chart
 from jobs.report.gather import Report, place
@@ -196,7 +197,7 @@ def _time_tile(report: Report) -> tuple[str, str] | None:
         keys = [verdict.get("winner") or verdict["tied"][0]]
     elif len(report.models) == 1:
         keys = list(report.models)
-    times = [report.models[key]["stats"]["p50_latency_ms"] for key in keys]
+    times = [ground.shared(report.models[key]["stats"])["p50_latency_ms"] for key in keys]
     if not keys or None in times:
         return None
     names = " / ".join(candidates.name(report, key)[:40] for key in keys)

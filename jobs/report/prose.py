@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jarvisd.ledger import Status
+from jobs import ground
 from jobs.report import candidates, mined
 from jobs.report.gather import Report
 from jobs.report.text import inline, megabytes, milliseconds, percent
@@ -90,7 +91,7 @@ def _meanwhile(report: Report, conflict: Mapping[str, Any]) -> str:
 def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
     """**SmolLM3-3B**, with high confidence: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: ..."""
     winner = verdict["winner"]
-    stats = report.models[winner]["stats"]
+    stats = ground.shared(report.models[winner]["stats"])
     sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
     time = candidates.seconds(stats.get("p50_latency_ms"))
     text = f"**{inline(name(report, winner))}**{sure}: {time} for a typical reply"
@@ -108,7 +109,7 @@ def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
     if not (report.comparison or {}).get("by_weights"):
         return ""
     first = verdict["tied"][0]
-    time = candidates.seconds(report.models[first]["stats"].get("p50_latency_ms"))
+    time = candidates.seconds(ground.shared(report.models[first]["stats"]).get("p50_latency_ms"))
     sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
     return (
         f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first{sure}: "
@@ -226,7 +227,7 @@ def _deploy_model(report: Report) -> str:
     return (
         f"**Model:** quality does not separate {len(verdict['tied'])} of them, so let your ear decide; if all sound "
         f"alike, {inline(name(report, first))} comes first by the plan's weights "
-        f"({milliseconds(report.models[first]['stats']['p50_latency_ms'])}, median)."
+        f"({milliseconds(ground.shared(report.models[first]['stats'])['p50_latency_ms'])}, median)."
     )
 
 
