@@ -31,10 +31,13 @@ clean:
 
 # A system Python without ensurepip cannot make a venv with pip in it; virtualenv, from pip, can.
 $(READY): pyproject.toml constraints.txt
-	if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); else \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name one: make PYTHON=python3.13" >&2; \
+	  exit 1; }
+	if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); else \
 	  { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv \
 	    || $(PYTHON) -m pip install --quiet --user virtualenv; } \
-	  && $(PYTHON) -m virtualenv --quiet $(VENV); fi
+	  && $(PYTHON) -m virtualenv --quiet --clear $(VENV); fi
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
 	touch $(READY)

@@ -154,6 +154,7 @@ class Machine(Record):
 
 def connect(path: Path) -> None:
     """Bind the models to the database at `path`. Nothing is created; see `jarvisd.migrations`."""
+    disconnect()
     database.initialize(
         peewee.SqliteDatabase(
             str(path),
@@ -168,6 +169,12 @@ def connect(path: Path) -> None:
             },
         )
     )
+
+
+def disconnect() -> None:
+    """Close this thread's connection, if it has one."""
+    if database.obj is not None:
+        database.close()
 
 
 @contextmanager

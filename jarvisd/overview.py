@@ -141,6 +141,12 @@ def of_job(job: Job) -> dict[str, Any]:
     }
 
 
+def clock(moment: dt.datetime) -> str:
+    """An instant by the local clock: "Mon 07:00", with its date where it is more than six days away."""
+    near = abs(moment - ledger.now()) < dt.timedelta(days=6)
+    return f"{moment.astimezone():{'%a %H:%M' if near else '%Y-%m-%d %H:%M'}}"
+
+
 def stamp(moment: dt.datetime | None) -> str | None:
     """An instant as ISO 8601 with the local zone."""
     return None if moment is None else moment.astimezone().isoformat(timespec="seconds")

@@ -9,12 +9,16 @@ import os
 import sqlite3
 from pathlib import Path
 
-from jarvisd import crash, files, machine, migrations, processes, queue, stories
+from jarvisd import crash, disk, files, machine, migrations, processes, queue, stories
+from jarvisd.errors import LedgerError
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Status
 from jarvisd.supervisor import end_job, may_start_again, settle_as_committed
 
 _log = logging.getLogger("jarvisd.recovery")
+
+#: What a database of SQLite begins with.
+_MAGIC = b"SQLite format 3\0"
 
 
 def recover(home: Home, machine_id: str) -> None:
@@ -87,14 +91,21 @@ def set_damaged_aside(home: Home) -> None:
 
 
 def _is_ours(home: Home) -> bool:
-    """Whether it is a whole database, and empty or with our list of migrations."""
+    """Whether it is a whole database, and empty or with our list of migrations.
+
+    A file without the mark of a database is not opened as one: SQLite would write a journal left beside it into it.
+    """
+    with home.database.open("rb") as file:
+        if file.read(len(_MAGIC)) not in (b"", _MAGIC):
+            return False
     connection = sqlite3.connect(home.database)
     try:
         whole = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            raise
+            what = disk.trouble(error) or "another process holds it"
+            raise LedgerError(f"{home.database} cannot be looked at: {what}", "Try again in a moment.") from error
         return False
     finally:
         connection.close()

@@ -11,7 +11,9 @@ import logging
 import logging.handlers
 import os
 import sys
+import traceback
 from pathlib import Path
+from typing import Any
 
 from jarvisd import ledger
 from jarvisd.home import Home
@@ -23,8 +25,24 @@ class _Clock(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
 
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # what another formatter has made of it
+        return super().format(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Type and place, whoever logs it: its text, and that of its causes, may quote a message."""
+        return "\n".join([type(ei[1]).__name__, *places(ei[1])])
+
 
 _LINE = _Clock("%(asctime)s %(levelname)s %(message)s")
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an exception came by, in lines without any text of its own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames] or [
+        "at an unknown place"
+    ]
 
 
 def daemon_logging(home: Home, *, foreground: bool) -> None:

@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -109,21 +108,14 @@ def _run(context: JobContext, kind: str) -> Outcome:
     except MemoryError:
         outcome = Outcome(ok=False, reason="not enough memory. Close other programs, or choose a smaller model.")
     except Exception as error:
-        for line in _places(error):
+        for line in stories.places(error):
             context.log.error("%s", line)
-        last = _places(error)[-1]
+        last = stories.places(error)[-1]
         reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
         if what := disk.trouble(error):
             reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
         outcome = Outcome(ok=False, reason=reason)
     return outcome
-
-
-def _places(error: BaseException) -> list[str]:
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames] or [
-        "at an unknown place"
-    ]
 
 
 def _commit(context: JobContext, outcome: Outcome) -> None:

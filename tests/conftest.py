@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from jarvisd import ledger
 
 _OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
 
@@ -17,3 +20,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("JARVISD_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left() -> Iterator[None]:
+    """A program's connection ends with it; of a verb that is called inside the tests it must be ended."""
+    yield
+    ledger.disconnect()

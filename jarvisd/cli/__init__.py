@@ -65,7 +65,7 @@ HELP = {
     "install": "Have launchd run the daemon, and submit every night.",
     "uninstall": "Remove what `install` set up; data stays.",
     "start": "Start the daemon.",
-    "stop": "Stop the daemon; the running job goes back to the queue.",
+    "stop": "Stop the daemon; the running job continues at the next start.",
     "restart": "Stop the daemon and start it again.",
     "config": "Show the settings in force and where each comes from.",
     "completion": "Print the completion script of a shell.",

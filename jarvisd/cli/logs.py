@@ -11,6 +11,7 @@ import click
 
 from jarvisd import ledger
 from jarvisd.cli.common import App, find_job
+from jarvisd.cli.status import obstacle
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Status
 
@@ -31,6 +32,8 @@ def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
       jarvisctl logs evaluate:qwen3-4b -n 20
     """
     app.need_ledger()
+    if follow and (why := obstacle(app)):
+        click.echo(why, err=True)
     chosen = find_job(job) if job else _current(follow)
     path = app.home.job_log(chosen.id)
     if follow:

@@ -20,7 +20,7 @@ KEEP = 30
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
-    """Remove old runs: their rows, results and logs. A run that is open and the newest report always stay.
+    """Remove old runs: their rows, results and logs. Open runs, the newest report and the newest started run stay.
 
     \b
     Example:
@@ -36,5 +36,9 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
         return
     if not yes and not sys.stdin.isatty():
         raise UsageError("nothing was removed: there is no terminal to ask at", "Add --yes.")
-    if yes or click.confirm(f"Remove {len(runs)} runs with their results?"):
-        click.echo(f"Removed {retention.remove(app.home, runs)} runs.")
+    if yes or click.confirm(f"Remove {_runs(len(runs))} with their results?"):
+        click.echo(f"Removed {_runs(retention.remove(app.home, runs))}.")
+
+
+def _runs(number: int) -> str:
+    return f"{number:,} run{'s' * (number != 1)}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
 from jarvisd import service
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, plain
+from jarvisd.ledger import Job, Status
 
 
 @click.command()
@@ -27,23 +31,36 @@ def start(app: App) -> None:
 @click.command()
 @click.pass_obj
 def stop(app: App) -> None:
-    """Stop the daemon. The running job goes back to the queue and continues at the next start.
+    """Stop the daemon. The running job continues at the next start; a command, which is run once, is ended.
 
     \b
     Example:
       jarvisctl stop
     """
-    click.echo("Stopped." if service.stop(app.home) else "The daemon was not running.")
+    with _saying_what_ended(app):
+        stopped = service.stop(app.home)
+    click.echo("Stopped." if stopped else "The daemon was not running.")
 
 
 @click.command()
 @click.pass_obj
 def restart(app: App) -> None:
-    """Stop the daemon and start it again.
+    """Stop the daemon and start it again. What `stop` says of the running job holds here too.
 
     \b
     Example:
       jarvisctl restart
     """
-    service.stop(app.home)
+    with _saying_what_ended(app):
+        service.stop(app.home)
     click.echo(f"Started (pid {service.start(app.home)}).")
+
+
+@contextmanager
+def _saying_what_ended(app: App) -> Iterator[None]:
+    """Name a job that was running and will not go on by itself."""
+    running = Job.select().where(Job.status == Status.RUNNING)
+    ids = [job.id for job in running] if app.daemon is not None and app.look_into_ledger() else []
+    yield
+    for job in Job.select().where(Job.id.in_(ids), Job.status == Status.FAILED) if ids else ():
+        click.echo(f"{job.id} {job.name} has ended: {plain(job.reason)}. `jarvisctl retry {job.id}`", err=True)

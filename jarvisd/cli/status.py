@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Above this many jobs, a run is shown as a summary.
 FULL_LIST = 40
+#: Warnings of an open run that are shown in full.
+MOST_WARNINGS = 3
+_NO_RUN = "Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."
 _COLOURS = {
     Status.RUNNING: "green",
     Status.SUCCEEDED: "green",
@@ -83,29 +86,38 @@ def machine_id(app: App) -> str | None:
 def lines(app: App, name: str | None) -> list[str]:
     """The page as plain lines."""
     runs = _runs(app, name)
-    head = [_daemon_line(app, runs is not None)]
+    head = [daemon_line(app, runs is not None)]
     if not app.home.is_default:
         head.append(f"Home: {app.home.root}")
     head += _nights(app)
     if runs is None:
-        return [*head, "Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."]
+        return [*head, _NO_RUN]
     for run in runs:
         head += ["", *_run_lines(run)]
-    return head if runs else [*head, "No run yet."]
+    return head if runs else [*head, _NO_RUN]
 
 
-def _daemon_line(app: App, has_ledger: bool) -> str:
+def daemon_line(app: App, has_ledger: bool) -> str:
     daemon = app.daemon
+    paused = _paused(app) if has_ledger else ""
     if daemon is None:
-        return _why_down(app)
+        return f"{_why_down(app)}{paused}"
     if not app.home.ready.exists() and (mend := _unreadable(app)):
         return f"The daemon (pid {daemon['pid']}) waits for a valid configuration: {mend}"
-    line = f"The daemon runs (pid {daemon['pid']}, version {daemon['version']})."
+    return f"The daemon runs (pid {daemon['pid']}, version {daemon['version']}).{paused}"
+
+
+def _paused(app: App) -> str:
     own = machine_id(app)
-    if not has_ledger or own is None or not ledger.paused(own, ledger.now()):
-        return line
+    if own is None or not ledger.paused(own, ledger.now()):
+        return ""
     until = ledger.Machine.get_by_id(own).paused_until
-    return f"{line} Paused until {until.astimezone():%a %H:%M}." if until else f"{line} Paused; `jarvisctl resume`."
+    return f" Paused until {overview.clock(until)}." if until else " Paused; `jarvisctl resume`."
+
+
+def obstacle(app: App) -> str:
+    """Why nothing that is queued will start now, as a line of the page; "" where a daemon takes jobs."""
+    return daemon_line(app, True) if app.daemon is None or _paused(app) else ""
 
 
 def _why_down(app: App) -> str:
@@ -151,16 +163,24 @@ def _nights_at(home: Home, _minute: int) -> list[str]:
 
 
 def title(run: Run, brief: Brief) -> str:
-    until = f", until {run.deadline.astimezone():%a %H:%M}" if run.deadline else ""
+    until = f", until {overview.clock(run.deadline)}" if run.deadline else ""
     return f"{run.id}: {brief.state}, {brief.settled:,} of {brief.total:,} jobs settled{until}"
 
 
 def _run_lines(run: Run) -> list[str]:
     brief = overview.brief(run, FULL_LIST)
     page = [title(run, brief)]
-    page += [f"  warning: {plain(warning)}" for warning in run.warnings if brief.state != "settled"]
     page += [f"  {_plain_row(job)}" for job in brief.jobs]
-    return page + [f"  {line}" for line in summary(brief)]
+    return page + [f"  {line}" for line in (*summary(brief), *warnings_of(run, brief))]
+
+
+def warnings_of(run: Run, brief: Brief) -> list[str]:
+    """What an open run will lack; of many the first, because each takes a line or two."""
+    if brief.state == "settled":
+        return []
+    said = [f"warning: {plain(warning)}" for warning in run.warnings[:MOST_WARNINGS]]
+    more = len(run.warnings) - len(said)
+    return [*said, f"{more} more warning{'s' * (more != 1)}: `jarvisctl doctor`"] if more else said
 
 
 def _plain_row(job: Job) -> str:
@@ -222,12 +242,12 @@ def rich_page(app: App, name: str | None) -> RenderableType:
     from rich.text import Text
 
     runs = _runs(app, name)
-    page: list[RenderableType] = [Text(_daemon_line(app, runs is not None))]
+    page: list[RenderableType] = [Text(daemon_line(app, runs is not None))]
     if not app.home.is_default:
         page.append(Text(f"Home: {app.home.root}", style="dim"))
     page += [Text(line) for line in _nights(app)]
     if not runs:
-        page.append(Text("Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."))
+        page.append(Text(_NO_RUN))
     for run in runs or []:
         page += [Text(), run_table(run)]
     return Group(*page)
@@ -247,9 +267,8 @@ def run_table(run: Run) -> RenderableType:
         colour = _COLOURS[Status(job.status)]
         table.add_row(str(job.id), Text(label(job)), Text(job.status, style=colour), bar(job), Text(what_of(job)))
     parts: list[RenderableType] = [Text(title(run, brief), style="bold")]
-    if brief.state != "settled":
-        parts += [Text(f"warning: {plain(warning)}", style="yellow") for warning in run.warnings]
-    return Group(*parts, table, *[Text(line) for line in summary(brief)])
+    parts += [table, *[Text(line) for line in summary(brief)]]
+    return Group(*parts, *[Text(line, style="yellow") for line in warnings_of(run, brief)])
 
 
 def bar(job: Job) -> RenderableType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jarvisd import fallback, ledger, machine, plans, queries, queue, service
+from jarvisd import fallback, ledger, machine, overview, plans, queries, queue, service
 from jarvisd.cli.common import App, duration, find
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Run, Status
@@ -87,7 +87,7 @@ def pause(app: App, length: str | None) -> None:
     at = ledger.now()
     until = at + duration(length) if length is not None else None
     queue.pause(machine.identity(app.home), at, until)
-    words = f"until {until.astimezone():%a %H:%M}" if until else "until `jarvisctl resume` or the next nightly run"
+    words = f"until {overview.clock(until)}" if until else "until `jarvisctl resume` or the next nightly run"
     click.echo(f"Paused {words}.")
     running: Job | None = Job.select().join(Run).where(Job.status == Status.RUNNING).first()
     if running is not None:

@@ -12,6 +12,7 @@ import click
 
 from jarvisd import ledger
 from jarvisd.cli.common import App, find_run, label, on_terminal, plain, took
+from jarvisd.cli.status import obstacle
 from jarvisd.ledger import Job, Run, Status
 
 LOOK_EVERY_S = 0.3
@@ -33,7 +34,10 @@ def wait(app: App, run: str, timeout: float | None) -> int:
       jarvisctl wait 2026-11-22-overnight --timeout 3600
     """
     app.need_ledger()
-    return follow(find_run(run).id, timeout_s=timeout)
+    awaited = find_run(run).id
+    if not ledger.is_settled(awaited) and (why := obstacle(app)):
+        click.echo(why, err=True)
+    return follow(awaited, timeout_s=timeout)
 
 
 def follow(run_id: str, *, timeout_s: float | None = None) -> int:

@@ -129,7 +129,8 @@ def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:
     try:
         return submitted.run_id, follow(submitted.run_id)
     except KeyboardInterrupt:
-        _say(f"{submitted.run_id} is kept: `jarvisctl start` goes on with it, `jarvisctl cancel` ends it.")
+        run_id = submitted.run_id
+        _say(f"{run_id} is kept: `jarvisctl start` goes on with it, `jarvisctl cancel {run_id}` ends it.")
         raise
 
 

@@ -53,6 +53,8 @@ def test_all_is_well_where_nothing_is_missing(house: House) -> None:
     house.ctl("start")
     checks = doctor(house, code=0)
     assert {check["state"] for check in checks.values()} == {"ok"}
+    everywhere = {"python", "configuration", "memory", "disk", "sqlite", "daemon", "clock", "jobs", "last night"}
+    assert everywhere <= set(checks)
     assert checks["jobs"]["what"] == "command:echo, report: all there"
 
 

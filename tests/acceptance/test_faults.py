@@ -172,3 +172,14 @@ def test_a_damaged_database_is_set_aside_and_said(house: House) -> None:
     (kept,) = var.glob("jarvis-damaged-*.db")
     assert kept.read_bytes().startswith(b"this is no database")
     house.settled(house.enqueue("command", "--", "echo", "goes on"))
+
+
+def test_stop_names_the_program_that_it_has_ended(house: House) -> None:
+    """A job that goes on at the next start is not worth a word; a program that is run once does not."""
+    house.daemon()
+    run_id = house.enqueue("command", "--", "sleep", "600")
+    house.child_of(run_id)
+    said = house.ctl("stop").stderr
+    (job,) = house.jobs(run_id).values()
+    assert said.startswith(f"{job['id']} command:sleep has ended: interrupted")
+    assert said.rstrip().endswith(f"`jarvisctl retry {job['id']}`")

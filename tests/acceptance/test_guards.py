@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jarvisd import processes
 from tests.acceptance.conftest import House, until
 from tests.acceptance.nights import Night
 from tests.acceptance.test_night import night
@@ -141,6 +142,42 @@ def test_a_crashed_job_starts_again_soon_and_not_only_at_the_daemons_next_look(h
     began = time.monotonic()
     assert house.settled(warm)["pieces:1"]["attempt"] == 2
     assert time.monotonic() - began < 15  # the daemon looks by itself every 30 s
+
+
+def test_a_child_is_kept_offline_and_is_given_nothing_of_the_daemons_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    given = processes.child_environment(preload_blas=False)
+    assert {name: given[name] for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")} == {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    assert "HF_TOKEN" not in given
+
+
+def test_a_stopped_program_is_woken_to_end_as_it_would_have(tmp_path: Path) -> None:
+    """It gets its time to finish; without being woken it would only be killed when that is over."""
+    program = "import pathlib, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+    program += f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\ntime.sleep(600)\n"
+    child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    until((tmp_path / "ready").exists, what="it runs")
+    child.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED, what="it is stopped")
+    processes.end_tree(child.pid, "no token", grace_s=5.0)
+    assert child.wait(5) == 7
+
+
+def test_what_ignores_the_request_to_end_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    program = "import pathlib, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    program += f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\ntime.sleep(600)\n"
+    child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    try:
+        until((tmp_path / "ready").exists, what="it runs")
+        processes.end_tree(child.pid, "no token", grace_s=0.5)
+        assert child.wait(5) == -signal.SIGKILL
+    finally:
+        child.kill()
 
 
 BUDGET_MB = 2048

@@ -36,8 +36,10 @@ def test_two_hundred_callers_sixteen_at_a_time_while_jobs_run(house: House) -> N
     over = threading.Event()
     with ThreadPoolExecutor(AT_A_TIME) as pool, ThreadPoolExecutor(1) as beside:
         waits = beside.submit(write_lock_waits, house.root / "var" / "jarvis.db", over)
-        said = list(pool.map(call, range(CALLS)))
-        over.set()
+        try:
+            said = list(pool.map(call, range(CALLS)))
+        finally:
+            over.set()  # or a call that fails would leave this waiting for ever
     assert [line for line in said if line] == []
     assert len(waits.result()) > 20
     assert max(waits.result()) < 5

@@ -333,6 +333,15 @@ def test_on_demand_the_end_of_a_pause_starts_the_daemon_for_what_waits(house: Ho
     assert house.settled(run_id, 30)["command:true"]["status"] == "succeeded"
 
 
+def test_on_demand_a_retry_starts_the_daemon(house: House) -> None:
+    configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.02\n")
+    run_id = house.enqueue("command", "--", "false")
+    assert house.settled(run_id, 30)["command:false"]["attempt"] == 1
+    until(lambda: pid(house) is None, what="the daemon has ended by itself")
+    house.ctl("retry", run_id)
+    assert house.settled(run_id, 30)["command:false"]["attempt"] == 2
+
+
 def test_on_demand_a_job_that_comes_while_the_daemon_ends_is_still_done(house: House) -> None:
     """Submissions at about the moment of ending, again and again: none waits for somebody to notice."""
     configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.005\n")

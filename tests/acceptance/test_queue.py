@@ -154,7 +154,8 @@ def test_a_second_daemon_says_who_holds_the_lock(house: House) -> None:
 
     from tests.acceptance.conftest import BIN
 
-    refused = subprocess.run([BIN / "jarvisd", "--home", house.root], capture_output=True, text=True, check=False)
+    words = [BIN / "jarvisd", "--home", house.root]
+    refused = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
     assert refused.returncode == 1
     assert refused.stderr.startswith("jarvisd: a daemon is already running")
     assert f"pid {first.pid}" in refused.stderr
@@ -260,7 +261,7 @@ def test_status_json_is_one_document_with_the_promised_keys(house: House) -> Non
     (run,) = document["runs"]
     assert {"id", "plan", "state", "deadline", "created_at", "warnings", "jobs"} <= set(run)
     promised = {"id", "name", "kind", "round", "attempt", "reason", "status", "progress"}
-    assert promised | {"started_at", "ended_at", "peak_memory_mb"} <= set(run["jobs"][0])
+    assert promised | {"started_at", "ended_at", "took_s", "peak_memory_mb"} <= set(run["jobs"][0])
     assert run["id"] == run_id
 
 

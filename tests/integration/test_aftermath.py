@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +16,7 @@ from jarvisd import aftermath, ledger, queue, retention
 from jarvisd.cli import cli
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Run, Status
+from tests.acceptance.conftest import until
 
 MakeRun = Callable[..., Run]
 
@@ -58,6 +60,16 @@ def test_a_run_that_is_open_and_the_newest_report_stay_whatever_is_asked(home: H
     assert {reported.plan, waiting.plan}.isdisjoint(names)
 
 
+def test_neither_the_newest_report_nor_the_run_that_latest_names_goes(home: Home, make_run: MakeRun) -> None:
+    """They are two where the newest run's own report could not be written."""
+    finish(make_run("mine", "report", plan="reported"))
+    make_run("mine", "report", plan="newest")
+    while (job := ledger.claim("here", "boot", ledger.now())) is not None:
+        queue.settle(job, Status.FAILED, None, ledger.now())
+    finish(make_run("command", plan="later"))
+    assert {run.plan for run in retention.removable(0)} == {"later"}
+
+
 def test_a_run_that_was_retried_meanwhile_is_not_removed(home: Home, make_run: MakeRun) -> None:
     old = finish(make_run("mine", "report"))
     finish(make_run("mine", "report"))
@@ -84,6 +96,7 @@ def test_a_results_folder_that_is_a_link_is_not_followed(home: Home, make_run: M
     home.run_folder(old.id).symlink_to(elsewhere)
     retention.remove(home, retention.removable(1))
     assert (elsewhere / "thesis.tex").exists()
+    assert [path.name for path in home.results.iterdir()] == [old.id]
 
 
 def test_prune_lists_first_and_asks(home: Home, make_run: MakeRun) -> None:
@@ -95,7 +108,7 @@ def test_prune_lists_first_and_asks(home: Home, make_run: MakeRun) -> None:
     refused = CliRunner().invoke(cli, call)
     assert "--yes" in str(refused.exception)
     assert Run.select().count() == 2
-    assert "Removed 1 runs." in CliRunner().invoke(cli, [*call, "--yes"]).output
+    assert "Removed 1 run." in CliRunner().invoke(cli, [*call, "--yes"]).output
 
 
 # ---------------------------------------------------------------------------------------------------------- being told
@@ -122,6 +135,19 @@ def test_a_run_with_failures_is_told_with_its_status_and_arguments_reach_it_unch
     assert argument == "a b; $(c)"
 
 
+def test_what_a_program_is_told_holds_nothing_of_what_jobs_were_given_or_found(
+    home: Home, make_run: MakeRun, tmp_path: Path
+) -> None:
+    canary = "the canary sings at midnight"
+    target = told(home, tmp_path, "open(target, 'w').write(sys.stdin.read())")
+    run = finish(make_run("mine", "report"), Status.FAILED)
+    Job.update(params={"prompt": canary}, outcome={"attempt": 1, "ok": False, "summary": {"reply": canary}}).execute()
+    Run.update(snapshot={"plan": {"opening": canary}}).execute()
+    aftermath.run_settled(home, Run.get_by_id(run.id))
+    assert run.id in target.read_text()
+    assert "canary" not in target.read_text()
+
+
 def test_a_run_without_failures_is_not_told_unless_asked_for(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
     run = finish(make_run("mine", "report"))
     target = told(home, tmp_path, "open(target, 'w')")
@@ -137,6 +163,14 @@ def test_a_program_that_hangs_is_ended(home: Home, make_run: MakeRun, tmp_path: 
     began = time.monotonic()
     aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
     assert time.monotonic() - began < 20
+
+
+def test_what_a_program_that_hangs_has_started_is_ended_with_it(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
+    below = "import subprocess; below = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    target = told(home, tmp_path, f"{below}\nopen(target, 'w').write(str(below.pid))\ntime.sleep(600)", timeout_s=3)
+    aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    pid = int(target.read_text())
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5, "it is gone too")
 
 
 @pytest.mark.parametrize("text", ["notify: {command: [/nowhere/at/all]}", "notify: {command: []}", "keep: {"])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from typing import Any
 
 import peewee
 import pytest
 
-from jarvisd import ledger, queue
+from jarvisd import ledger, many, queries, queue
 from jarvisd.cli.common import label
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.home import Home
 from jarvisd.ledger import SETTLED, Job, Run, Status
+from tests import claiming
 
 MakeRun = Callable[..., Run]
 
@@ -111,6 +115,27 @@ def test_a_child_of_an_earlier_attempt_can_write_nothing(make_run: MakeRun) -> N
     assert Job.get().note == "current"
 
 
+def test_progress_of_an_earlier_attempt_is_refused(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    context = claiming.claim(home)
+    queue.requeue(Job.get(), None, fruitless=1)
+    claimed()
+    with pytest.raises(StaleAttempt):
+        context.progress(13, 13, "reply")
+    assert (Job.get().done, Job.get().note) == (None, None)
+
+
+def test_a_committed_piece_ends_the_row_of_fruitless_starts(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    for _ in range(ledger.MAX_FRUITLESS + 1):
+        context = claiming.claim(home)
+        assert Job.get().fruitless == 1
+        with context.piece():
+            pass
+        queue.requeue(Job.get(), "crashed")
+    assert Job.get().fruitless == 0
+
+
 def test_a_fenced_write_that_fails_leaves_nothing(make_run: MakeRun) -> None:
     make_run("mine")
     job = claimed()
@@ -134,6 +159,56 @@ def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
     make_run("mine", "report")
     huey.storage.flush_queue()
     finish(claimed())
+    assert huey.storage.queue_size() == 1
+
+
+def silent(make_run: MakeRun) -> Any:
+    """A night of which the first job runs and no message is in the queue; its storage."""
+    make_run("mine", "evaluate:a", "report", deadline=ledger.now() + dt.timedelta(hours=9))
+    claimed()
+    huey, _ = queue.build()
+    huey.storage.flush_queue()
+    return huey.storage
+
+
+def put_back(job: Job) -> None:
+    queue.requeue(job, "interrupted", fruitless=0)
+
+
+def skip_the_rest(job: Job) -> None:
+    ledger.settle(job, Status.SUCCEEDED, None, ledger.now())
+    queue.skip(queries.waiting_jobs(job.run), "too late", ledger.now())
+
+
+def cancel_the_rest(job: Job) -> None:
+    ledger.settle(job, Status.SUCCEEDED, None, ledger.now())
+    queue.cancel(queries.waiting_jobs(job.run), ledger.now())
+
+
+def fail_and_retry(job: Job) -> None:
+    ledger.settle(job, Status.FAILED, None, ledger.now())
+    queue.retry([job])
+
+
+def pause_and_resume(_job: Job) -> None:
+    queue.pause("here", ledger.now(), None)
+    queue.resume("here")
+
+
+@pytest.mark.parametrize("happens", [put_back, skip_the_rest, cancel_the_rest, fail_and_retry, pause_and_resume])
+def test_whatever_makes_a_row_due_rings_by_itself(make_run: MakeRun, happens: Callable[[Job], None]) -> None:
+    """The daemon would look by itself, but only half a minute later."""
+    storage = silent(make_run)
+    happens(Job.get(name="mine"))
+    assert storage.queue_size() >= 1
+
+
+def test_the_look_by_itself_rings_for_what_is_due_unless_a_message_says_so_already(make_run: MakeRun) -> None:
+    make_run("mine")
+    huey, _ = queue.build()
+    huey.storage.flush_queue()
+    assert queue.ring_if_silent("here")
+    assert not queue.ring_if_silent("here")
     assert huey.storage.queue_size() == 1
 
 
@@ -268,3 +343,76 @@ def test_a_report_that_has_to_be_written_again_begins_no_round_yet(make_run: Mak
     queue.retry([ledger.jobs_of(run)[0]])
     finish(report)
     assert rows_of(run) == [(1, "mine", "queued"), (1, "report", "queued")]
+
+
+# ----------------------------------------------------------------------------------------- what somebody else did first
+
+
+def test_a_change_that_speaks_of_an_earlier_attempt_is_refused(make_run: MakeRun) -> None:
+    """The job was put back and started again since that row was read: it runs, but it is not that run of it."""
+    make_run("mine")
+    earlier = Job.get_by_id(claimed().id)
+    queue.requeue(Job.get_by_id(earlier.id), None, fruitless=1)
+    claimed()
+    with pytest.raises(IllegalTransition):
+        ledger.settle(earlier, Status.FAILED, "it crashed", ledger.now())
+    assert (Job.get().status, Job.get().attempt) == (Status.RUNNING, 2)
+
+
+def test_of_many_rows_none_is_changed_when_one_is_no_longer_as_it_was_read(make_run: MakeRun) -> None:
+    make_run("mine", "evaluate:a")
+    rows = list(Job.select().order_by(Job.id))
+    ledger.settle(Job.get_by_id(rows[0].id), Status.CANCELLED, None, ledger.now())
+    with pytest.raises(IllegalTransition):
+        many.end_queued(rows, Status.SKIPPED, "too late", ledger.now())
+    assert [str(job.status) for job in Job.select().order_by(Job.id)] == ["cancelled", "queued"]
+
+
+def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
+    make_run("mine", "evaluate:a")
+    rows = list(Job.select().order_by(Job.id))
+    queue.cancel([rows[0]], ledger.now())
+    many.put_off(rows, "waiting for power", until=ledger.now(), since=ledger.now())
+    assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by its owner", "waiting for power"]
+
+
+def test_nobody_writes_between_the_look_and_the_claim(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("mine")
+    looks, real = [], ledger.next_due
+
+    def look(machine: str, at: dt.datetime) -> Job | None:
+        found = real(machine, at)
+        other = sqlite3.connect(home.database, timeout=0)
+        with closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("UPDATE job SET status = 'cancelled'")
+        looks.append(found)
+        return found
+
+    monkeypatch.setattr(ledger, "next_due", look)
+    assert [claimed()] == looks
+
+
+# ------------------------------------------------------------------------------------------------- planted in the queue
+
+
+def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_look(make_run: MakeRun) -> None:
+    looks: list[int] = []
+    huey, look = queue.build(lambda: looks.append(1))
+    huey.storage.put_data(huey._task_key(look.task_class, "rt"), b"[null, false]")
+    make_run("mine")
+    queue.ring_if_silent("here")
+    huey.execute(huey.dequeue())
+    assert looks == [1]
+
+
+def test_a_start_empties_the_queue_of_whatever_somebody_put_there(make_run: MakeRun) -> None:
+    make_run("mine")
+    huey, _ = queue.build()
+    huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)
+    huey.storage.add_to_schedule(b"{", ledger.now())
+    huey.storage.put_data("r:look", b"x")
+    assert queue.ring_for_owed() == 1
+    assert (huey.storage.queue_size(), huey.storage.schedule_size(), huey.storage.result_store_size()) == (1, 0, 0)
+    assert huey.dequeue().name == "look"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -97,6 +98,20 @@ def test_a_copy_of_the_old_database_is_kept_and_private(released: Home) -> None:
     assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
     migrations.migrate(released)
     assert len(list(copy.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_of_the_copies_the_newest_three_are_kept(released: Home) -> None:
+    folder = released.var / "backups"
+    folder.mkdir()
+    for age in range(4):
+        (folder / f"jarvis-jarvisd0-{age}.db").touch()
+        os.utime(folder / f"jarvis-jarvisd0-{age}.db", (1000 - age, 1000 - age))
+    (folder / "mine.txt").touch()
+    migrations.migrate(released)
+    left = {path.name for path in folder.iterdir()}
+    assert {"mine.txt", "jarvis-jarvisd0-0.db", "jarvis-jarvisd0-1.db"} < left
+    assert len(left) == 4
 
 
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)

@@ -120,6 +120,18 @@ def test_a_deadline_lies_ahead_and_within_25_hours_and_shows_its_time_where_that
     assert not there or shown.strftime("%H:%M") == f"{hour:02}:{minute:02}"
 
 
+@pytest.mark.parametrize(("took_min", "reserve_min"), [(None, 5), (1, 5), (10, 20), (180, 30)])
+def test_before_the_deadline_there_is_time_for_the_report_as_long_as_the_last_one_took_and_more(
+    make_run: MakeRun, clock: Clock, took_min: int | None, reserve_min: int
+) -> None:
+    """Twice as long; but one that seemed to take hours has slept through them."""
+    make_run("report", plan="overnight")
+    if took_min is not None:
+        queue.settle(claimed(clock), Status.SUCCEEDED, None, clock.at, took_s=took_min * 60)
+    run = make_run("mine", "report", plan="overnight", deadline=clock.at + 9 * HOUR)
+    assert queries.ends_by(run, 5) == clock.at + 9 * HOUR - dt.timedelta(minutes=reserve_min)
+
+
 # ----------------------------------------------------------------------------------------------- clocks that are set
 
 
@@ -208,6 +220,17 @@ def test_without_the_plug_a_whole_run_waits_at_once_and_is_given_up_at_once(
     assert len(looks) == 3, "one question a look, however many jobs wait"
     assert [str(job.status) for job in Job.select().order_by(Job.id)] == ["skipped", "skipped", "skipped", "queued"]
     assert claimed(clock).kind == "report"
+
+
+def test_a_report_waits_neither_for_the_plug_nor_for_memory(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "power", lambda: ("battery", 5))
+    supervisor.settings = Settings(power=Power(on_battery="skip"))
+    make_run("report")
+    Job.update(memory_mb=10**8).execute()
+    assert not supervisor._waits(Job.get(), clock.at)
+    assert Job.get().status == Status.QUEUED
 
 
 def test_a_job_that_became_next_during_the_look_is_not_started_unlooked_at(make_run: MakeRun, clock: Clock) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
+import logging
 import os
+import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,31 @@ def test_a_file_that_cannot_be_replaced_is_the_old_one(
     assert disk.trouble(caught.value)
     assert path.read_text() in ("the old one", "the new one")
     assert [left.name for left in tmp_path.iterdir()] == ["REPORT.md"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut would need; here only the order of the calls can be seen."""
+    calls: list[str] = []
+    rename = Path.replace
+    monkeypatch.setattr(files, "flush", lambda _descriptor: calls.append("data"))
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: calls.append("folder"))
+    monkeypatch.setattr(Path, "replace", lambda path, target: calls.append("rename") or rename(path, target))
+    files.replace(tmp_path / "REPORT.md", "a report")
+    assert calls == ["data", "rename", "folder"]
+    calls.clear()
+    files.point(tmp_path / "latest", "2026-11-22-overnight")
+    assert calls == ["rename", "folder"]
+
+
+def test_a_folder_where_a_link_should_be_stays_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "latest" / "thesis.tex").touch()
+    with pytest.raises(FileExistsError, match="not a symbolic link"):
+        files.point(tmp_path / "latest", "2026-11-22-overnight")
+    assert [path.name for path in tmp_path.iterdir()] == ["latest"]
+    assert (tmp_path / "latest" / "thesis.tex").exists()
 
 
 def test_a_file_is_not_replaced_by_half_of_it(tmp_path: Path) -> None:
@@ -128,6 +157,28 @@ def test_a_job_that_meets_a_full_disk_says_so_and_how_to_go_on(
     assert [path.name for path in context.folder.iterdir()] == ["experiment.log"]
 
 
+def test_of_a_failure_that_nobody_foresaw_type_and_place_are_kept_and_no_text_of_it(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_run("mine")
+    job = ledger.claim("here", "boot", ledger.now())
+    assert job is not None
+    context = context_of(home, job)
+
+    def work(_context: JobContext) -> None:
+        raise ValueError("the canary sings at midnight")
+
+    monkeypatch.setattr("jarvisd.kinds.load", lambda _dotted: work)
+    outcome = _run(context, "mine")
+    for handler in context.log.handlers[:]:
+        handler.close()
+        context.log.removeHandler(handler)
+    assert re.match(r"unexpected ValueError at test_write_faults.py:\d+ in work; ", outcome.reason)
+    said = outcome.reason + stories.story(home, job.run_id).read_text() + "".join(capfd.readouterr())
+    assert "in work" in said
+    assert "canary" not in said
+
+
 @pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
 def test_the_pages_of_the_daemon_stop_nobody_when_they_cannot_be_written(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, number: int
@@ -168,6 +219,53 @@ def test_a_damaged_database_never_takes_the_place_of_another_damaged_one(
     assert {path.read_bytes()[:17] for path in kept} == {f"somebody's file {number}".encode() for number in range(3)}
     migrations.migrate(home)
     assert Job.select().count() == 0
+
+
+def test_a_database_of_ours_with_a_torn_page_is_set_aside(home: Home, make_run: MakeRun) -> None:
+    make_run(*[f"command:{number}" for number in range(2000)])
+    (page_size,) = ledger.database.execute_sql("PRAGMA page_size").fetchone()
+    ledger.database.close()
+    with home.database.open("r+b") as torn:
+        torn.seek(home.database.stat().st_size // 2 // page_size * page_size)
+        torn.write(b"\xff" * page_size)
+    content = home.database.read_bytes()
+    recovery.set_damaged_aside(home)
+    (kept,) = home.var.glob("jarvis-damaged-*.db")
+    assert kept.read_bytes() == content
+    assert not home.database.exists()
+
+
+def test_a_journal_goes_with_the_damaged_file_and_into_neither_that_nor_the_new_database(
+    home: Home, make_run: MakeRun
+) -> None:
+    """A daemon was killed, and somebody's file took the place of its database: the journal is still beside it."""
+    make_run("mine", plan="old")
+    journal = home.database.with_name("jarvis.db-wal")
+    written, theirs = journal.read_bytes(), b"this is no database, but somebody's file" * 500
+    ledger.database.close()
+    home.database.write_bytes(theirs)
+    journal.write_bytes(written)
+    recovery.set_damaged_aside(home)
+    (kept,) = home.var.glob("jarvis-damaged-*.db")
+    assert kept.read_bytes() == theirs
+    assert kept.with_name(f"{kept.name}-wal").read_bytes() == written
+    migrations.migrate(home)
+    assert Run.select().count() == 0
+
+
+def test_a_database_that_somebody_holds_is_not_taken_for_a_damaged_one(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("mine")
+    ledger.database.close()
+    with closing(sqlite3.connect(home.database, isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode = delete")
+        holder.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
+        with pytest.raises(LedgerError, match="another process holds it"):
+            recovery.set_damaged_aside(home)
+    assert home.database.exists()
+    assert list(home.var.glob("jarvis-damaged-*")) == []
 
 
 def test_a_database_that_is_a_folder_or_a_pipe_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -216,3 +314,55 @@ def test_what_a_killed_writer_left_is_swept_away_later_and_nothing_else(tmp_path
         os.utime(path, (0, 0))
     assert files.sweep(tmp_path) == 1
     assert sorted(run.iterdir()) == sorted([young, *kept])
+
+
+def test_a_daemon_that_starts_sweeps_away_what_killed_writers_left(home: Home, make_run: MakeRun) -> None:
+    folder = home.run_folder(make_run("mine").id)
+    folder.mkdir()
+    (folder / ".report.html.x7_a0bcd").write_text("half")
+    os.utime(folder / ".report.html.x7_a0bcd", (0, 0))
+    recovery.recover(home, "here")
+    assert list(folder.iterdir()) == []
+
+
+# ----------------------------------------------------------------------------------------------------- the daemon's log
+
+
+@pytest.fixture
+def daemon_log(home: Home) -> Iterator[logging.Logger]:
+    """The daemon's logger, as it sets it up; its handlers go with the test."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stories.daemon_logging(home, foreground=False)
+    yield logging.getLogger("jarvisd")
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        handler.close()
+        root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def test_the_daemons_log_never_grows_beyond_ten_files_of_a_megabyte(home: Home, daemon_log: logging.Logger) -> None:
+    for number in range(1300):
+        daemon_log.info("%d %s", number, "x" * 10_000)
+    sizes = [path.stat().st_size for path in home.logs.glob("jarvisd.log*")]
+    assert len(sizes) == 10
+    assert max(sizes) <= 1_000_000
+    assert sum(sizes) > 8_000_000
+
+
+def test_a_line_of_the_daemons_log_begins_with_its_time_and_zone(home: Home, daemon_log: logging.Logger) -> None:
+    daemon_log.info("a line")
+    stamp, level, *words = (home.logs / "jarvisd.log").read_text().split()
+    assert dt.datetime.fromisoformat(stamp).utcoffset() is not None
+    assert (level, words) == ("INFO", ["a", "line"])
+
+
+def test_of_an_exception_only_type_and_place_are_in_the_daemons_log(home: Home, daemon_log: logging.Logger) -> None:
+    """Whoever logs it, a library too: its text may quote what nobody may read there."""
+    try:
+        raise ValueError("the canary sings at midnight")
+    except ValueError:
+        logging.getLogger("huey").exception("unhandled")
+    said = (home.logs / "jarvisd.log").read_text()
+    assert "canary" not in said
+    assert re.search(r"unhandled\nValueError\nat test_write_faults.py:\d+ in test_of_an_exception", said)

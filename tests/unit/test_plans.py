@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from jarvisd import plans
+from jarvisd import plans, yamlfile
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.home import Home
 
@@ -82,6 +83,13 @@ def test_a_plan_is_never_looked_for_outside_the_configuration(home: Home, name: 
         plans.find(home, name)
 
 
+def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) -> None:
+    (home.root / "config" / "secrets.yaml").write_text("report: {}")
+    for name in ("../secrets", "../plans/../secrets", "./../secrets"):
+        with pytest.raises(UsageError, match="no plan is called"):
+            plans.find(home, name)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -112,6 +120,19 @@ def test_aliases_that_multiply_are_refused(home: Home) -> None:
 def test_a_huge_file_is_refused_unread(home: Home) -> None:
     with pytest.raises(PlanError, match="larger than"):
         plans.read(home, write(home, "#" * 300_000))
+
+
+def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    with path.open("wb") as out:
+        out.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(PlanError, match="larger than"):
+            yamlfile.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

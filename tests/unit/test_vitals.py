@@ -6,11 +6,12 @@ import ctypes
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jarvisd import machine
+from jarvisd import machine, processes
 from jarvisd.ledger import Job
 from jarvisd.settings import Memory, Settings, Stall
 from jarvisd.vitals import Sample, Vitals
@@ -101,6 +102,20 @@ def test_memory_and_cpu_time_of_a_whole_tree_are_measured() -> None:
         os.killpg(parent.pid, 9)
         parent.wait()
     assert machine.tree_use(parent.pid) == (0, 0.0)
+
+
+def test_memory_that_a_tree_shares_counts_once() -> None:
+    """A parent that has filled 150 MB and forked: both hold the same pages."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("this system does not say what is shared")
+    words = "import os, time\ndata = bytearray(b'x') * 150_000_000\nos.fork()\ntime.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", words], start_new_session=True)
+    try:
+        until(lambda: len(processes.tree(parent.pid)) == 2, 20, "it has forked")
+        assert 140 < machine.tree_use(parent.pid)[0] < 250
+    finally:
+        os.killpg(parent.pid, 9)
+        parent.wait()
 
 
 class RUsageInfoV0(ctypes.Structure):

@@ -1,0 +1,353 @@
+"""One attempt of one job: how it ends, what it leaves, and what a daemon finds of an earlier life."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from jarvisd import daemon, disk, ledger, machine, queue, recovery, stories, supervisor, vitals
+from jarvisd.home import Home
+from jarvisd.ledger import Job, Run, Status
+from jarvisd.settings import Disk, Settings
+from jarvisd.supervisor import Supervisor, Watch
+from jobs import command
+from tests import claiming
+
+MakeRun = Callable[..., Run]
+
+
+def claim() -> Job | None:
+    return ledger.claim("here", "boot", ledger.now())
+
+
+def claimed() -> Job:
+    job = claim()
+    assert job is not None
+    return job
+
+
+def finish(job: Job, status: Status = Status.SUCCEEDED) -> None:
+    queue.settle(job, status, None, ledger.now())
+
+
+# ------------------------------------------------------------------------------------------------ how an attempt ended
+
+
+def crashed(home: Home, code: int) -> Job:
+    """The row after the next attempt ended with that code and left no outcome; a wait before it is over."""
+    Job.update(not_before=None).execute()
+    Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("", code)
+    return Job.get()
+
+
+def test_a_crash_that_may_pass_is_tried_again_after_a_pause_that_grows(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    for pause_s in (2, 30):
+        job = crashed(home, -signal.SIGKILL)
+        assert job.status == Status.QUEUED
+        assert pause_s - 2 < (job.not_before - ledger.now()).total_seconds() <= pause_s
+        assert claim() is None
+    assert crashed(home, -signal.SIGKILL).status == Status.FAILED
+
+
+def test_a_child_that_ended_with_an_exit_code_of_its_own_is_not_tried_again(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    job = crashed(home, 3)
+    assert (job.status, job.attempt) == (Status.FAILED, 1)
+    assert "exit code 3" in job.reason
+
+
+def test_a_start_that_never_ran_counts_neither_as_fruitless_nor_as_an_attempt(home: Home, make_run: MakeRun) -> None:
+    """The daemon died between the claim and the child's go-ahead."""
+    make_run("command:x")
+    Job.update(attempts=2).execute()
+    claimed()
+    recovery.recover(home, "here")
+    assert (Job.get().status, Job.get().attempt, Job.get().fruitless) == (Status.QUEUED, 1, 0)
+    assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
+    assert crashed(home, -signal.SIGKILL).status == Status.FAILED
+
+
+def test_a_retried_program_has_all_its_attempts_again(home: Home, make_run: MakeRun) -> None:
+    make_run("command:x")
+    Job.update(attempts=2).execute()
+    finish(claimed(), Status.FAILED)
+    queue.retry([Job.get()])
+    assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
+    assert crashed(home, -signal.SIGKILL).status == Status.FAILED
+
+
+@pytest.mark.parametrize(("attempts", "status"), [(None, Status.QUEUED), (2, Status.QUEUED), (1, Status.FAILED)])
+def test_a_program_that_may_run_once_is_not_run_twice_because_its_daemon_was_stopped(
+    home: Home, make_run: MakeRun, attempts: int | None, status: Status
+) -> None:
+    make_run("command:x")
+    Job.update(attempts=attempts).execute()
+    Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("stop", -signal.SIGTERM)
+    assert (Job.get().status, Job.get().reason.partition(",")[0]) == (status, "interrupted: jarvisd was stopped")
+
+
+def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    for _ in range(ledger.MAX_FRUITLESS + 1):
+        Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("stop", -signal.SIGTERM)
+    assert (Job.get().status, Job.get().fruitless) == (Status.QUEUED, 0)
+
+
+def test_a_job_that_was_claimed_while_the_daemon_stops_is_not_started(home: Home, make_run: MakeRun) -> None:
+    make_run("command:x")
+    Job.update(attempts=1).execute()
+    stopping = threading.Event()
+    watch = Watch(Supervisor(home, "here", Settings(disk=Disk(keep_free_mb=0)), stopping), claimed())
+    stopping.set()
+    watch.run()
+    assert (Job.get().status, Job.get().attempts_from, Job.get().fruitless) == (Status.QUEUED, 1, 0)
+    assert not home.job_log(watch.job.id).exists()
+
+
+def test_a_child_that_could_not_be_written_down_is_not_left_behind(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("mine")
+    job, children = claimed(), []
+
+    def full(_job: Job, pid: int, _started: float) -> None:
+        children.append(psutil.Process(pid))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ledger, "record_child", full)
+    stories.make_folder(home, job.run_id)
+    with pytest.raises(OSError, match="No space"):
+        Watch(Supervisor(home, "here", Settings(), threading.Event()), job)._attend()
+    assert [child.is_running() for child in children] == [False]
+
+
+def test_a_report_that_could_not_be_written_leaves_a_page_that_says_so(home: Home, make_run: MakeRun) -> None:
+    run = make_run("mine", "report")
+    finish(claimed(), Status.FAILED)
+    Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("", 3)
+    page = (home.run_folder(run.id) / "REPORT.md").read_text()
+    assert "There is no report of this run: its process ended with exit code 3" in page
+    assert "mine" in page
+    assert f"jarvisctl retry {ledger.jobs_of(run)[-1].id}" in page
+
+
+def test_a_program_that_prints_without_end_is_ended_with_that_reason(home: Home, make_run: MakeRun) -> None:
+    make_run("command:yes")
+    watch = Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())
+    with home.job_log(watch.job.id).open("wb") as log:
+        log.truncate(512 << 20)
+        assert watch._reason_to_end() == ""
+        log.truncate((512 << 20) + 1)
+    assert watch._reason_to_end() == "log"
+    watch._conclude("log", -signal.SIGTERM)
+    assert (Job.get().status, Job.get().reason) == (Status.FAILED, "it printed more than 512 MB")
+
+
+def test_progress_in_the_ledger_and_in_the_log_are_signs_of_life(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    job = claimed()
+    seen = [vitals.sample(home, job, os.getpid()).progress]
+    Job.update(done=1, total=13).execute()
+    seen.append(vitals.sample(home, job, os.getpid()).progress)
+    home.job_log(job.id).write_text("a line")
+    seen.append(vitals.sample(home, job, os.getpid()).progress)
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(("part", "short"), [(2, False), (30, False), (40, True)])
+def test_a_sample_says_whether_the_computer_itself_is_short_of_memory(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, part: int, short: bool
+) -> None:
+    make_run("mine")
+    job, memory = claimed(), psutil.virtual_memory()
+    monkeypatch.setattr(machine, "MACOS", False)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=memory.total // part))
+    assert vitals.sample(home, job, os.getpid()).pressed is short
+
+
+def committed(job: Job) -> None:
+    """What its child has committed last: that it went well."""
+    outcome = {"attempt": job.attempt, "ok": True, "reason": "", "peak_memory_mb": 70, "next_round": []}
+    Job.update(outcome=outcome).where(Job.id == job.id).execute()
+
+
+def test_what_a_child_had_committed_before_its_daemon_died_counts_and_is_not_done_again(
+    home: Home, make_run: MakeRun
+) -> None:
+    make_run("command:x")
+    Job.update(attempts=1).execute()
+    job = claimed()
+    ledger.record_child(job, 4242, 1.0)
+    committed(job)
+    recovery.recover(home, "here")
+    assert (Job.get().status, Job.get().attempt, Job.get().peak_memory_mb) == (Status.SUCCEEDED, 1, 70)
+
+
+def test_the_peak_that_a_child_measured_itself_counts_where_no_sample_saw_it(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    watch = Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())
+    watch.vitals.peak_mb = 12
+    committed(watch.job)
+    watch._conclude("", 0)
+    assert (Job.get().status, Job.get().peak_memory_mb) == (Status.SUCCEEDED, 70)
+
+
+@pytest.mark.parametrize(("word", "code", "does"), [(b"g", 0, True), (b"", 3, False)], ids=["go", "daemon gone"])
+def test_a_child_does_nothing_before_its_daemon_has_written_it_down(
+    home: Home, make_run: MakeRun, word: bytes, code: int, does: bool
+) -> None:
+    run = make_run("command:x")
+    touched = home.root / "touched"
+    params = {"program": ["touch", str(touched)], "cwd": "/", "env": {"PATH": os.environ["PATH"]}}
+    Job.update(params=params).execute()
+    job = claimed()
+    stories.make_folder(home, run.id)
+    theirs, ours = os.pipe()
+    words = [sys.executable, "-m", "jarvisd.worker", str(job.id), "--home", str(home.root), "--attempt", "1"]
+    words += ["--token", job.token, "--lifeline", str(theirs)]
+    child = subprocess.Popen(words, pass_fds=(theirs,), start_new_session=True, stderr=subprocess.DEVNULL)
+    os.close(theirs)
+    os.write(ours, word)
+    if not word:
+        os.close(ours)
+    assert child.wait(30) == code
+    assert touched.exists() is does
+    assert bool(Job.get().outcome) is does
+    if word:
+        os.close(ours)
+
+
+def test_what_an_earlier_attempt_committed_is_no_outcome_of_this_one(make_run: MakeRun) -> None:
+    make_run("mine")
+    committed(claimed())
+    queue.requeue(Job.get(), None, fruitless=1)
+    kept = Job.get().outcome
+    assert claimed().outcome is None
+    assert Job.get().outcome is None
+    Job.update(outcome=kept).execute()
+    assert supervisor.committed(Job.get()) is None
+
+
+# ---------------------------------------------------------------------------------------------- a failure of our own
+
+
+def test_a_job_that_a_full_disk_kept_from_starting_waits_and_any_other_trouble_ends_it(
+    home: Home, make_run: MakeRun
+) -> None:
+    make_run("mine", "evaluate:a")
+    service = Supervisor(home, "here", Settings(), threading.Event())
+    service._rescue(claimed(), disk.FULL)
+    waiting = Job.get(name="mine")
+    assert (waiting.status, waiting.reason, waiting.fruitless) == (Status.QUEUED, "waiting: the disk is full", 0)
+    assert 0 < (waiting.not_before - ledger.now()).total_seconds() <= 15
+    service._rescue(claimed(), "KeyError")
+    ended = Job.get(name="evaluate:a")
+    assert ended.status == Status.FAILED
+    assert "jarvisd could not run it (KeyError)" in ended.reason
+
+
+def test_a_row_that_cannot_be_settled_yet_is_tried_until_it_can(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("mine")
+    service = Supervisor(home, "here", Settings(), threading.Event())
+    tries, requeue = [], queue.requeue
+
+    def at_last(job: Job, reason: str | None, **fields: Any) -> None:
+        tries.append(job.id)
+        if len(tries) < 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        requeue(job, reason, **fields)
+
+    monkeypatch.setattr(queue, "requeue", at_last)
+    monkeypatch.setattr(service.stopping, "wait", lambda _seconds: False)
+    service._rescue(claimed(), disk.FULL)
+    assert len(tries) == 3
+    assert Job.get().status == Status.QUEUED
+
+
+def test_the_daemon_looks_again_after_a_look_that_failed(home: Home) -> None:
+    looks: list[int] = []
+    stopping = threading.Event()
+
+    def owns() -> bool:
+        looks.append(1)
+        if len(looks) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        stopping.set()
+        return True
+
+    daemon._look_by_itself(Supervisor(home, "here", Settings(), stopping, owns))
+    assert len(looks) == 2
+
+
+def test_a_program_that_ignores_the_request_to_stop_is_killed_by_its_own_job(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon would do it two seconds later, and know nothing of how the program ended."""
+    make_run("command:x")
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    Job.update(params={"program": [sys.executable, "-c", stubborn], "cwd": "/", "env": {}}).execute()
+    context = claiming.claim(home)
+    context.stop.set()
+    monkeypatch.setattr(command, "_STOP_GRACE_S", 1.0)
+    began = time.monotonic()
+    outcome = command.run(context)
+    assert (outcome.ok, outcome.summary) == (False, {"exit_status": -signal.SIGKILL})
+    assert time.monotonic() - began < 20
+
+
+# ------------------------------------------------------------------------------------ what an earlier life left running
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of which nobody may read the command line."""
+
+    def denied(process: psutil.Process) -> list[str]:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "cmdline", denied)
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    yield program
+    program.kill()
+    program.wait()
+
+
+def left_running(stranger: subprocess.Popen[bytes], boot: str) -> None:
+    """The job runs with that process for its child, says the ledger."""
+    job = ledger.claim("here", boot, ledger.now())
+    assert job is not None
+    ledger.record_child(job, stranger.pid, 1.0)
+
+
+def test_a_process_that_nobody_can_tell_from_the_child_is_left_alone_and_so_is_its_job(
+    home: Home, make_run: MakeRun, stranger: subprocess.Popen[bytes]
+) -> None:
+    make_run("mine")
+    left_running(stranger, machine.boot_id())
+    recovery.recover(home, "here")
+    assert stranger.poll() is None
+    assert Job.get().status == Status.RUNNING
+    assert claim() is None
+
+
+def test_after_a_restart_of_the_computer_no_pid_means_anything(
+    home: Home, make_run: MakeRun, stranger: subprocess.Popen[bytes]
+) -> None:
+    make_run("mine")
+    left_running(stranger, "an earlier boot")
+    recovery.recover(home, "here")
+    assert stranger.poll() is None
+    assert Job.get().status == Status.QUEUED
