@@ -307,7 +307,8 @@ class Watch:
         if job.attempts is not None and not may_start_again(job):
             self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and it has no attempt left", code)
             return
-        queue.requeue(job, "interrupted: jarvisd was stopped", fruitless=max(0, job.fruitless - 1))
+        given_back = {"fruitless": max(0, job.fruitless - 1), "attempts_from": job.attempts_from + 1}
+        queue.requeue(job, "interrupted: jarvisd was stopped", **given_back)
         self._tell(f"{job.name} interrupted: jarvisd is stopping")
 
     def _crashed(self, code: int) -> None:

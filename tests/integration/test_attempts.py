@@ -97,6 +97,15 @@ def test_a_program_that_may_run_once_is_not_run_twice_because_its_daemon_was_sto
     assert (Job.get().status, Job.get().reason.partition(",")[0]) == (status, "interrupted: jarvisd was stopped")
 
 
+def test_a_stop_uses_up_no_attempt_of_a_program_that_may_be_run_again(home: Home, make_run: MakeRun) -> None:
+    make_run("command:x")
+    Job.update(attempts=2).execute()
+    for _ in range(5):
+        Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("stop", -signal.SIGTERM)
+        assert Job.get().status == Status.QUEUED
+    assert [crashed(home, -signal.SIGKILL).status for _ in range(2)] == [Status.QUEUED, Status.FAILED]
+
+
 def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     for _ in range(ledger.MAX_FRUITLESS + 1):
