@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 
-from tests.acceptance.conftest import House, until
+import psutil
+
+from tests.acceptance.conftest import BIN, House, until
 from tests.acceptance.test_queue import SLEEPER, gone, grandchild, script
 
 POLITE = """
@@ -183,3 +186,14 @@ def test_stop_names_the_program_that_it_has_ended(house: House) -> None:
     (job,) = house.jobs(run_id).values()
     assert said.startswith(f"{job['id']} command:sleep has ended: interrupted")
     assert said.rstrip().endswith(f"`jarvisctl retry {job['id']}`")
+
+
+def test_a_daemon_that_only_waits_for_another_one_ends_cleanly_too(house: House) -> None:
+    """launchd starts nothing again that ended with 0."""
+    house.daemon()
+    waiting = subprocess.Popen([BIN / "jarvisd", "--home", house.root, "--wait"], stderr=subprocess.PIPE, text=True)
+    house.daemons.append(waiting)
+    lock = str(house.root / "var" / "jarvisd.lock")
+    until(lambda: lock in {file.path for file in psutil.Process(waiting.pid).open_files()}, what="it waits")
+    waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(timeout=15) == 0
