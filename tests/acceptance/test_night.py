@@ -153,7 +153,7 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
         "mine succeeded after",
         "peak memory",
     ]
-    told += ["report succeeded", f"run {run_id} is settled: 3 succeeded"]
+    told += ["report: verdict: ", "report succeeded", f"run {run_id} is settled: 3 succeeded"]
     places = [story.find(words) for words in told]
     assert -1 not in places, story
     assert places == sorted(places)
