@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Named:
 @click.group("models", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def group(context: click.Context, as_json: bool) -> None:
+def group(context: click.Context, as_json: bool) -> int:
     """Which models your plans name, whether they are on this disk, and their licences.
 
     \b
@@ -44,8 +45,7 @@ def group(context: click.Context, as_json: bool) -> None:
       jarvisctl models fetch qwen3-4b
       jarvisctl models check
     """
-    if context.invoked_subcommand is None:
-        _list(context.obj.home, as_json)
+    return _list(context.obj.home, as_json) if context.invoked_subcommand is None else 0
 
 
 @group.command()
@@ -67,8 +67,10 @@ def fetch(app: App, names: tuple[str, ...], only: tuple[str, ...]) -> int:
     if names and only:
         raise UsageError("--only goes without names", "Name models, or plans.")
     app.home.make()
-    entries = _entries(app.home, names) if names else _missing(app.home, only)
-    return int(bool(_fetch(entries, app.home)))
+    failures: list[JarvisError] = []
+    entries = _entries(app.home, names, folders=False) if names else _missing(app.home, only, failures)
+    failures += _fetch(entries, app.home)
+    return int(bool(failures))
 
 
 @group.command()
@@ -82,19 +84,27 @@ def check(app: App, names: tuple[str, ...]) -> int:
       jarvisctl models check
       jarvisctl models check qwen3-4b
     """
-    here = [one.entry for one in named(app.home) if models.locate(one.entry, app.home)]
-    entries = _entries(app.home, names) if names else here
+    failures: list[JarvisError] = []
+    if names:
+        entries = _entries(app.home, names, folders=True)
+    else:
+        entries = [one.entry for one in named(app.home, (), failures) if models.locate(one.entry, app.home)]
     if not entries:
         click.echo("No model of your plans is on this disk. `jarvisctl models fetch` gets them.")
     wrong = sum(not _checked(entry, app.home) for entry in entries)
-    return int(bool(wrong))
+    return int(bool(wrong or failures))
 
 
 # ------------------------------------------------------------------------------------------------ what the plans name
 
 
-def named(home: Home, only: tuple[str, ...] = ()) -> list[Named]:
-    """The models of all plans, or of these alone, each once, in the order in which the plans name them."""
+def named(home: Home, only: tuple[str, ...] = (), failures: list[JarvisError] | None = None) -> list[Named]:
+    """The models of all plans, or of these alone, each once, in the order in which the plans name them.
+
+    A plan of the owner's that cannot be read is said and added to `failures`. Raises PlanError for a broken
+    models.yaml, without which no plan can be read.
+    """
+    models.catalogue(home)
     found: dict[str, Named] = {}
     for plan in only or [file.stem for file in home.config_files("plans/*.yaml")]:
         try:
@@ -103,7 +113,7 @@ def named(home: Home, only: tuple[str, ...] = ()) -> list[Named]:
             if only:
                 raise
             if plans.find(home, plan).is_relative_to(home.root):  # a shipped plan need not fit the owner's models
-                click.echo(f"jarvisctl: {plain(str(error))}", err=True)
+                _failed(failures if failures is not None else [], error)
             continue
         for entry in _within(resolved):
             source = models.source(entry)
@@ -125,20 +135,36 @@ def _within(data: Any) -> Iterator[ModelEntry]:
             yield from _within(value)
 
 
-def _entries(home: Home, names: tuple[str, ...]) -> list[ModelEntry]:
-    """What names mean: a key or repository of models.yaml, a model of a plan, any repository. Raises UsageError."""
+def _entries(home: Home, names: tuple[str, ...], *, folders: bool) -> list[ModelEntry]:
+    """What names mean: a key or repository of models.yaml, a model of a plan, any repository; a folder if it may be.
+
+    Raises UsageError for anything else.
+    """
+    if not all(name.strip() for name in names):
+        raise UsageError("a name is empty", "Give a key or a repository, or no name at all for what the plans name.")
     listed = {name: entry for entry in models.catalogue(home) for name in (entry.key, entry.repo) if name}
     rest = [name for name in names if name not in listed]
     planned = {one.entry.key: one.entry for one in named(home)} if rest else {}
     setting = Setting(home=home, folder=Path.cwd(), messages=Path())
-    found = [listed.get(name) or planned.get(name) or models.resolve(name, setting) for name in names]
+    try:
+        found = [listed.get(name) or planned.get(name) or models.resolve(name, setting) for name in names]
+    except UsageError as error:
+        wrong = [name for name in rest if repr(name) in error.what]
+        raise error if folders else UsageError(error.what, _nearest(wrong, [*listed, *planned])) from error
     return list({models.source(entry): entry for entry in found}.values())
 
 
-def _missing(home: Home, only: tuple[str, ...]) -> list[ModelEntry]:
+def _nearest(names: list[str], known: list[str]) -> str:
+    """What may be fetched instead: never a folder."""
+    near = next((close[0] for name in names if (close := difflib.get_close_matches(name.lower(), known, 1, 0.4))), "")
+    meant = f"Did you mean {near}? " if near else ""
+    return f"{meant}What can be fetched is a key of models.yaml or a repository (org/name)."
+
+
+def _missing(home: Home, only: tuple[str, ...], failures: list[JarvisError]) -> list[ModelEntry]:
     """What the plans name, this disk lacks and the hub has; how to get the others is said."""
-    lacking = [one.entry for one in named(home, only) if models.problem(one.entry, home)]
-    if not lacking:
+    lacking = [one.entry for one in named(home, only, failures) if models.problem(one.entry, home)]
+    if not lacking and not failures:
         click.echo("Nothing is missing.")
     for entry in lacking:
         if not models.is_fetched(entry):
@@ -216,11 +242,12 @@ def _figures(lacking: list[Download], needed: Effort) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- listing
 
 
-def _list(home: Home, as_json: bool) -> None:
-    rows = [_row(one, home) for one in named(home)]
+def _list(home: Home, as_json: bool) -> int:
+    failures: list[JarvisError] = []
+    rows = [_row(one, home) for one in named(home, (), failures)]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
+        return int(bool(failures))
     for row in rows:
         size = amount(row["bytes"]) if row["bytes"] else "?"
         line = f"{row['key']:<20} {row['state']:<8} {size:>7}  {row['licence']:<20} {', '.join(row['plans'])}"
@@ -229,6 +256,7 @@ def _list(home: Home, as_json: bool) -> None:
             click.echo(f"  {plain(row['problem'])}. {plain(row['remedy'])}")
     if any(row["state"] == "missing" for row in rows):
         click.echo("`jarvisctl models fetch` gets what is missing, or says how to.")
+    return int(bool(failures))
 
 
 def _row(one: Named, home: Home) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jobs.evaluate.deploy import Choice
     from jobs.evaluate.vote import Ballot, Session
     from jobs.jarvis import Applied
+    from jobs.votes import Ranking
 
 _LONGEST = 1000  # characters of a message that are shown
 _WIDEST = 100  # columns
@@ -34,7 +36,7 @@ _HINT = "1 or 2 is better, t tie, b both bad, s skip, q quit"
 @click.option("--stats", is_flag=True, help="Show the ranking so far, with names; asks nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The ranking as one JSON document; asks nothing.")
 @click.pass_obj
-def vote(app: App, run: str | None, stats: bool, as_json: bool) -> None:
+def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
     """Compare replies blindly, two at a time: of RUN, else of the newest run that has replies.
 
     Names, latencies and sides are hidden. Answers are kept at once, so stop whenever you like and go on later. Then the
@@ -53,13 +55,18 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> None:
     before = comparison.document(chosen.id)
     fit = [key for key, model in before["models"].items() if not model.get("gates")]
     session = Session(chosen, fit, _shown)
-    if as_json or stats:
-        click.echo(_as_json(chosen, before, session) if as_json else _standing(chosen, before, session))
-    elif session.remaining:
-        _ask_all(session)
-        _finish(app, chosen, before, session)
-    else:
+    if as_json:
+        click.echo(_as_json(chosen, before, session))
+    elif stats and _votes(before).get("by_owner"):
+        click.echo(_standing(chosen, before, session))
+    elif not session.remaining:
         click.echo(_why_nothing(chosen, fit, before))
+    elif stats:
+        left = _times(session.remaining, "pair")
+        click.echo(f"{chosen.id}: no votes yet, {left} to compare. `jarvisctl vote {chosen.id}` begins.")
+    else:
+        return _asked(app, chosen, before, session)
+    return 0
 
 
 def _run_to_vote_on(app: App, name: str | None) -> Run:
@@ -90,6 +97,18 @@ def _why_nothing(run: Run, fit: list[str], document: Mapping[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------------------- a session
 
 
+def _asked(app: App, run: Run, before: Mapping[str, Any], session: Session) -> int:
+    """A session from its first pair to the report; exit code 130 where Ctrl-C ended it."""
+    code = 0
+    try:
+        _ask_all(session)
+    except KeyboardInterrupt:
+        click.echo()
+        code = 130
+    _finish(app, run, before, session)
+    return code
+
+
 def _ask_all(session: Session) -> None:
     """Show ballots and store answers until there are none, or the owner has enough."""
     from jobs.evaluate.keys import answers
@@ -101,14 +120,14 @@ def _ask_all(session: Session) -> None:
             number += 1
             click.echo(_page(ballot, number))
             click.echo("> ", nl=False)
-            while (said := ask()) == "unknown":
+            while (said := ask()).means == "unknown":
                 click.echo(f"{_HINT}: ", nl=False)
-            click.echo(said)
-            if said == "quit":
+            click.echo(plain(said.typed))
+            if said.means == "quit":
                 return
-            if said == "skip":
+            if said.means == "skip":
                 session.skip(ballot)
-            elif not session.answer(ballot, said):
+            elif not session.answer(ballot, said.means):
                 click.echo("This pair has an answer already, or its replies are gone.")
 
 
@@ -125,8 +144,8 @@ def _wrapped(start: str, text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text as a person sees it on a terminal: harmless, and not endless."""
-    clean = plain(text).strip()
+    """Text as a person sees it on a terminal: harmless, not endless, a sign where a line ends."""
+    clean = " ⏎ ".join(line for part in text.splitlines() if (line := plain(part).strip()))
     more = len(clean) - _LONGEST
     return f"{clean[:_LONGEST]}… ({more:,} more characters)" if more > 0 else clean
 
@@ -136,16 +155,16 @@ def _shown(text: str) -> str:
 
 def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> None:
     """Write the report again, and say what the answers changed."""
-    from jobs import comparison
+    from jobs import comparison, votes
 
     if not session.stored:
         click.echo("No vote was stored.")
         return
     path = _rendered(app, run)
     after = comparison.document(run.id)
-    votes = f"{_times(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
+    stored = f"{_times(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
     where = f"The report: {path}" if path else f"The report of {run.id} will count them"
-    click.echo(f"{votes}. {_change(before, after)} {where}")
+    click.echo(f"{stored}. {_change(before, after, votes.of_run(run.id))} {where}")
 
 
 def _rendered(app: App, run: Run) -> Path | None:
@@ -165,18 +184,33 @@ def _publish(folder: Path, name: str, text: str) -> Path:
     return files.replace(folder / name, text)
 
 
-def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def _change(before: Mapping[str, Any], after: Mapping[str, Any], ranking: Ranking) -> str:
     """What became of the ranking by ear and of the verdict, as sentences."""
     old, new = _ranking(before), _ranking(after)
-    order = ", ".join(new)
-    if not old or old == new:
-        said = f"The ranking by your ear {'did not change' if old else 'is new'}: {order}."
-    else:
-        said = f"The ranking by your ear changed: {order} (before: {', '.join(old)})."
+    said = _apart(after, ranking)
+    if any(_preferred(ranking)) and old != new:
+        earlier = f" (before: {', '.join(old)})" if old else ""
+        said = f"By your ear: {', '.join(new)}{earlier}. {said}"
     first, then = (document.get("verdict", {}).get("winner") for document in (before, after))
     if first != then:
         said += f" The winner is now {plain(_name(after, then))}." if then else " The report no longer names a winner."
     return said
+
+
+def _preferred(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Pairs of models of which the first is preferred to the second beyond chance."""
+    players = ranking.ratings()
+    return (pair for pair in itertools.permutations(players, 2) if ranking.prefers(*pair))
+
+
+def _apart(document: Mapping[str, Any], ranking: Ranking) -> str:
+    """Whom the votes prefer to whom; where that may all be chance, that they separate nobody yet."""
+    found = [f"{plain(_name(document, one))} to {plain(_name(document, other))}" for one, other in _preferred(ranking)]
+    names = _ranking(document)
+    if not found:
+        return f"Your votes do not separate them yet: {', '.join(names)}."
+    rest = len(found) < len(names) * (len(names) - 1) // 2
+    return f"Beyond chance you prefer {', '.join(found)}{'; your votes separate no others yet' if rest else ''}."
 
 
 def _votes(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -194,9 +228,9 @@ def _name(document: Mapping[str, Any], key: str) -> str:
 
 
 def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
+    from jobs.votes import of_run
+
     votes = _votes(document)
-    if not votes.get("by_owner"):
-        return f"{run.id}: no votes yet, {session.remaining} pairs to compare. `jarvisctl vote` begins."
     bad = f', {votes["both_bad"]} of them "both bad"' if votes.get("both_bad") else ""
     own, left = _times(votes["by_owner"], "vote"), _times(session.remaining, "pair")
     lines = [f"{run.id}: {own} of yours{bad}, {left} left."]
@@ -206,6 +240,7 @@ def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
         ends = f" (95 % interval {row['low']:+.2f} to {row['high']:+.2f})" if row.get("low") is not None else ""
         strength = f"{row['strength']:+.2f} log odds{ends}"
         lines.append(f"  {place}. {plain(_name(document, key))}: {strength}, {_times(row['n'], 'vote')}")
+    lines += [_apart(document, of_run(run.id))] if ratings else []
     return "\n".join(lines)
 
 
@@ -252,6 +287,8 @@ def deploy_model(
     if check and (name or run or no_auto_select or dry_run):
         raise UsageError("--check changes nothing", "Leave out NAME, --run, --no-auto-select and --dry-run.")
     path = jarvis.folder(folder) / work.NAME
+    if folder and not path.exists():
+        raise JarvisError(f"there is no {path}", "--to names the folder in which JARVIS keeps config.json.")
     if check:
         return _check(app, path)
     choice = work.choose(app.home, _run_to_deploy(app, run), name)
@@ -295,14 +332,22 @@ def _show(path: Path, choice: Choice, done: Applied, dry_run: bool) -> None:
         click.echo(f"{path}: {model} {'would replace' if dry_run else 'replaces'} {before}.")
     if done.backup is not None:
         click.echo(f"What it was is in {done.backup}.")
-    if choice.revision:
-        click.echo(f"Compared was its revision {plain(choice.revision)}; JARVIS takes the one it has.")
+    if said := _compared(choice):
+        click.echo(said)
     for remark in choice.remarks:
         click.echo(f"Warning: {plain(remark)}")
     if work.selects_itself(done.after):
         click.echo("Warning: auto_select is true, so JARVIS may choose another model; --no-auto-select sets it false.")
     if done.changed and not dry_run:
         click.echo("JARVIS reads the file when it starts: restart JARVIS now.")
+
+
+def _compared(choice: Choice) -> str:
+    """Which revision was compared, or that none was; "" where there is nothing to say."""
+    where = "Pinned here is" if choice.not_compared else "Compared was"
+    revision = f"{where} its revision {plain(choice.revision)}; JARVIS takes the one it has."
+    parts = [f"{choice.not_compared}."] * bool(choice.not_compared) + [revision] * bool(choice.revision)
+    return " ".join(parts)
 
 
 def _check(app: App, path: Path) -> int:

@@ -7,7 +7,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class Choice:
 
     name: str
     source: str  #: its repository, or the absolute path of its folder
-    revision: str | None = None  #: the one that was compared; JARVIS names none
+    revision: str | None = None  #: the one that was compared, or is pinned here; JARVIS names none
+    not_compared: str = ""  #: a sentence where no numbers speak for it
     remarks: tuple[str, ...] = ()  #: what speaks against it, a sentence each
 
     @property
@@ -70,7 +71,13 @@ def choose(home: Home, run: Run | None, name: str | None) -> Choice:
         key = _named(home, name, entries)
     gates = document["models"].get(key, {}).get("gates") or ()
     remarks = [f"In {run.id} it did not pass: {'; '.join(map(str, gates))}."] if run is not None and gates else []
-    return _choice(home, entries[key], remarks)
+    return replace(_choice(home, entries[key], remarks), not_compared=_not_compared(run, key, document))
+
+
+def _not_compared(run: Run | None, key: str, document: Mapping[str, Any]) -> str:
+    if key in document["models"]:
+        return ""
+    return "No report compares it" if run is None else f"{run.id} did not compare it"
 
 
 def _entries(run: Run | None, document: Mapping[str, Any]) -> dict[str, ModelEntry]:

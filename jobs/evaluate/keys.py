@@ -10,6 +10,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 #: What a person may type -> what it means.
 ANSWERS = {
@@ -28,7 +29,15 @@ ANSWERS = {
 _END = ("\x04", "")  # Ctrl-D, and the end of a file
 _LONGEST_LINE = 1 << 12
 
-Ask = Callable[[], str]  #: returns the next answer, one of ANSWERS' values, or "unknown"
+
+class Answer(NamedTuple):
+    """An answer as it was typed, and what it means: one of ANSWERS' values, or "unknown"."""
+
+    typed: str
+    means: str
+
+
+Ask = Callable[[], Answer]  #: returns the next answer
 
 
 @contextmanager
@@ -54,19 +63,23 @@ def meaning(typed: str) -> str:
     return "quit" if typed in _END else ANSWERS.get(" ".join(typed.lower().split()), "unknown")
 
 
-def _line() -> str:
-    return meaning(sys.stdin.buffer.readline(_LONGEST_LINE).decode("utf-8", "replace"))
+def _answer(typed: str) -> Answer:
+    return Answer("quit" if typed in _END else typed.strip(), meaning(typed))
 
 
-def _key(terminal: int) -> str:
+def _line() -> Answer:
+    return _answer(sys.stdin.buffer.readline(_LONGEST_LINE).decode("utf-8", "replace"))
+
+
+def _key(terminal: int) -> Answer:
     while True:
         typed = _byte(terminal)
         if typed == b"\x1b":  # an arrow or a function key: it sends several characters
             while select.select([terminal], [], [], 0)[0] and _byte(terminal):
                 pass
-            return "unknown"
+            return Answer("", "unknown")
         if not typed or not typed.isspace():  # Enter after a key is no answer of its own
-            return meaning(typed.decode("latin-1"))
+            return _answer(typed.decode("latin-1"))
 
 
 def _byte(terminal: int) -> bytes:

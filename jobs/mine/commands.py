@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -139,6 +140,12 @@ def deploy_templates(app: App, folder: str | None, tier: str, disable_unused: bo
     return _deploy(app, path, tier, dry_run)
 
 
+def _again(path: Path, *words: str) -> str:
+    """The command that deals with the same file."""
+    named = [] if path.parent == Path("~/.jarvis").expanduser().absolute() else ["--to", str(path.parent)]
+    return shlex.join(["jarvisctl", "deploy", "templates", *named, *words])
+
+
 def _path(folder: str | None) -> Path:
     from jobs import jarvis
     from jobs.mine.jarvis import NAME
@@ -164,7 +171,7 @@ def _disable(path: Path, dry_run: bool) -> int:
     from jobs.mine import jarvis
 
     if not path.exists():
-        raise JarvisError(f"there is no {path}", "Name JARVIS's folder with --to DIR.")
+        raise JarvisError(f"there is no {path}", "--to DIR names the folder in which JARVIS keeps it.")
     done = jarvis.apply(path, lambda found: work.without_unused(found, _now()), dry_run=dry_run)
     _show(path, done, dry_run)
     return 0
@@ -176,7 +183,7 @@ def _check(app: App, path: Path) -> int:
 
     found = work.missing(app.home, path, jarvis.read(path).document)
     if found is None:
-        raise JarvisError(f"nothing was deployed to {path} from here", "Do it with `jarvisctl deploy templates`.")
+        raise JarvisError(f"nothing was deployed to {path} from here", f"Do it with `{_again(path)}`.")
     count, gone, off = found
     turned = f"; {off} of them turned off" if off else ""
     if gone:
@@ -207,7 +214,7 @@ def _show(path: Path, done: Applied, dry_run: bool) -> None:
         click.echo(f"What it was is in {done.backup}.")
     if not dry_run:
         click.echo("JARVIS reads the file only when it starts, and later writes it from memory: restart JARVIS now.")
-        click.echo("`jarvisctl deploy templates --check` tells afterwards whether they are still there.")
+        click.echo(f"`{_again(path, '--check')}` tells afterwards whether they are still there.")
 
 
 def _now() -> dt.datetime:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jarvisd.errors import JarvisError
 from jarvisd.home import Home
 from jobs.jarvis import deployed, note_deployed
 from jobs.mine import jarvis, serving
 from jobs.mine.jarvis import Document
 from jobs.mine.normalise import normal
+from jobs.results import Mining
 
 TAG = "jarvisd"
 _RECORD = "deployed-templates.json"
@@ -45,8 +47,17 @@ def wanted(tiers: Sequence[str]) -> list[Entry]:
     mining = serving.newest()
     rows = serving.sendable(mining, tiers)
     if not rows:
-        raise serving.none_sendable(mining, tiers)
+        raise JarvisError(serving.none_sendable(mining, tiers).what, _remedy(mining, tiers))
     return [entry(str(row.uuid), str(row.representative), list(row.triggers), str(row.tier)) for row in rows]
+
+
+def _remedy(mining: Mining, tiers: Sequence[str]) -> str:
+    """What gives templates of these tiers: a lower tier where that has some, else a matcher where none was on disk."""
+    if rest := len(serving.sendable(mining)):
+        return f"{rest} may be suggested: --tier suggest takes {'it' if rest == 1 else 'them'}."
+    if (mining.config.get("matcher") or {}).get("fingerprint"):
+        return "The report says why; a longer history gives more."
+    return serving.none_sendable(mining, tiers).remedy
 
 
 def entry(uuid: str, reply: str, triggers: Sequence[str], tier: str) -> Entry:

@@ -16,8 +16,8 @@ from jobs.report.text import clean
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Ticks of a logarithmic axis of seconds.
-_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
+#: Ticks of a logarithmic axis of seconds: their first digits, and closer ones where few of these are in sight.
+_STEPS, _CLOSER, _FEW = (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), 3
 _NARROW = 0.09  #: share of the width below which a stretch of replies has no name written into it
 
 
@@ -89,9 +89,16 @@ def _axes_of_time(axes: Axes, seconds: Sequence[float]) -> None:
     low, high = min(seconds) / 1.6, max(seconds) * 2.6
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    ticks = [tick for tick in _SECONDS if low <= tick <= high]
+    ticks = _ticks(low, high, _STEPS)
+    ticks = ticks if len(ticks) >= _FEW else _ticks(low, high, _CLOSER)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+
+
+def _ticks(low: float, high: float, steps: Sequence[float]) -> list[float]:
+    """Seconds between the two that begin with one of these digits."""
+    found = [step * 10.0**power for power in range(-4, 5) for step in steps]
+    return [tick for tick in found if low <= tick <= high]
 
 
 def _point(axes: Axes, point: Point, *, dominated: bool) -> Box:

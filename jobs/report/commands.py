@@ -15,11 +15,12 @@ from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
 
 if TYPE_CHECKING:
-    from jarvisd.ledger import Run
+    from jarvisd.ledger import Run, Status
 
 _FILES = {"md": "REPORT.md", "html": "report.html"}
 
-_HELP = """Print or open a report: of RUN, else of the newest run that has one.
+_HELP = """Print or open a report: of RUN, else of the newest run that has one. Where its job did not write it (the run
+is open, was cancelled or asks for no report), it is written from what the database holds now.
 
 \b
 Example:
@@ -53,21 +54,41 @@ def report(app: App, run: str | None, show: bool, where: bool, form: str | None)
 
 
 def _newest() -> Run:
-    """The newest run whose report is done. Raises UsageError where there is none."""
+    """The newest run whose report was written, else the newest whose report came to nothing, as of a cancelled run.
+
+    Raises UsageError where there is none.
+    """
     from jarvisd.ledger import SETTLED, Job, Run
 
-    done = Run.select().join(Job).where(Job.kind == "report", Job.status.in_(SETTLED))
-    found: Run | None = done.order_by(Run.number.desc(), Job.round.desc()).first()
-    if found is None:
-        raise UsageError("no report is finished yet", "`jarvisctl status` shows what is still to be done.")
-    return found
+    for statuses in (_written(), SETTLED):
+        done = Run.select().join(Job).where(Job.kind == "report", Job.status.in_(statuses))
+        found: Run | None = done.order_by(Run.number.desc()).first()
+        if found is not None:
+            return found
+    raise UsageError("no report is finished yet", "`jarvisctl status` shows what is still to be done.")
+
+
+def _written() -> tuple[Status, ...]:
+    """How a job of a report may end that leaves a page: whole, or a plain one that says what failed."""
+    from jarvisd.ledger import Status
+
+    return (Status.SUCCEEDED, Status.FAILED)
+
+
+def _stands(run: Run) -> bool:
+    """Whether the run's page is the one that its newest settled report wrote."""
+    from jarvisd.ledger import SETTLED, Job
+
+    settled = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
+    newest = settled.order_by(Job.round.desc()).first()
+    return newest is not None and newest.status in _written()
 
 
 def _file(app: App, run: Run, name: str) -> Path:
-    """The file of the run's report, rendered again from the database where it is gone."""
+    """The file of the run's report, rendered again from the database where it is gone or was never the last word."""
     folder = app.home.run_folder(run.id)
     path = folder / name
-    if not path.is_file():
+    if not path.is_file() or not _stands(run):
         from jobs.report.render import render
 
         render(run.id, app.home, partial(_publish, folder))

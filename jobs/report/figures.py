@@ -259,7 +259,9 @@ def setting_rows(report: Report) -> list[list[str]]:
         for part, values in rules
     ]
     for row in report.loadings:
-        found = ", ".join(f"{clean(key, 40)} {clean(value, 40)}" for key, value in row["conditions"].items())
+        found = ", ".join(
+            f"{clean(key, 40)} {clean(value, 40) or NOT_MEASURED}" for key, value in row["conditions"].items()
+        )
         model = (
             clean(report.models[row["model"]]["info"]["name"], 80) if row["model"] in report.models else row["model"]
         )
@@ -267,8 +269,15 @@ def setting_rows(report: Report) -> list[list[str]]:
     if seeds := _seeds(report):
         rows.append(["seeds", seeds])
     for key, value in ((report.templates or {}).get("config") or {}).items():
-        rows.append([f"mining: {clean(key, 60)}", clean(value, 200)])
+        rows.append([f"mining: {clean(key, 60)}", _setting(value)])
     return rows
+
+
+def _setting(value: Any) -> str:
+    """A value in words: name all-MiniLM-L6-v2, fingerprint cc16…; a dash where there is none."""
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key} {inner}" for key, inner in value.items() if inner not in (None, ""))
+    return "–" if value in (None, "") else clean(value, 200)
 
 
 def _seeds(report: Report) -> str:

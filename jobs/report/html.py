@@ -214,8 +214,8 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         if stats.get("coverage") is not None:
             found.append((percent(stats["coverage"]), "of later messages covered (held out, median)"))
         if tiers := stats.get("tiers"):
-            counts = " / ".join(str(tiers[tier]["templates"]) for tier in mined.SENDABLE)
-            found.append((counts, "templates may answer alone / are worth suggesting"))
+            automatic, suggest = (f"{tiers[tier]['templates']}" for tier in mined.SENDABLE)
+            found += [(automatic, "templates may answer alone"), (suggest, "templates are worth suggesting")]
     if told := _time_tile(report):
         found.append(told)
     if report.models:

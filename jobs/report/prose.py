@@ -28,10 +28,17 @@ def headline(report: Report) -> str:
         return f"{len(report.templates['templates'])} templates, no choice of a model"
     if report.models:
         return "No choice of a model"
+    if _cancelled(report):
+        return "Every job was cancelled"
     if any(kind in report.sections for kind in _MEASURING):
         return "Nothing could be measured yet" if report.unfinished else "Nothing could be measured"
     done, total = report.counted(Status.SUCCEEDED), len(report.jobs)
     return f"{done} of {total} jobs succeeded" if total else "A run without jobs"
+
+
+def _cancelled(report: Report) -> bool:
+    """Whether the run had jobs, and every one was cancelled."""
+    return bool(report.jobs) and report.counted(Status.CANCELLED) == len(report.jobs)
 
 
 def verdict(report: Report) -> str:
@@ -154,17 +161,21 @@ def _range(stats: dict[str, Any]) -> str:
 
 def _on_failures(report: Report) -> str:
     bad = [job for job in report.jobs if job.status == Status.FAILED]
-    left = report.counted(Status.SKIPPED, Status.STOPPED, Status.CANCELLED)
+    left, total = report.counted(Status.SKIPPED, Status.STOPPED, Status.CANCELLED), len(report.jobs)
+    if _cancelled(report):
+        return "Its only job was cancelled." if total == 1 else f"All {total} jobs were cancelled."
     parts = []
     if bad:
-        parts.append(f"{len(bad)} of {len(report.jobs)} jobs failed")
+        parts.append(f"{len(bad)} of {total} jobs failed")
     if left:
-        parts.append(f"{left} did not finish")
+        parts.append(f"{left} of {total}{'' if bad else ' jobs'} did not finish")
     if report.unfinished:
         parts.append("the run is not finished yet")
     if parts:
         return f"{', '.join(parts)[0].upper()}{', '.join(parts)[1:]}."
-    return "" if any(kind in report.sections for kind in _MEASURING) else "Every job did its work."
+    if any(kind in report.sections for kind in _MEASURING):
+        return ""
+    return "Every job did its work." if total else "There was nothing to do besides this report."
 
 
 # ------------------------------------------------------------------------------------------------- the design
@@ -243,8 +254,8 @@ def _deploy_templates(report: Report) -> str:
 
 
 def checklist(report: Report) -> str:
-    """The morning, step by step."""
-    steps = ["Read the verdict"]
+    """The morning, step by step; "" where nothing is left to do."""
+    steps = ["Read the verdict"] if report.models else []
     if report.jobs and any(job.remedy for job in report.jobs):
         steps.append("Decide which failed jobs to run again")
     if report.templates is not None:
@@ -271,7 +282,7 @@ def next_steps(report: Report) -> str:
     steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
     if "deploy" in report.verbs and report.templates:
         steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
-    if "deploy" in report.verbs and report.models:
+    if "deploy" in report.verbs and report.comparison and report.comparison["verdict"]["winner"]:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
     if "vote" in report.verbs and report.comparison and "jarvisctl vote" in (report.comparison.get("settle") or ""):
         steps.append("`jarvisctl vote` compares replies blindly; a dozen answers settle a tie where they agree.")

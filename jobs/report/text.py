@@ -100,12 +100,12 @@ def milliseconds(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """0.4 s, 42 s, 3 min 05 s, 2 h 10 min."""
+    """0.4 s, 42 s, 3 min 05 s, 2 h 10 min; begun seconds are cut off, as `jarvisctl status` does."""
     if seconds is None:
         return "–"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
+    whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

@@ -112,9 +112,20 @@ def test_only_the_models_of_one_plan(house: House, hub: Hub) -> None:
 def test_a_plan_that_cannot_be_read_hides_no_other_and_a_shipped_one_need_not_fit(house: House, hub: Hub) -> None:
     assert house.ctl("models").stderr == ""  # the shipped demo names models that this home's models.yaml has not
     (house.root / "config" / "plans" / "broken.yaml").write_text("evaluate: {models: [three]}\n")
-    done = house.ctl("models")
+    done = house.ctl("models", code=1)
     assert "broken.yaml:1: evaluate: no model is called 'three'" in done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()[:3]] == ["one", "two", "own"]
+
+
+@pytest.mark.parametrize("words", [("models",), ("models", "fetch"), ("models", "check")])
+def test_what_cannot_be_read_is_no_success(house: House, hub: Hub, words: tuple[str, ...]) -> None:
+    """A broken plan of the owner's counts; a broken models.yaml is said instead of anything else."""
+    (house.root / "config" / "plans" / "broken.yaml").write_text("evaluate: {models: [three]}\n")
+    house.ctl(*words, code=1)
+    (house.root / "config" / "models.yaml").write_text("models: [{key: one}]\n")
+    done = house.ctl(*words, code=2)
+    assert "models.yaml:1: " in done.stderr and len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
 
 
 def test_a_changed_byte_is_found_and_mended(house: House, hub: Hub, tmp_path: Path) -> None:
@@ -144,6 +155,8 @@ def test_a_model_that_is_refused_keeps_no_other_from_coming(house: House, hub: H
     ("words", "code", "what"),
     [
         (("fetch", "three"), 2, "no model is called 'three'"),
+        (("fetch", "onee"), 2, "Did you mean one? What can be fetched is a key of models.yaml or a repository"),
+        (("fetch", ""), 2, "a name is empty"),
         (("fetch", "one", "--only", "short"), 2, "--only goes without names"),
         (("fetch", "--only", "shrot"), 2, "Did you mean short?"),
         (("fetch", "own"), 1, "own is not fetched from the hub. Get it with: make own"),

@@ -65,7 +65,9 @@ def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path:
     before = path.read_bytes()
     assert "2 new" in mined.ctl(*words, "--dry-run").stdout
     assert path.read_bytes() == before
-    assert "restart JARVIS" in mined.ctl(*words).stdout
+    said = mined.ctl(*words).stdout
+    assert "restart JARVIS" in said
+    assert f"`jarvisctl deploy templates --to {path.parent} --check` tells" in said
     after = path.read_bytes()
     assert [entry["name"] for entry in json.loads(after)["templates"]] == ["Mine", "On my way", "Sounds great"]
     assert json.loads(after)["templates"][0] == own
@@ -74,6 +76,24 @@ def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path:
     mined.ctl(*words, "--check")
     path.write_bytes(before)
     assert "no longer in" in mined.ctl(*words, "--check", code=1).stderr
+
+
+def test_an_empty_tier_says_what_would_give_more(mined: House, tmp_path: Path) -> None:
+    """A lower tier where that has some; else a matcher only where this mining had none."""
+
+    def refused() -> str:
+        ledger.database.close()
+        return mined.ctl("deploy", "templates", "--to", str(tmp_path), "--tier", "automatic", code=1).stderr
+
+    migrations.migrate(Home(mined.root, "--home"))
+    Template.update(tier="phrase").where(Template.tier == "automatic").execute()
+    assert "1 may be suggested: --tier suggest takes it." in refused()
+    migrations.migrate(Home(mined.root, "--home"))
+    Template.update(tier="phrase").execute()
+    assert "the matcher must be on disk" in refused()
+    migrations.migrate(Home(mined.root, "--home"))
+    Mining.update(config={"matcher": {"name": "m", "fingerprint": "f"}}).execute()
+    assert "The report says why; a longer history gives more.\n" in refused()
 
 
 def test_a_file_that_is_not_understood_stays_as_it_was(mined: House, tmp_path: Path) -> None:

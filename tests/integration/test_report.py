@@ -15,8 +15,9 @@ import pytest
 from jarvisd.home import Home
 from jarvisd.ledger import Run, Status
 from jobs import comparison
-from jobs.report import charts, drawing, figures, page
+from jobs.report import charts, charts_models, drawing, figures, html, page, prose
 from jobs.report.gather import gather
+from jobs.results import Evaluation, Mining
 from tests.integration.report_nights import (
     HOSTILE,
     MATCH,
@@ -328,6 +329,46 @@ def test_charts_are_the_same_every_time(here: Home) -> None:
     a_night(row)
     first, second = (charts.draw(gather(row.id, here)) for _ in range(2))
     assert [chart.svg for chart in first] == [chart.svg for chart in second]
+
+
+def test_an_axis_of_time_has_more_than_one_mark() -> None:
+    """A single model of 3.5 s lies between 2 and 10: nearer marks are taken then."""
+    for seconds, marks in (([3.4], ["3", "4", "5", "7"]), ([0.4, 9.0], ["0.5", "1", "2", "5", "10", "20"])):
+        with drawing.figure() as (_, axes):
+            charts_models._axes_of_time(axes, seconds)
+            assert [label.get_text() for label in axes.get_xticklabels()] == marks
+
+
+def test_settings_are_words(here: Home) -> None:
+    """No empty value, and nothing as Python writes it."""
+    row = run()
+    mining(row)
+    Mining.update(config={"matcher": {"name": "MiniLM", "fingerprint": "cc16"}, "revision": None}).execute()
+    model(row, "a", "Model A")
+    Evaluation.update(conditions={"power": "", "free_mb": 22053}).execute()
+    rows = dict(figures.setting_rows(gather(row.id, here)))
+    assert rows["mining: matcher"] == "name MiniLM, fingerprint cc16"
+    assert rows["mining: revision"] == "–"
+    assert rows["conditions: round 1, Model A"] == "power not measured, free_mb 22053"
+
+
+def test_counts_of_templates_stand_alone(here: Home) -> None:
+    """Two tiles, which nobody reads as so many of so many."""
+    row = run()
+    mining(row, stats=MEASURED, tiers=("phrase",) * 3 + ("suggest", "automatic"))
+    found = {what: value for value, what in html.tiles(gather(row.id, here))}
+    assert (found["templates may answer alone"], found["templates are worth suggesting"]) == ("1", "2")
+
+
+def test_what_did_not_finish_is_said_of_how_many(here: Home) -> None:
+    """And a morning without a verdict asks nobody to read one."""
+    row = run()
+    job(row, "command:a", Status.STOPPED)
+    job(row, "command:b")
+    report = gather(row.id, here)
+    assert prose.verdict(report) == "1 of 2 jobs did not finish."
+    assert "Read the verdict" not in prose.checklist(report)
+    assert "Read the verdict" not in html.compose(report, [])
 
 
 def test_an_unknown_run_is_an_error(here: Home) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from jarvisd.cli.common import App
 from jarvisd.errors import UsageError
 from jarvisd.home import Home
-from jarvisd.ledger import Status
+from jarvisd.ledger import Job, Status
 from jobs.report.commands import report
 from tests.integration.report_nights import home, job, model, run
 
@@ -81,6 +81,38 @@ def test_no_report_yet(tmp_path: Path) -> None:
     empty = home(tmp_path / "other")
     with pytest.raises(UsageError, match="no report is finished yet"):
         call(empty)
+
+
+def test_a_page_made_while_the_run_was_open_is_not_the_last_word(tmp_path: Path) -> None:
+    """Where no job writes the report, each call renders what the database holds by then."""
+    found = home(tmp_path)
+    row = run(plan={})
+    only = job(row, "command:x", Status.RUNNING)
+    assert "The run is not finished yet" in call(found, row.id).output
+    Job.update(status=Status.SUCCEEDED).where(Job.id == only).execute()
+    assert "1 of 1 jobs succeeded" in (output := call(found, row.id).output)
+    assert "not finished" not in output and "[ ]" not in output
+
+
+def test_a_cancelled_run_does_not_hide_the_report_before_it(here: Home) -> None:
+    """Nor a round that was cancelled: a page of an earlier round is written again."""
+    later = run("2026-11-24-overnight")
+    job(later, "command:x", Status.CANCELLED)
+    job(later, "command:y", Status.CANCELLED)
+    job(later, "report", Status.CANCELLED)
+    assert call(here, "--path").output.endswith("2026-11-22-overnight/report.html\n")
+    output = call(here, later.id).output
+    assert "Every job was cancelled" in output and "All 2 jobs were cancelled." in output
+    assert "Every job did its work" not in output
+
+
+def test_a_cancelled_run_alone_is_better_than_none(tmp_path: Path) -> None:
+    """A run without other jobs does not claim that they did their work."""
+    found = home(tmp_path)
+    job(run(), "report", Status.CANCELLED)
+    output = call(found).output
+    assert "A run without jobs" in output and "nothing to do besides this report" in output
+    assert "did its work" not in output
 
 
 def test_help_has_an_example() -> None:

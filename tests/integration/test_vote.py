@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,11 @@ from jarvisd.home import Home
 from jarvisd.ledger import Run, Status
 from jobs import comparison, votes
 from jobs.deploying import deploy
+from jobs.evaluate import keys
 from jobs.evaluate.commands import _shown, vote
 from jobs.evaluate.vote import Session
+from jobs.report import prose
+from jobs.report.gather import gather
 from jobs.results import OWNER, REAL_TURNS, Reply, Vote
 from tests.integration.report_nights import SCENARIOS, home, job, model, run
 
@@ -80,7 +86,36 @@ def test_an_answer_is_stored_at_once_as_it_was_shown(here: Home, row: Run) -> No
     assert [choice for _, _, choice in stored()] == ["left", "right", "tie", "both bad"]
     assert {one.by for one in Vote.select()} == {OWNER}
     assert result.output.count("1 or 2 is better") == 2
-    assert "4 votes stored, 4 in all. The ranking by your ear is new: " in result.output
+    assert "4 votes stored, 4 in all. Your votes do not separate them yet: Model " in result.output
+
+
+def test_what_was_typed_is_shown_again(here: Home, row: Run) -> None:
+    output = call(here, typed="1\nTIE\nq\n").output
+    assert re.findall(r"^> (.*)$", output, flags=re.M) == ["1", "TIE", "q"]
+
+
+def test_an_interrupt_writes_the_report_too(here: Home, row: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers() -> Iterator[keys.Ask]:
+        said = iter([keys.Answer("1", "left")])
+
+        def ask() -> keys.Answer:
+            if (answer := next(said, None)) is None:
+                raise KeyboardInterrupt
+            return answer
+
+        yield ask
+
+    monkeypatch.setattr(keys, "answers", contextmanager(answers))
+    result = CliRunner().invoke(vote, obj=App(here), standalone_mode=False)
+    assert result.return_value == 130
+    assert "1 vote stored, 1 in all." in result.output
+    written = json.loads((here.run_folder(row.id) / "mlx_comparison_results.json").read_text())
+    assert written["votes"]["by_owner"] == 1
+
+
+def test_a_line_break_of_a_reply_is_shown_as_one(here: Home) -> None:
+    night(a="one\n\ntwo", b="beta")
+    assert "one ⏎ two" in call(here, typed="q\n").output
 
 
 def test_the_end_of_the_input_is_the_end_of_the_session(here: Home, row: Run) -> None:
@@ -185,6 +220,7 @@ def test_nothing_to_vote_on_is_one_line(here: Home) -> None:
         call(here, row.id)
     model(row, "a", reply="alpha")
     assert call(here).output.startswith("Nothing to compare in")
+    assert call(here, "--stats").output.startswith("Nothing to compare in")
 
 
 # -------------------------------------------------------------------------------------------- what follows from it
@@ -206,6 +242,7 @@ def test_the_ranking_follows_the_answers(here: Home, row: Run) -> None:
     output = call(here, "--stats").output
     assert "20 votes of yours" in output
     assert output.index("1. Model C") < output.index("2. Model A") < output.index("3. Model B")
+    assert "Beyond chance you prefer Model A to Model B; your votes separate no others yet." in output
     found = json.loads(call(here, "--json").output)
     assert found["votes"]["by_owner"] == 20
     assert found["left"] == 19
@@ -281,6 +318,7 @@ def test_the_winner_of_the_newest_report_is_written(here: Home, config: Path) ->
     assert "names org/b" in put(here, config, "--check").output
     assert "nothing to change" in put(here, config).output
     assert "the model stays Model B (org/b), other keys changed" in put(here, config, "--no-auto-select").output
+    assert f"{row.id} did not compare it. Pinned here is its revision" in put(here, config, "qwen3-4b").output
 
 
 def test_a_dry_run_shows_the_change_only(here: Home, config: Path) -> None:
@@ -295,6 +333,18 @@ def test_a_dry_run_shows_the_change_only(here: Home, config: Path) -> None:
     assert list(config.parent.iterdir()) == [config]
     with pytest.raises(JarvisError, match="no model was deployed to"):
         put(here, config, "--check")
+
+
+def test_only_a_winner_is_a_next_step(here: Home) -> None:
+    newest, command = winner(here), "jarvisctl deploy model --dry-run"
+    tied = Run.get(Run.number < newest.number)
+    assert command in prose.next_steps(gather(newest.id, here))
+    assert command not in prose.next_steps(gather(tied.id, here))
+
+
+def test_a_folder_without_a_config_is_not_asked_for_its_name_again(here: Home, tmp_path: Path) -> None:
+    with pytest.raises(JarvisError, match=r"there is no .*config\.json\. --to names the folder in which JARVIS"):
+        put(here, tmp_path / "empty" / "config.json", "qwen3-4b")
 
 
 def test_without_a_winner_the_tied_are_named(here: Home, row: Run, config: Path) -> None:

@@ -70,10 +70,11 @@ def test_ordinary_text_stays_readable() -> None:
 
 def test_figures_in_words() -> None:
     """Times, shares and memory; what is None was not measured."""
-    assert [text.duration(value) for value in (0.44, 42, 185, 7800, None)] == [
+    assert [text.duration(value) for value in (0.44, 42, 185, 239.5, 7800, None)] == [
         "0.4 s",
         "42 s",
         "3 min 05 s",
+        "3 min 59 s",
         "2 h 10 min",
         "–",
     ]

@@ -76,7 +76,7 @@ def test_models_that_may_no_longer_be_asked_about_do_not_disturb() -> None:
 def test_hostile_text_is_shown_as_harmless_and_short_text() -> None:
     shown = commands._shown("\x1b[31mred\u202egnp.exe\x07\nnext " + "x" * 10_000)
     assert not set("\x1b\u202e\x07\n") & set(shown)
-    assert shown.startswith("[31mredgnp.exe next xxx")
+    assert shown.startswith("[31mredgnp.exe ⏎ next xxx")
     assert len(shown) < 1100
     assert shown.endswith("more characters)")
     assert max(map(len, commands._wrapped("  1  ", shown).splitlines())) <= 100
