@@ -12,7 +12,7 @@ from jarvisd import __version__, kinds, lateness, ledger, machine, migrations, o
 from jarvisd import home as homes
 from jarvisd.checks import Check, access, mac, ok, problem, warning
 from jarvisd.checks.downloads import amount
-from jarvisd.errors import JarvisError
+from jarvisd.errors import JarvisError, PlanError
 from jarvisd.home import Home
 from jarvisd.ledger import Run, Status
 
@@ -27,7 +27,8 @@ _FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
 
 def examine(home: Home) -> Iterator[Check]:
     """Every check, one after the other. One that fails itself is a problem, and does not hide the others."""
-    for looked in (_python, _configuration, _memory, _disk, _sqlite, _daemon, _clock, _mac, _plan, _last_night):
+    looks = (_python, _configuration, _memory, _disk, _sqlite, _set_aside, _daemon, _clock, _mac, _plan, _last_night)
+    for looked in looks:
         yield from _safely(home, looked)
 
 
@@ -36,7 +37,8 @@ def _safely(home: Home, looked: Callable[[Home], list[Check]]) -> list[Check]:
     try:
         return looked(home)
     except JarvisError as error:
-        return [problem(name, error.what.rstrip("."), error.remedy or "See `jarvisctl logs`.")]
+        remedy = "Mend that line." if isinstance(error, PlanError) else "Mend that, then look again."
+        return [problem(name, error.what.rstrip("."), error.remedy or remedy)]
     except Exception as error:
         if os.environ.get("JARVISD_DEBUG"):
             raise
@@ -84,6 +86,16 @@ def _sqlite(_home: Home) -> list[Check]:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         return [problem("sqlite", f"version {sqlite3.sqlite_version} is too old", "Install a newer Python.")]
     return [ok("sqlite", f"version {sqlite3.sqlite_version}")]
+
+
+def _set_aside(home: Home) -> list[Check]:
+    """Damaged databases in whose place the daemon made a new one: what was in them is no longer listed anywhere."""
+    damaged = sorted(home.var.glob("jarvis-damaged-*.db"))
+    if not damaged:
+        return []
+    more = f", and {len(damaged) - 1} before it" if len(damaged) > 1 else ""
+    what = f"it was damaged, and is kept as {damaged[-1]}{more}"
+    return [warning("database", what, "The runs until then are in there. Remove it when you miss none of them.")]
 
 
 def _daemon(home: Home) -> list[Check]:

@@ -10,12 +10,13 @@ import difflib
 import importlib.metadata
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import psutil
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model, field_validator
 
 from jarvisd import __version__, kinds, ledger, machine, settings, yamlfile
 from jarvisd.errors import PlanError, UsageError
@@ -75,6 +76,7 @@ class Plan:
     setting: Setting
     overrides: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    made: dict[str, list[JobSpec]] = field(default_factory=dict)  #: what `jobs_of` was asked for already
 
     @property
     def changed(self) -> bool:
@@ -82,11 +84,7 @@ class Plan:
 
     def specs(self) -> list[tuple[str, JobSpec]]:
         """Every job as (kind, spec), in order. Raises UsageError for an --only that matches nothing."""
-        made = [
-            (kind, spec)
-            for kind, section in self.sections.items()
-            for spec in kinds.find(kind).plan().jobs(section, self.setting)
-        ]
+        made = [(kind, spec) for kind in self.sections for spec in self.jobs_of(kind)]
         if not self.only:
             return made
         names = [name for kind, spec in made for name in (kind, spec.name)]
@@ -94,6 +92,12 @@ class Plan:
             if wanted not in names:
                 raise UsageError(f"the plan {self.name} has no job {wanted!r}", nearest(wanted, names))
         return [(kind, spec) for kind, spec in made if {kind, spec.name} & set(self.only) or kind == "report"]
+
+    def jobs_of(self, kind: str) -> list[JobSpec]:
+        """The jobs of one section. Asked of the kind once: there may be thousands."""
+        if kind not in self.made:
+            self.made[kind] = kinds.find(kind).plan().jobs(self.sections[kind], self.setting)
+        return self.made[kind]
 
     def resolved(self) -> dict[str, Any]:
         """The plan as plain data: everything that a job or a later rendering may want to know of it."""
@@ -109,15 +113,14 @@ class Plan:
 
     def findings(self, names: Iterable[str]) -> list[Finding]:
         """What this machine lacks for the jobs of these names (all, or those of --only) and of later rounds."""
-        found = [
-            finding
-            for kind, section in self.sections.items()
-            for finding in kinds.find(kind).plan().check(section, self.setting)
-        ]
-        if not self.only:
-            return found
-        left_out = {spec.name for _, spec in replace(self, only=()).specs()} - set(names)
-        return [finding for finding in found if finding.job not in left_out]
+        chosen, found = set(names), []
+        for kind, section in self.sections.items():
+            own = {spec.name for spec in self.jobs_of(kind)}
+            if own and not own & chosen:
+                continue
+            findings: list[Finding] = kinds.find(kind).plan().check(section, self.setting)
+            found += [finding for finding in findings if finding.job not in own - chosen]
+        return found
 
 
 def nearest(word: str, among: Iterable[str]) -> str:
@@ -131,17 +134,31 @@ def nearest(word: str, among: Iterable[str]) -> str:
 
 
 def find(home: Home, name: str) -> Path:
-    """The file of a plan: home's before the shipped one."""
-    path = home.config_file(f"plans/{name}.yaml")
-    if _NAME.match(name) and path.is_file():
-        return path
-    known = [file.stem for file in home.config_files("plans/*.yaml")]
-    raise UsageError(f"no plan is called {name!r}", nearest(name, known))
+    """The file of a plan: home's before the shipped one. Whether it can be one is asked when it is read."""
+    known = {file.stem: file for file in home.config_files("plans/*.yaml")}
+    if name in known:
+        return known[name]
+    remedy, stem = nearest(name, known), Path(name).stem
+    if stem != name and stem in known:
+        remedy = f"A plan is named, not given as a path: {stem}."
+    raise UsageError(f"no plan is called {name!r}", remedy)
+
+
+def _refuse_no_plan(path: Path) -> None:
+    """Files that lie among the plans and can be none."""
+    if not _NAME.match(path.stem):
+        what = f"{path.stem!r} cannot be a plan's name"
+        raise PlanError(what, "Rename the file: small letters, digits, dots and dashes.", file=path)
+    if path.is_symlink() and not path.exists():
+        raise PlanError(f"a link to {path.readlink()}, which is not there", "Mend the link, or remove it.", file=path)
+    if not path.is_file():
+        raise PlanError("not a file", "A plan is a text file.", file=path)
 
 
 def read(home: Home, name: str, overrides: Iterable[str] = (), only: Iterable[str] = ()) -> Plan:
     """Read and validate a plan, with `a.b=VALUE` overrides. Raises UsageError or PlanError."""
     path = find(home, name)
+    _refuse_no_plan(path)
     document = yamlfile.read(path)
     if not isinstance(document.data, dict):
         raise PlanError("not a plan", "A plan is a list of `key: value` lines.", file=path)
@@ -149,9 +166,9 @@ def read(home: Home, name: str, overrides: Iterable[str] = (), only: Iterable[st
     document.validate(kind, _filled(document.data))
     data = _overridden(document.data, overrides := tuple(overrides))
     try:
-        valid: Any = kind.model_validate(_filled(data))
-    except ValidationError as error:
-        raise _about_override(document.explain(error), overrides) from None
+        valid: Any = document.validate(kind, _filled(data))
+    except PlanError as error:
+        raise _about_override(error, overrides) from None
     common = Common(**{field: getattr(valid, field) for field in Common.model_fields})
     sections = {kind: getattr(valid, kind) for kind in kinds.registry()}
     plan = Plan(
@@ -189,18 +206,24 @@ def _setting(home: Home, path: Path, common: Common, overrides: tuple[str, ...])
 
 
 def _name_the_place(plan: Plan, document: yamlfile.Document) -> None:
-    """Have every kind resolve its part now, so that an unknown model is an error with its line."""
+    """Have every kind resolve its part and make its jobs now, so that an unknown model is an error with its line.
+
+    A kind that says "evaluate.judge: …" has named the key.
+    """
     for kind in plan.sections:
         try:
             replace(plan, sections={kind: plan.sections[kind]}).resolved()
-        except PlanError:
-            raise
+            plan.jobs_of(kind)
         except UsageError as error:
+            if isinstance(error, PlanError) and isinstance(error.file, Path):
+                raise  # of another file, which it names
+            named, _, rest = error.what.partition(": ")
+            key, what = (named, rest) if named.startswith(f"{kind}.") else (kind, error.what)
             for override in plan.overrides:
-                if (key := override.partition("=")[0].strip()).partition(".")[0] == kind:
-                    raise UsageError(f"--set {key}: {error.what}", error.remedy) from None
-            line = document.line((kind,))
-            raise PlanError(error.what, error.remedy, file=document.path, line=line, key=kind) from None
+                changed = override.partition("=")[0].strip()
+                if f"{changed}.".startswith(f"{key}.") or f"{key}.".startswith(f"{changed}."):
+                    raise UsageError(f"--set {changed}: {what}", error.remedy) from None
+            raise document.wrong(tuple(key.split(".")), what, error.remedy) from None
 
 
 def _overridden(data: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -220,6 +243,8 @@ def _overridden(data: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, A
             below = inner.get(part)
             inner[part] = {**below} if isinstance(below, dict) else {}
             inner = inner[part]
+        if place == ["until"] and type(value) is int:  # YAML 1.1 reads 22:00 as 1320
+            raise UsageError(f"--set {override}: YAML reads this as a number", f"Use `--until {text}`.")
         inner[place[-1]] = value
     return result
 
@@ -280,7 +305,7 @@ def build(
     if not specs:
         raise UsageError(f"the plan {plan.name} has no jobs", "Give it a section: mine, evaluate or command.")
     warnings = [str(finding) for finding in plan.findings(spec.name for _, spec in specs)]
-    warnings += _too_little_disk(plan.setting.home)
+    warnings += [*_too_little_disk(plan.setting.home), *too_large(plan.setting.home, specs)]
     warnings += [f"it was {nightly}"] if nightly and nightly.is_late else []
     wanted = until or plan.common.until
     night = night_of(nightly.due if nightly else moment)
@@ -307,6 +332,17 @@ def _too_little_disk(home: Home) -> list[str]:
         return []
     return [
         f"too little disk: {free:,} MB are free below {home.var}, {wanted:,} MB are wanted. Free some before tonight."
+    ]
+
+
+def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
+    """Jobs that would wait for more memory than there is, and be skipped then."""
+    total, margin = psutil.virtual_memory().total >> 20, settings.read(home).memory.margin_mb
+    return [
+        f"{spec.name}: it can never fit: it needs {spec.memory_mb:,} MB beside {margin:,} that are kept free, and this "
+        f"computer has {total:,}. Declare less, or leave it out."
+        for _, spec in specs
+        if spec.memory_mb + margin > total
     ]
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -98,7 +99,7 @@ def _ask_to_stop(context: JobContext, _frame: FrameType | None) -> None:
 def _run(context: JobContext, kind: str) -> Outcome:
     """Run the job. Of an unforeseen exception only its type and place are kept: its text may quote a message."""
     try:
-        outcome = kinds.load(kinds.find(kind).entry)(context)
+        outcome = _entry(kind)(context)
         if not isinstance(outcome, Outcome):
             raise TypeError("run(context) must return an Outcome")
     except StaleAttempt:
@@ -116,6 +117,15 @@ def _run(context: JobContext, kind: str) -> Outcome:
             reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
         outcome = Outcome(ok=False, reason=reason)
     return outcome
+
+
+def _entry(kind: str) -> Callable[[JobContext], Outcome]:
+    """What runs a job of this kind. Its package may be gone since the job was submitted."""
+    try:
+        entry: Callable[[JobContext], Outcome] = kinds.load(kinds.find(kind).entry)
+    except JarvisError as error:
+        raise JobFailed(error.what, error.remedy) from None
+    return entry
 
 
 def _commit(context: JobContext, outcome: Outcome) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from jarvisd.errors import PlanError
 
@@ -17,6 +17,26 @@ MAX_NODES = 100_000
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
+#: Where pydantic names a key that the data does not have, or that is no key.
+_ABSENT = ("missing", "extra_forbidden", "invalid_key")
+_LIST, _LINES = "a list, as [a, b]", "lines of `key: value`"
+_WHOLE, _NUMBER = "a whole number", "a number"
+#: What a value has to be, by the type of pydantic's error. Of {} the error says more.
+_WANTED = {
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "model_type": _LINES,
+    "dict_type": _LINES,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than_equal": "a number of at most {le}",
+    "literal_error": "{expected}",
+    "string_type": "text",
+}
 
 
 def load(path: Path, model: type[Model]) -> Model:
@@ -33,15 +53,16 @@ class Document:
 
     def validate(self, model: type[Model], data: Any = None) -> Model:
         """The data (or a changed copy of it) as `model`. Raises PlanError for the first thing that is wrong."""
+        given = self.data if data is None else data
         try:
-            return model.model_validate(self.data if data is None else data)
+            valid = model.model_validate(given)
         except ValidationError as error:
-            raise self.explain(error) from None
+            raise self.wrong(*_first(error, given)) from None
+        if (place := _bool_as_number(given, valid)) is not None:
+            raise self.wrong(place, "must be a number", "It is true or false.")
+        return valid
 
-    def explain(self, error: ValidationError) -> PlanError:
-        first = error.errors(include_url=False, include_context=True)[0]
-        place = tuple(first["loc"])
-        what, remedy = _in_words(first)
+    def wrong(self, place: Place, what: str, remedy: str) -> PlanError:
         return PlanError(what, remedy, file=self.path, line=self.line(place), key=dotted(place))
 
     def line(self, place: Place) -> int | None:
@@ -116,18 +137,70 @@ def dotted(place: Place) -> str:
     return "".join(words).removeprefix(".")
 
 
+def _first(error: ValidationError, data: Any) -> tuple[Place, str, str]:
+    """Pydantic's first finding: where, what is wrong, and what to do. All that a union would take is one finding."""
+    errors = error.errors(include_url=False, include_context=True)
+    place = _without_branch(errors[0], data)
+    if place == tuple(errors[0]["loc"]):
+        return place, *_in_words(errors[0])
+    wanted = dict.fromkeys(_wanted(one) for one in errors if _without_branch(one, data) == place)
+    return place, f"must be {', or '.join(wanted)}", _it_is(errors[0]["input"])
+
+
+def _without_branch(error: Any, data: Any) -> Place:
+    """The place of an error, without the branch of a union that pydantic puts behind it."""
+    place = tuple(error["loc"])
+    for depth, part in enumerate(place):
+        there = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        if part not in there:
+            return place if error["type"] in _ABSENT else place[:depth]
+        data = data[part]
+    return place
+
+
+def _wanted(error: Any) -> str:
+    words = _WANTED.get(error["type"], str(error["msg"])).format(**error.get("ctx", {}))
+    return words.replace("'", "")
+
+
+def _bool_as_number(data: Any, valid: Any, place: Place = ()) -> Place | None:
+    """Where true or false was taken as 1 or 0, which nobody means."""
+    valid = valid.root if isinstance(valid, RootModel) else valid
+    pairs: list[tuple[Any, Any, Any]] = []
+    if isinstance(data, bool):
+        return place if isinstance(valid, int | float) and not isinstance(valid, bool) else None
+    if isinstance(data, dict):
+        of = valid.get if isinstance(valid, dict) else lambda key: getattr(valid, str(key), None)
+        pairs = [(key, value, of(key)) for key, value in data.items()]
+    elif isinstance(data, list) and isinstance(valid, list | tuple):
+        pairs = [(index, *pair) for index, pair in enumerate(zip(data, valid, strict=False))]
+    found = (_bool_as_number(below, taken, (*place, key)) for key, below, taken in pairs)
+    return next((where for where in found if where is not None), None)
+
+
 def _in_words(error: Any) -> tuple[str, str]:
     """Pydantic's finding as what is wrong and what to do."""
     kind, message = error["type"], str(error["msg"]).removeprefix("Value error, ")
+    if _WANTED.get(kind) in (_LIST, _LINES):
+        return f"must be {_WANTED[kind]}", _it_is(error["input"])
+    if kind == "too_short":
+        least = error["ctx"]["min_length"]
+        return f"must have at least {least} {'entry' if least == 1 else 'entries'}", "Add what is missing."
     if kind == "extra_forbidden":
         return "unknown key", "Remove it, or check its spelling."
     if kind == "missing":
         return "this key is missing", "Add it."
-    return message[0].lower() + message[1:], f"It is {_short(error['input'])}." if _plain(error["input"]) else ""
+    return message[0].lower() + message[1:], _it_is(error["input"])
+
+
+def _it_is(value: Any) -> str:
+    if value is None:
+        return "It is empty."
+    return f"It is {_short(value)}." if _plain(value) else ""
 
 
 def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
+    return isinstance(value, str | int | float | bool)
 
 
 def _short(value: Any) -> str:

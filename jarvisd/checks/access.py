@@ -25,6 +25,9 @@ NAME = "messages"
 
 def check(home: Home, messages: Path) -> Check:
     """Whether the jobs will be able to read the Messages database tonight."""
+    if _is_missing(messages):
+        what = f"there is no Messages database at {messages}"
+        return problem(NAME, what, "Name it with `messages:` in the plan; on a Mac it is ~/Library/Messages/chat.db.")
     by_launchd = machine.MACOS and launchd.has_session()
     found = _by_launchd(home, messages) if by_launchd else _by_child(messages)
     if (count := found.get("messages")) is not None:
@@ -37,6 +40,17 @@ def check(home: Home, messages: Path) -> Check:
             NAME, f"{messages} cannot be read ({found['error']})", "Name another with `messages:` in the plan."
         )
     return problem(NAME, f"launchd's jarvisd may not read {messages} ({found['error']})", _steps())
+
+
+def _is_missing(messages: Path) -> bool:
+    """Whether it is surely not there. Where macOS lets nobody look, that is another problem."""
+    try:
+        messages.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _steps() -> str:

@@ -57,6 +57,8 @@ def find_run(text: str = "latest") -> Run:
     """A run by id, unique prefix, `latest`, or one of its jobs. Raises UsageError."""
     from jarvisd.ledger import Run
 
+    if not text:
+        raise UsageError("an empty name names no job and no run", "Is a variable of your shell unset?")
     newest = Run.select().order_by(Run.number.desc())
     if text == "latest":
         run = newest.first()
@@ -67,12 +69,30 @@ def find_run(text: str = "latest") -> Run:
         return exact
     if text.isdecimal() or _by_name(text) is not None:
         return find_job(text).run
-    close = [run for run in newest if run.id.startswith(text)] if text else []
+    close = [run for run in newest if run.id.startswith(text)]
     if len(close) == 1:
         return close[0]
     if close:
         raise UsageError(f"{text!r} fits {len(close)} runs", "Give more of the id: " + ", ".join(_ids(close)) + ".")
-    raise UsageError(f"no run is called {text!r}", "`jarvisctl runs` lists them.")
+    raise _unknown(text, newest.first())
+
+
+def _unknown(text: str, newest: Run | None) -> UsageError:
+    """Neither a job nor a run: what was probably meant."""
+    import difflib
+
+    from jarvisd.ledger import Job, Run
+
+    if newest is None:
+        return UsageError(f"no run is called {text!r}", "There is none yet; start with `jarvisctl enqueue PLAN`.")
+    jobs = [name for (name,) in Job.select(Job.name).where(Job.run == newest).tuples()]
+    runs = [number for (number,) in Run.select(Run.id).tuples()]
+    known = {word: name for name in (*jobs, *runs) for word in (name, name.partition(":")[2]) if word}
+    close = difflib.get_close_matches(text, known, n=1)
+    remedy = "`jarvisctl status` lists the jobs, `jarvisctl runs` the runs."
+    if close:
+        remedy = f"Did you mean {known[close[0]]}?"
+    return UsageError(f"no job of {newest.id} and no run is called {text!r}", remedy)
 
 
 def _ids(runs: list[Run]) -> list[str]:
@@ -82,8 +102,8 @@ def _ids(runs: list[Run]) -> list[str]:
 def find(text: str) -> Job | Run:
     """What JOB|RUN names. A run's jobs are not read: there may be thousands.
 
-    A pure number is a job's id; then a run's exact id, a job's name (or a unique prefix of one) in the newest run,
-    a unique prefix of a run's id, or `latest`.
+    A pure number is a job's id; then a run's exact id, a job's name in the newest run (without its kind, or a prefix,
+    where only one job is meant), a unique prefix of a run's id, or `latest`.
     """
     from jarvisd import ledger
 
@@ -112,14 +132,18 @@ def _by_name(text: str) -> Job | None:
     from jarvisd import ledger
 
     newest = ledger.Run.select().order_by(ledger.Run.number.desc()).first()
-    if newest is None:
+    if newest is None or not text:
         return None
     rows = ledger.Job.select().where(ledger.Job.run == newest).order_by(ledger.Job.round.desc(), ledger.Job.place)
     exact: Job | None = rows.where(ledger.Job.name == text).first()
     if exact is not None:
         return exact
-    close = list(rows.where(ledger.Job.name.startswith(text)).limit(2))
-    return close[0] if len(close) == 1 else None
+    names = ledger.Job.select(ledger.Job.name).where(ledger.Job.run == newest).distinct().limit(2).tuples()
+    for close in (ledger.Job.name == ledger.Job.kind.concat(f":{text}"), ledger.Job.name.startswith(text)):
+        if found := [name for (name,) in names.where(close)]:
+            latest: Job | None = rows.where(ledger.Job.name == found[0]).first()
+            return latest if len(found) == 1 else None
+    return None
 
 
 # ----------------------------------------------------------------------------------------------------------- words

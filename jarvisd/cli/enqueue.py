@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class PlanOrCommand(click.Command):
             cut = args.index("--")
             ctx.meta["program"] = args[cut + 1 :]
             args = args[:cut]
+        elif args[:1] == ["command"] and args[1:] and not args[1].startswith("-"):
+            raise UsageError(f"the program {args[1]} stands behind --", f"Write `… command -- {shlex.join(args[1:])}`.")
         return super().parse_args(ctx, args)
 
 
@@ -63,7 +66,10 @@ class PlanOrCommand(click.Command):
 @click.option("--timeout", type=click.IntRange(1, 10**8), metavar="S", help="command: seconds it may take.")
 @click.option("--memory", type=click.IntRange(0, 10**8), metavar="MB", help="command: memory it needs.")
 @click.option(
-    "--attempts", type=click.IntRange(1, 10**6), metavar="N", help="command: starts it may have in all; 1 if not given."
+    "--attempts",
+    type=click.IntRange(1, 10**6),
+    metavar="N",
+    help="command: starts in all where jarvisd or the computer goes down, 1 if not given; no failure is repeated.",
 )
 @click.option("--due", multiple=True, hidden=True, help="The times of day of the nightly agent that calls this.")
 @click.option("--due-on", hidden=True, help="And its weekdays.")
@@ -92,6 +98,8 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
         done = found
     trouble = _have_it_started(app.home, start=start)
     _say(app, done, as_json=as_json)
+    if options["until"] and not done.new:
+        click.echo(_not_applied(plan, done.run_id, options["until"]), err=True)
     if trouble is not None:
         raise trouble
 
@@ -105,6 +113,14 @@ def _have_it_started(home: Home, *, start: bool) -> JarvisError | None:
     except JarvisError as error:
         return error
     return None
+
+
+def _not_applied(plan: str, run_id: str, until: str) -> str:
+    """Tonight's run stays as it was submitted: a nightly start must change nothing the second time."""
+    return (
+        f"--until {until} was not applied: the run keeps its time. `jarvisctl enqueue {plan} --until {until} --again` "
+        f"submits a second one; `jarvisctl retry {run_id} --until {until}` does what failed of this one again."
+    )
 
 
 def _say_nothing(nothing: Nothing, *, as_json: bool) -> None:
@@ -202,7 +218,7 @@ def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
 
 def submit_command(home: Home, program: list[str] | None, options: dict[str, Any], *, strict: bool) -> Submitted:
     """Store one program as a run of one job."""
-    if not program:
+    if not program or not program[0]:
         raise UsageError("no program given", "For example `jarvisctl enqueue command -- echo hello`.")
     for name in ("overrides", "only", "again"):
         if options[name]:
@@ -229,7 +245,7 @@ def submit_command(home: Home, program: list[str] | None, options: dict[str, Any
         created_at=moment,
         deadline=deadline,
         snapshot={"plan": {}, "versions": plans.versions(), "machine": machine.describe()},
-        warnings=[str(finding) for finding in kind.check_one(spec)],
+        warnings=[*map(str, kind.check_one(spec)), *plans.too_large(home, [("command", spec)])],
     )
     _refuse_warnings(run, strict=strict)
     return store(home, run, plans.job_rows(run, [("command", spec)]))

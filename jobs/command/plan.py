@@ -19,6 +19,7 @@ from jarvisd.kinds import Finding, JobSpec, Setting
 
 #: What a program is given of its caller's environment beside the variables named by --env.
 ALWAYS = ("PATH", "HOME", "LANG")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 class Program(BaseModel):
@@ -32,14 +33,27 @@ class Program(BaseModel):
     env: dict[str, str] = Field(default={}, description="variables beside PATH, HOME and LANG")
     timeout: int | None = Field(default=None, ge=1, description="seconds that one start may take")
     memory: int = Field(default=0, ge=0, description="MB that it needs; the job waits for them")
-    attempts: int = Field(default=1, ge=1, description="starts it may have in all")
+    attempts: int = Field(
+        default=1,
+        ge=1,
+        description="starts in all where jarvisd or the computer goes down; no failure is repeated",
+    )
 
     @field_validator("run", mode="before")
     @classmethod
     def _is_a_list(cls, value: Any) -> Any:
         if isinstance(value, str):
             raise ValueError("there is no shell; write a list: [echo, hello]")
+        if isinstance(value, list) and value and value[0] == "":
+            raise ValueError("the first word is the program, and it is empty")
         return value
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not _NAME.fullmatch(name):
+            raise ValueError("this cannot be a job's name; use small letters, digits, dots and dashes")
+        return name
 
 
 class Section(RootModel[list[Program]]):
@@ -68,7 +82,7 @@ def one(
 ) -> JobSpec:
     """The job of one program. It is run once and not again after a crash, unless `attempts` allows it."""
     short = re.sub(r"[^a-z0-9._-]+", "-", Path(program[0]).name.lower()).strip("-.") or "program"
-    if name is not None and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+    if name is not None and not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a job's name", "Use small letters, digits, dots and dashes.")
     return JobSpec(
         name=f"command:{name or short}",
@@ -120,6 +134,8 @@ def check(section: Section, setting: Setting) -> list[Finding]:
 
 def _lack(program: str, cwd: str, path: str | None) -> tuple[str, str]:
     """What is not there, and its remedy; two empty words where all is."""
+    if Path(cwd).exists() and not Path(cwd).is_dir():
+        return f"not a folder: {cwd}", "Name a folder."
     if not Path(cwd).is_dir():
         return f"no such folder: {cwd}", "Make it, or change `cwd`."
     if shutil.which(program, path=path) is None and not (Path(cwd) / program).exists():

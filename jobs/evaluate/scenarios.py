@@ -180,7 +180,8 @@ def load(name: str, setting: Setting) -> Sheet:
 
     path = find(name, setting)
     if not path.is_file():
-        raise PlanError("no such scenario file", "Name one beside the plan or in config/.", file=name)
+        what = f"{name}: no such scenario file"  # the plan's file and line are put before it
+        raise PlanError(what, "Name one beside the plan or in config/.", file="evaluate.scenarios")
     content = yamlfile.load(path, ScenarioFile)
     guide = Guide.model_validate({field: getattr(content, field) for field in Guide.model_fields})
     return Sheet(guide=guide, scenarios=content.expanded())

@@ -103,6 +103,13 @@ def test_a_configuration_that_is_wrong_is_named_with_its_line_and_hides_no_other
     assert checks["sqlite"]["state"] == "ok"
 
 
+def test_a_line_that_is_wrong_without_a_remedy_of_its_own_is_to_be_mended(house: House) -> None:
+    small_night(house, "late: [1]\nreport: {}\n")
+    check = doctor(house, code=1)["configuration"]
+    assert check["what"].endswith("overnight.yaml:1: late: must be skip or run, or a whole number")
+    assert check["remedy"] == "Mend that line."
+
+
 def test_a_shipped_plan_that_is_not_tonights_need_not_fit_the_owners_models(house: House) -> None:
     small_night(house)
     (house.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
@@ -174,10 +181,20 @@ def test_messages_are_looked_at_by_launchd_itself_and_counted(house: House, mac:
 
 
 def test_where_launchd_may_not_read_messages_the_very_binary_is_named(house: House, mac: FakeMac) -> None:
-    small_night(house, f"messages: {house.folder / 'none.db'}\nmine: {{}}\nreport: {{}}\n")
+    database = house.folder / "chat.db"
+    database.write_text("nothing that can be read")
+    small_night(house, f"messages: {database}\nmine: {{}}\nreport: {{}}\n")
     checks = doctor(house, code=1)
     assert os.path.realpath(BIN / "python") in checks["messages"]["remedy"]
     assert "Full Disk Access" in checks["messages"]["remedy"]
+
+
+def test_a_database_that_is_not_there_is_told_in_the_words_of_a_submission(house: House) -> None:
+    database = house.folder / "none.db"
+    small_night(house, f"messages: {database}\nmine: {{}}\nreport: {{}}\n")
+    said = f"there is no Messages database at {database}"
+    assert doctor(house, code=1)["messages"]["what"] == said
+    assert said in house.ctl("enqueue", "overnight").stderr
 
 
 def test_over_ssh_alone_the_look_at_messages_says_that_it_proves_little(house: House, mac: FakeMac) -> None:

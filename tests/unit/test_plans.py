@@ -6,10 +6,11 @@ import datetime as dt
 import time
 import tracemalloc
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from jarvisd import plans, yamlfile
+from jarvisd import kinds, plans, yamlfile
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.home import Home
 
@@ -102,6 +103,28 @@ def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) ->
         ("command:\n  - run: echo hello\n", r"there is no shell"),
         ("- a\n- b\n", r"not a plan"),
         ("title: !!python/object/apply:os.system [ls]\n", r"not YAML"),
+        ("late: -5\n", r":1: late: must be skip or run, or a number of at least 0. It is -5."),
+        ("late: [1]\n", r":1: late: must be skip or run, or a whole number$"),
+        (
+            "evaluate: {models: [a], rounds: maybe}\n",
+            r"evaluate.rounds: must be a whole number, or auto. It is 'maybe'.",
+        ),
+        ("evaluate: {models: a}\n", r"evaluate.models: must be a list, as \[a, b\]. It is 'a'."),
+        ("evaluate: {models: []}\n", r"evaluate.models: must have at least 1 entry"),
+        (
+            "evaluate:\n  models: [qwen3-4b]\n  scenarios: nope.yaml\n",
+            r":3: evaluate.scenarios: nope.yaml: no such",
+        ),
+        ("mine: 'yes'\n", r":1: mine: must be lines of `key: value`. It is 'yes'."),
+        ("mine: {templates: true}\n", r"mine.templates: must be a number. It is true or false."),
+        ("report:\n  gates:\n", r":2: report.gates: must be lines of `key: value`. It is empty."),
+        ("command:\n  - run: [a]\n    name: X Y\n", r":3: command\[0\].name: this cannot be a job's name"),
+        ("command:\n  - run: [a]\n    env: {int: 3}\n", r"command\[0\].env.int: input should be a valid string"),
+        ("command:\n  - run: ['']\n", r"command\[0\].run: the first word is the program, and it is empty"),
+        (
+            "command:\n  - {run: [a], name: a}\n  - {run: [b], name: a}\n",
+            r":1: command: two programs have the same name",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, said: str) -> None:
@@ -143,6 +166,10 @@ def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Pa
         ("late=[1, 2]", "--set late"),
         ("title=[unclosed", "not YAML"),
         ("until=25:61", "--set until"),
+        ("until=22:00", "Use `--until 22:00`"),
+        ("report.layers.checks=true", "--set report.layers.checks: must be a number"),
+        ("late=-5", "--set late: must be skip or run, or a number"),
+        ("command=[{run: [a], name: X Y}]", r"--set command\[0\].name: this cannot be"),
     ],
 )
 def test_a_wrong_override_is_named(home: Home, override: str, said: str) -> None:
@@ -173,3 +200,26 @@ def test_only_keeps_the_named_jobs(home: Home) -> None:
     assert [spec.name for _, spec in plans.read(home, name, only=["command:b"]).specs()] == ["command:b"]
     with pytest.raises(UsageError, match="Did you mean command:a"):
         plans.read(home, name, only=["comand:a"]).specs()
+
+
+def test_what_later_rounds_lack_is_no_warning_where_only_other_jobs_run(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    text = "command:\n  - run: [echo]\nevaluate: {models: [qwen3-4b, smollm2-135m], rounds: auto}\nreport: {}\n"
+    name = write(home, text)
+    for only, lacking in (
+        ("report", []),
+        ("command:echo", []),
+        ("evaluate:qwen3-4b", ["evaluate:qwen3-4b", "layers"]),
+    ):
+        plan = plans.read(home, name, only=[only])
+        assert [found.job for found in plan.findings(spec.name for _, spec in plan.specs())] == lacking
+
+
+def test_the_jobs_of_a_plan_are_made_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Mock(wraps=kinds.find("command").plan().jobs)
+    monkeypatch.setattr("jobs.command.plan.jobs", asked)
+    plan = plans.read(home, write(home, "command:\n  - run: [echo]\n"))
+    assert plan.specs() == plan.specs()
+    assert asked.call_count == 1
