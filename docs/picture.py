@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jarvisd import home as homes
 
-WIDTH, HEIGHT = 1200, 980  # down to the end of the table of models
+WIDTH, HEIGHT = 1200, 1080  # down to the end of the table of models
 TARGET = Path(__file__).with_name("report.png")
 
 

@@ -210,9 +210,12 @@ def tiles(report: Report) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if report.templates is not None:
         stats = report.templates["stats"]
-        found.append((f"{len(report.templates['templates'])}", "templates"))
+        number = len(report.templates["templates"])
         if stats.get("coverage") is not None:
-            found.append((percent(stats["coverage"]), "of later messages covered (held out, median)"))
+            what = f"of later messages covered by {number} templates (held out, median)"
+            found.append((percent(stats["coverage"]), what))
+        else:
+            found.append((f"{number}", "templates"))
         if tiers := stats.get("tiers"):
             automatic, suggest = (f"{tiers[tier]['templates']}" for tier in mined.SENDABLE)
             found += [(automatic, "templates may answer alone"), (suggest, "templates are worth suggesting")]
