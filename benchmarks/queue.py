@@ -134,7 +134,7 @@ def _many_jobs() -> Iterator[tuple[str, str, str]]:
         stored = time.perf_counter() - began
         _ctl(home, "wait", "--timeout", str(WAIT_S))
         took = time.perf_counter() - began
-        settled = _ctl(home, "runs").count(f"{JOBS} succeeded") or _ctl(home, "runs")
+        settled = _ctl(home, "runs").count(f"{JOBS:,} succeeded") or _ctl(home, "runs")
         yield f"{JOBS:,} no-op commands as one plan: submitted in", f"{stored:.2f} s", ""
         yield f"{JOBS:,} no-op commands: all done in", f"{took:.0f} s", "" if settled == 1 else f"NOT ALL: {settled}"
         yield "  a job, beyond the program's own time", f"{(took - stored) / JOBS * 1000:.0f} ms", ""

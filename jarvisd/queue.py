@@ -170,7 +170,7 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
 def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
     """End those of these jobs that are still queued and will not be started any more, all at once; returns them."""
     with ledger.write():
-        queued = [job for job in many.as_they_are(jobs) if job.status == Status.QUEUED]
+        queued = [job for job in many.as_they_are(jobs, whole=False) if job.status == Status.QUEUED]
         many.end_queued(queued, Status.SKIPPED, reason, at)
         _ring_reports(queued)
     return queued
@@ -179,7 +179,7 @@ def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     """Cancel what is open of these jobs; returns those that were. A running one ends within seconds."""
     with ledger.write():
-        return _cancel(many.as_they_are(jobs), at)
+        return _cancel(many.as_they_are(jobs, whole=False), at)
 
 
 def _cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
@@ -196,7 +196,7 @@ def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
     """Cancel all that is open of a run, its report included, and let its plan be submitted again tonight."""
     with ledger.write():
         Run.update(unique_key=None).where(Run.id == run.id).execute()
-        return _cancel(ledger.jobs_of(run), at)
+        return _cancel(many.as_they_are(Job.select(Job.id).where(Job.run == run.id), whole=False), at)
 
 
 def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
@@ -205,7 +205,7 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
     Pieces that succeeded are kept; `fresh` keeps none. The run's deadline becomes `deadline` (None: no limit).
     """
     with ledger.write():
-        now = many.as_they_are(jobs)
+        now = many.as_they_are(jobs, whole=fresh)
         chosen = [job for job in now if job.status in SETTLED]
         if not chosen:
             raise UsageError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import click
 
-from jarvisd import fallback, ledger, machine, overview, plans, queries, queue, service
+from jarvisd import fallback, ledger, machine, overview, queries, queue, service
 from jarvisd.cli.common import App, duration, find
 from jarvisd.errors import UsageError
 from jarvisd.ledger import Job, Run, Status
@@ -52,16 +54,22 @@ def retry(app: App, what: str, fresh: bool, until: str | None) -> None:
     """
     app.need_ledger()
     found = find(what)
-    try:
-        deadline = plans.deadline(until, ledger.now()) if until else None
-    except ValueError as error:
-        raise UsageError(f"--until: {error}") from None
+    deadline = _deadline(until) if until else None
     chosen = _worth_retrying(found, fresh=fresh) if isinstance(found, Run) else [found]
     revived = queue.retry(chosen, fresh=fresh, deadline=deadline)
     click.echo("\n".join(f"{job.id} {job.name}: queued" for job in revived))
     service.wake(app.home)
     if app.daemon is None:
         click.echo("The daemon is down. `jarvisctl start` starts it.", err=True)
+
+
+def _deadline(until: str) -> dt.datetime:
+    from jarvisd import plans  # it brings pydantic, which takes longer than most of what is done here
+
+    try:
+        return plans.deadline(until, ledger.now())
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
 
 
 def _worth_retrying(run: Run, *, fresh: bool) -> list[Job]:
