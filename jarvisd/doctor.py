@@ -60,9 +60,7 @@ def _configuration(home: Home) -> list[Check]:
 
 def _memory(home: Home) -> list[Check]:
     """The largest job of the plan, against what the computer has, and what is free now."""
-    import psutil
-
-    total, free = int(psutil.virtual_memory().total // 1024**2), machine.available_mb()
+    total, free = machine.total_mb(), machine.available_mb()
     largest = max(plans.read(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
     need = (largest[1].memory_mb if largest else 0) + settings.read(home).memory.margin_mb
     said = f"{free:,} of {total:,} MB are free"

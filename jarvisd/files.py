@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -53,16 +54,17 @@ def replace(path: Path, content: str | bytes) -> Path:
 def sweep(folder: Path) -> int:
     """Remove what writers that were killed left in the folders of this one; returns how many files.
 
-    Only what is older than any writing takes: somebody may be about to give a younger one its name.
+    Only what is older than any writing takes: somebody may be about to give a younger one its name. Links are not
+    followed: what lies behind them is not ours.
     """
-    left = [
-        path
-        for path in folder.glob("*/.*")
-        if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime > OLD_S
-    ]
-    for path in left:
-        path.unlink(missing_ok=True)
-    return len(left)
+    removed = 0
+    for below in folder.iterdir() if folder.is_dir() else ():
+        for path in below.glob(".*") if below.is_dir() and not below.is_symlink() else ():
+            with contextlib.suppress(OSError):  # somebody was quicker, or the disk takes nothing
+                if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime > OLD_S:
+                    path.unlink()
+                    removed += 1
+    return removed
 
 
 def point(link: Path, target: str) -> None:

@@ -58,15 +58,13 @@ def output(*command: str) -> str:
 
 def describe() -> dict[str, object]:
     """The computer, as the report's appendix names it."""
-    import psutil
-
     chip = output("sysctl", "-n", "machdep.cpu.brand_string") if MACOS else _cpu_name()
     return {
         "system": f"{platform.system()} {platform.mac_ver()[0] or platform.release()}",
         "architecture": platform.machine(),
         "chip": chip or platform.processor(),
         "cores": os.cpu_count() or 1,
-        "memory_mb": psutil.virtual_memory().total // _MB,
+        "memory_mb": total_mb(),
         "python": platform.python_version(),
     }
 
@@ -74,6 +72,13 @@ def describe() -> dict[str, object]:
 def _cpu_name() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def total_mb() -> int:
+    """Memory of this computer, in MB."""
+    import psutil
+
+    return int(psutil.virtual_memory().total // _MB)
 
 
 def available_mb() -> int:
@@ -137,9 +142,7 @@ def footprint(pid: int, library: str = "/usr/lib/libproc.dylib") -> int:
 
 def most_mb() -> int:
     """What a job may use where nothing else is set: three quarters of the memory, or all of it but 4 GB."""
-    import psutil
-
-    total = int(psutil.virtual_memory().total // _MB)
+    total = total_mb()
     return max(total * 3 // 4, total - 4096)
 
 

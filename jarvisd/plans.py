@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import psutil
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model, field_validator
 
@@ -163,20 +162,21 @@ def read(home: Home, name: str, overrides: Iterable[str] = (), only: Iterable[st
     if not isinstance(document.data, dict):
         raise PlanError("not a plan", "A plan is a list of `key: value` lines.", file=path)
     kind = model()
-    document.validate(kind, _filled(document.data))
-    data = _overridden(document.data, overrides := tuple(overrides))
-    try:
-        valid: Any = document.validate(kind, _filled(data))
-    except PlanError as error:
-        raise _about_override(error, overrides) from None
+    valid: Any = document.validate(kind, _filled(document.data))
+    changes = tuple(overrides)
+    if changes:
+        try:
+            valid = document.validate(kind, _filled(_overridden(document.data, changes)))
+        except PlanError as error:
+            raise _about_override(error, changes) from None
     common = Common(**{field: getattr(valid, field) for field in Common.model_fields})
     sections = {kind: getattr(valid, kind) for kind in kinds.registry()}
     plan = Plan(
         name=name,
         common=common,
         sections={kind: section for kind, section in sections.items() if section is not None},
-        setting=_setting(home, path, common, overrides),
-        overrides=overrides,
+        setting=_setting(home, path, common, changes),
+        overrides=changes,
         only=tuple(only),
     )
     _name_the_place(plan, document)
@@ -337,7 +337,7 @@ def _too_little_disk(home: Home) -> list[str]:
 
 def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
     """Jobs that would wait for more memory than there is, and be skipped then."""
-    total, margin = psutil.virtual_memory().total >> 20, settings.read(home).memory.margin_mb
+    total, margin = machine.total_mb(), settings.read(home).memory.margin_mb
     return [
         f"{spec.name}: it can never fit: it needs {spec.memory_mb:,} MB beside {margin:,} that are kept free, and this "
         f"computer has {total:,}. Declare less, or leave it out."

@@ -41,7 +41,7 @@ def last_report_took(plan: str) -> dt.timedelta | None:
     return None if job is None or job.took_s is None else dt.timedelta(seconds=job.took_s)
 
 
-#: A report that seemed to take hours slept through them with the computer.
+#: A report that once took long, on a busy computer, must not cost the next night its time.
 LONGEST_RESERVE = dt.timedelta(minutes=30)
 
 

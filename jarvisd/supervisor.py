@@ -128,8 +128,11 @@ class Supervisor:
 
     def _skip(self, run: Run, jobs: list[Job], reason: str, moment: dt.datetime) -> None:
         jobs = queue.skip(jobs, reason, moment)
+        if not jobs:  # their owner was quicker
+            return
         names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
         stories.tell(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
+        _log.info("%d jobs of %s skipped: %s", len(jobs), run.id, reason)
         _if_settled(self.home, run)
 
     def _waits(self, job: Job, moment: dt.datetime) -> bool:

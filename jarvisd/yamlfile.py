@@ -159,7 +159,8 @@ def _without_branch(error: Any, data: Any) -> Place:
 
 
 def _wanted(error: Any) -> str:
-    words = _WANTED.get(error["type"], str(error["msg"])).format(**error.get("ctx", {}))
+    known = _WANTED.get(error["type"])
+    words = str(error["msg"]) if known is None else known.format(**error.get("ctx", {}))  # no text of theirs is a form
     return words.replace("'", "")
 
 

@@ -149,6 +149,11 @@ def _by_name(text: str) -> Job | None:
 # ----------------------------------------------------------------------------------------------------------- words
 
 
+def counted(number: int, what: str) -> str:
+    """1 run, 2 runs, 10,000 runs."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def duration(text: str) -> dt.timedelta:
     """2h, 90m, 45s or 1h30m as a timedelta. Raises UsageError."""
     parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())

@@ -9,7 +9,7 @@ import click
 
 from jarvisd import doctor as doctors
 from jarvisd.checks import Check
-from jarvisd.cli.common import App, plain
+from jarvisd.cli.common import App, counted, plain
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -36,12 +36,8 @@ def doctor(app: App, as_json: bool) -> int:
         click.echo(json.dumps({"ok": not wrong, "checks": checks}, indent=2, ensure_ascii=False))
     else:
         doubtful = sum(check.state == "warning" for check in found)
-        click.echo(f"\n{_counted(wrong, 'problem')}, {_counted(doubtful, 'warning')}.")
+        click.echo(f"\n{counted(wrong, 'problem')}, {counted(doubtful, 'warning')}.")
     return int(bool(wrong))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _print(check: Check) -> None:

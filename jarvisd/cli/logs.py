@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from jarvisd import ledger
+from jarvisd import ledger, queries
 from jarvisd.cli.common import App, find_job
 from jarvisd.cli.status import obstacle
 from jarvisd.errors import UsageError
@@ -32,9 +32,11 @@ def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
       jarvisctl logs evaluate:qwen3-4b -n 20
     """
     app.need_ledger()
-    if follow and (why := obstacle(app)):
+    named = find_job(job) if job else None
+    awaited = named.status in ledger.OPEN if named else queries.is_anything_open()
+    if follow and awaited and (why := obstacle(app)):
         click.echo(why, err=True)
-    chosen = find_job(job) if job else _current(follow)
+    chosen = named or _current(follow)
     path = app.home.job_log(chosen.id)
     if follow:
         _follow(chosen, path, lines)

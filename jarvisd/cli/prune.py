@@ -7,7 +7,7 @@ import sys
 import click
 
 from jarvisd import overview, retention
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, counted
 from jarvisd.errors import UsageError
 
 #: Runs that stay where nothing else is said.
@@ -36,9 +36,5 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
         return
     if not yes and not sys.stdin.isatty():
         raise UsageError("nothing was removed: there is no terminal to ask at", "Add --yes.")
-    if yes or click.confirm(f"Remove {_runs(len(runs))} with their results?"):
-        click.echo(f"Removed {_runs(retention.remove(app.home, runs))}.")
-
-
-def _runs(number: int) -> str:
-    return f"{number:,} run{'s' * (number != 1)}"
+    if yes or click.confirm(f"Remove {counted(len(runs), 'run')} with their results?"):
+        click.echo(f"Removed {counted(retention.remove(app.home, runs), 'run')}.")

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+import peewee
 
 from jarvisd import service
 from jarvisd.cli.common import App, plain
+from jarvisd.errors import JarvisError
 from jarvisd.ledger import Job, Status
 
 
@@ -58,9 +60,15 @@ def restart(app: App) -> None:
 
 @contextmanager
 def _saying_what_ended(app: App) -> Iterator[None]:
-    """Name a job that was running and will not go on by itself."""
-    running = Job.select().where(Job.status == Status.RUNNING)
-    ids = [job.id for job in running] if app.daemon is not None and app.look_into_ledger() else []
+    """Name a job that was running and will not go on by itself. A daemon can be stopped whatever its database is."""
+    before = _jobs(app, Job.status == Status.RUNNING) if app.daemon is not None else []
     yield
-    for job in Job.select().where(Job.id.in_(ids), Job.status == Status.FAILED) if ids else ():
+    for job in _jobs(app, Job.id.in_([job.id for job in before]), Job.status == Status.FAILED) if before else ():
         click.echo(f"{job.id} {job.name} has ended: {plain(job.reason)}. `jarvisctl retry {job.id}`", err=True)
+
+
+def _jobs(app: App, *which: peewee.Expression) -> list[Job]:
+    try:
+        return list(Job.select().where(*which)) if app.look_into_ledger() else []
+    except (JarvisError, OSError, peewee.PeeweeException):
+        return []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jarvisd import ledger, overview
-from jarvisd.cli.common import App, find_run, label, on_terminal, plain, took
+from jarvisd.cli.common import App, counted, find_run, label, on_terminal, plain, took
 from jarvisd.errors import JarvisError
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Run, Status
@@ -180,7 +180,7 @@ def warnings_of(run: Run, brief: Brief) -> list[str]:
         return []
     said = [f"warning: {plain(warning)}" for warning in run.warnings[:MOST_WARNINGS]]
     more = len(run.warnings) - len(said)
-    return [*said, f"{more} more warning{'s' * (more != 1)}: `jarvisctl doctor`"] if more else said
+    return [*said, f"{counted(more, 'more warning')}: `jarvisctl doctor`"] if more else said
 
 
 def _plain_row(job: Job) -> str:

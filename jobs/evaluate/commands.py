@@ -15,7 +15,7 @@ import click
 
 from jarvisd import files, kinds
 from jarvisd.cli import common
-from jarvisd.cli.common import App, plain
+from jarvisd.cli.common import App, counted, plain
 from jarvisd.errors import JarvisError, UsageError
 from jobs.deploying import print_diff
 
@@ -62,7 +62,7 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
     elif not session.remaining:
         click.echo(_why_nothing(chosen, fit, before))
     elif stats:
-        left = _times(session.remaining, "pair")
+        left = counted(session.remaining, "pair")
         click.echo(f"{chosen.id}: no votes yet, {left} to compare. `jarvisctl vote {chosen.id}` begins.")
     else:
         return _asked(app, chosen, before, session)
@@ -162,7 +162,7 @@ def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> 
         return
     path = _rendered(app, run)
     after = comparison.document(run.id)
-    stored = f"{_times(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
+    stored = f"{counted(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
     where = f"The report: {path}" if path else f"The report of {run.id} will count them"
     click.echo(f"{stored}. {_change(before, after, votes.of_run(run.id))} {where}")
 
@@ -232,20 +232,16 @@ def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
 
     votes = _votes(document)
     bad = f', {votes["both_bad"]} of them "both bad"' if votes.get("both_bad") else ""
-    own, left = _times(votes["by_owner"], "vote"), _times(session.remaining, "pair")
+    own, left = counted(votes["by_owner"], "vote"), counted(session.remaining, "pair")
     lines = [f"{run.id}: {own} of yours{bad}, {left} left."]
     ratings = votes["ratings"]
     for place, key in enumerate(sorted(ratings, key=lambda key: -ratings[key]["strength"]), start=1):
         row = ratings[key]
         ends = f" (95 % interval {row['low']:+.2f} to {row['high']:+.2f})" if row.get("low") is not None else ""
         strength = f"{row['strength']:+.2f} log odds{ends}"
-        lines.append(f"  {place}. {plain(_name(document, key))}: {strength}, {_times(row['n'], 'vote')}")
+        lines.append(f"  {place}. {plain(_name(document, key))}: {strength}, {counted(row['n'], 'vote')}")
     lines += [_apart(document, of_run(run.id))] if ratings else []
     return "\n".join(lines)
-
-
-def _times(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _as_json(run: Run, document: Mapping[str, Any], session: Session) -> str:

@@ -7,14 +7,12 @@ import time
 from collections import deque
 from typing import Any
 
-import psutil
-
 from jarvisd import ledger, machine
 from jarvisd.context import JobContext
 from jobs import models
 from jobs.evaluate import generate, likelihood, preflight, score
 from jobs.evaluate.batch import Batch, CannotBatch
-from jobs.evaluate.generate import MB, Generation, Loaded
+from jobs.evaluate.generate import Generation, Loaded
 from jobs.evaluate.scenarios import Guide
 from jobs.evaluate.score import Verdict
 from jobs.evaluate.tasks import Task
@@ -91,7 +89,7 @@ class Session:
         if first is None:
             return False
         peak = max(loaded.load_peak_mb, first.peak_memory_mb or 0.0)
-        preflight.check_memory(self._entry, peak, psutil.virtual_memory().total / MB)
+        preflight.check_memory(self._entry, peak, machine.total_mb())
         self._evaluation = _evaluation(self._entry, loaded, first, self._context)
         return True
 

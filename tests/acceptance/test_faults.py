@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import psutil
+import pytest
 
 from tests.acceptance.conftest import BIN, House, until
 from tests.acceptance.test_queue import SLEEPER, gone, grandchild, script
@@ -197,3 +198,13 @@ def test_a_daemon_that_only_waits_for_another_one_ends_cleanly_too(house: House)
     until(lambda: lock in {file.path for file in psutil.Process(waiting.pid).open_files()}, what="it waits")
     waiting.send_signal(signal.SIGTERM)
     assert waiting.wait(timeout=15) == 0
+
+
+@pytest.mark.parametrize("content", [b"no database at all", b""], ids=["foreign", "empty"])
+def test_a_daemon_can_be_stopped_whatever_became_of_its_database(house: House, content: bytes) -> None:
+    daemon = house.daemon()
+    path = house.root / "var" / "jarvis.db"
+    path.unlink()
+    path.write_bytes(content)
+    assert house.ctl("stop").stdout == "Stopped.\n"
+    daemon.wait(timeout=15)

@@ -170,7 +170,7 @@ def test_what_a_program_that_hangs_has_started_is_ended_with_it(home: Home, make
     target = told(home, tmp_path, f"{below}\nopen(target, 'w').write(str(below.pid))\ntime.sleep(600)", timeout_s=3)
     aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
     pid = int(target.read_text())
-    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5, "it is gone too")
+    assert until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5, "it is gone too")
 
 
 @pytest.mark.parametrize("text", ["notify: {command: [/nowhere/at/all]}", "notify: {command: []}", "keep: {"])

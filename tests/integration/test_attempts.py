@@ -22,22 +22,9 @@ from jarvisd.settings import Disk, Settings
 from jarvisd.supervisor import Supervisor, Watch
 from jobs import command
 from tests import claiming
+from tests.claiming import claimed, due, finish
 
 MakeRun = Callable[..., Run]
-
-
-def claim() -> Job | None:
-    return ledger.claim("here", "boot", ledger.now())
-
-
-def claimed() -> Job:
-    job = claim()
-    assert job is not None
-    return job
-
-
-def finish(job: Job, status: Status = Status.SUCCEEDED) -> None:
-    queue.settle(job, status, None, ledger.now())
 
 
 # ------------------------------------------------------------------------------------------------ how an attempt ended
@@ -56,7 +43,7 @@ def test_a_crash_that_may_pass_is_tried_again_after_a_pause_that_grows(home: Hom
         job = crashed(home, -signal.SIGKILL)
         assert job.status == Status.QUEUED
         assert pause_s - 2 < (job.not_before - ledger.now()).total_seconds() <= pause_s
-        assert claim() is None
+        assert due() is None
     assert crashed(home, -signal.SIGKILL).status == Status.FAILED
 
 
@@ -349,7 +336,7 @@ def test_a_process_that_nobody_can_tell_from_the_child_is_left_alone_and_so_is_i
     recovery.recover(home, "here")
     assert stranger.poll() is None
     assert Job.get().status == Status.RUNNING
-    assert claim() is None
+    assert due() is None
 
 
 def test_after_a_restart_of_the_computer_no_pid_means_anything(

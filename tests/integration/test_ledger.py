@@ -17,28 +17,15 @@ from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.home import Home
 from jarvisd.ledger import SETTLED, Job, Run, Status
 from tests import claiming
+from tests.claiming import claimed, due, finish
 
 MakeRun = Callable[..., Run]
-
-
-def claim() -> Job | None:
-    return ledger.claim("here", "boot", ledger.now())
-
-
-def claimed() -> Job:
-    job = claim()
-    assert job is not None
-    return job
-
-
-def finish(job: Job, status: Status = Status.SUCCEEDED) -> None:
-    queue.settle(job, status, None, ledger.now())
 
 
 def test_jobs_come_in_the_order_of_the_plan_and_the_report_last(make_run: MakeRun) -> None:
     make_run("report", "mine", "evaluate:a")
     names = []
-    while (job := claim()) is not None:
+    while (job := due()) is not None:
         names.append(job.name)
         finish(job)
     assert names == ["mine", "evaluate:a", "report"]
@@ -49,7 +36,7 @@ def test_a_run_with_a_deadline_goes_before_older_runs_without_one(make_run: Make
     later = make_run("mine", plan="later", deadline=ledger.now() + dt.timedelta(hours=9))
     sooner = make_run("mine", plan="sooner", deadline=ledger.now() + dt.timedelta(hours=3))
     order = []
-    while (job := claim()) is not None:
+    while (job := due()) is not None:
         order.append(job.run_id)
         finish(job)
     assert order == [sooner.id, later.id, "2026-11-22-old"]
@@ -65,13 +52,13 @@ def test_the_report_is_due_however_the_other_jobs_ended(make_run: MakeRun, end: 
 def test_the_report_is_not_due_while_another_job_waits_for_a_backoff(make_run: MakeRun) -> None:
     make_run("mine", "report")
     queue.requeue(claimed(), "again", fruitless=1, not_before=ledger.now() + dt.timedelta(hours=1))
-    assert claim() is None
+    assert due() is None
 
 
 def test_no_second_job_is_claimed_while_one_runs_on_this_machine(make_run: MakeRun) -> None:
     make_run("mine", "evaluate:a")
     claimed()
-    assert claim() is None
+    assert due() is None
 
 
 def test_a_claim_counts_the_start_before_anything_else_happens(make_run: MakeRun) -> None:

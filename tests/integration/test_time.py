@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvisd import ledger, machine, plans, queries, queue
+from jarvisd import ledger, machine, plans, queries, queue, stories
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Run, Status
 from jarvisd.settings import Memory, Power, Settings
 from jarvisd.supervisor import Supervisor, Watch
+from tests.claiming import claimed
 
 MakeRun = Callable[..., Run]
 HOUR = dt.timedelta(hours=1)
@@ -61,12 +62,6 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ZoneInfo]]
 @pytest.fixture
 def supervisor(home: Home) -> Supervisor:
     return Supervisor(home, "here", Settings(), threading.Event())
-
-
-def claimed(clock: Clock) -> Job:
-    job = ledger.claim("here", "boot", clock.at)
-    assert job is not None
-    return job
 
 
 # ------------------------------------------------------------------------------------------- nights that are not 24 h
@@ -127,7 +122,7 @@ def test_before_the_deadline_there_is_time_for_the_report_as_long_as_the_last_on
     """Twice as long; but one that seemed to take hours has slept through them."""
     make_run("report", plan="overnight")
     if took_min is not None:
-        queue.settle(claimed(clock), Status.SUCCEEDED, None, clock.at, took_s=took_min * 60)
+        queue.settle(claimed(clock.at), Status.SUCCEEDED, None, clock.at, took_s=took_min * 60)
     run = make_run("mine", "report", plan="overnight", deadline=clock.at + 9 * HOUR)
     assert queries.ends_by(run, 5) == clock.at + 9 * HOUR - dt.timedelta(minutes=reserve_min)
 
@@ -141,7 +136,7 @@ def test_a_clock_that_jumps_ends_no_job_that_has_a_time_limit(
 ) -> None:
     make_run("command:x")
     Job.update(timeout_s=60).execute()
-    watch = Watch(supervisor, claimed(clock))
+    watch = Watch(supervisor, claimed(clock.at))
     clock.at += jump * HOUR
     assert watch._reason_to_end() == ""
 
@@ -151,24 +146,24 @@ def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
 ) -> None:
     make_run("command:x")
     Job.update(timeout_s=60).execute()
-    watch = Watch(supervisor, claimed(clock))
+    watch = Watch(supervisor, claimed(clock.at))
     watch.began -= 61
     assert watch._reason_to_end() == "timeout"
 
 
 def test_a_backoff_that_a_clock_set_back_has_moved_away_is_over(make_run: MakeRun, clock: Clock) -> None:
     make_run("mine")
-    queue.requeue(claimed(clock), "crashed", fruitless=1, not_before=clock.at + dt.timedelta(seconds=30))
+    queue.requeue(claimed(clock.at), "crashed", fruitless=1, not_before=clock.at + dt.timedelta(seconds=30))
     assert ledger.claim("here", "boot", clock.at) is None
     assert not queries.wait_is_over(clock.at)
     clock.at -= 5 * HOUR
     assert queries.wait_is_over(clock.at)
-    assert claimed(clock).attempt == 2
+    assert claimed(clock.at).attempt == 2
 
 
 def test_a_running_job_is_not_claimed_a_second_time_whatever_the_clock_says(make_run: MakeRun, clock: Clock) -> None:
     make_run("mine", "evaluate:a")
-    claimed(clock)
+    claimed(clock.at)
     for jump in (-30, 60, 24 * 365):
         clock.at += jump * HOUR
         assert ledger.claim("here", "boot", clock.at) is None
@@ -219,7 +214,7 @@ def test_without_the_plug_a_whole_run_waits_at_once_and_is_given_up_at_once(
             clock.at += dt.timedelta(seconds=62)
     assert len(looks) == 3, "one question a look, however many jobs wait"
     assert [str(job.status) for job in Job.select().order_by(Job.id)] == ["skipped", "skipped", "skipped", "queued"]
-    assert claimed(clock).kind == "report"
+    assert claimed(clock.at).kind == "report"
 
 
 def test_a_report_waits_neither_for_the_plug_nor_for_memory(
@@ -249,6 +244,16 @@ def test_what_was_cancelled_while_the_deadline_was_looked_at_stays_cancelled(mak
     assert Job.get(name="mine").status == Status.CANCELLED
 
 
+def test_a_run_that_its_owner_cancels_during_the_look_is_told_to_have_ended_by_nobody_else(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock
+) -> None:
+    run = make_run("mine", "report")
+    waiting = queries.waiting_jobs(run)
+    queue.cancel_run(run, clock.at)
+    supervisor._skip(run, waiting, "too late", clock.at)
+    assert not stories.story(supervisor.home, run.id).exists()
+
+
 # ---------------------------------------------------------------------------------------------- a computer that sleeps
 
 
@@ -257,13 +262,13 @@ def test_after_sleeping_through_the_deadline_the_report_comes_first(
 ) -> None:
     make_run("mine", "evaluate:a", "report", deadline=clock.at + 9 * HOUR)
     make_run("mine", "report", plan="other")
-    watch = Watch(supervisor, claimed(clock))
+    watch = Watch(supervisor, claimed(clock.at))
     clock.at += 15 * HOUR
     assert watch._reason_to_end() == "deadline"
     watch._conclude("deadline", -15)
     supervisor._skip_overdue(clock.at)
     assert [str(job.status) for job in ledger.jobs_of(watch.job.run)] == ["stopped", "skipped", "queued"]
-    first = claimed(clock)
+    first = claimed(clock.at)
     assert (first.kind, first.run_id) == ("report", watch.job.run_id)
     assert Watch(supervisor, first)._reason_to_end() == ""
 
@@ -272,7 +277,7 @@ def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
     make_run: MakeRun, supervisor: Supervisor, clock: Clock
 ) -> None:
     make_run("mine", "report", deadline=clock.at + 9 * HOUR)
-    watch = Watch(supervisor, claimed(clock))
+    watch = Watch(supervisor, claimed(clock.at))
     clock.at += 6 * HOUR
     assert watch._reason_to_end() == ""
     assert ledger.claim("here", "boot", clock.at) is None

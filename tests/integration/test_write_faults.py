@@ -23,6 +23,7 @@ from jarvisd.errors import JarvisError, LedgerError
 from jarvisd.home import Home
 from jarvisd.ledger import Job, Run
 from jarvisd.worker import _run
+from tests import claiming
 
 MakeRun = Callable[..., Run]
 NUMBERS = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS]
@@ -114,19 +115,7 @@ def test_a_submission_on_a_full_disk_stores_nothing_and_names_the_disk(home: Hom
 
 def context_of(home: Home, job: Job) -> JobContext:
     home.run_folder(job.run_id).mkdir(exist_ok=True)
-    return JobContext(
-        home=home,
-        run_id=job.run_id,
-        job_id=job.id,
-        job_name=job.name,
-        attempt=job.attempt,
-        round=1,
-        params={},
-        plan={},
-        folder=home.run_folder(job.run_id),
-        ends_by=None,
-        log=stories.logger(home, job.run_id, job.name),
-    )
+    return claiming.context_of(home, job, stories.logger(home, job.run_id, job.name))
 
 
 @pytest.mark.parametrize("fault", ["piece", "publish"])
@@ -314,6 +303,25 @@ def test_what_a_killed_writer_left_is_swept_away_later_and_nothing_else(tmp_path
         os.utime(path, (0, 0))
     assert files.sweep(tmp_path) == 1
     assert sorted(run.iterdir()) == sorted([young, *kept])
+
+
+def test_sweeping_follows_no_link_and_survives_a_file_that_goes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, elsewhere = tmp_path / "results", tmp_path / "elsewhere"
+    for folder in (results / "run", elsewhere):
+        folder.mkdir(parents=True)
+    (results / "latest").symlink_to("run")
+    (results / "linked").symlink_to(elsewhere)
+    theirs, ours = elsewhere / ".REPORT.md.abcdefgh", results / "run" / ".REPORT.md.abcdefgh"
+    for path in (theirs, ours):
+        path.touch()
+        os.utime(path, (0, 0))
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path: (unlink(path), unlink(path)))  # somebody was a moment quicker
+    files.sweep(results)
+    assert (theirs.exists(), ours.exists()) == (True, False)
+    assert files.sweep(tmp_path / "nothing here") == 0
 
 
 def test_a_daemon_that_starts_sweeps_away_what_killed_writers_left(home: Home, make_run: MakeRun) -> None:

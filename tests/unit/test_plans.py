@@ -6,9 +6,11 @@ import datetime as dt
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Annotated
 from unittest.mock import Mock
 
 import pytest
+from pydantic import BaseModel, Field
 
 from jarvisd import kinds, plans, yamlfile
 from jarvisd.errors import PlanError, UsageError
@@ -223,3 +225,13 @@ def test_the_jobs_of_a_plan_are_made_once(home: Home, monkeypatch: pytest.Monkey
     plan = plans.read(home, write(home, "command:\n  - run: [echo]\n"))
     assert plan.specs() == plan.specs()
     assert asked.call_count == 1
+
+
+def test_a_rule_with_braces_in_it_is_quoted_and_not_filled_in(tmp_path: Path) -> None:
+    class Either(BaseModel):
+        code: int | Annotated[str, Field(pattern="^[a-z]{2}$")]
+
+    path = tmp_path / "either.yaml"
+    path.write_text("code: nonsense\n")
+    with pytest.raises(PlanError, match=r"code: must be a whole number, or String should match pattern \^\[a-z\]\{2\}"):
+        yamlfile.load(path, Either)
