@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jobs.imessage import Message
+from jobs.lib.imessage import Message
 
 TEMPLATES, SIMILARITY, LEAST, MAX_WORDS = 120, 0.8, 3.0, 12
 EPS, MIN_SAMPLES, SMALLEST = 0.35, 5, 8
@@ -33,19 +33,20 @@ def ours(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
     """Count, embed what can lie near a template, choose, measure over the origins."""
     import numpy as np
 
-    from jobs.embedding import Encoder
-    from jobs.mine import corpus, cover, measure
-    from jobs.mine.bert import Bert
+    from jobs.lib.embedding.encoder import Encoder
+    from jobs.lib.embedding.numpy_bert import Bert
+    from jobs.mine import corpus, coverage, rolling_origin
 
     counted = corpus.build(messages, MAX_WORDS)
     wanted = np.flatnonzero(counted.embeddable)
     encoder = Encoder(model, "all-MiniLM-L6-v2", cache, light=Bert)
     vectors = encoder.encode([counted.texts[place] for place in wanted])
-    near = cover.widened(
-        cover.neighbours(vectors, counted.candidate[wanted], counted.counts()[wanted], SIMILARITY, least=LEAST), wanted
+    near = coverage.widened(
+        coverage.neighbours(vectors, counted.candidate[wanted], counted.counts()[wanted], SIMILARITY, least=LEAST),
+        wanted,
     )
-    chosen, _ = cover.greedy(near, counted.counts(), TEMPLATES, LEAST)
-    found = measure.origins(counted, near, TEMPLATES, LEAST)
+    chosen, _ = coverage.greedy(near, counted.counts(), TEMPLATES, LEAST)
+    found = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
     return {
         "texts": len(counted.texts),
         "embedded": encoder.computed,

@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._measure import pairs
-from jarvisd import ledger, machine, migrations
-from jarvisd.context import JobContext
-from jarvisd.home import Home
-from jarvisd.kinds import Setting
-from jarvisd.ledger import Job, Run
-from jobs.evaluate import plan, tasks
+from jarvisd.host import processes
+from jarvisd.paths import Home
+from jarvisd.registry import Setting
+from jarvisd.store import database, migrations, transitions
+from jarvisd.store.models import Job, Run
+from jarvisd.worker.context import JobContext
+from jobs.evaluate import plan
+from jobs.evaluate.replies import tasks
+from jobs.evaluate.replies.session import Session
+from jobs.evaluate.replies.tasks import Task
 from jobs.evaluate.scenarios import Sheet
-from jobs.evaluate.session import Session
-from jobs.evaluate.tasks import Task
-from jobs.models import ModelEntry
-from jobs.results import Reply
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.results.tables import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = "smollm2-135m"
@@ -41,7 +43,7 @@ SAMPLES = (2, 5)
 
 def main() -> None:
     """In a process of its own, which can preload a library."""
-    blas = machine.openblas()
+    blas = processes.openblas()
     environment = os.environ | ({"LD_PRELOAD": str(blas)} if blas else {})
     subprocess.run([sys.executable, "-m", "benchmarks.evaluate"], env=environment, cwd=ROOT, check=True)
 
@@ -116,7 +118,7 @@ def _bare(loaded: Any, sheet: Sheet, settings: dict[str, Any]) -> Callable[[Task
     return call
 
 
-#: What jobs.evaluate.prompt puts where this model's template would put a persona of its own.
+#: What jobs.evaluate.replies.prompt puts where this model's template would put a persona of its own.
 _SYSTEM = [{"role": "system", "content": "You write text messages."}]
 
 
@@ -127,10 +129,10 @@ def _context(home: Home) -> JobContext:
     section = plan.Section(models=(str(ROOT / "var/cache/models" / MODEL),), meaning=None)
     kept = {"evaluate": plan.resolve(section, setting)}
     fields = {"plan": "bench", "night": "2026-01-01", "snapshot": {"plan": kept}, "warnings": []}
-    run = Run(id="bench", number=1, created_at=ledger.now(), **fields)
+    run = Run(id="bench", number=1, created_at=database.now(), **fields)
     run.save(force_insert=True)
     Job(run=run, name=f"evaluate:{MODEL}", kind="evaluate", place=0, params={"model": MODEL}).save(force_insert=True)
-    job = ledger.claim("here", "boot", ledger.now())
+    job = transitions.claim("here", "boot", database.now())
     assert job is not None
     return JobContext(
         home=home,

@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks._measure import pairs, ratio_line
-from jarvisd.home import CHECKOUT, Home
+from jarvisd.paths import CHECKOUT, Home
+from jarvisd.store import database
 
 BIN = Path(sys.executable).parent
 TURNS = 300
@@ -45,7 +46,7 @@ def main() -> None:
 def measure(root: Path, cache: Path) -> None:
     if sys.platform == "linux":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from jobs.mine.index import Index, build
+    from jobs.lib.matching.index import Index, build
 
     home = Home(root, "--home")
     asked = _fill(home, cache)
@@ -67,12 +68,12 @@ def measure(root: Path, cache: Path) -> None:
 
 def _fill(home: Home, cache: Path) -> list[str]:
     """A mining in a database of its own; returns the turns to ask, the newest ones."""
-    from jarvisd import ledger, migrations
-    from jarvisd.ledger import Job, Run
-    from jobs import imessage
-    from jobs.embedding import Encoder
-    from jobs.mine.normalise import normal
-    from jobs.results import Mining, Template
+    from jarvisd.store import migrations
+    from jarvisd.store.models import Job, Run
+    from jobs.lib import imessage
+    from jobs.lib.embedding.encoder import Encoder
+    from jobs.lib.matching.normalise import normal
+    from jobs.lib.results.tables import Mining, Template
 
     migrations.migrate(home)
     (home.cache / "embeddings").symlink_to(cache / "embeddings")
@@ -86,10 +87,10 @@ def _fill(home: Home, cache: Path) -> list[str]:
     best = sorted(led, key=lambda reply: -led[reply].total())[:REPLIES]
     entry = {"key": "m", "name": "all-MiniLM-L6-v2", "kind": "embedder", "path": str(folder)}
     matcher = {"name": "all-MiniLM-L6-v2", "fingerprint": Encoder(folder, "all-MiniLM-L6-v2", cache).fingerprint}
-    with ledger.write():
+    with database.write():
         snapshot = {"plan": {"mine": {"matcher_model": entry}}}
         run = Run.create(
-            id="match", number=1, plan="match", night="", created_at=ledger.now(), snapshot=snapshot, warnings=[]
+            id="match", number=1, plan="match", night="", created_at=database.now(), snapshot=snapshot, warnings=[]
         )
         job = Job.create(run=run, name="mine", kind="mine", place=0, params={})
         Mining.create(job=job, run=run, stats={}, config={"matcher": matcher}, curve=[])
@@ -136,10 +137,10 @@ def _cold(asked: Sequence[str]) -> str:
 
 def _agreement(index: object, asked: Sequence[str]) -> None:
     """What each rung answered, and whether the encoder alone would have said the same."""
-    from jobs.mine.index import Index
-    from jobs.mine.ngrams import Grams
-    from jobs.mine.serving import form_of
-    from jobs.statistics import wilson
+    from jobs.lib.matching.index import Index
+    from jobs.lib.matching.ngrams import Grams
+    from jobs.lib.matching.triggers import form_of
+    from jobs.lib.stats import wilson
 
     assert isinstance(index, Index)
     served, full = [index.match(text) for text in asked], [index.match(text, full=True) for text in asked]
@@ -159,9 +160,9 @@ def _agreement(index: object, asked: Sequence[str]) -> None:
 
 def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
     """The same texts through sentence-transformers: the same answers, and how long it takes for one text."""
-    from jobs.embedding import Encoder
-    from jobs.mine.index import Index, _full_reader, _numpy_reader
-    from jobs.mine.serving import form_of
+    from jobs.lib.embedding.encoder import Encoder
+    from jobs.lib.matching.index import Index, _full_reader, _numpy_reader
+    from jobs.lib.matching.triggers import form_of
 
     assert isinstance(index, Index)
     folder = cache / "models" / "all-MiniLM-L6-v2"

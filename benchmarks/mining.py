@@ -33,13 +33,14 @@ from numpy.typing import NDArray
 
 from benchmarks import _mining
 from benchmarks._mining import LEAST, MAX_WORDS, SIMILARITY, SMALLEST, TEMPLATES
-from jarvisd import home as homes
-from jobs.demo import corpus as demo
-from jobs.demo import packages, preparation
-from jobs.embedding import Encoder
-from jobs.imessage import Message
-from jobs.mine import corpus, cover, measure
-from jobs.mine.cover import Vectors
+from jarvisd import paths as homes
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.imessage import Message
+from jobs.mine import corpus, rolling_origin
+from jobs.mine import coverage as coverage_search
+from jobs.mine.coverage import Vectors
+from jobs.verbs.demo import corpus as demo
+from jobs.verbs.demo import packages, preparation
 
 PEOPLE = (demo.OWNER, "720840be-e522-47ba-9e9f-143f66372673", "0f9fe1f8-9afe-4bc0-b283-4841cf9954d8")
 PARTS = ("coverage", "cost", "corpus")
@@ -96,9 +97,11 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
     began = time.monotonic()
     counted = corpus.build(messages, MAX_WORDS)
     vectors = encoder.encode(counted.texts)
-    near = cover.neighbours(vectors, counted.candidate, counted.counts(), SIMILARITY, least=LEAST)
-    found = measure.origins(counted, near, TEMPLATES, LEAST)
-    every = cover.neighbours(vectors, counted.candidate | counted.short, counted.counts(), SIMILARITY, least=2.0)
+    near = coverage_search.neighbours(vectors, counted.candidate, counted.counts(), SIMILARITY, least=LEAST)
+    found = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
+    every = coverage_search.neighbours(
+        vectors, counted.candidate | counted.short, counted.counts(), SIMILARITY, least=2.0
+    )
     graph = _graph(vectors)
     lines = {"this miner": [origin.coverage for origin in found], "the recipe": [], "hindsight": [], "any text": []}
     for origin in found:
@@ -109,8 +112,8 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
             ("hindsight", counted.allowed(origin.begin)),
             ("any text", counted.counts(origin.begin) > 0),
         ):
-            best, _ = cover.greedy(every, later, TEMPLATES, allowed=allowed, uses=0, apart=False)
-            lines[name].append(measure.steps(every, best, later)[-1])
+            best, _ = coverage_search.greedy(every, later, TEMPLATES, allowed=allowed, uses=0, apart=False)
+            lines[name].append(rolling_origin.steps(every, best, later)[-1])
     middle = {name: median(values) for name, values in lines.items()}
     print(f"  person {owner[:8]}, {len(messages):,} messages, held-out coverage of {TEMPLATES} templates by origin:")
     for name, values in lines.items():
@@ -125,9 +128,9 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
 
 def _graph(vectors: Vectors) -> Graph:
     """Exact: one blocked product of all unique texts with each other."""
-    limit = 1 - _mining.EPS - cover.SLACK
+    limit = 1 - _mining.EPS - coverage_search.SLACK
     counts, columns = [], []
-    for block in cover.blocks(len(vectors), len(vectors)):
+    for block in coverage_search.blocks(len(vectors), len(vectors)):
         rows, found = np.nonzero(vectors[block] @ vectors.T >= limit)
         counts.append(np.bincount(rows, minlength=block.stop - block.start))
         columns.append(found.astype(np.int32))
@@ -171,7 +174,7 @@ def _recipe(graph: Graph, vectors: Vectors, counted: corpus.Corpus, begin: int) 
 def _share(vectors: Vectors, chosen: list[int], later: NDArray[np.float32]) -> float:
     if not chosen:
         return 0.0
-    near = (vectors @ vectors[chosen].T >= SIMILARITY - cover.SLACK).any(axis=1)
+    near = (vectors @ vectors[chosen].T >= SIMILARITY - coverage_search.SLACK).any(axis=1)
     return float(later[near].sum() / later.sum())
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks._measure import pairs, program, ratio_line
+from jarvisd.store import database
 
 BIN = Path(sys.executable).parent
 CTL = str(BIN / "jarvisctl")
@@ -67,16 +68,18 @@ def _plan(home: Path, count: int, *words: str) -> None:
 
 def _rows(home: Path, count: int) -> None:
     """One run of so many queued jobs, straight into the ledger: a plan file has its largest size."""
-    from jarvisd import ledger, migrations, queue
-    from jarvisd.home import Home
-    from jarvisd.ledger import Job, Run
+    from jarvisd.paths import Home
+    from jarvisd.store import migrations, queue
+    from jarvisd.store.models import Job, Run
 
     migrations.migrate(Home(home, "--home"))
-    run = Run(id="night-many", plan="many", night="night", created_at=ledger.now(), snapshot={}, warnings=[], number=1)
+    run = Run(
+        id="night-many", plan="many", night="night", created_at=database.now(), snapshot={}, warnings=[], number=1
+    )
     params = {"program": ["true"], "cwd": "/", "env": {}}
     jobs = [Job(run=run, name=f"command:{n}", kind="command", place=n, params=params) for n in range(count)]
     queue.submit(run, jobs)
-    ledger.database.close()
+    database.db.close()
 
 
 # ------------------------------------------------------------------------------------------------------------ waiting

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jarvisd import home as homes
+from jarvisd import paths as homes
 
 WIDTH, HEIGHT = 1200, 1080  # down to the end of the table of models
 TARGET = Path(__file__).with_name("report.png")

@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jarvisd import kinds, plans, settings
+from jarvisd import registry
+from jarvisd.plan import plans, settings
 from jobs.evaluate import scenarios
-from jobs.models import Catalogue
+from jobs.lib.models.catalogue import Catalogue
 
 TARGET = Path(__file__).with_name("configuration.md")
 SIMPLE = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
@@ -56,7 +57,7 @@ def text() -> str:
     parts = [HEAD, "## settings.yaml", SETTINGS, *tables(settings.Settings)]
     parts += ["## A plan", PLAN, *tables(plans.Common)]
     for name, about in SECTIONS.items():
-        parts += [f"### `{name}`", about, *tables(kinds.find(name).plan().Section, flat=True)]
+        parts += [f"### `{name}`", about, *tables(registry.find(name).plan().Section, flat=True)]
     parts += ["## models.yaml", MODELS, *tables(Catalogue, skip="models")]
     parts += ["## scenarios.yaml", SCENARIOS, *tables(scenarios.ScenarioFile)]
     parts += ["## manual_templates.yaml", MANUAL]

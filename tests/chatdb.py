@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from jobs.imessage.schema import create, encode_attributed_body
+from jobs.lib.imessage.schema import create, encode_attributed_body
 
 EPOCH = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)

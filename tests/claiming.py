@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
-from jarvisd import ledger, queue
-from jarvisd.context import JobContext
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Status
+from jarvisd.paths import Home
+from jarvisd.store import database, queue, transitions
+from jarvisd.store.models import Job, Status
+from jarvisd.worker.context import JobContext
 
 
 def due(at: dt.datetime | None = None) -> Job | None:
     """The next due row, claimed as the daemon would; None where there is none."""
-    return ledger.claim("here", "boot", at or ledger.now())
+    return transitions.claim("here", "boot", at or database.now())
 
 
 def claimed(at: dt.datetime | None = None) -> Job:
@@ -24,7 +24,7 @@ def claimed(at: dt.datetime | None = None) -> Job:
 
 
 def finish(job: Job, status: Status = Status.SUCCEEDED) -> None:
-    queue.settle(job, status, None, ledger.now())
+    queue.settle(job, status, None, database.now())
 
 
 def claim(home: Home) -> JobContext:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import ledger
+from jarvisd.store import database
 
 _OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
 
@@ -26,4 +26,4 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def no_connection_is_left() -> Iterator[None]:
     """A program's connection ends with it; of a verb that is called inside the tests it must be ended."""
     yield
-    ledger.disconnect()
+    database.disconnect()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs import verdict, votes
-from jobs.quality import Scores
+from jobs.lib.comparison import verdict, votes
+from jobs.lib.comparison.replies import Scores
 
 NAMES = {"a": "Model A", "b": "Model B", "c": "Model C"}
 

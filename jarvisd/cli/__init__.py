@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from jarvisd import __version__, errors, kinds
-from jarvisd.cli.common import App, plain
+from jarvisd import __version__, errors, failpoints, registry
+from jarvisd.cli.common import App
+from jarvisd.words import plain
 
 #: Verb -> where its click command lies, grouped as `--help` shows them.
 VERBS: dict[str, dict[str, str]] = {
-    "Submit": {"enqueue": "jarvisd.cli.enqueue:enqueue", "demo": kinds.VERBS["demo"]},
+    "Submit": {"enqueue": "jarvisd.cli.enqueue:enqueue", "demo": registry.VERBS["demo"]},
     "Watch": {
         "status": "jarvisd.cli.status:status",
         "logs": "jarvisd.cli.logs:logs",
@@ -23,16 +24,16 @@ VERBS: dict[str, dict[str, str]] = {
         "prune": "jarvisd.cli.prune:prune",
     },
     "Steer": {
-        "cancel": "jarvisd.cli.steer:cancel",
-        "retry": "jarvisd.cli.steer:retry",
-        "pause": "jarvisd.cli.steer:pause",
-        "resume": "jarvisd.cli.steer:resume",
+        "cancel": "jarvisd.cli.control:cancel",
+        "retry": "jarvisd.cli.control:retry",
+        "pause": "jarvisd.cli.control:pause",
+        "resume": "jarvisd.cli.control:resume",
     },
-    "Decide": {verb: kinds.VERBS[verb] for verb in ("report", "vote", "match", "deploy")},
+    "Decide": {verb: registry.VERBS[verb] for verb in ("report", "vote", "match", "deploy")},
     "Machine": {
         "init": "jarvisd.cli.init:init",
         "doctor": "jarvisd.cli.doctor:doctor",
-        "models": kinds.VERBS["models"],
+        "models": registry.VERBS["models"],
         "install": "jarvisd.cli.install:install",
         "uninstall": "jarvisd.cli.install:uninstall",
         "start": "jarvisd.cli.service:start",
@@ -89,7 +90,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _DOTTED:
             return None
-        command: click.Command = kinds.load(_DOTTED[cmd_name])
+        command: click.Command = registry.load(_DOTTED[cmd_name])
         for one in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
             if not any(parameter.name == "home" for parameter in one.params):
                 one.params.append(_home_option())
@@ -99,7 +100,7 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from jarvisd.plans import nearest
+            from jarvisd.plan.plans import nearest
 
             raise errors.UsageError(f"no verb is called {args[0]!r}", nearest(args[0], _DOTTED)) from error
 
@@ -147,6 +148,7 @@ def cli(ctx: click.Context) -> None:
 def main(argv: list[str] | None = None) -> None:
     """The program `jarvisctl`: every error is one line, whatever it is."""
     os.umask(0o077)
+    failpoints.set_role("client")
     try:
         code = cli.main(argv, prog_name="jarvisctl", standalone_mode=False)
         sys.stdout.flush()
@@ -173,11 +175,11 @@ def main(argv: list[str] | None = None) -> None:
 def _unforeseen(error: Exception) -> str:
     import peewee
 
-    from jarvisd import disk
+    from jarvisd.host import disk_errors
 
     if isinstance(error, peewee.OperationalError) and "locked" in str(error):
         return "the database is busy: another process holds it. Try again in a moment."
-    if isinstance(error, peewee.OperationalError) and (what := disk.trouble(error)):
+    if isinstance(error, peewee.OperationalError) and (what := disk_errors.trouble(error)):
         return f"{what}. Free some space, or make it writable, and try again; nothing was changed."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."

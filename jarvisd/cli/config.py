@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from jarvisd import schemas, settings, yamlfile
 from jarvisd.cli.common import App
-from jarvisd.home import SHIPPED
+from jarvisd.paths import SHIPPED
+from jarvisd.plan import schemas, settings, yamlfile
 
 
 @click.command()

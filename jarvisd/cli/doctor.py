@@ -7,9 +7,10 @@ import json
 
 import click
 
-from jarvisd import doctor as doctors
-from jarvisd.checks import Check
-from jarvisd.cli.common import App, counted, plain
+from jarvisd.cli.common import App
+from jarvisd.operations import doctor as doctors
+from jarvisd.operations.doctor.check import Check
+from jarvisd.words import counted, plain
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 

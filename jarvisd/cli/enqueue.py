@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
-from jarvisd import crash, lateness, ledger, machine, plans, queue
-from jarvisd.agents import Schedule
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.home import Home
-from jarvisd.kinds import JobSpec, find
-from jarvisd.lateness import Start
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """What became of a submission."""
-
-    run_id: str
-    jobs: list[dict[str, Any]]
-    warnings: list[str]
-    new: bool = True  #: False when tonight's run had been submitted before
-    pause_ended: bool = False  #: True when this nightly run ended a pause that had no end
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """A nightly start that came too late for its plan: nothing was submitted."""
-
-    why: str
+from jarvisd.operations import submit
+from jarvisd.operations.submit import Nothing, Submitted
+from jarvisd.paths import Home
 
 
 class PlanOrCommand(click.Command):
@@ -88,10 +65,10 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
     app: App = ctx.obj
     program = ctx.meta.get("program")
     if plan == "command":
-        done = submit_command(app.home, program, options, strict=strict)
+        done = submit.submit_command(app.home, program, options, strict=strict)
     else:
         _refuse_command_options(plan, program, options)
-        found = submit_nightly(app.home, plan, options, strict=strict)
+        found = submit.submit_nightly(app.home, plan, options, strict=strict)
         if isinstance(found, Nothing):
             _say_nothing(found, as_json=as_json)
             return
@@ -106,7 +83,7 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
 
 def _have_it_started(home: Home, *, start: bool) -> JarvisError | None:
     """Start the daemon where that is wanted. What keeps it down is said after the run's id, which is stored already."""
-    from jarvisd import service
+    from jarvisd.operations import service
 
     try:
         service.ensure(home) if start else service.wake(home)
@@ -149,103 +126,3 @@ def _say(app: App, done: Submitted, *, as_json: bool) -> None:
         click.echo("The queue was paused without an end; the nightly run ends that pause.", err=True)
     if app.daemon is None:
         click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)
-
-
-def submit_nightly(home: Home, name: str, options: dict[str, Any], *, strict: bool) -> Submitted | Nothing:
-    """Store a run of a plan; as a nightly start (--due), for the night that it was due in, if it is not too late."""
-    schedule = Schedule.of(options["due"], options["due_on"]) if options["due"] else None
-    moment = ledger.now()
-    start = Start(schedule.last(moment), moment) if schedule else None
-    given = {key: options[key] for key in ("only", "until", "again")}
-    if start is None:
-        return submit_plan(home, name, list(options["overrides"]), strict=strict, **given)
-    if not start.may_run(plans.read(home, name).common.late):
-        lateness.note(home, start, None)
-        why = f"Nothing was submitted: {name} was {start}, and its plan says `late: skip` or a shorter window."
-        machine.notify("jarvisd", why)
-        return Nothing(why)
-    done = submit_plan(home, name, list(options["overrides"]), strict=strict, nightly=start, **given)
-    lateness.note(home, start, done.run_id)
-    return done
-
-
-def submit_plan(
-    home: Home,
-    name: str,
-    overrides: list[str],
-    *,
-    only: Iterable[str] | None = None,
-    until: str | None = None,
-    again: bool = False,
-    strict: bool = False,
-    nightly: Start | None = None,
-) -> Submitted:
-    """Store a run of a plan. What is wrong with the plan raises, and nothing is written."""
-    plan = plans.read(home, name, overrides, only or [])
-    try:
-        run, jobs = plans.build(plan, ledger.now(), until, again=again, nightly=nightly)
-    except ValueError as error:
-        raise UsageError(f"--until: {error}") from None
-    _refuse_warnings(run, strict=strict)
-    return store(home, run, jobs)
-
-
-def _refuse_warnings(run: ledger.Run, *, strict: bool) -> None:
-    if strict and run.warnings:
-        raise JarvisError("refused: " + " | ".join(run.warnings), "Without --strict these are warnings.")
-
-
-def store(home: Home, run: ledger.Run, jobs: list[ledger.Job]) -> Submitted:
-    """Store a run and its jobs, unless tonight's is already there."""
-    from jarvisd import migrations
-
-    migrations.migrate(home)
-    with ledger.write():
-        before = plans.already_submitted(run)
-        if before is None:
-            run.number = ledger.next_number()
-            run.id = ledger.fresh_run_id(run.night, run.plan)
-            for job in jobs:
-                job.run = run
-            queue.submit(run, jobs)
-        ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
-    crash.point("submit.committed")
-    kept = before or run
-    stored = ledger.jobs_of(before) if before else jobs
-    rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in stored]
-    return Submitted(kept.id, rows, list(kept.warnings), new=before is None, pause_ended=ended)
-
-
-def submit_command(home: Home, program: list[str] | None, options: dict[str, Any], *, strict: bool) -> Submitted:
-    """Store one program as a run of one job."""
-    if not program or not program[0]:
-        raise UsageError("no program given", "For example `jarvisctl enqueue command -- echo hello`.")
-    for name in ("overrides", "only", "again"):
-        if options[name]:
-            raise UsageError(f"--{name.replace('overrides', 'set')} goes with a plan, not with `enqueue command`")
-    kind = find("command").plan()
-    spec: JobSpec = kind.one(
-        program,
-        cwd=str(Path(options["cwd"] or ".").expanduser().resolve()),
-        name=options["name"],
-        env=kind.environment(options["env"]),
-        timeout_s=options["timeout"],
-        memory_mb=options["memory"] or 0,
-        attempts=options["attempts"] or 1,
-    )
-    moment = ledger.now()
-    try:
-        deadline = plans.deadline(options["until"], moment) if options["until"] else None
-    except ValueError as error:
-        raise UsageError(f"--until: {error}") from None
-    run = ledger.Run(
-        plan="command",
-        title=spec.name,
-        night=plans.night_of(moment),
-        created_at=moment,
-        deadline=deadline,
-        snapshot={"plan": {}, "versions": plans.versions(), "machine": machine.describe()},
-        warnings=[*map(str, kind.check_one(spec)), *plans.too_large(home, [("command", spec)])],
-    )
-    _refuse_warnings(run, strict=strict)
-    return store(home, run, plans.job_rows(run, [("command", spec)]))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from jarvisd import files, schemas
 from jarvisd.cli.common import App
-from jarvisd.home import SHIPPED
+from jarvisd.host import files
+from jarvisd.paths import SHIPPED
+from jarvisd.plan import schemas
 
 #: What is copied, and the schema that an editor checks it with.
 COPIED = {"settings.yaml": "schemas/settings.json", "plans/overnight.yaml": "../schemas/plan.json"}

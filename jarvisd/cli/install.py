@@ -6,9 +6,10 @@ import shlex
 
 import click
 
-from jarvisd import agents, launchd, machine
-from jarvisd.agents import Schedule
 from jarvisd.cli.common import App
+from jarvisd.host import power
+from jarvisd.launchd import agents, launchctl
+from jarvisd.plan.schedule import Schedule
 
 
 @click.command()
@@ -37,7 +38,7 @@ def install(app: App, times: tuple[str, ...], weekdays: str | None, dry_run: boo
         click.echo("\n".join(preview(app, when)))
         return
     app.home.make()
-    launchd.install(app.home, when, click.echo)
+    launchctl.install(app.home, when, click.echo)
     click.echo(f"Every night at {when} launchd submits `overnight`. `jarvisctl doctor` checks this evening's odds.")
     _say_what_is_left(app, when)
 
@@ -47,11 +48,11 @@ def _say_what_is_left(app: App, when: Schedule) -> None:
     click.echo("\nTwo things are yours to do, once:")
     click.echo(f"  Full Disk Access, to read Messages: System Settings > Privacy & Security > add {agents.python()}")
     click.echo("  The Mac must be awake then. It wakes by itself, plugged in and with the lid open, after:")
-    click.echo(f"    {shlex.join(machine.wake_command(when.times[0], when.weekdays))}")
+    click.echo(f"    {shlex.join(power.wake_command(when.times[0], when.weekdays))}")
     if others := ", ".join(when.times[1:]):
         click.echo(f"  macOS keeps one such wake-up: for {others} the Mac must be awake by itself.")
     held = app.daemon
-    if held is not None and (loaded := launchd.loaded(agents.DAEMON)) and loaded.pid not in (None, held["pid"]):
+    if held is not None and (loaded := launchctl.loaded(agents.DAEMON)) and loaded.pid not in (None, held["pid"]):
         click.echo(
             f"\nA daemon that was started by hand (pid {held['pid']}) runs on; launchd's takes over when it ends."
         )
@@ -63,8 +64,8 @@ def preview(app: App, when: Schedule) -> list[str]:
     for label, agent in agents.render(app.home, when).items():
         lines += [f"# {agents.file(label)}", agents.write(agent).decode()]
     lines += ["# commands", shlex.join(["mkdir", "-p", str(agents.logs()), str(agents.folder())])]
-    lines += [shlex.join(step) for label in agents.LABELS for step in launchd.commands(label)]
-    return [*lines, "# yours, once", shlex.join(machine.wake_command(when.times[0], when.weekdays))]
+    lines += [shlex.join(step) for label in agents.LABELS for step in launchctl.commands(label)]
+    return [*lines, "# yours, once", shlex.join(power.wake_command(when.times[0], when.weekdays))]
 
 
 @click.command()
@@ -76,8 +77,8 @@ def uninstall(app: App) -> None:
     Example:
       jarvisctl uninstall
     """
-    launchd.need_macos()
-    found = launchd.uninstall(click.echo)
+    launchctl.need_macos()
+    found = launchctl.uninstall(click.echo)
     click.echo("Removed." if found else "Nothing was installed.")
     click.echo(f"Your data stays: {app.home.var}. Logs of launchd: {agents.logs()}.")
     click.echo("A wake-up that you scheduled stays too; `sudo pmset repeat cancel` ends it.")

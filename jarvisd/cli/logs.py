@@ -9,11 +9,12 @@ from pathlib import Path
 
 import click
 
-from jarvisd import ledger, queries
-from jarvisd.cli.common import App, find_job
+from jarvisd.cli.common import App
 from jarvisd.cli.status import obstacle
 from jarvisd.errors import UsageError
-from jarvisd.ledger import Job, Status
+from jarvisd.operations.lookup import find_job
+from jarvisd.store import models, queries
+from jarvisd.store.models import Job, Status
 
 LOOK_EVERY_S = 0.25
 
@@ -33,7 +34,7 @@ def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
     """
     app.need_ledger()
     named = find_job(job) if job else None
-    awaited = named.status in ledger.OPEN if named else queries.is_anything_open()
+    awaited = named.status in models.OPEN if named else queries.is_anything_open()
     if follow and awaited and (why := obstacle(app)):
         click.echo(why, err=True)
     chosen = named or _current(follow)
@@ -72,7 +73,7 @@ def _print(data: bytes, lines: int | None) -> None:
 def _follow(job: Job, path: Path, lines: int | None) -> None:
     position = 0
     while True:
-        settled = Job.get_by_id(job.id).status in ledger.SETTLED  # asked before reading: nothing is missed
+        settled = Job.get_by_id(job.id).status in models.SETTLED  # asked before reading: nothing is missed
         if path.exists():
             with path.open("rb") as log:
                 log.seek(position)

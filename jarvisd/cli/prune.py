@@ -6,9 +6,10 @@ import sys
 
 import click
 
-from jarvisd import overview, retention
-from jarvisd.cli.common import App, counted
+from jarvisd.cli.common import App
 from jarvisd.errors import UsageError
+from jarvisd.operations import retention, status
+from jarvisd.words import counted
 
 #: Runs that stay where nothing else is said.
 KEEP = 30
@@ -29,7 +30,7 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     app.need_ledger()
     runs = retention.removable(KEEP if keep is None else keep)
     for run in runs:
-        click.echo(f"{run.id:<32} {overview.stamp(run.created_at)}")
+        click.echo(f"{run.id:<32} {status.stamp(run.created_at)}")
     if not runs:
         click.echo("Nothing to remove.")
     if dry_run or not runs:

@@ -6,9 +6,9 @@ import json
 
 import click
 
-from jarvisd import overview
 from jarvisd.cli.common import App
-from jarvisd.ledger import Run
+from jarvisd.operations import status
+from jarvisd.store.models import Run
 
 
 @click.command()
@@ -24,10 +24,10 @@ def runs(app: App, number: int, as_json: bool) -> None:
     """
     rows = list(Run.select().order_by(Run.number.desc()).limit(number)) if app.look_into_ledger() else []
     if as_json:
-        click.echo(json.dumps([overview.of_run(run) for run in rows], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([status.of_run(run) for run in rows], indent=2, ensure_ascii=False))
         return
     if not rows:
         click.echo("No run yet. `jarvisctl enqueue PLAN` submits one.")
     for run in rows:
-        brief = overview.brief(run, most=0)
-        click.echo(f"{run.id:<32} {overview.stamp(run.created_at)}  {brief.state:<8} {overview.in_words(brief.counts)}")
+        brief = status.brief(run, most=0)
+        click.echo(f"{run.id:<32} {status.stamp(run.created_at)}  {brief.state:<8} {status.in_words(brief.counts)}")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import click
 import peewee
 
-from jarvisd import service
-from jarvisd.cli.common import App, plain
+from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError
-from jarvisd.ledger import Job, Status
+from jarvisd.operations import service
+from jarvisd.store.models import Job, Status
+from jarvisd.words import plain
 
 
 @click.command()

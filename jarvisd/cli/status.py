@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jarvisd import ledger, overview
-from jarvisd.cli.common import App, counted, find_run, label, on_terminal, plain, took
+from jarvisd.cli.common import App, on_terminal
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status
-from jarvisd.overview import Brief
+from jarvisd.operations import status as run_status
+from jarvisd.operations.lookup import find_run
+from jarvisd.operations.status import Brief
+from jarvisd.paths import Home
+from jarvisd.store import database, models, queries
+from jarvisd.store.models import Job, Run, Status
+from jarvisd.words import counted, label, plain, took
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,14 +68,14 @@ def _runs(app: App, name: str | None) -> list[Run] | None:
     if not app.look_into_ledger():
         app.need_ledger() if name else None
         return None
-    return [find_run(name)] if name else overview.shown_runs()
+    return [find_run(name)] if name else run_status.shown_runs()
 
 
 def _document(app: App, name: str | None) -> dict[str, Any]:
     runs = _runs(app, name)
     if runs is None:
-        return overview.empty(app.home, app.daemon)
-    return overview.overview(app.home, runs, app.daemon, machine_id(app))
+        return run_status.empty(app.home, app.daemon)
+    return run_status.overview(app.home, runs, app.daemon, machine_id(app))
 
 
 def machine_id(app: App) -> str | None:
@@ -109,10 +112,10 @@ def daemon_line(app: App, has_ledger: bool) -> str:
 
 def _paused(app: App) -> str:
     own = machine_id(app)
-    if own is None or not ledger.paused(own, ledger.now()):
+    if own is None or not queries.paused(own, database.now()):
         return ""
-    until = ledger.Machine.get_by_id(own).paused_until
-    return f" Paused until {overview.clock(until)}." if until else " Paused; `jarvisctl resume`."
+    until = models.Machine.get_by_id(own).paused_until
+    return f" Paused until {run_status.clock(until)}." if until else " Paused; `jarvisctl resume`."
 
 
 def obstacle(app: App) -> str:
@@ -121,11 +124,13 @@ def obstacle(app: App) -> str:
 
 
 def _why_down(app: App) -> str:
-    from jarvisd import launchd, machine, service
+    from jarvisd.host import machine
+    from jarvisd.launchd import launchctl
+    from jarvisd.operations import service
 
     if service.sleeps(app.home):
         return "The daemon sleeps; it starts with the next job."
-    if machine.MACOS and not launchd.serves(app.home):
+    if machine.MACOS and not launchctl.serves(app.home):
         return (
             "The daemon is down and not installed. `jarvisctl install` sets the nights up; `jarvisctl start` starts it."
         )
@@ -134,7 +139,7 @@ def _why_down(app: App) -> str:
 
 def _unreadable(app: App) -> str:
     """Why the settings cannot be read, or ""."""
-    from jarvisd import settings
+    from jarvisd.plan import settings
 
     try:
         settings.read(app.home)
@@ -151,24 +156,26 @@ def _nights(app: App) -> list[str]:
 @lru_cache(maxsize=1)
 def _nights_at(home: Home, _minute: int) -> list[str]:
     """Looked at once a minute: `--watch` shows it every second, and launchctl is asked each time."""
-    from jarvisd import lateness, launchd, machine
+    from jarvisd.host import machine
+    from jarvisd.launchd import launchctl
+    from jarvisd.plan import missed_start
 
-    found = [line for line in (lateness.skipped(home),) if line]
-    if not machine.MACOS or not launchd.is_installed():
+    found = [line for line in (missed_start.skipped(home),) if line]
+    if not machine.MACOS or not launchctl.is_installed():
         return found
-    schedule = launchd.schedule(home)
+    schedule = launchctl.schedule(home)
     if schedule is not None:
-        found.append(f"Next start: {schedule.next(ledger.now()):%a %H:%M}.")
-    return found + [f"warning: {trouble}" for trouble in launchd.troubles(home)]
+        found.append(f"Next start: {schedule.next(database.now()):%a %H:%M}.")
+    return found + [f"warning: {trouble}" for trouble in launchctl.troubles(home)]
 
 
 def title(run: Run, brief: Brief) -> str:
-    until = f", until {overview.clock(run.deadline)}" if run.deadline else ""
+    until = f", until {run_status.clock(run.deadline)}" if run.deadline else ""
     return f"{run.id}: {brief.state}, {brief.settled:,} of {brief.total:,} jobs settled{until}"
 
 
 def _run_lines(run: Run) -> list[str]:
-    brief = overview.brief(run, FULL_LIST)
+    brief = run_status.brief(run, FULL_LIST)
     page = [title(run, brief)]
     page += [f"  {_plain_row(job)}" for job in brief.jobs]
     return page + [f"  {line}" for line in (*summary(brief), *warnings_of(run, brief))]
@@ -189,12 +196,12 @@ def _plain_row(job: Job) -> str:
 
 def summary(brief: Brief) -> list[str]:
     """How the jobs of a huge run stand, most of which have no line of their own."""
-    return [overview.in_words(brief.counts)] if brief.total > FULL_LIST else []
+    return [run_status.in_words(brief.counts)] if brief.total > FULL_LIST else []
 
 
 def what_of(job: Job) -> str:
     """What there is to say of a job: how far it is, how long it took, why it ended or waits."""
-    at = ledger.now()
+    at = database.now()
     words = []
     if job.status == Status.RUNNING:
         if job.total:
@@ -202,9 +209,9 @@ def what_of(job: Job) -> str:
         if job.note:
             words.append(plain(job.note))
         words.append(f"since {took((at - job.started_at).total_seconds())}")
-        if (left := overview.seconds_left(job, at)) is not None:
+        if (left := run_status.seconds_left(job, at)) is not None:
             words.append(f"about {took(left)} left")
-    elif job.status in ledger.SETTLED and job.took_s is not None:
+    elif job.status in models.SETTLED and job.took_s is not None:
         words.append(f"took {took(job.took_s)}")
     if job.peak_memory_mb:
         words.append(f"{job.peak_memory_mb:,} MB")
@@ -259,7 +266,7 @@ def run_table(run: Run) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    brief = overview.brief(run, FULL_LIST)
+    brief = run_status.brief(run, FULL_LIST)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("Id", "Job", "Status", "", ""):
         table.add_column(heading, justify="right" if heading == "Id" else "left", overflow="fold")

@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
-from jarvisd import ledger
-from jarvisd.cli.common import App, find_run, label, on_terminal, plain, took
+from jarvisd.cli.common import App, on_terminal
 from jarvisd.cli.status import obstacle
-from jarvisd.ledger import Job, Run, Status
+from jarvisd.operations.lookup import find_run
+from jarvisd.store import database, models, queries
+from jarvisd.store.models import Job, Run, Status
+from jarvisd.words import label, plain, took
 
 LOOK_EVERY_S = 0.3
 #: An end is stamped a moment before it is stored, and the clock may be set back a little meanwhile.
@@ -35,7 +37,7 @@ def wait(app: App, run: str, timeout: float | None) -> int:
     """
     app.need_ledger()
     awaited = find_run(run).id
-    if not ledger.is_settled(awaited) and (why := obstacle(app)):
+    if not queries.is_settled(awaited) and (why := obstacle(app)):
         click.echo(why, err=True)
     return follow(awaited, timeout_s=timeout)
 
@@ -46,7 +48,7 @@ def follow(run_id: str, *, timeout_s: float | None = None) -> int:
     with _display(run_id) as show:
         while True:
             show()
-            if ledger.is_settled(run_id):
+            if queries.is_settled(run_id):
                 break
             if end is not None and time.monotonic() >= end:
                 click.echo(f"{run_id} is not settled after {timeout_s:g} s.", err=True)
@@ -85,7 +87,7 @@ class _Changes:
         rows = Job.select().where(Job.run == self.run_id, Job.status != Status.QUEUED)
         if self._since is not None:
             rows = rows.where((Job.status == Status.RUNNING) | (Job.ended_at >= self._since - LOOK_BACK))
-        self._since = ledger.now()
+        self._since = database.now()
         for job in rows.order_by(Job.round, Job.place, Job.id):
             if self._seen.get(job.id) != job.status:
                 self._seen[job.id] = job.status
@@ -94,6 +96,6 @@ class _Changes:
 
 def _words(job: Job) -> str:
     words = f"{label(job)} {job.status}"
-    if job.status in ledger.SETTLED and job.took_s is not None:
+    if job.status in models.SETTLED and job.took_s is not None:
         words += f" after {took(job.took_s)}"
     return f"{words}: {plain(job.reason)}" if job.reason else words

@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
-from jarvisd.kinds import Outcome
-from jarvisd.processes import TOKEN
+from jarvisd.host.processes import TOKEN
+from jarvisd.registry import Outcome
+from jarvisd.worker.context import JobContext
 
 #: A shell's convention for a program that cannot be found.
 _STOP_GRACE_S = 6.0

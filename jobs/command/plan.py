@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 from jarvisd.errors import UsageError
-from jarvisd.kinds import Finding, JobSpec, Setting
+from jarvisd.registry import Finding, JobSpec, Setting
 
 #: What a program is given of its caller's environment beside the variables named by --env.
 ALWAYS = ("PATH", "HOME", "LANG")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from jarvisd.context import JobContext
-from jarvisd.kinds import Outcome
+from jarvisd.registry import Outcome
+from jarvisd.worker.context import JobContext
 
 
 def run(context: JobContext) -> Outcome:
     """What this job is for stands in its parameters: `prepare`, `judge`, `layers`, or a `model` that replies."""
     params = context.params
     if params.get("prepare"):
-        from jobs.evaluate.turns import prepare
+        from jobs.evaluate.prepare import prepare
 
         return prepare(context)
     if params.get("judge"):
-        from jobs.evaluate.judge import compare
+        from jobs.evaluate.metrics.judge import compare
 
         return compare(context)
     if params.get("layers"):
-        from jobs.evaluate.layers import measure
+        from jobs.evaluate.metrics.job import measure
 
         return measure(context)
-    from jobs.evaluate.job import evaluate  # not "run": a submodule of that name would hide this function
+    from jobs.evaluate.replies.job import evaluate  # not "run": a submodule of that name would hide this function
 
     return evaluate(context)

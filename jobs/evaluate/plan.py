@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jarvisd.errors import UsageError
-from jarvisd.kinds import Finding, JobSpec, Setting
-from jobs import models
+from jarvisd.registry import Finding, JobSpec, Setting
 from jobs.evaluate import scenarios
-from jobs.models import ModelEntry
+from jobs.lib.models import catalogue
+from jobs.lib.models.catalogue import ModelEntry
 
 #: Time that one token may take before a job counts as hung, in seconds; ten times the slowest Mac.
 SLOWEST_TOKEN_S = 2
@@ -60,7 +60,7 @@ def entries(section: Section, setting: Setting) -> list[ModelEntry]:
     found: list[ModelEntry] = []
     taken: set[str] = set()
     for name in section.models:
-        entry = models.resolve(name, setting)
+        entry = catalogue.resolve(name, setting)
         numbered = (entry.key if n == 1 else f"{entry.key}-{n}" for n in range(1, len(section.models) + 1))
         key = next(candidate for candidate in numbered if candidate not in taken)
         taken.add(key)
@@ -73,7 +73,7 @@ def embedder(section: Section, setting: Setting) -> ModelEntry | None:
     if section.meaning is None:
         return None
     try:
-        return models.resolve(section.meaning, setting, "embedder")
+        return catalogue.resolve(section.meaning, setting, "embedder")
     except UsageError:
         if section.rounds == 1:  # nothing would load it
             return None
@@ -84,7 +84,7 @@ def judge(section: Section, setting: Setting) -> ModelEntry | None:
     """The model that also compares replies. Raises UsageError for an unknown one, and for one of the compared."""
     if section.judge is None:
         return None
-    entry = models.resolve(section.judge, setting)
+    entry = catalogue.resolve(section.judge, setting)
     if any((entry.repo, entry.path) == (other.repo, other.path) for other in entries(section, setting)):
         what = f"evaluate.judge: {section.judge} is one of the models that it would judge"
         raise UsageError(what, "Name another model, or leave judge out.")
@@ -127,5 +127,5 @@ def check(section: Section, setting: Setting) -> list[Finding]:
     if section.rounds != 1:
         later = (("layers", embedder(section, setting)), ("judge", judge(section, setting)))
         wanted += [(job, entry) for job, entry in later if entry is not None]
-    looked_at = (models.finding(job, entry, setting.home) for job, entry in wanted)
+    looked_at = (catalogue.finding(job, entry, setting.home) for job, entry in wanted)
     return [finding for finding in looked_at if finding]

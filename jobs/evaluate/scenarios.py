@@ -14,10 +14,18 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from jarvisd.errors import PlanError
-from jarvisd.kinds import Setting
-from jobs.evaluate import score
-from jobs.results import REAL_TURNS
+from jarvisd.registry import Setting
+from jobs.lib.results.tables import REAL_TURNS
 
+#: Checks that every scenario file may ask of every reply; `checks.py` holds their functions.
+GENERAL_CHECKS = (
+    "one message",
+    "short enough",
+    "no placeholder",
+    "no assistant's voice",
+    "plain text",
+    "own words",
+)
 #: A repeat inside a repeated group, as in (a+)+: matching it may take longer than a night.
 _NESTED_REPEAT = re.compile(r"(?<!\\)[*+}]\??\)(?:[*+]|\{\d+,)")
 
@@ -97,15 +105,13 @@ class Guide(_Part):
         description="the instruction of a turn of your history, where nobody says what to say",
     )
     max_words: Words = Field(default=30, description="a longer reply is not short enough")
-    every_reply: tuple[str, ...] = Field(
-        default=tuple(score.GENERAL), description="the general checks that count, by name"
-    )
+    every_reply: tuple[str, ...] = Field(default=GENERAL_CHECKS, description="the general checks that count, by name")
 
     @model_validator(mode="after")
     def _checks_exist(self) -> Self:
         for name in self.every_reply:
-            if name not in score.GENERAL:
-                raise ValueError(f"no general check is called {name!r}; there are {', '.join(score.GENERAL)}")
+            if name not in GENERAL_CHECKS:
+                raise ValueError(f"no general check is called {name!r}; there are {', '.join(GENERAL_CHECKS)}")
         return self
 
 
@@ -176,7 +182,7 @@ def find(name: str, setting: Setting) -> Path:
 
 def load(name: str, setting: Setting) -> Sheet:
     """Read a scenario file. Raises PlanError with file, line and key."""
-    from jarvisd import yamlfile
+    from jarvisd.plan import yamlfile
 
     path = find(name, setting)
     if not path.is_file():

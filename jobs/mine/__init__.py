@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jarvisd.context import JobContext
-from jarvisd.kinds import Outcome
+from jarvisd.registry import Outcome
+from jarvisd.worker.context import JobContext
 
 
 def run(context: JobContext) -> Outcome:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.imessage import Turn
+from jobs.lib.imessage import Turn
+from jobs.lib.matching.normalise import normal
 from jobs.mine.corpus import Corpus
-from jobs.mine.cover import SLACK, Vectors, blocks
-from jobs.mine.normalise import normal
+from jobs.mine.coverage import SLACK, Vectors, blocks
 
 FIRES_AT = 0.7
 MAX_WORDS = 40  #: of an incoming turn that are compared: its last ones are what is answered

@@ -15,10 +15,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jarvisd import yamlfile
 from jarvisd.errors import JobFailed, PlanError
+from jarvisd.plan import yamlfile
 from jobs.mine.answers import FIRES_AT, Mask, Places, Tally, Turns, first_three, fitting, tally
-from jobs.mine.cover import SLACK, Vectors
+from jobs.mine.coverage import SLACK, Vectors
 
 MAX_BYTES = 16 << 20  # of JARVIS's file
 

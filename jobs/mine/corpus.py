@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.imessage import Message
-from jobs.mine import names as people_names
-from jobs.mine.normalise import normal
-from jobs.mine.refuse import reason
+from jobs.lib.imessage import Message
+from jobs.lib.matching.normalise import normal
+from jobs.lib.matching.safety import reason
+from jobs.mine import person_names as people_names
 
 #: Texts of more words than this lie within 0.8 of no template: of 6,798 on three people, none was covered at any of
 #: the five origins. So they count as not covered without being embedded, which saves half of the time.

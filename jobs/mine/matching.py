@@ -7,22 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
-from jobs import models
-from jobs.embedding import Encoder
-from jobs.mine import baseline, measure, trial
+from jarvisd.worker.context import JobContext
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.numpy_bert import Bert
+from jobs.lib.matching.normalise import normal
+from jobs.lib.models import catalogue
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.mine import backtest, baseline, rolling_origin
 from jobs.mine.answers import Mask, Turns
+from jobs.mine.backtest import Ground, Trial
 from jobs.mine.baseline import Manual, ManualSet
-from jobs.mine.bert import Bert
 from jobs.mine.corpus import Corpus
-from jobs.mine.cover import Neighbours, Vectors
-from jobs.mine.measure import Origin
-from jobs.mine.normalise import normal
+from jobs.mine.coverage import Neighbours, Vectors
 from jobs.mine.plan import Section
+from jobs.mine.rolling_origin import Origin
 from jobs.mine.tiers import Calibrated
-from jobs.mine.trial import Ground, Trial
-from jobs.models import ModelEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ class Matching:
 
 
 def encoder_of(context: JobContext, entry: ModelEntry) -> Encoder:
-    what, folder = models.problem(entry, context.home), models.locate(entry, context.home)
+    what, folder = catalogue.problem(entry, context.home), catalogue.locate(entry, context.home)
     if what or folder is None:
-        raise JobFailed(what or f"{entry.name} is not on this disk", models.remedy(entry))
+        raise JobFailed(what or f"{entry.name} is not on this disk", catalogue.remedy(entry))
     return Encoder(folder, entry.name, context.home.cache / "embeddings", light=Bert)
 
 
@@ -93,14 +93,14 @@ def match(
         precision=section.precision,
         manual=_manual_set(context, matcher, written, replies),
     )
-    wanted = [origin for origin in origins if origin.share in measure.TRIALS]
+    wanted = [origin for origin in origins if origin.share in rolling_origin.TRIALS]
     n = len(counted.ids)
-    begin = round(n * (1 - measure.SPAN))
+    begin = round(n * (1 - rolling_origin.SPAN))
     return Matching(
         problem="",
         fingerprint=matcher.fingerprint,
-        trials=trial.trials(shared, wanted, context.should_stop),
-        deployed=trial.calibrated(shared, chosen, turns.past(begin), turns.within(begin, n, n)),
+        trials=backtest.trials(shared, wanted, context.should_stop),
+        deployed=backtest.calibrated(shared, chosen, turns.past(begin), turns.within(begin, n, n)),
         manual=written,
         manual_problem=manual_problem,
         manual_vectors=replies,

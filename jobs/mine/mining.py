@@ -13,22 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
-from jarvisd.kinds import Outcome
-from jobs import imessage, templates
-from jobs.embedding import Interrupted
-from jobs.imessage import History
-from jobs.mine import answers, corpus, cover, measure, names, stats, tiers, timing
+from jarvisd.registry import Outcome
+from jarvisd.worker.context import JobContext
+from jobs.lib import imessage
+from jobs.lib.embedding.encoder import Interrupted
+from jobs.lib.imessage import History
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.results import templates_document
+from jobs.lib.results.tables import Mining, Template
+from jobs.lib.stats import wilson
+from jobs.mine import answers, corpus, coverage, latency, person_names, rolling_origin, tiers
+from jobs.mine import figures as mining_figures
 from jobs.mine.answers import Mask, Tally, Turns
 from jobs.mine.corpus import Corpus
-from jobs.mine.cover import Neighbours, Vectors
+from jobs.mine.coverage import Neighbours, Vectors
 from jobs.mine.matching import Matching, embed, encoder_of, match
-from jobs.mine.measure import Origin
 from jobs.mine.plan import Section
-from jobs.models import ModelEntry
-from jobs.results import Mining, Template
-from jobs.statistics import wilson
+from jobs.mine.rolling_origin import Origin
 
 #: Makes the ids of templates; any fixed UUID would do.
 _NAMESPACE = uuid.UUID("6f0a2c0e-5c8b-5d0b-9f7e-3d1f5b0c7a41")
@@ -65,12 +67,12 @@ def mine(context: JobContext) -> Outcome:
     try:
         section, entry, matcher = _section(context)
         found = _find(context, section, entry, matcher)
-    except (Interrupted, cover.Stopped):
+    except (Interrupted, coverage.Stopped):
         return Outcome(ok=False, reason="asked to stop; what was embedded is kept")
     figures = _stats(found, section)
     _store(context, found, figures, _config(section, entry, matcher, found))
     _time_matches(context, found, figures)
-    document = templates.document(context.run_id)
+    document = templates_document.document(context.run_id)
     context.publish("templates.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     return Outcome(
         reason="; ".join(part for part in (found.matching.problem, found.matching.manual_problem) if part),
@@ -94,7 +96,7 @@ def _find(context: JobContext, section: Section, entry: ModelEntry, matcher: Mod
     history = imessage.read(Path(context.params["messages"]))
     own = [message for message in history.messages if message.from_me][-section.sample :]
     context.log.info("%d messages of the owner's, %d in all", len(own), len(history.messages))
-    known = names.spoken(own) | names.known({message.person for message in history.messages}, ())
+    known = person_names.spoken(own) | person_names.known({message.person for message in history.messages}, ())
     counted = corpus.build(own, section.max_words, known, section.min_people)
     turns = answers.collect(imessage.turns(history.messages), counted, [message.when.timestamp() for message in own])
     started = time.monotonic()
@@ -104,14 +106,14 @@ def _find(context: JobContext, section: Section, entry: ModelEntry, matcher: Mod
     near, old = _compare(context, counted, wanted, some, section)
     vectors = np.zeros((len(counted.texts), some.shape[1]), dtype=np.float32)
     vectors[wanted] = some
-    chosen, _ = cover.greedy(near, counted.counts(), section.templates, section.min_uses)
+    chosen, _ = coverage.greedy(near, counted.counts(), section.templates, section.min_uses)
     if not chosen:
         raise JobFailed(
             f"{len(own)} messages of yours are too few: no {section.min_uses} of them are alike",
             "Mine a longer history, or lower mine.min_uses or mine.similarity.",
         )
     clustered = time.monotonic()
-    origins = measure.origins(counted, near, section.templates, section.min_uses)
+    origins = rolling_origin.origins(counted, near, section.templates, section.min_uses)
     ground = (counted, turns, vectors, near, tiers.allowed(turns))
     return _Found(
         history=history,
@@ -122,8 +124,8 @@ def _find(context: JobContext, section: Section, entry: ModelEntry, matcher: Mod
         near=near,
         chosen=chosen,
         origins=origins,
-        chats=measure.chats_left_out(counted, near, section.templates, section.min_uses),
-        in_sample=measure.steps(near, chosen, counted.counts()),
+        chats=rolling_origin.chats_left_out(counted, near, section.templates, section.min_uses),
+        in_sample=rolling_origin.steps(near, chosen, counted.counts()),
         in_any_cluster=old,
         matching=match(context, section, encoder, matcher, ground, chosen, origins),
         times={"embedding": embedded - started, "clustering": clustered - embedded},
@@ -138,7 +140,7 @@ def _compare(
     vectors are those of the texts at the places `wanted`: an essay lies near nothing.
     """
     weights = counted.counts()[wanted]
-    near = cover.neighbours(
+    near = coverage.neighbours(
         vectors,
         counted.candidate[wanted],
         weights,
@@ -147,7 +149,7 @@ def _compare(
         progress=lambda done, total: context.progress(done, total, "candidates compared"),
         should_stop=context.should_stop,
     )
-    member = cover.in_any_cluster(
+    member = coverage.in_any_cluster(
         vectors,
         weights,
         distance=OLD_DISTANCE,
@@ -155,14 +157,14 @@ def _compare(
         progress=lambda done, total: context.progress(done, total, "texts counted the old way"),
         should_stop=context.should_stop,
     )
-    return cover.widened(near, wanted), float(weights[member].sum() / len(counted.ids))
+    return coverage.widened(near, wanted), float(weights[member].sum() / len(counted.ids))
 
 
 # ------------------------------------------------------------------------------------------------------- what is kept
 
 
 def _stats(found: _Found, section: Section) -> dict[str, Any]:
-    used = [measure.in_use(found.near, origin, found.corpus) for origin in found.origins]
+    used = [rolling_origin.in_use(found.near, origin, found.corpus) for origin in found.origins]
     match = found.matching
     n = len(found.corpus.ids)
     old = round(found.in_any_cluster * n)
@@ -171,26 +173,26 @@ def _stats(found: _Found, section: Section) -> dict[str, Any]:
         "unique_messages": len(found.corpus.texts),
         "templates_extracted": len(found.chosen),
         "similarity": section.similarity,
-        **stats.coverage(found.origins),
-        "drift": measure.drift(found.origins),
-        **stats.chats(found.chats),
-        **stats.proportion("coverage_in_sample", old, n),
+        **mining_figures.coverage(found.origins),
+        "drift": rolling_origin.drift(found.origins),
+        **mining_figures.chats(found.chats),
+        **mining_figures.proportion("coverage_in_sample", old, n),
         "coverage_in_sample_definition": "share of messages inside any DBSCAN cluster (cosine distance "
         f"{OLD_DISTANCE}, at least {OLD_LEAST}), counted on the messages it was mined from; messages of more than "
         f"{corpus.EMBEDDED_WORDS} words count as outside",
-        **stats.proportion("coverage_of_mined", round(found.in_sample[-1] * n), n),
+        **mining_figures.proportion("coverage_of_mined", round(found.in_sample[-1] * n), n),
         "coverage_baseline": BASELINE,
-        "coverage_baseline_ci": stats.interval(33, 528),
+        "coverage_baseline_ci": mining_figures.interval(33, 528),
         "coverage_baseline_n": 528,
         "coverage_baseline_source": BASELINE_SOURCE,
-        "in_use": stats.middle([share for share in used if share is not None]),
-        **stats.answering(match.trials),
+        "in_use": mining_figures.middle([share for share in used if share is not None]),
+        **mining_figures.answering(match.trials),
         "precision_target": section.precision,
-        "tiers": stats.tiers(match.trials, Counter(match.tiers or [tiers.PHRASE] * len(found.chosen))),
-        "own_index": stats.own_index(match.trials),
-        "baselines": stats.baselines(match.trials),
-        "duels": stats.duels(match.trials),
-        "manual": stats.manual(match.trials, len(match.manual), _replaced(found), match.manual_problem),
+        "tiers": mining_figures.tiers(match.trials, Counter(match.tiers or [tiers.PHRASE] * len(found.chosen))),
+        "own_index": mining_figures.own_index(match.trials),
+        "baselines": mining_figures.baselines(match.trials),
+        "duels": mining_figures.duels(match.trials),
+        "manual": mining_figures.manual(match.trials, len(match.manual), _replaced(found), match.manual_problem),
         "embedding_time_seconds": round(found.times["embedding"], 2),
         "clustering_time_seconds": round(found.times["clustering"], 2),
         "left_out": dict(found.history.left_out.most_common()),
@@ -231,7 +233,7 @@ def _config(section: Section, entry: ModelEntry, matcher: ModelEntry, found: _Fo
         "held_out": "coverage: mined on the oldest 50, 60, 70, 80 and 90 %, each measured on the 10 % that follows",
         "parts": "answers and tiers: mined on the oldest 50, 60, 70 and 80 %, triggers and tiers chosen on the next "
         "10 %, reported on the 10 % after that; nothing reported on was mined or calibrated on",
-        "chat_out": f"mined without the chat, measured on it, for each of the {measure.CHATS_LEFT_OUT} largest",
+        "chat_out": f"mined without the chat, measured on it, for each of the {rolling_origin.CHATS_LEFT_OUT} largest",
         "answers": f"JARVIS's rule: the best cosine to any enabled trigger, your own templates' included, fires "
         f"from {answers.FIRES_AT} on; right "
         f"when your real reply's first message lies within {section.similarity:g} of the template",
@@ -241,7 +243,7 @@ def _config(section: Section, entry: ModelEntry, matcher: ModelEntry, found: _Fo
         "phrase: neither, shown and never sent",
         "deployed": "templates mined on everything; triggers from the oldest 90 %, tiers and thresholds chosen on the "
         "newest 10 %; precision is that of the same text at the origins",
-        "match_time": f"up to {timing.MOST} incoming turns of the newest 10 % through the index as deployed, loaded "
+        "match_time": f"up to {latency.MOST} incoming turns of the newest 10 % through the index as deployed, loaded "
         "and warm, one after another",
     }
 
@@ -259,15 +261,15 @@ def _store(context: JobContext, found: _Found, figures: dict[str, Any], config: 
             run=context.run_id,
             stats=figures,
             config=config,
-            curve=measure.curve(found.origins, found.in_sample),
+            curve=rolling_origin.curve(found.origins, found.in_sample),
         ).execute()
 
 
 def _time_matches(context: JobContext, found: _Found, figures: dict[str, Any]) -> None:
     """Adds to the stored figures how long a match takes, on turns of the newest part: none of them is a trigger."""
     n = len(found.corpus.ids)
-    held = found.turns.within(round(n * (1 - measure.SPAN)), n, n)
-    timed = timing.of_matches(context, [found.turns.shown[turn] for turn in held])
+    held = found.turns.within(round(n * (1 - rolling_origin.SPAN)), n, n)
+    timed = latency.of_matches(context, [found.turns.shown[turn] for turn in held])
     with context.piece():
         Mining.update(stats=figures | timed).where(Mining.job == context.job_id).execute()
 
@@ -306,7 +308,7 @@ def _measured(match: Matching, number: int, place: int) -> dict[str, Any]:
     return {
         "tier": match.tiers[number] if match.tiers else tiers.PHRASE,
         "threshold": match.deployed.thresholds[number] if match.deployed else None,
-        "precision": stats.share(total.right, total.fired),
+        "precision": mining_figures.share(total.right, total.fired),
         "precision_low": None if ends is None else round(ends[0], 5),
         "fired": total.fired,
         "right": total.right,

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.kinds import Finding, JobSpec, Setting
-from jobs import models
+from jarvisd.registry import Finding, JobSpec, Setting
+from jobs.lib.models import catalogue
 
 JOB = "mine"
 MANUAL = "manual_templates.yaml"
@@ -54,7 +54,7 @@ class Section(BaseModel):
 
 def resolve(section: Section, setting: Setting) -> dict[str, Any]:
     """The section as a run keeps it. Raises UsageError for an unknown embedder or matcher."""
-    embedder, matcher = (models.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
+    embedder, matcher = (catalogue.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
     return {
         **section.model_dump(mode="json"),
         "manual": str(manual(section, setting)),
@@ -71,7 +71,7 @@ def manual(section: Section, setting: Setting) -> Path:
 
 
 def jobs(section: Section, setting: Setting) -> list[JobSpec]:
-    embedder, matcher = (models.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
+    embedder, matcher = (catalogue.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
     entries = [embedder] if embedder == matcher else [embedder, matcher]
     return [
         JobSpec(
@@ -86,12 +86,12 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
 def check(section: Section, setting: Setting) -> list[Finding]:
     """What is wrong with the Messages database, the two models and the manual templates, one finding each."""
     findings = _messages(setting)
-    entry = models.resolve(section.embedder, setting, "embedder")
-    if finding := models.finding(JOB, entry, setting.home):
+    entry = catalogue.resolve(section.embedder, setting, "embedder")
+    if finding := catalogue.finding(JOB, entry, setting.home):
         findings.append(finding)
-    matcher = models.resolve(section.matcher, setting, "embedder")
+    matcher = catalogue.resolve(section.matcher, setting, "embedder")
     unsure = ", so nothing says which templates may be sent: all will be phrases"
-    if matcher != entry and (finding := models.finding(JOB, matcher, setting.home, unsure)):
+    if matcher != entry and (finding := catalogue.finding(JOB, matcher, setting.home, unsure)):
         findings.append(finding)
     if not (file := manual(section, setting)).is_file():
         what = f"{file} is not there, so your present templates are not measured"
@@ -101,7 +101,7 @@ def check(section: Section, setting: Setting) -> list[Finding]:
 
 def _messages(setting: Setting) -> list[Finding]:
     """Looked at by a child: under a permission prompt of macOS the look does not return."""
-    command = [sys.executable, "-m", "jobs.mine.probe", str(setting.messages)]
+    command = [sys.executable, "-m", "jobs.lib.imessage.probe", str(setting.messages)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROBE_S, stdin=subprocess.DEVNULL, check=False

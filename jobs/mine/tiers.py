@@ -21,10 +21,10 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.mine import refuse
+from jobs.lib.matching import safety
+from jobs.lib.stats import wilson
 from jobs.mine.answers import FIRES_AT, Mask, Places, Turns, first_three, hits
-from jobs.mine.cover import SLACK, Vectors
-from jobs.statistics import wilson
+from jobs.mine.coverage import SLACK, Vectors
 
 AUTOMATIC, SUGGEST, PHRASE = "automatic", "suggest", "phrase"
 TIERS = (AUTOMATIC, SUGGEST, PHRASE)
@@ -69,7 +69,7 @@ class Calibrated:
 
 def harmless(text: str) -> bool:
     """Whether an incoming text may fire anything: no code, no number, nothing grave."""
-    return refuse.reason(text) is None and refuse.sensitive(text) is None
+    return safety.reason(text) is None and safety.sensitive(text) is None
 
 
 def allowed(turns: Turns) -> Mask:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from jarvisd.context import JobContext
-from jarvisd.kinds import Outcome
+from jarvisd.registry import Outcome
+from jarvisd.worker.context import JobContext
 
 
 def run(context: JobContext) -> Outcome:
     """Write the files of the run's report, REPORT.md last, and propose the next round of the comparison."""
-    from jobs import racing
-    from jobs.report import prose
+    from jobs.lib.comparison import next_round
     from jobs.report.gather import gather
     from jobs.report.render import write
+    from jobs.report.rows import sentences
 
     context.progress(0, 1, "writing")
     report = gather(context.run_id, context.home)
     problems = write(report, context.publish)
-    context.log.info("verdict: %s", prose.headline(report))  # names of models and counts, no text of a message
+    context.log.info("verdict: %s", sentences.headline(report))  # names of models and counts, no text of a message
     context.progress(1, 1, "written")
     for problem in problems:
         context.log.warning("%s", problem)
     remark = f"{len(problems)} parts could not be rendered" if problems else ""
-    proposal = racing.propose(context.run_id, context.round, context.seconds_left())
+    proposal = next_round.propose(context.run_id, context.round, context.seconds_left())
     context.log.info("%s", proposal.why)
     return Outcome(reason=remark, summary={"problems": len(problems)}, next_round=proposal.jobs)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jarvisd import files
-from jarvisd.cli import common
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
+from jarvisd.host import files
+from jarvisd.operations import lookup
 
 if TYPE_CHECKING:
-    from jarvisd.ledger import Run, Status
+    from jarvisd.store.models import Run, Status
 
 _FILES = {"md": "REPORT.md", "html": "report.html"}
 
@@ -43,7 +43,7 @@ def report(app: App, run: str | None, show: bool, where: bool, form: str | None)
     if printed and (show or where):
         raise UsageError(f"{form} is printed, not a file", "Leave out --open and --path, or name another format.")
     app.need_ledger()
-    chosen = common.find_run(run) if run else _newest()
+    chosen = lookup.find_run(run) if run else _newest()
     if printed:
         click.echo(printed(app, chosen), nl=False)
         return
@@ -58,7 +58,7 @@ def _newest() -> Run:
 
     Raises UsageError where there is none.
     """
-    from jarvisd.ledger import SETTLED, Job, Run
+    from jarvisd.store.models import SETTLED, Job, Run
 
     for statuses in (_written(), SETTLED):
         done = Run.select().join(Job).where(Job.kind == "report", Job.status.in_(statuses))
@@ -70,14 +70,14 @@ def _newest() -> Run:
 
 def _written() -> tuple[Status, ...]:
     """How a job of a report may end that leaves a page: whole, or a plain one that says what failed."""
-    from jarvisd.ledger import Status
+    from jarvisd.store.models import Status
 
     return (Status.SUCCEEDED, Status.FAILED)
 
 
 def _stands(run: Run) -> bool:
     """Whether the run's page is the one that its newest settled report wrote."""
-    from jarvisd.ledger import SETTLED, Job
+    from jarvisd.store.models import SETTLED, Job
 
     settled = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
     newest = settled.order_by(Job.round.desc()).first()
@@ -109,10 +109,10 @@ def _as_json(app: App, run: Run) -> str:
 
 
 def _as_csv(app: App, run: Run) -> str:
-    from jobs.report import sheets
+    from jobs.report.formats import csv_export
     from jobs.report.gather import gather
 
-    return sheets.replies(gather(run.id, app.home))
+    return csv_export.replies(gather(run.id, app.home))
 
 
 #: Renderings that go to standard output alone.
@@ -121,7 +121,7 @@ _PRINTED: dict[str, Callable[[App, Run], str]] = {"json": _as_json, "csv": _as_c
 
 def _opened(path: Path) -> bool:
     """Whether a program could be asked to show the file."""
-    from jarvisd import machine
+    from jarvisd.host import machine
 
     if machine.open_file(path):
         return True

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jarvisd import kinds, ledger
+from jarvisd import registry
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
-from jarvisd.ledger import OPEN, Job, Run, Status
-from jobs import comparison
-from jobs.report import changes, design, measured
-from jobs.report.design import Design
+from jarvisd.paths import Home
+from jarvisd.store import database, queries
+from jarvisd.store.models import OPEN, Job, Run, Status
+from jobs.lib.comparison import document
+from jobs.report import diff, latency_estimate, measured
+from jobs.report.latency_estimate import Design
 from jobs.report.plan import Section
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Report:
     timeline: tuple[Mapping[str, Any], ...]  #: every timed reply, the oldest first
     prompts: Mapping[str, str]  #: key of a model -> the exact text of the first prompt it was given
     rules: Mapping[str, Any]  #: the plan's `report` section: gates, layers, weights
-    changes: Mapping[str, Any] | None  #: since the last run of the plan, see jobs.report.changes; None without one
+    changes: Mapping[str, Any] | None  #: since the last run of the plan, see jobs.report.rows.changes; None without one
     machine: Mapping[str, Any]
     versions: Mapping[str, Any]
     verbs: tuple[str, ...]  #: verbs of jarvisctl that next steps may name
@@ -106,7 +107,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, without NaN."""
-        return dict(comparison.plain(dataclasses.asdict(self)))
+        return dict(document.plain(dataclasses.asdict(self)))
 
 
 def gather(run_id: str, home: Home) -> Report:
@@ -118,7 +119,7 @@ def gather(run_id: str, home: Home) -> Report:
     if run is None:
         raise JarvisError(f"no run is called {run_id}", "`jarvisctl runs` lists them.")
     problems: list[str] = []
-    rows = ledger.jobs_of(run)
+    rows = queries.jobs_of(run)
     templates = _attempt("templates", problems, lambda: _templates(run_id))
     curve = _attempt("coverage curve", problems, lambda: _curve(run_id))
     models = _attempt("model comparison", problems, lambda: _comparison(run_id))
@@ -145,7 +146,7 @@ def gather(run_id: str, home: Home) -> Report:
         templates=templates,
         curve=tuple(curve or ()),
         comparison=models,
-        design=design.estimate(templates, models),
+        design=latency_estimate.estimate(templates, models),
         loadings=tuple(loadings or ()),
         timeline=tuple(timeline or ()),
         prompts=prompts or {},
@@ -153,7 +154,7 @@ def gather(run_id: str, home: Home) -> Report:
         changes=since,
         machine=_mapping(snapshot.get("machine")),
         versions=_mapping(snapshot.get("versions")),
-        verbs=tuple(kinds.VERBS),
+        verbs=tuple(registry.VERBS),
         problems=tuple(problems),
     )
 
@@ -180,20 +181,20 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _templates(run_id: str) -> dict[str, Any] | None:
-    found = importlib.import_module("jobs.templates").document(run_id)
-    return None if found is None else dict(comparison.plain(found))
+    found = importlib.import_module("jobs.lib.results.templates_document").document(run_id)
+    return None if found is None else dict(document.plain(found))
 
 
 def _curve(run_id: str) -> list[dict[str, Any]]:
-    from jobs.results import Mining
+    from jobs.lib.results.tables import Mining
 
     newest = Mining.select().where(Mining.run == run_id).order_by(Mining.job.desc()).first()
     points = newest.curve if newest is not None else None
-    return list(comparison.plain(points or []))
+    return list(document.plain(points or []))
 
 
 def _comparison(run_id: str) -> dict[str, Any] | None:
-    found = comparison.document(run_id)
+    found = document.document(run_id)
     return found if found["models"] else None
 
 
@@ -205,11 +206,11 @@ def _rules(snapshot: Mapping[str, Any]) -> dict[str, Any]:
 
 def _changes(run: Run, templates: Any, models: Any) -> dict[str, Any] | None:
     """What changed since the last run of the same plan; None where there is none."""
-    last = changes.previous(run)
+    last = diff.previous(run)
     if last is None or (templates is None and models is None):
         return None
     then = {"run": last.id, "comparison": _comparison(last.id), "templates": _templates(last.id)}
-    found = changes.compare(then, {"run": run.id, "comparison": models, "templates": templates})
+    found = diff.compare(then, {"run": run.id, "comparison": models, "templates": templates})
     return found if found["figures"] or found["templates"] else None
 
 
@@ -221,7 +222,7 @@ def _sections(rows: list[Job]) -> tuple[str, ...]:
 def _line(row: Job) -> JobLine:
     mendable = row.status in (Status.FAILED, Status.SKIPPED, Status.STOPPED, Status.CANCELLED)
     running = row.status == Status.RUNNING
-    seconds = (ledger.now() - row.started_at).total_seconds() if running else row.took_s
+    seconds = (database.now() - row.started_at).total_seconds() if running else row.took_s
     number: int = row.__data__["id"]
     return JobLine(
         id=number,

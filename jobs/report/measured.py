@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.results import Evaluation, Reply
+from jobs.lib.results.tables import Evaluation, Reply
 
 
 def loadings(run_id: str) -> list[dict[str, Any]]:

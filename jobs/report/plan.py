@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.kinds import Finding, JobSpec, Setting
+from jarvisd.registry import Finding, JobSpec, Setting
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jarvisd.home import Home
-from jobs import comparison
-from jobs.report import charts, page, sheets
-from jobs.report.drawing import Chart
+from jarvisd.paths import Home
+from jobs.lib.comparison import document as comparison_document
+from jobs.report import charts
+from jobs.report.charts.svg import Chart
+from jobs.report.formats import csv_export, markdown
 from jobs.report.gather import Report, gather, place
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def write(report: Report, publish: Publish) -> list[str]:
     for name, document in documents(report).items():
         publish(name, as_json(document))
     problems += _publish_sheets(report, publish)
-    publish("REPORT.md", page.compose(report))
+    publish("REPORT.md", markdown.compose(report))
     return problems
 
 
@@ -50,9 +51,9 @@ def _standalone(svg: str) -> str:
 
 def _publish_page(report: Report, drawn: list[Chart], publish: Publish) -> list[str]:
     try:
-        from jobs.report import html
+        from jobs.report.formats import html_page
 
-        text = html.compose(report, drawn)
+        text = html_page.compose(report, drawn)
     except Exception as error:  # REPORT.md says the same, so a page that fails does not cost the report
         log.warning("report.html failed: %s", place(error))
         return [f"report.html: could not be rendered: {type(error).__name__}"]
@@ -62,7 +63,7 @@ def _publish_page(report: Report, drawn: list[Chart], publish: Publish) -> list[
 
 def _publish_sheets(report: Report, publish: Publish) -> list[str]:
     try:
-        found = sheets.files(report)
+        found = csv_export.files(report)
     except Exception as error:  # the JSON documents hold the same, so it does not cost the report
         log.warning("the CSV files failed: %s", place(error))
         return [f"CSV files: could not be rendered: {type(error).__name__}"]
@@ -101,4 +102,4 @@ def _nothing(report: Report, kind: str) -> dict[str, Any]:
 
 
 def as_json(document: Any) -> str:
-    return json.dumps(comparison.plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return json.dumps(comparison_document.plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"

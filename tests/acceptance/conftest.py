@@ -133,8 +133,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def small_models() -> Path:
     """A folder with all-MiniLM-L6-v2/ and smollm2-135m/: real models, from the cache of this checkout."""
-    from jarvisd.home import Home
-    from jobs.demo.preparation import prepare
+    from jarvisd.paths import Home
+    from jobs.verbs.demo.preparation import prepare
 
     (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
     with (ROOT / "var" / "preparation.lock").open("w") as lock:  # tests may run in several processes

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import crash
+from jarvisd import failpoints
 from tests.acceptance.conftest import ROOT, House, until
 from tests.acceptance.nights import Night
 
-CLIENT = [name for name in crash.POINTS if name.startswith("client:")]
-NIGHT = [name for name in crash.POINTS if not name.startswith("client:")]
+CLIENT = [name for name in failpoints.POINTS if name.startswith("client:")]
+NIGHT = [name for name in failpoints.POINTS if not name.startswith("client:")]
 #: So many nights share the points: each meets every sixth one, in the order of a night.
 CHAINS = 6
 #: In every night: a daemon that dies with a child at work, and a child that dies at work.
@@ -23,7 +23,7 @@ ALWAYS = ["daemon:child.let-go", "child:piece.committed:3"]
 
 def crashing(points: list[str], folder: Path) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
-    return {crash.AT: ",".join(points), crash.ONCE: str(folder)}
+    return {failpoints.AT: ",".join(points), failpoints.ONCE: str(folder)}
 
 
 def test_every_point_in_the_source_is_in_the_list_and_the_other_way_round() -> None:
@@ -32,7 +32,7 @@ def test_every_point_in_the_source_is_in_the_list_and_the_other_way_round() -> N
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "crash.point":
                 called.add(ast.literal_eval(node.args[0]))
-    assert called == {name.partition(":")[2] for name in crash.POINTS}
+    assert called == {name.partition(":")[2] for name in failpoints.POINTS}
 
 
 @pytest.mark.parametrize("point", CLIENT)

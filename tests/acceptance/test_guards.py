@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jarvisd import processes
+from jarvisd.host import processes
 from tests.acceptance.conftest import House, until
 from tests.acceptance.nights import Night
 from tests.acceptance.test_night import night

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import ledger, yamlfile
 from jarvisd.cli import main
 from jarvisd.errors import PlanError
+from jarvisd.plan import yamlfile
+from jarvisd.store import database
 from tests.acceptance.conftest import House
 
 PLAN = "command:\n  - run: [echo, hello]\nreport: {}\n"
@@ -48,7 +49,7 @@ def test_a_name_that_leads_elsewhere_is_no_run_no_job_and_no_plan(
     assert "no plan is called" in refused("enqueue", name)
     assert "has no job" in refused("enqueue", "short", "--only", name)
     assert "cannot be a job's name" in refused("enqueue", "command", "--name", name, "--", "true")
-    ledger.database.close()
+    database.db.close()
 
 
 def test_a_program_with_a_path_for_a_name_writes_its_log_by_number(house: House, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jarvisd.ledger import MAX_FRUITLESS
+from jarvisd.store.transitions import MAX_FRUITLESS
 from tests.acceptance import test_night
 from tests.acceptance.conftest import House, until
 from tests.acceptance.nights import OPEN, Night

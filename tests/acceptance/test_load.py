@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger, migrations, overview, queries, queue, retention
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
+from jarvisd.operations import retention, status
+from jarvisd.paths import Home
+from jarvisd.store import database as store_database
+from jarvisd.store import migrations, models, queries, queue, transitions, wakeup
+from jarvisd.store.models import Job, Run
 from tests.acceptance.conftest import House
 
 MANY = 10_000
@@ -63,12 +65,14 @@ def huge(tmp_path: Path) -> Any:
     """A home whose one run has ten thousand queued jobs."""
     home = Home(tmp_path / "home", "--home")
     migrations.migrate(home)
-    run = Run(plan="many", night="2026-11-22", created_at=ledger.now(), snapshot={"plan": {}}, warnings=[], number=1)
+    run = Run(
+        plan="many", night="2026-11-22", created_at=store_database.now(), snapshot={"plan": {}}, warnings=[], number=1
+    )
     run.id = "2026-11-22-many"
     params = {"program": ["true"], "cwd": "/", "env": {"PATH": "/usr/bin:/bin"}}
     jobs = [Job(run=run, name=f"command:{n}", kind="command", place=n, params=params, attempts=1) for n in range(MANY)]
     within(LIMIT_S, lambda: queue.submit(run, jobs))
-    with closing(ledger.database):
+    with closing(store_database.db):
         yield home, run
 
 
@@ -83,22 +87,25 @@ def within(limit_s: float, call: Callable[[], Any]) -> Any:
 
 def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge: tuple[Home, Run]) -> None:
     home, run = huge
-    huey, _ = queue.build()
+    huey, _ = wakeup.build()
     assert huey.storage.queue_size() == 1  # one message says "look"; it need not be said ten thousand times
-    job = within(0.2, lambda: ledger.claim("here", "boot", ledger.now()))
-    within(0.2, lambda: queue.settle(job, ledger.Status.SUCCEEDED, None, ledger.now()))
-    within(0.2, lambda: overview.brief(run, 40))
-    within(0.2, lambda: (queries.wait_is_over(ledger.now()), queue.ring_if_silent("here"), ledger.is_settled(run)))
-    assert len(within(LIMIT_S, lambda: queue.cancel_run(run, ledger.now()))) == MANY - 1
-    assert len(within(LIMIT_S, lambda: queue.retry(ledger.jobs_of(run)))) == MANY
-    assert {(row.status, row.attempts_from, row.attempt) for row in ledger.jobs_of(run)} == {
+    job = within(0.2, lambda: transitions.claim("here", "boot", store_database.now()))
+    within(0.2, lambda: queue.settle(job, models.Status.SUCCEEDED, None, store_database.now()))
+    within(0.2, lambda: status.brief(run, 40))
+    within(
+        0.2,
+        lambda: (queries.wait_is_over(store_database.now()), wakeup.ring_if_silent("here"), queries.is_settled(run)),
+    )
+    assert len(within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))) == MANY - 1
+    assert len(within(LIMIT_S, lambda: queue.retry(queries.jobs_of(run)))) == MANY
+    assert {(row.status, row.attempts_from, row.attempt) for row in queries.jobs_of(run)} == {
         ("queued", 0, 0),
         ("queued", 1, 1),
     }
-    within(LIMIT_S, lambda: queue.cancel_run(run, ledger.now()))
-    assert len(within(2 * LIMIT_S, lambda: queue.retry(ledger.jobs_of(run), fresh=True))) == MANY
-    assert within(LIMIT_S, queue.ring_for_owed) == MANY
-    within(LIMIT_S, lambda: queue.cancel_run(run, ledger.now()))
+    within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))
+    assert len(within(2 * LIMIT_S, lambda: queue.retry(queries.jobs_of(run), fresh=True))) == MANY
+    assert within(LIMIT_S, wakeup.ring_for_owed) == MANY
+    within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))
     assert within(LIMIT_S, lambda: retention.remove(home, retention.removable(0))) == 1
     assert Job.select().count() == 0
 

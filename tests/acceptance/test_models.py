@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from jarvisd.checks import downloads
+from jobs.lib.models import transfer
 from tests.acceptance.conftest import BIN, House, until
 from tests.hub import Hub, Repository, serving, tiny
 
@@ -67,7 +67,7 @@ def models_check(house: House) -> tuple[dict[str, Any], list[str]]:
 
 
 def test_doctor_says_before_what_fetch_then_fetches_and_after_it_how_fast(house: House, hub: Hub) -> None:
-    weights = downloads.TELLING_BYTES
+    weights = transfer.TELLING_BYTES
     hub.repositories["someone/two"] = Repository(tiny(weights))
     before, own = models_check(house)
     assert own == ["evaluate:own"]  # it is made here: its remedy is its own

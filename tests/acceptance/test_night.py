@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jobs.imessage import schema
+from jobs.lib.imessage import schema
 from tests.acceptance.conftest import House, until
 
 SCENARIOS = """

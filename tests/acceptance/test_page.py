@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from jarvisd.ledger import database
+from jarvisd.store.database import db
 from tests.integration.report_nights import home, rendered, two_rounds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,11 +68,11 @@ addEventListener("load", async () => {
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a night of two rounds that has a predecessor."""
     here = home(tmp_path_factory.mktemp("page"))
-    with database.atomic():
+    with db.atomic():
         two_rounds("2026-11-21-overnight", better=-0.08)
         row = two_rounds()
     folder, problems = rendered(row, here)
-    database.close()
+    db.close()
     assert problems == []
     return folder / "report.html"
 

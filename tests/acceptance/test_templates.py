@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import ledger, migrations
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
-from jobs.results import Mining, Template
+from jarvisd.paths import Home
+from jarvisd.store import database, migrations
+from jarvisd.store.models import Job, Run
+from jobs.lib.results.tables import Mining, Template
 from tests.acceptance.conftest import House
 
 
@@ -18,8 +18,8 @@ from tests.acceptance.conftest import House
 def mined(house: House) -> House:
     """A home whose newest run has two templates to send and one phrase."""
     migrations.migrate(Home(house.root, "--home"))
-    with ledger.write():
-        run = Run.create(id="r", number=1, plan="p", night="n", created_at=ledger.now(), snapshot={}, warnings=[])
+    with database.write():
+        run = Run.create(id="r", number=1, plan="p", night="n", created_at=database.now(), snapshot={}, warnings=[])
         job = Job.create(run=run, name="mine", kind="mine", place=0, params={}, status="succeeded")
         Mining.create(job=job, run=run, stats={}, config={}, curve=[])
         replies = (("On my way", "automatic"), ("Sounds great", "suggest"), ("Bro 😭", "phrase"))
@@ -35,7 +35,7 @@ def mined(house: House) -> House:
                 tier=tier,
                 **counts,
             )
-    ledger.database.close()
+    database.db.close()
     return house
 
 
@@ -82,7 +82,7 @@ def test_an_empty_tier_says_what_would_give_more(mined: House, tmp_path: Path) -
     """A lower tier where that has some; else a matcher only where this mining had none."""
 
     def refused() -> str:
-        ledger.database.close()
+        database.db.close()
         return mined.ctl("deploy", "templates", "--to", str(tmp_path), "--tier", "automatic", code=1).stderr
 
     migrations.migrate(Home(mined.root, "--home"))

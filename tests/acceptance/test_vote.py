@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import ledger
+from jarvisd.store import database
 from tests.acceptance.conftest import BIN, House
 from tests.integration import report_nights
 
@@ -32,7 +32,7 @@ def night(house: House) -> House:
     for key, reply in REPLIES.items():
         report_nights.model(row, key, f"Model {key.upper()}", reply=reply)
     report_nights.job(row, "report")
-    ledger.database.close()
+    database.db.close()
     return house
 
 
@@ -165,7 +165,7 @@ def test_lines_work_where_there_is_no_terminal(night: House) -> None:
 def test_nothing_to_vote_on_is_one_line(house: House) -> None:
     assert house.ctl("vote", code=2).stderr.count("\n") == 1
     report_nights.home(house.root)
-    ledger.database.close()
+    database.db.close()
     assert "no run has replies to compare yet" in house.ctl("vote", code=1).stderr
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jarvisd import processes
+from jarvisd.host import processes
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger, migrations
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
+from jarvisd.paths import Home
+from jarvisd.store import database, migrations, queries
+from jarvisd.store.models import Job, Run
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     found = Home(tmp_path / "home", "--home")
     migrations.migrate(found)
     yield found
-    ledger.database.close()
+    database.db.close()
 
 
 @pytest.fixture
@@ -26,11 +26,13 @@ def make_run(home: Home) -> Callable[..., Run]:
     """A stored run with jobs of these names; `kind` is the part before the colon."""
 
     def make(*names: str, plan: str = "test", **fields: Any) -> Run:
-        from jarvisd import queue
+        from jarvisd.store import queue
 
-        run = Run(plan=plan, night="2026-11-22", created_at=ledger.now(), snapshot={"plan": {}}, warnings=[], **fields)
-        run.number = ledger.next_number()
-        run.id = ledger.fresh_run_id(run.night, plan)
+        run = Run(
+            plan=plan, night="2026-11-22", created_at=database.now(), snapshot={"plan": {}}, warnings=[], **fields
+        )
+        run.number = queries.next_number()
+        run.id = queries.fresh_run_id(run.night, plan)
         jobs = [
             Job(run=run, name=name, kind=name.partition(":")[0], place=place, params={})
             for place, name in enumerate(names)

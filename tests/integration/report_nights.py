@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from jarvisd import files, ledger, migrations
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status
-from jobs.report import render
-from jobs.results import (
+from jarvisd.host import files
+from jarvisd.paths import Home
+from jarvisd.store import migrations, models, queries
+from jarvisd.store.models import Job, Run, Status
+from jobs.lib.results.tables import (
     OWNER,
     REAL_TURNS,
     Cut,
@@ -26,6 +26,7 @@ from jobs.results import (
     Vote,
     Yardstick,
 )
+from jobs.report import render
 
 START = dt.datetime(2026, 11, 22, 21, 0, tzinfo=dt.UTC)
 
@@ -67,7 +68,7 @@ def run(
     title: str = "Overnight",
 ) -> Run:
     """A run without jobs."""
-    number = ledger.next_number()
+    number = queries.next_number()
     row: Run = Run.create(
         id=name,
         number=number,
@@ -93,7 +94,7 @@ def job(row: Run, name: str, status: Status = Status.SUCCEEDED, reason: str | No
     began = status not in (Status.QUEUED, Status.SKIPPED)
     values = {
         "started_at": START + dt.timedelta(minutes=10 * place) if began else None,
-        "ended_at": START + dt.timedelta(minutes=10 * (place + 1)) if status in ledger.SETTLED else None,
+        "ended_at": START + dt.timedelta(minutes=10 * (place + 1)) if status in models.SETTLED else None,
         "attempt": int(began),
         "peak_memory_mb": 812 if began else None,
     }

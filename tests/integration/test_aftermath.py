@@ -12,10 +12,12 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from jarvisd import aftermath, ledger, queue, retention
 from jarvisd.cli import cli
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status
+from jarvisd.daemon import hooks
+from jarvisd.operations import retention
+from jarvisd.paths import Home
+from jarvisd.store import database, queries, queue, transitions
+from jarvisd.store.models import Job, Run, Status
 from tests.acceptance.conftest import until
 
 MakeRun = Callable[..., Run]
@@ -23,9 +25,9 @@ MakeRun = Callable[..., Run]
 
 def finish(run: Run, status: Status = Status.SUCCEEDED) -> Run:
     """Settle every job of a run, which is the only one owed."""
-    while (job := ledger.claim("here", "boot", ledger.now())) is not None:
-        queue.settle(job, Status.SUCCEEDED if job.kind == "report" else status, None, ledger.now())
-    assert ledger.is_settled(run)
+    while (job := transitions.claim("here", "boot", database.now())) is not None:
+        queue.settle(job, Status.SUCCEEDED if job.kind == "report" else status, None, database.now())
+    assert queries.is_settled(run)
     return run
 
 
@@ -34,7 +36,7 @@ def files_of(home: Home, run: Run) -> list[Path]:
     folder = home.run_folder(run.id)
     folder.mkdir()
     (folder / "REPORT.md").write_text("a report")
-    logs = [home.job_log(job.id) for job in ledger.jobs_of(run)]
+    logs = [home.job_log(job.id) for job in queries.jobs_of(run)]
     for log in logs:
         log.write_text("a log")
     return [folder, *logs]
@@ -64,8 +66,8 @@ def test_neither_the_newest_report_nor_the_run_that_latest_names_goes(home: Home
     """They are two where the newest run's own report could not be written."""
     finish(make_run("mine", "report", plan="reported"))
     make_run("mine", "report", plan="newest")
-    while (job := ledger.claim("here", "boot", ledger.now())) is not None:
-        queue.settle(job, Status.FAILED, None, ledger.now())
+    while (job := transitions.claim("here", "boot", database.now())) is not None:
+        queue.settle(job, Status.FAILED, None, database.now())
     finish(make_run("command", plan="later"))
     assert {run.plan for run in retention.removable(0)} == {"later"}
 
@@ -74,7 +76,7 @@ def test_a_run_that_was_retried_meanwhile_is_not_removed(home: Home, make_run: M
     old = finish(make_run("mine", "report"))
     finish(make_run("mine", "report"))
     chosen = retention.removable(1)
-    queue.retry(ledger.jobs_of(old))
+    queue.retry(queries.jobs_of(old))
     assert retention.remove(home, chosen) == 0
     assert Run.select().count() == 2
 
@@ -129,7 +131,7 @@ def test_a_run_with_failures_is_told_with_its_status_and_arguments_reach_it_unch
     home: Home, make_run: MakeRun, tmp_path: Path
 ) -> None:
     target = told(home, tmp_path, "open(target, 'w').write(sys.stdin.read() + '\\n' + sys.argv[1])")
-    aftermath.run_settled(home, finish(make_run("mine", "report"), Status.FAILED))
+    hooks.run_settled(home, finish(make_run("mine", "report"), Status.FAILED))
     document, argument = target.read_text().split("\n")
     assert [job["status"] for job in json.loads(document)["jobs"]] == ["failed", "succeeded"]
     assert argument == "a b; $(c)"
@@ -143,7 +145,7 @@ def test_what_a_program_is_told_holds_nothing_of_what_jobs_were_given_or_found(
     run = finish(make_run("mine", "report"), Status.FAILED)
     Job.update(params={"prompt": canary}, outcome={"attempt": 1, "ok": False, "summary": {"reply": canary}}).execute()
     Run.update(snapshot={"plan": {"opening": canary}}).execute()
-    aftermath.run_settled(home, Run.get_by_id(run.id))
+    hooks.run_settled(home, Run.get_by_id(run.id))
     assert run.id in target.read_text()
     assert "canary" not in target.read_text()
 
@@ -151,24 +153,24 @@ def test_what_a_program_is_told_holds_nothing_of_what_jobs_were_given_or_found(
 def test_a_run_without_failures_is_not_told_unless_asked_for(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
     run = finish(make_run("mine", "report"))
     target = told(home, tmp_path, "open(target, 'w')")
-    aftermath.run_settled(home, run)
+    hooks.run_settled(home, run)
     assert not target.exists()
     told(home, tmp_path, "open(target, 'w')", when="always")
-    aftermath.run_settled(home, run)
+    hooks.run_settled(home, run)
     assert target.exists()
 
 
 def test_a_program_that_hangs_is_ended(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
     told(home, tmp_path, "time.sleep(60)", timeout_s=0.3)
     began = time.monotonic()
-    aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))
     assert time.monotonic() - began < 20
 
 
 def test_what_a_program_that_hangs_has_started_is_ended_with_it(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
     below = "import subprocess; below = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     target = told(home, tmp_path, f"{below}\nopen(target, 'w').write(str(below.pid))\ntime.sleep(600)", timeout_s=3)
-    aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))
     pid = int(target.read_text())
     assert until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5, "it is gone too")
 
@@ -177,7 +179,7 @@ def test_what_a_program_that_hangs_has_started_is_ended_with_it(home: Home, make
 def test_what_is_wrong_with_it_costs_nobody_the_run(home: Home, make_run: MakeRun, text: str) -> None:
     (home.root / "config").mkdir()
     (home.root / "config" / "settings.yaml").write_text(text)
-    aftermath.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))
     assert Run.select().count() == 1
 
 
@@ -185,5 +187,5 @@ def test_keep_removes_the_oldest_after_a_run(home: Home, make_run: MakeRun) -> N
     runs = [finish(make_run("mine", "report")) for _ in range(3)]
     (home.root / "config").mkdir()
     (home.root / "config" / "settings.yaml").write_text("keep: 2")
-    aftermath.run_settled(home, runs[-1])
+    hooks.run_settled(home, runs[-1])
     assert [run.id for run in Run.select().order_by(Run.number)] == [run.id for run in runs[1:]]

@@ -15,11 +15,15 @@ from typing import Any
 import psutil
 import pytest
 
-from jarvisd import daemon, disk, ledger, machine, queue, recovery, stories, supervisor, vitals
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status
-from jarvisd.settings import Disk, Settings
-from jarvisd.supervisor import Supervisor, Watch
+from jarvisd import logs
+from jarvisd.daemon import main, recovery, watchdog
+from jarvisd.daemon import outcome as outcomes
+from jarvisd.daemon.supervisor import Supervisor
+from jarvisd.host import disk_errors, machine
+from jarvisd.paths import Home
+from jarvisd.plan.settings import Disk, Settings
+from jarvisd.store import database, queries, queue, transitions
+from jarvisd.store.models import Job, Run, Status
 from jobs import command
 from tests import claiming
 from tests.claiming import claimed, due, finish
@@ -33,7 +37,7 @@ MakeRun = Callable[..., Run]
 def crashed(home: Home, code: int) -> Job:
     """The row after the next attempt ended with that code and left no outcome; a wait before it is over."""
     Job.update(not_before=None).execute()
-    Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("", code)
+    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("", code)
     return Job.get()
 
 
@@ -42,7 +46,7 @@ def test_a_crash_that_may_pass_is_tried_again_after_a_pause_that_grows(home: Hom
     for pause_s in (2, 30):
         job = crashed(home, -signal.SIGKILL)
         assert job.status == Status.QUEUED
-        assert pause_s - 2 < (job.not_before - ledger.now()).total_seconds() <= pause_s
+        assert pause_s - 2 < (job.not_before - database.now()).total_seconds() <= pause_s
         assert due() is None
     assert crashed(home, -signal.SIGKILL).status == Status.FAILED
 
@@ -80,7 +84,7 @@ def test_a_program_that_may_run_once_is_not_run_twice_because_its_daemon_was_sto
 ) -> None:
     make_run("command:x")
     Job.update(attempts=attempts).execute()
-    Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("stop", -signal.SIGTERM)
+    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
     assert (Job.get().status, Job.get().reason.partition(",")[0]) == (status, "interrupted: jarvisd was stopped")
 
 
@@ -88,15 +92,15 @@ def test_a_stop_uses_up_no_attempt_of_a_program_that_may_be_run_again(home: Home
     make_run("command:x")
     Job.update(attempts=2).execute()
     for _ in range(5):
-        Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("stop", -signal.SIGTERM)
+        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
         assert Job.get().status == Status.QUEUED
     assert [crashed(home, -signal.SIGKILL).status for _ in range(2)] == [Status.QUEUED, Status.FAILED]
 
 
 def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
-    for _ in range(ledger.MAX_FRUITLESS + 1):
-        Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("stop", -signal.SIGTERM)
+    for _ in range(transitions.MAX_FRUITLESS + 1):
+        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
     assert (Job.get().status, Job.get().fruitless) == (Status.QUEUED, 0)
 
 
@@ -104,7 +108,7 @@ def test_a_job_that_was_claimed_while_the_daemon_stops_is_not_started(home: Home
     make_run("command:x")
     Job.update(attempts=1).execute()
     stopping = threading.Event()
-    watch = Watch(Supervisor(home, "here", Settings(disk=Disk(keep_free_mb=0)), stopping), claimed())
+    watch = Supervisor(home, "here", Settings(disk=Disk(keep_free_mb=0)), stopping).attempt(claimed())
     stopping.set()
     watch.run()
     assert (Job.get().status, Job.get().attempts_from, Job.get().fruitless) == (Status.QUEUED, 1, 0)
@@ -121,26 +125,26 @@ def test_a_child_that_could_not_be_written_down_is_not_left_behind(
         children.append(psutil.Process(pid))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(ledger, "record_child", full)
-    stories.make_folder(home, job.run_id)
+    monkeypatch.setattr(transitions, "record_child", full)
+    logs.make_folder(home, job.run_id)
     with pytest.raises(OSError, match="No space"):
-        Watch(Supervisor(home, "here", Settings(), threading.Event()), job)._attend()
+        Supervisor(home, "here", Settings(), threading.Event()).attempt(job)._attend()
     assert [child.is_running() for child in children] == [False]
 
 
 def test_a_report_that_could_not_be_written_leaves_a_page_that_says_so(home: Home, make_run: MakeRun) -> None:
     run = make_run("mine", "report")
     finish(claimed(), Status.FAILED)
-    Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())._conclude("", 3)
+    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("", 3)
     page = (home.run_folder(run.id) / "REPORT.md").read_text()
     assert "There is no report of this run: its process ended with exit code 3" in page
     assert "mine" in page
-    assert f"jarvisctl retry {ledger.jobs_of(run)[-1].id}" in page
+    assert f"jarvisctl retry {queries.jobs_of(run)[-1].id}" in page
 
 
 def test_a_program_that_prints_without_end_is_ended_with_that_reason(home: Home, make_run: MakeRun) -> None:
     make_run("command:yes")
-    watch = Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())
+    watch = Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())
     with home.job_log(watch.job.id).open("wb") as log:
         log.truncate(512 << 20)
         assert watch._reason_to_end() == ""
@@ -153,11 +157,11 @@ def test_a_program_that_prints_without_end_is_ended_with_that_reason(home: Home,
 def test_progress_in_the_ledger_and_in_the_log_are_signs_of_life(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     job = claimed()
-    seen = [vitals.sample(home, job, os.getpid()).progress]
+    seen = [watchdog.sample(home, job, os.getpid()).progress]
     Job.update(done=1, total=13).execute()
-    seen.append(vitals.sample(home, job, os.getpid()).progress)
+    seen.append(watchdog.sample(home, job, os.getpid()).progress)
     home.job_log(job.id).write_text("a line")
-    seen.append(vitals.sample(home, job, os.getpid()).progress)
+    seen.append(watchdog.sample(home, job, os.getpid()).progress)
     assert len(set(seen)) == 3
 
 
@@ -169,7 +173,7 @@ def test_a_sample_says_whether_the_computer_itself_is_short_of_memory(
     job, memory = claimed(), psutil.virtual_memory()
     monkeypatch.setattr(machine, "MACOS", False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=memory.total // part))
-    assert vitals.sample(home, job, os.getpid()).pressed is short
+    assert watchdog.sample(home, job, os.getpid()).pressed is short
 
 
 def committed(job: Job) -> None:
@@ -184,7 +188,7 @@ def test_what_a_child_had_committed_before_its_daemon_died_counts_and_is_not_don
     make_run("command:x")
     Job.update(attempts=1).execute()
     job = claimed()
-    ledger.record_child(job, 4242, 1.0)
+    transitions.record_child(job, 4242, 1.0)
     committed(job)
     recovery.recover(home, "here")
     assert (Job.get().status, Job.get().attempt, Job.get().peak_memory_mb) == (Status.SUCCEEDED, 1, 70)
@@ -192,7 +196,7 @@ def test_what_a_child_had_committed_before_its_daemon_died_counts_and_is_not_don
 
 def test_the_peak_that_a_child_measured_itself_counts_where_no_sample_saw_it(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
-    watch = Watch(Supervisor(home, "here", Settings(), threading.Event()), claimed())
+    watch = Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())
     watch.vitals.peak_mb = 12
     committed(watch.job)
     watch._conclude("", 0)
@@ -208,7 +212,7 @@ def test_a_child_does_nothing_before_its_daemon_has_written_it_down(
     params = {"program": ["touch", str(touched)], "cwd": "/", "env": {"PATH": os.environ["PATH"]}}
     Job.update(params=params).execute()
     job = claimed()
-    stories.make_folder(home, run.id)
+    logs.make_folder(home, run.id)
     theirs, ours = os.pipe()
     words = [sys.executable, "-m", "jarvisd.worker", str(job.id), "--home", str(home.root), "--attempt", "1"]
     words += ["--token", job.token, "--lifeline", str(theirs)]
@@ -232,7 +236,7 @@ def test_what_an_earlier_attempt_committed_is_no_outcome_of_this_one(make_run: M
     assert claimed().outcome is None
     assert Job.get().outcome is None
     Job.update(outcome=kept).execute()
-    assert supervisor.committed(Job.get()) is None
+    assert outcomes.committed(Job.get()) is None
 
 
 # ---------------------------------------------------------------------------------------------- a failure of our own
@@ -243,10 +247,10 @@ def test_a_job_that_a_full_disk_kept_from_starting_waits_and_any_other_trouble_e
 ) -> None:
     make_run("mine", "evaluate:a")
     service = Supervisor(home, "here", Settings(), threading.Event())
-    service._rescue(claimed(), disk.FULL)
+    service._rescue(claimed(), disk_errors.FULL)
     waiting = Job.get(name="mine")
     assert (waiting.status, waiting.reason, waiting.fruitless) == (Status.QUEUED, "waiting: the disk is full", 0)
-    assert 0 < (waiting.not_before - ledger.now()).total_seconds() <= 15
+    assert 0 < (waiting.not_before - database.now()).total_seconds() <= 15
     service._rescue(claimed(), "KeyError")
     ended = Job.get(name="evaluate:a")
     assert ended.status == Status.FAILED
@@ -268,7 +272,7 @@ def test_a_row_that_cannot_be_settled_yet_is_tried_until_it_can(
 
     monkeypatch.setattr(queue, "requeue", at_last)
     monkeypatch.setattr(service.stopping, "wait", lambda _seconds: False)
-    service._rescue(claimed(), disk.FULL)
+    service._rescue(claimed(), disk_errors.FULL)
     assert len(tries) == 3
     assert Job.get().status == Status.QUEUED
 
@@ -284,7 +288,7 @@ def test_the_daemon_looks_again_after_a_look_that_failed(home: Home) -> None:
         stopping.set()
         return True
 
-    daemon._look_by_itself(Supervisor(home, "here", Settings(), stopping, owns))
+    main._look_by_itself(Supervisor(home, "here", Settings(), stopping, owns))
     assert len(looks) == 2
 
 
@@ -323,9 +327,9 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes
 
 def left_running(stranger: subprocess.Popen[bytes], boot: str) -> None:
     """The job runs with that process for its child, says the ledger."""
-    job = ledger.claim("here", boot, ledger.now())
+    job = transitions.claim("here", boot, database.now())
     assert job is not None
-    ledger.record_child(job, stranger.pid, 1.0)
+    transitions.record_child(job, stranger.pid, 1.0)
 
 
 def test_a_process_that_nobody_can_tell_from_the_child_is_left_alone_and_so_is_its_job(

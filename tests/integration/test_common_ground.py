@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
-from jobs.report import candidates, charts_models, figures, page
+from jarvisd.paths import Home
+from jarvisd.store.models import Job, Run
+from jobs.lib.results.tables import REAL_TURNS, RealTurn, Reply
+from jobs.report.charts import models as model_charts
+from jobs.report.formats import markdown
 from jobs.report.gather import Report, gather
-from jobs.results import REAL_TURNS, RealTurn, Reply
+from jobs.report.rows import models as model_rows
+from jobs.report.rows import run as run_rows
 from tests.integration.report_nights import SCENARIOS, START, home, job, model, rendered, run
 
 TURNS = 20
@@ -74,16 +77,16 @@ def test_a_model_that_was_asked_everything_keeps_its_own_figures(report: Report)
 def test_the_page_does_not_contradict_itself(report: Report) -> None:
     """The winner is neither beaten on the chart nor behind in "old and new", and the row says what it rests on."""
     assert report.comparison is not None and report.comparison["verdict"]["winner"] == "qwen3-4b"
-    best = [point.name for point in charts_models.frontier(charts_models.points(report))]
+    best = [point.name for point in model_charts.frontier(model_charts.points(report))]
     assert best == ["SmolLM3", "Qwen2.5 1.5B", "Qwen3 4B"]
-    contrast = figures.contrasts(report)[2]
+    contrast = run_rows.contrasts(report)[2]
     assert contrast.before.startswith("0.65 (Qwen2.5 1.5B")
     assert contrast.now == "0.70 (Qwen3 4B, the winner)"
-    rows = {row[0]: dict(zip(candidates.HEADER, row, strict=True)) for row in candidates.rows(report)}
+    rows = {row[0]: dict(zip(model_rows.HEADER, row, strict=True)) for row in model_rows.rows(report)}
     assert rows["Qwen2.5 1.5B"]["Quality (95 % interval)"].startswith("0.65 (")
     assert "on 13 of 33 prompts" in rows["Qwen2.5 1.5B"]["Marks"]
     assert "prompts" not in rows["SmolLM3"]["Marks"]
-    assert "its quality is the leader's plus their paired difference" in page.models(report)
+    assert "its quality is the leader's plus their paired difference" in markdown.models(report)
 
 
 def test_weights_are_judged_on_common_ground(report: Report) -> None:
@@ -96,7 +99,7 @@ def test_without_a_winner_the_first_by_the_numbers_stands_against_the_old_one(re
     """Never the highest mean: that one may have answered the easy prompts alone."""
     assert report.comparison is not None
     report.comparison["verdict"]["winner"] = None
-    assert figures.contrasts(report)[2].now == "0.70 (Qwen3 4B, the first of 3 by quality)"
+    assert run_rows.contrasts(report)[2].now == "0.70 (Qwen3 4B, the first of 3 by quality)"
 
 
 def test_one_model_alone_and_one_without_a_reply(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:
     model(row, "a", "A", qualities={key: [0.99 * (key != "running-late")] * 3 for key in SCENARIOS})
     model(row, "b", "B", qualities={key: [0.02 * (key == "running-late")] * 3 for key in SCENARIOS})
     report = gather(row.id, here)
-    shown = [row[3] for row in candidates.rows(report)]
+    shown = [row[3] for row in model_rows.rows(report)]
     assert [text.partition("(")[2] for text in shown] == ["0.24 to 1.00)", "0.00 to 0.02)"]
     assert all(0 <= end <= 1 for one in report.models.values() for end in one["stats"]["quality_ci"])
 
@@ -125,8 +128,8 @@ def test_a_first_token_is_a_median_like_its_neighbours(tmp_path: Path) -> None:
     row = run()
     model(row, "a", "A")
     Reply.update(ttft_ms=9000.0).where(Reply.prompt == 0, Reply.scenario_id == "running-late").execute()
-    [line] = candidates.speed_rows(gather(row.id, here))
-    assert dict(zip(candidates.SPEED_HEADER, line, strict=True))["First token"] == "222 ms"
+    [line] = model_rows.speed_rows(gather(row.id, here))
+    assert dict(zip(model_rows.SPEED_HEADER, line, strict=True))["First token"] == "222 ms"
 
 
 def test_what_an_interval_takes_as_independent_is_said(tmp_path: Path) -> None:
@@ -134,9 +137,9 @@ def test_what_an_interval_takes_as_independent_is_said(tmp_path: Path) -> None:
     here: Home = home(tmp_path)
     row = run()
     model(row, "a", "A")
-    told = dict(figures.method_rows(gather(row.id, here)))["Usable replies"]
+    told = dict(run_rows.method_rows(gather(row.id, here)))["Usable replies"]
     assert "samples" not in told
     Reply.update(sample=2).where(Reply.prompt == 2).execute()
     report = gather(row.id, here)
-    assert "several samples of one prompt as independent" in dict(figures.method_rows(report))["Usable replies"]
-    assert "overlapping bars do not mean a tie (see Every pair)" in charts_models.latency_quality(report).caption
+    assert "several samples of one prompt as independent" in dict(run_rows.method_rows(report))["Usable replies"]
+    assert "overlapping bars do not mean a tie (see Every pair)" in model_charts.latency_quality(report).caption

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger, migrations
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status
-from jobs import comparison, statistics, votes
-from jobs.results import OWNER, REAL_TURNS, Cut, Evaluation, RealTurn, Reply, Score, Vote, Yardstick
+from jarvisd.paths import Home
+from jarvisd.store import database, migrations
+from jarvisd.store.models import Job, Run, Status
+from jobs.lib import stats
+from jobs.lib.comparison import document, votes
+from jobs.lib.results.tables import OWNER, REAL_TURNS, Cut, Evaluation, RealTurn, Reply, Score, Vote, Yardstick
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 
@@ -24,7 +25,7 @@ def night(tmp_path: Path) -> Iterator[Night]:
     home.make()
     migrations.migrate(home)
     yield Night()
-    ledger.database.close()
+    database.db.close()
 
 
 class Night:
@@ -36,7 +37,7 @@ class Night:
             number=1,
             plan="night",
             night="2026-11-22",
-            created_at=ledger.now(),
+            created_at=database.now(),
             snapshot={"plan": {"evaluate": {"models": [{"key": "a"}, {"key": "b"}]}}},
             warnings=[],
         )
@@ -74,7 +75,7 @@ class Night:
             rendered="",
             seed=1,
             checks={},
-            created_at=ledger.now(),
+            created_at=database.now(),
             **(values | fields),
         )
         return row
@@ -89,13 +90,13 @@ class Night:
         return found
 
     def turns(self, chats: list[int]) -> None:
-        at = ledger.now()
+        at = database.now()
         Cut.create(run=self.run, at=at, own_before=900, turns_after=70, chosen=len(chats))
         for place, chat in enumerate(chats):
             RealTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer=f"yo {place}", sent_at=at)
 
     def document(self) -> dict[str, Any]:
-        found = comparison.document(self.run.id)
+        found = document.document(self.run.id)
         assert json.loads(json.dumps(found, allow_nan=False)) == found
         return found
 
@@ -264,7 +265,7 @@ def vote(night: Night) -> Callable[..., None]:
     def cast(choice: str, *, by: str = OWNER, swap: bool = False) -> None:
         one, other = next(pairs)
         left, right = (other, one) if swap else (one, other)
-        Vote.create(run=night.run, by=by, left=left, right=right, choice=choice, created_at=ledger.now())
+        Vote.create(run=night.run, by=by, left=left, right=right, choice=choice, created_at=database.now())
 
     return cast
 
@@ -302,7 +303,7 @@ def test_agreement_is_shown_where_both_judged_a_pair(night: Night, vote: Callabl
     vote("right")
     for row in list(Vote.select()):
         Vote.create(
-            run=night.run, by="judge:x", left=row.left, right=row.right, choice=row.choice, created_at=ledger.now()
+            run=night.run, by="judge:x", left=row.left, right=row.right, choice=row.choice, created_at=database.now()
         )
     assert night.document()["votes"]["agreement"] == {"judge": 1.0, "n": 2}
 
@@ -335,8 +336,8 @@ def test_the_pairs_of_the_document_are_the_tests_of_jobs_statistics(night: Night
         night.reply(b, name, 0, quality=0.5)
     row = night.document()["pairs"][0]
     values = list(gaps.values())
-    estimate, flips = statistics.t_interval(values), statistics.sign_flip(values)
+    estimate, flips = stats.t_interval(values), stats.sign_flip(values)
     assert estimate is not None and flips is not None
     assert row["difference"] == pytest.approx(estimate.mean) and row["ci"] == pytest.approx(estimate.interval)
-    assert row["p"] == row["p_holm"] == pytest.approx(statistics.t_p(values))
+    assert row["p"] == row["p_holm"] == pytest.approx(stats.t_p(values))
     assert (row["p_sign_flip"], row["p_sign_flip_min"], row["clusters"]) == (flips.p, 0.0625, 5)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
-from jobs.demo import chatdb, corpus, packages, preparation
-from jobs.imessage import history
+from jarvisd.paths import Home
+from jobs.lib.imessage import history
+from jobs.verbs.demo import chatdb, corpus, packages, preparation
 
 OWNER = "owner"
 MESSAGES = 2000  # enough for every kind of row that is not typed
@@ -243,6 +243,6 @@ def test_a_folder_without_its_marker_is_made_again(home: Home, shelf: Path, monk
 
 
 def test_a_child_that_fails_gives_its_last_words_in_one_line() -> None:
-    with pytest.raises(JarvisError, match=r"jobs\.demo\.chatdb failed: ValueError") as caught:
-        preparation._child("jobs.demo.chatdb", "only one argument")
+    with pytest.raises(JarvisError, match=r"jobs\.verbs\.demo\.chatdb failed: ValueError") as caught:
+        preparation._child("jobs.verbs.demo.chatdb", "only one argument")
     assert "\n" not in str(caught.value)

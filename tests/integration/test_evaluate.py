@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed, StaleAttempt
-from jarvisd.home import Home
-from jarvisd.kinds import Outcome, Setting
-from jarvisd.ledger import Job, Run
+from jarvisd.paths import Home
+from jarvisd.registry import Outcome, Setting
+from jarvisd.store import transitions
+from jarvisd.store.models import Job, Run
+from jarvisd.worker.context import JobContext
 from jobs import evaluate
-from jobs.evaluate import generate, plan
+from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
-from jobs.results import Evaluation, Reply
+from jobs.evaluate.replies import generate
+from jobs.lib.results.tables import Evaluation, Reply
 from tests.claiming import claim
 from tests.tiny_llama import CONFIG, make_model
 
@@ -151,7 +152,7 @@ def test_a_later_attempt_generates_only_what_is_missing(
     first = [(row.id, row.reply) for row in replies()]
     job = Job.get_by_id(context.job_id)
     assert job.fruitless == 0
-    ledger.requeue(job, None, fruitless=0)
+    transitions.requeue(job, None, fruitless=0)
     evaluate.run(claim(home))
     assert [(row.id, row.reply) for row in replies()][:2] == first
     assert len(replies()) == 3
@@ -169,7 +170,7 @@ def test_a_stop_in_the_middle_of_a_reply_leaves_no_half_reply(start: Start) -> N
 def test_a_finished_job_is_not_loaded_again(start: Start, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     context = start()
     first = evaluate.run(context)
-    ledger.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
     monkeypatch.setattr(generate, "load", lambda *_: pytest.fail("loaded again"))
     assert evaluate.run(claim(home)) == first
 
@@ -300,14 +301,14 @@ def test_a_tokenizer_that_does_not_fit_fails_the_model(start: Start, monkeypatch
 def test_a_model_that_takes_all_memory_is_refused_after_its_first_reply(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.evaluate.preflight.MARGIN_MB", 10**9)
+    monkeypatch.setattr("jobs.evaluate.replies.preflight.MARGIN_MB", 10**9)
     with pytest.raises(JobFailed, match=r"tiny takes \d+ MB at its peak, and this computer has \d+ MB"):
         evaluate.run(start())
     assert replies() == []
 
 
 def test_less_in_memory_than_on_the_disk_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.models.weight_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr("jobs.lib.models.catalogue.weight_bytes", lambda _: 1 << 40)
     evaluate.run(start())
     assert "MB of weights are in memory" in Evaluation.get().info["remark"]
 

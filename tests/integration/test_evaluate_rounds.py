@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger
-from jarvisd.context import JobContext
 from jarvisd.errors import StaleAttempt
-from jarvisd.home import Home
-from jarvisd.kinds import Outcome, Setting
-from jarvisd.ledger import Job, Run
+from jarvisd.paths import Home
+from jarvisd.registry import Outcome, Setting
+from jarvisd.store import database, transitions
+from jarvisd.store.models import Job, Run
+from jarvisd.worker.context import JobContext
 from jobs import evaluate
-from jobs.evaluate import batch, generate, likelihood, plan
+from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
-from jobs.results import REAL_TURNS, Evaluation, RealTurn, Reply
+from jobs.evaluate.replies import batch, generate, likelihood
+from jobs.lib.results.tables import REAL_TURNS, Evaluation, RealTurn, Reply
 from tests.claiming import claim
 from tests.tiny_llama import make_model
 
@@ -62,7 +63,7 @@ def rounds(home: Home, make_run: Callable[..., Run], tiny: Path) -> Rounds:
         Job.update(params={"model": model.name}).where(Job.run == run.id).execute()
         evaluate.run(claim(home))
         for place, text in enumerate(("are you there?", "movie tomorrow?", "ok")):
-            row = {"incoming": text, "answer": f"sure {place}", "sent_at": ledger.now()}
+            row = {"incoming": text, "answer": f"sure {place}", "sent_at": database.now()}
             RealTurn.create(run=run.id, place=place, chat=place % 2, **row)
         return further(home, run, model.name, **params)
 
@@ -116,7 +117,7 @@ def test_a_batched_reply_is_the_one_that_would_have_been_generated_alone(
     def refuse(*_: Any, **__: Any) -> Any:
         raise batch.CannotBatch("ValueError")
 
-    monkeypatch.setattr("jobs.evaluate.session.Batch", refuse)
+    monkeypatch.setattr("jobs.evaluate.replies.session.Batch", refuse)
     evaluate.run(alone)
     fields = [
         {(row.scenario_id, row.prompt, row.sample): (row.reply, row.tokens, row.seed, row.prompt_ids) for row in rows}
@@ -173,7 +174,7 @@ def test_a_stopped_batch_keeps_what_is_done_and_a_later_attempt_does_the_rest(
     assert outcome == Outcome(ok=False, reason=f"asked to stop after {len(first)} of 15 replies")
     assert 0 < len(first) < 15
     monkeypatch.setattr(batch.Batch, "step", real)
-    ledger.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
     evaluate.run(claim(home))
     rows = of_job(context)
     assert len(rows) == len(set(keys(rows))) == 15
@@ -204,7 +205,7 @@ def test_a_killed_job_goes_on_where_it_was(
         evaluate.run(context)
     first = [(row.id, row.reply) for row in of_job(context)]
     assert len(first) == 2
-    ledger.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
     evaluate.run(claim(home))
     rows = of_job(context)
     assert [(row.id, row.reply) for row in rows][:2] == first
@@ -247,7 +248,7 @@ def test_real_turns_are_answered_one_by_one_with_times_and_a_likelihood(rounds: 
     for row in rows:
         assert 0 < row.ttft_ms <= row.latency_ms
         assert row.bits_per_character > 0
-        assert set(row.checks) == {*plan.scenarios.score.GENERAL}
+        assert set(row.checks) == {*plan.scenarios.GENERAL_CHECKS}
         assert not row.batched
 
 
@@ -283,7 +284,7 @@ def test_bits_per_character_are_those_of_the_whole_text_in_one_pass(tiny: Path, 
     import mlx.core as mx
     import numpy as np
 
-    from jobs.models import ModelEntry
+    from jobs.lib.models.catalogue import ModelEntry
 
     loaded = generate.load(ModelEntry(key="tiny", name="tiny", path=str(tiny)), tiny)
     given = loaded.template.render("Hi").ids
@@ -308,7 +309,7 @@ def left(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
 def test_without_time_a_later_round_loads_nothing_and_fails_nothing(
     rounds: Rounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = replace(rounds(turns=[0, 3]), ends_by=ledger.now() + dt.timedelta(seconds=5))
+    context = replace(rounds(turns=[0, 3]), ends_by=database.now() + dt.timedelta(seconds=5))
     monkeypatch.setattr(generate, "load", lambda *_: pytest.fail("loaded"))
     outcome = evaluate.run(context)
     assert (outcome.ok, outcome.reason) == (True, "the night's time was used up after 0 of 3 replies")
@@ -317,7 +318,7 @@ def test_without_time_a_later_round_loads_nothing_and_fails_nothing(
 def test_a_round_ends_with_what_it_has_before_the_time_is_up(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:
     context = rounds(turns=[0, 3])
     left(monkeypatch, 1000, 1000, 1000, 9)  # before loading and before each of the first two replies
-    monkeypatch.setattr("jobs.evaluate.score.failure", lambda *_: None)
+    monkeypatch.setattr("jobs.evaluate.checks.failure", lambda *_: None)
     outcome = evaluate.run(context)
     assert (outcome.ok, outcome.reason) == (True, "the night's time was used up after 2 of 3 replies")
     assert len(of_job(context)) == 2
@@ -325,7 +326,7 @@ def test_a_round_ends_with_what_it_has_before_the_time_is_up(rounds: Rounds, mon
 
 def test_nothing_is_added_to_a_batch_when_the_time_is_up(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:
     context = rounds(samples=[2, 5])
-    monkeypatch.setattr("jobs.evaluate.score.failure", lambda *_: None)
+    monkeypatch.setattr("jobs.evaluate.checks.failure", lambda *_: None)
     left(monkeypatch, *[1000] * 6, 9)  # before loading and before each of the first five
     outcome = evaluate.run(context)
     assert (outcome.ok, outcome.reason) == (True, "the night's time was used up after 5 of 12 replies")

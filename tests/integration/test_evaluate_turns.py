@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import ledger
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
+from jarvisd.paths import Home
+from jarvisd.store import transitions
+from jarvisd.store.models import Job, Run
+from jarvisd.worker.context import JobContext
 from jobs import evaluate
-from jobs.evaluate import turns
-from jobs.results import Cut, RealTurn
+from jobs.evaluate import holdout
+from jobs.lib.results.tables import Cut, RealTurn
 from tests.chatdb import ChatDB
 from tests.claiming import claim
 
@@ -78,7 +78,7 @@ def test_a_second_attempt_keeps_the_cut_and_the_turns(
     before, cut = chosen(context.run_id), Cut.get().at
     path.unlink()
     conversation(path, days=80)  # messages came in meanwhile
-    ledger.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
     assert evaluate.run(claim(home)).ok
     assert (chosen(context.run_id), Cut.get().at) == (before, cut)
 
@@ -131,5 +131,5 @@ def test_the_log_holds_figures_and_no_message(
 def test_no_more_than_the_limit_are_kept(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
     context = start(conversation(tmp_path / "chat.db", days=600))
     evaluate.run(context)
-    assert len(chosen(context.run_id)) == turns.MOST_TURNS
+    assert len(chosen(context.run_id)) == holdout.MOST_TURNS
     assert Cut.get().turns_after == 480

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import pytest
 from huggingface_hub.utils import close_session
 
-from jarvisd.checks import downloads
-from jarvisd.checks.downloads import Transfer
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
-from jobs import fetching, models, wholeness
-from jobs.fetching import Order
-from jobs.models import ModelEntry
+from jarvisd.paths import Home
+from jobs.lib.models import catalogue, download, integrity
+from jobs.lib.models import transfer as transfers
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.models.download import Order
+from jobs.lib.models.transfer import Transfer
 from tests.hub import Hub, Repository, serving, tiny
 
 REPO = "someone/tiny"
@@ -58,9 +58,9 @@ def entry(**fields: Any) -> ModelEntry:
 
 def get(home: Home, wanted: ModelEntry | None = None) -> tuple[Order, list[str]]:
     said: list[str] = []
-    order = fetching.look(wanted or entry(), said.append)
-    fetching.make_room([order], home)
-    fetching.fetch(order, home, said.append, Transfer())
+    order = download.look(wanted or entry(), said.append)
+    download.make_room([order], home)
+    download.fetch(order, home, said.append, Transfer())
     return order, said
 
 
@@ -78,7 +78,7 @@ def refused(home: Home, wanted: ModelEntry | None = None) -> str:
 def nothing_wrong_lies_under_a_final_name(tmp_path: Path) -> bool:
     """Every blob has the hash that its name is, and no piece of a download is left."""
     blobs = [file for file in (tmp_path / "hf").glob("hub/models--*/blobs/*") if file.is_file()]
-    return all(wholeness.digest(file, len(file.name)) == file.name for file in blobs)
+    return all(integrity.digest(file, len(file.name)) == file.name for file in blobs)
 
 
 # ------------------------------------------------------------------------------------------------------------- success
@@ -87,8 +87,8 @@ def nothing_wrong_lies_under_a_final_name(tmp_path: Path) -> bool:
 def test_a_model_comes_whole_and_nothing_that_is_code_comes_with_it(home: Home, hub: Hub) -> None:
     order, said = get(home)
     assert files_of(order) == sorted(WANTED)
-    assert models.problem(entry(), home) is None
-    assert wholeness.examine(entry(), home).compared == len(WANTED)
+    assert catalogue.problem(entry(), home) is None
+    assert integrity.examine(entry(), home).compared == len(WANTED)
     assert len([line for line in said if "as the hub has it" in line]) == len(WANTED)
 
 
@@ -100,7 +100,7 @@ def test_the_weights_come_last_so_a_broken_off_model_is_never_taken_for_whole(ho
 def test_a_pinned_revision_is_what_is_fetched(home: Home, hub: Hub) -> None:
     commit = hub.repositories[REPO].commit
     order, _ = get(home, entry(revision=commit))
-    assert (order.commit, models.locate(entry(revision=commit), home)) == (commit, order.folder)
+    assert (order.commit, catalogue.locate(entry(revision=commit), home)) == (commit, order.folder)
     assert not (order.cached / "refs").exists()
 
 
@@ -120,14 +120,14 @@ def test_only_the_file_that_is_gone_or_damaged_is_fetched_again(home: Home, hub:
     hub.asked.clear()
     get(home)
     assert hub.fetched() == [WEIGHTS]  # the other one's content is still in the cache, under its hash
-    assert wholeness.examine(entry(), home).problems == ()
+    assert integrity.examine(entry(), home).problems == ()
 
 
 def test_the_licence_is_the_owners_words_or_the_hubs_and_says_where_to_accept_it(home: Home, hub: Hub) -> None:
-    assert fetching.look(entry(licence="MIT"), print).licence == "MIT"
-    assert fetching.look(entry(), print).licence == "apache-2.0"
+    assert download.look(entry(licence="MIT"), print).licence == "MIT"
+    assert download.look(entry(), print).licence == "apache-2.0"
     hub.repositories[REPO].gated = "manual"
-    assert fetching.look(entry(), print).licence == f"apache-2.0, to be accepted at {hub.url}/{REPO}"
+    assert download.look(entry(), print).licence == f"apache-2.0, to be accepted at {hub.url}/{REPO}"
 
 
 # ------------------------------------------------------------------------------------------------------ what passes by
@@ -138,7 +138,7 @@ def test_a_dropped_connection_is_taken_up_again(home: Home, hub: Hub, tmp_path: 
     _, said = get(home)
     assert said.count("  the connection was lost, and is taken up again") == 2
     assert hub.fetched().count(WEIGHTS) == 3
-    assert wholeness.examine(entry(), home).problems == ()
+    assert integrity.examine(entry(), home).problems == ()
     assert nothing_wrong_lies_under_a_final_name(tmp_path)
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_arrives_wrong_once_is_fetched_again_whole(
     _, said = get(home)
     assert any("again in 2 s" in line for line in said)
     assert 2.0 in waits
-    assert wholeness.examine(entry(), home).problems == ()
+    assert integrity.examine(entry(), home).problems == ()
     assert nothing_wrong_lies_under_a_final_name(tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_a_hub_that_asks_for_patience_gets_as_much_as_it_asks_for(
     _, said = get(home)
     assert any(wait >= 77 for wait in waits)
     assert any(re.search("again in 7[78] s", line) for line in said)
-    assert wholeness.examine(entry(), home).problems == ()
+    assert integrity.examine(entry(), home).problems == ()
 
 
 def test_a_hub_that_asks_for_hours_is_not_waited_for(home: Home, hub: Hub, waits: list[float]) -> None:
@@ -186,7 +186,7 @@ def test_a_file_that_never_arrives_right_is_not_there_at_all(
     assert not list((tmp_path / "hf").rglob("*.safetensors"))
     assert not list((tmp_path / "hf").rglob("*.incomplete"))
     assert nothing_wrong_lies_under_a_final_name(tmp_path)
-    assert models.problem(entry(), home)
+    assert catalogue.problem(entry(), home)
 
 
 @pytest.mark.parametrize("where", ["api", f"HEAD {WEIGHTS}"])
@@ -218,7 +218,7 @@ def test_no_hub_at_all_is_one_line_after_some_patience(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert "the hub (http://127.0.0.1:9) cannot be reached" in refused(home)
-    assert waits[: len(fetching.PAUSES_S)] == list(fetching.PAUSES_S)
+    assert waits[: len(download.PAUSES_S)] == list(download.PAUSES_S)
 
 
 def test_a_name_that_would_lie_outside_is_refused(home: Home, hub: Hub) -> None:
@@ -255,10 +255,10 @@ def test_a_disk_that_fills_up_on_the_way_is_named(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    order = fetching.look(entry(), print)
+    order = download.look(entry(), print)
     monkeypatch.setattr(file_download, "http_get", full)
     with pytest.raises(JarvisError, match=r"tiny could not be stored: the disk is full\. Free some space"):
-        fetching.fetch(order, home, print, Transfer())
+        download.fetch(order, home, print, Transfer())
     assert not list((tmp_path / "hf").rglob("*.incomplete"))
 
 
@@ -287,14 +287,14 @@ def test_an_interruption_leaves_nothing_half_and_the_next_fetch_goes_on(
 
 
 def test_what_a_killed_download_left_is_removed_but_not_what_is_being_written(home: Home, hub: Hub) -> None:
-    order = fetching.look(entry(), print)
+    order = download.look(entry(), print)
     blobs = order.cached / "blobs"
     blobs.mkdir(parents=True)
     old, fresh = blobs / "a.1.incomplete", blobs / "a.2.incomplete"
     for piece in (old, fresh):
         piece.write_bytes(b"half")
     os.utime(old, (0, 0))
-    fetching.fetch(order, home, print, Transfer())
+    download.fetch(order, home, print, Transfer())
     assert (old.exists(), fresh.exists()) == (False, True)
 
 
@@ -302,30 +302,30 @@ def test_what_a_killed_download_left_is_removed_but_not_what_is_being_written(ho
 
 
 def test_the_speed_of_a_download_is_kept_for_its_owner_alone(home: Home, hub: Hub) -> None:
-    hub.repositories[REPO] = Repository(tiny(downloads.TELLING_BYTES))
+    hub.repositories[REPO] = Repository(tiny(transfers.TELLING_BYTES))
     began = time.monotonic()
     get(home)
-    speed, (kept,) = downloads.last_speed(home), home.var.glob("*download*")
+    speed, (kept,) = transfers.last_speed(home), home.var.glob("*download*")
     assert speed is not None
-    assert speed > downloads.TELLING_BYTES / (time.monotonic() - began)
+    assert speed > transfers.TELLING_BYTES / (time.monotonic() - began)
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_small_download_tells_no_speed_and_hides_no_measured_one(home: Home, hub: Hub) -> None:
     get(home)
-    assert downloads.last_speed(home) is None
+    assert transfers.last_speed(home) is None
     Transfer(bytes=90_000_000, seconds=6.0).remember(home)
-    shutil.rmtree(models.hub_cache())
+    shutil.rmtree(catalogue.hub_cache())
     get(home)
-    assert downloads.last_speed(home) == 15e6
+    assert transfers.last_speed(home) == 15e6
 
 
 def test_what_was_in_the_cache_already_is_no_download(home: Home, hub: Hub) -> None:
-    hub.repositories[REPO] = Repository(tiny(downloads.TELLING_BYTES))
+    hub.repositories[REPO] = Repository(tiny(transfers.TELLING_BYTES))
     order, _ = get(home)
     (order.folder / WEIGHTS).unlink()  # its content stays in the cache, under its hash
     transfer = Transfer()
-    fetching.fetch(fetching.look(entry(), print), home, print, transfer)
+    download.fetch(download.look(entry(), print), home, print, transfer)
     assert (order.folder / WEIGHTS).is_file()
     assert transfer.bytes == 0
 
@@ -335,14 +335,14 @@ def test_a_damaged_record_of_the_speed_is_none(home: Home, kept: str) -> None:
     Transfer(bytes=90_000_000, seconds=6.0).remember(home)
     (written,) = home.var.glob("*download*")
     written.write_text(kept)
-    assert downloads.last_speed(home) is None
+    assert transfers.last_speed(home) is None
 
 
 def test_a_speed_that_cannot_be_kept_fails_no_download(home: Home, hub: Hub) -> None:
-    hub.repositories[REPO] = Repository(tiny(downloads.TELLING_BYTES))
+    hub.repositories[REPO] = Repository(tiny(transfers.TELLING_BYTES))
     (home.var / "last_download.json").mkdir()
     get(home)
-    assert models.problem(entry(), home) is None
+    assert catalogue.problem(entry(), home) is None
 
 
 # -------------------------------------------------------------------------------------------------------------- checks
@@ -353,12 +353,12 @@ def test_a_changed_byte_is_found_whoever_fetched_the_model(home: Home, hub: Hub,
     order, _ = get(home)
     if known_from != "our record":
         shutil.rmtree(home.cache / "fetched")
-    assert wholeness.examine(entry(), home).problems == ()
+    assert integrity.examine(entry(), home).problems == ()
     weights = (order.folder / WEIGHTS).resolve()
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    assert wholeness.examine(entry(), home).problems == (f"{WEIGHTS} differs from the hub's",)
+    assert integrity.examine(entry(), home).problems == (f"{WEIGHTS} differs from the hub's",)
 
 
 def test_missing_and_short_files_are_named(home: Home, hub: Hub) -> None:
@@ -366,13 +366,13 @@ def test_missing_and_short_files_are_named(home: Home, hub: Hub) -> None:
     (order.folder / "tokenizer.json").unlink()
     with (order.folder / WEIGHTS).resolve().open("r+b") as weights:
         weights.truncate(1000)
-    problems = wholeness.examine(entry(), home).problems
+    problems = integrity.examine(entry(), home).problems
     assert problems[0] == "tokenizer.json is missing"
     assert problems[1].startswith(f"{WEIGHTS} has 1,000 bytes instead of 2")
 
 
 def test_a_model_that_is_not_here_is_a_problem(home: Home, hub: Hub) -> None:
-    assert "not on this disk" in wholeness.examine(entry(), home).problems[0]
+    assert "not on this disk" in integrity.examine(entry(), home).problems[0]
 
 
 @pytest.mark.parametrize("record", ["", "[]", '{"files": [{"path": 1}]}', "\x00"])
@@ -380,4 +380,4 @@ def test_a_damaged_record_is_no_exception(home: Home, hub: Hub, record: str) -> 
     get(home)
     (written,) = (home.cache / "fetched").iterdir()
     written.write_text(record)
-    assert wholeness.examine(entry(), home).compared == len(WANTED)
+    assert integrity.examine(entry(), home).compared == len(WANTED)

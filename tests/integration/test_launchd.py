@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd import agents, launchd, machine
-from jarvisd.agents import DAEMON, LABELS, Schedule
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
+from jarvisd.host import machine, power
+from jarvisd.launchd import agents, launchctl
+from jarvisd.launchd.agents import DAEMON, LABELS
+from jarvisd.paths import Home
+from jarvisd.plan.schedule import Schedule
 from tests.fakes.mac import FakeMac
 
 
@@ -21,14 +23,14 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMac]:
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(machine, "MACOS", True)
-    monkeypatch.setattr(launchd, "BACKOFF_S", (0.01, 0.01))
+    monkeypatch.setattr(launchctl, "BACKOFF_S", (0.01, 0.01))
     yield made
     made.close()
 
 
 def said(home: Home) -> list[str]:
     lines: list[str] = []
-    launchd.install(home, Schedule(), lines.append)
+    launchctl.install(home, Schedule(), lines.append)
     return lines
 
 
@@ -63,16 +65,16 @@ def test_without_launchctl_there_is_no_session(home: Home, mac: FakeMac) -> None
 
 def test_a_launchctl_that_hangs_is_given_up(mac: FakeMac, monkeypatch: pytest.MonkeyPatch) -> None:
     mac.program("launchctl", "hanging")
-    monkeypatch.setattr(launchd, "PATIENCE_S", 0.2)
-    assert "TimeoutExpired" in launchd.complaint(launchd.launchctl("print", launchd.domain()))
+    monkeypatch.setattr(launchctl, "PATIENCE_S", 0.2)
+    assert "TimeoutExpired" in launchctl.complaint(launchctl.launchctl("print", launchctl.domain()))
 
 
 def test_an_agent_is_as_its_print_says(home: Home, mac: FakeMac) -> None:
     said(home)
-    found = launchd.loaded(DAEMON)
-    assert found == launchd.Loaded(mac.state()["loaded"][DAEMON]["pid"], 0)
-    launchd.uninstall(lambda _: None)
-    assert launchd.loaded(DAEMON) is None
+    found = launchctl.loaded(DAEMON)
+    assert found == launchctl.Loaded(mac.state()["loaded"][DAEMON]["pid"], 0)
+    launchctl.uninstall(lambda _: None)
+    assert launchctl.loaded(DAEMON) is None
 
 
 def older(path: Path, _mac: FakeMac) -> str:
@@ -113,27 +115,27 @@ def switched_off(_path: Path, mac: FakeMac) -> str:
 
 
 def not_loaded(_path: Path, mac: FakeMac) -> str:
-    launchd.launchctl("bootout", launchd.target(DAEMON))
+    launchctl.launchctl("bootout", launchctl.target(DAEMON))
     return "launchd has not loaded it"
 
 
 def test_whatever_is_wrong_with_an_agent_is_said_with_one_remedy(home: Home, mac: FakeMac) -> None:
     said(home)
-    assert launchd.troubles(home) == []
+    assert launchctl.troubles(home) == []
     path = agents.file(DAEMON)
     good = path.read_bytes()
     for spoil in (older, upgraded, removed, elsewhere, unreadable, missing, switched_off, not_loaded):
         expected = spoil(path, mac)
-        (found,) = launchd.troubles(home)
+        (found,) = launchctl.troubles(home)
         assert expected in found.what
         assert "jarvisctl install" in found.remedy
         path.write_bytes(good)
-        launchd.launchctl("enable", launchd.target(DAEMON))
+        launchctl.launchctl("enable", launchctl.target(DAEMON))
 
 
 def test_a_notification_passes_its_words_as_arguments(mac: FakeMac) -> None:
     text = '"; do shell script "touch /tmp/never" --\'\n'
-    machine.notify("jarvisd", text)
+    power.notify("jarvisd", text)
     (call,) = mac.calls("osascript")
     assert call[-2:] == ["jarvisd", text]
     assert not any("never" in word for word in call[:-1])

@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed, StaleAttempt
-from jarvisd.home import Home
-from jarvisd.kinds import Outcome
-from jarvisd.ledger import Job, Run
-from jobs import agreement
-from jobs.evaluate import generate, judge, layers, meaning, style
-from jobs.evaluate.generate import Generation
-from jobs.models import ModelEntry
-from jobs.results import OWNER, REAL_TURNS, Cut, RealTurn, Reply, Score, StyleProfile, Vote, Yardstick
+from jarvisd.paths import Home
+from jarvisd.registry import Outcome
+from jarvisd.store import database
+from jarvisd.store.models import Job, Run
+from jarvisd.worker.context import JobContext
+from jobs.evaluate.metrics import job, judge, similarity, style
+from jobs.evaluate.replies import generate
+from jobs.evaluate.replies.generate import Generation
+from jobs.lib.comparison import agreement
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.results.tables import OWNER, REAL_TURNS, Cut, RealTurn, Reply, Score, StyleProfile, Vote, Yardstick
 from tests.chatdb import ChatDB
 from tests.claiming import claim
 from tests.tiny_embedder import make_embedder
@@ -61,7 +62,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, messages: Pa
         Cut.create(run=run.id, at=CUT, own_before=4, turns_after=len(ANSWERS), chosen=len(ANSWERS))
         for place, answer in enumerate(ANSWERS):
             RealTurn.create(
-                run=run.id, place=place, chat=place // 2, incoming="hey", answer=answer, sent_at=ledger.now()
+                run=run.id, place=place, chat=place // 2, incoming="hey", answer=answer, sent_at=database.now()
             )
         return claim(home)
 
@@ -88,7 +89,7 @@ def add(context: JobContext, text: str, model: str = "one", place: int = 0, **fi
         "success": True,
         "checks": {},
         "quality": 1.0,
-        "created_at": ledger.now(),
+        "created_at": database.now(),
     }
     names = {"job": context.job_id, "run": context.run_id, "model": model, "prompt": place, "reply": text}
     return Reply.create(**(names | values | fields))
@@ -107,8 +108,8 @@ def scores() -> dict[tuple[str, int], float]:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, commits: int, then: Callable[[], None]) -> None:
     """Call `then` after so many committed batches of one reply each."""
-    real, made = layers._commit, []
-    monkeypatch.setattr(layers, "BATCH", 1)
+    real, made = job._commit, []
+    monkeypatch.setattr(job, "BATCH", 1)
 
     def counting(*arguments: Any) -> None:
         real(*arguments)
@@ -116,7 +117,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, commits: int, then: Callable[[],
         if len(made) == commits:
             then()
 
-    monkeypatch.setattr(layers, "_commit", counting)
+    monkeypatch.setattr(job, "_commit", counting)
 
 
 # ---------------------------------------------------------------------------------------------------------- the layers
@@ -129,7 +130,7 @@ def test_every_successful_reply_gets_its_layers(start: Callable[..., JobContext]
     polite = add(context, "I would be delighted to assist you.", model="two", place=0)
     scenario = add(context, "ok lol", scenario_id="dinner")
     failed = add(context, "", place=1, success=False, failure="empty")
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert outcome == Outcome(summary={"style": 3, "meaning": 2})
     found = scores()
     assert set(found) == {
@@ -149,7 +150,7 @@ def test_the_owners_own_answer_means_what_the_owner_said(start: Callable[..., Jo
     context = start()
     same = [add(context, answer, place=place) for place, answer in enumerate(ANSWERS)]
     other = [add(context, ANSWERS[place - 1], model="two", place=place) for place in range(len(ANSWERS))]
-    layers.measure(context)
+    job.measure(context)
     found = scores()
     assert [found["meaning", reply.id] for reply in same] == pytest.approx([1.0] * len(same), abs=0.01)
     assert sum(found["meaning", reply.id] for reply in other) < 0.5 * len(other)
@@ -163,9 +164,9 @@ def test_random_is_the_likeness_of_an_answer_from_before_the_cut(start: Callable
     """Also as a reply is scored: clipped one by one, which leaves more than nothing."""
     context = start()
     add(context, "ok")
-    layers.measure(context)
+    job.measure(context)
     marks = marks_of("meaning")
-    encoder = meaning.encoder_of(context)
+    encoder = similarity.encoder_of(context)
     assert not isinstance(encoder, str)
     near = [float(value) for value in (encoder.encode(ANSWERS) @ encoder.encode(EARLIER).T).ravel()]
     random = sum(near) / len(near)
@@ -181,11 +182,11 @@ def test_a_run_has_one_scale_of_meaning(start: Callable[..., JobContext], messag
     """A later round measures by what the first one kept, whatever became of the messages."""
     context = start()
     add(context, "ok")
-    layers.measure(context)
+    job.measure(context)
     before = [(mark.what, mark.value) for mark in marks_of("meaning").values()]
     messages.unlink()
     add(context, "yes", place=1)
-    assert layers.measure(context) == Outcome(summary={"style": 0, "meaning": 1}, reason=layers_without_style())
+    assert job.measure(context) == Outcome(summary={"style": 0, "meaning": 1}, reason=layers_without_style())
     assert [(mark.what, mark.value) for mark in marks_of("meaning").values()] == before
 
 
@@ -199,9 +200,9 @@ def test_without_messages_from_before_the_cut_meaning_is_left_out(
     context = start()
     add(context, "ok")
     Cut.update(at=CUT - 99 * HOUR).execute()
-    assert "there are no answers of yours from before the cut" in layers.measure(context).reason
+    assert "there are no answers of yours from before the cut" in job.measure(context).reason
     messages.unlink()
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert outcome.ok and "meaning left out: there is no Messages database" in outcome.reason
     assert marks_of("meaning") == {}
 
@@ -220,7 +221,7 @@ def test_too_few_messages_leave_style_out_with_a_remark(start: Callable[..., Job
     context = start()
     style.store(context.run_id, style.yardsticks(["ok"] * 199, ["Fine."] * 300))
     add(context, "ok")
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert outcome.ok
     assert outcome.reason.startswith("style left out: it needs 200 of your messages")
     assert {layer for layer, _ in scores()} == {"meaning"}
@@ -231,7 +232,7 @@ def test_others_who_write_like_the_owner_leave_style_out(start: Callable[..., Jo
     style.store(context.run_id, style.yardsticks(["ok lol", "Fine then."] * 150, ["ok lol"] * 100))
     Yardstick.update(value=0.9).where(Yardstick.what == "floor").execute()
     add(context, "ok")
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert "look as much like yours as your own do" in outcome.reason
     assert outcome.ok
 
@@ -244,14 +245,14 @@ def test_without_an_embedder_style_is_still_measured(
     context = start(None if missing == "none named" else tmp_path / missing)
     yardsticks(context)
     add(context, "ok lol")
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert outcome.ok
     assert outcome.reason.startswith("meaning left out: ")
     assert {layer for layer, _ in scores()} == {"style"}
 
 
 def test_nothing_to_do_is_done(start: Callable[..., JobContext]) -> None:
-    assert layers.measure(start()) == Outcome(summary={"style": 0, "meaning": 0})
+    assert job.measure(start()) == Outcome(summary={"style": 0, "meaning": 0})
 
 
 def test_replies_of_other_runs_are_left_alone(start: Callable[..., JobContext], home: Home) -> None:
@@ -260,7 +261,7 @@ def test_replies_of_other_runs_are_left_alone(start: Callable[..., JobContext], 
     Job.update(status="succeeded").execute()
     context = start()
     yardsticks(context)
-    layers.measure(context)
+    job.measure(context)
     assert not Score.select().where(Score.reply == reply).exists()
 
 
@@ -268,10 +269,10 @@ def test_a_later_round_scores_only_what_is_new(start: Callable[..., JobContext])
     context = start()
     yardsticks(context)
     add(context, "ok")
-    layers.measure(context)
+    job.measure(context)
     before = [(score.id, score.value) for score in Score.select()]
     add(context, "yes", place=1)
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert outcome.summary == {"style": 1, "meaning": 1}
     assert [(score.id, score.value) for score in Score.select()][: len(before)] == before
 
@@ -293,9 +294,9 @@ def test_a_job_killed_at_any_batch_goes_on_and_scores_nothing_twice(
     with monkeypatch.context() as patch:
         stop_after(patch, commits, kill)
         with pytest.raises(Killed):
-            layers.measure(context)
+            job.measure(context)
     assert Score.select().count() == commits
-    outcome = layers.measure(again(home, context))
+    outcome = job.measure(again(home, context))
     assert sum(outcome.summary.values()) == 6 - commits
     assert len(scores()) == Score.select().count() == 6
 
@@ -308,7 +309,7 @@ def test_a_stop_ends_it_between_two_batches_and_says_how_far_it_came(
     for place in range(3):
         add(context, SECRET, place=place)
     stop_after(monkeypatch, 2, context.stop.set)
-    outcome = layers.measure(context)
+    outcome = job.measure(context)
     assert not outcome.ok
     assert outcome.reason == "asked to stop after 2 of 6 scores"
     assert Score.select().count() == 2
@@ -323,8 +324,8 @@ def test_the_deadline_ends_it_well_with_what_is_there(
         add(context, "ok", place=place)
     left = iter([100.0, 100.0, 100.0])
     monkeypatch.setattr(JobContext, "seconds_left", lambda _: next(left, 4.0))
-    monkeypatch.setattr(layers, "BATCH", 1)
-    outcome = layers.measure(context)
+    monkeypatch.setattr(job, "BATCH", 1)
+    outcome = job.measure(context)
     assert outcome.ok
     assert outcome.reason == "out of time after 1 of 6 scores"
 
@@ -335,7 +336,7 @@ def test_a_stale_attempt_stores_nothing(start: Callable[..., JobContext], home: 
     add(context, "ok")
     again(home, context)
     with pytest.raises(StaleAttempt):
-        layers.measure(context)
+        job.measure(context)
     assert Score.select().count() == 0
 
 
@@ -346,7 +347,7 @@ def test_no_text_of_a_message_reaches_the_log(
     yardsticks(context)
     add(context, SECRET)
     with caplog.at_level(logging.DEBUG):
-        outcome = layers.measure(context)
+        outcome = job.measure(context)
     assert "style: 1 replies" in caplog.text
     for word in (SECRET, *ANSWERS):
         assert word not in caplog.text + str(outcome)
@@ -473,7 +474,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, home: Home) -> list[dict[str, Any]
         return Generation(text="A.")
 
     (home.root / "none").mkdir()
-    monkeypatch.setattr(judge.models, "problem", lambda entry, home: None)
+    monkeypatch.setattr(judge.catalogue, "problem", lambda entry, home: None)
     monkeypatch.setattr(generate, "load", lambda entry, folder: type("Loaded", (), {"load_time_s": 0.1}))
     monkeypatch.setattr(generate, "generate", answer)
     return asked
@@ -537,7 +538,7 @@ def test_the_judge_is_held_against_the_owner_on_the_pairs_that_both_saw(judging:
     two = [add(judging, "no", "two", place) for place in range(5)]
 
     def vote(by: str, left: Reply, right: Reply, choice: str) -> None:
-        Vote.create(run=judging.run_id, by=by, left=left, right=right, choice=choice, created_at=ledger.now())
+        Vote.create(run=judging.run_id, by=by, left=left, right=right, choice=choice, created_at=database.now())
 
     vote("judge:tiny", one[0], two[0], "left")
     vote(OWNER, two[0], one[0], "right")  # the same reply won

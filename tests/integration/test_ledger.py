@@ -11,11 +11,11 @@ from typing import Any
 import peewee
 import pytest
 
-from jarvisd import ledger, many, queries, queue
-from jarvisd.cli.common import label
 from jarvisd.errors import IllegalTransition, StaleAttempt
-from jarvisd.home import Home
-from jarvisd.ledger import SETTLED, Job, Run, Status
+from jarvisd.paths import Home
+from jarvisd.store import database, models, queries, queue, transitions, wakeup
+from jarvisd.store.models import SETTLED, Job, Run, Status
+from jarvisd.words import label
 from tests import claiming
 from tests.claiming import claimed, due, finish
 
@@ -33,8 +33,8 @@ def test_jobs_come_in_the_order_of_the_plan_and_the_report_last(make_run: MakeRu
 
 def test_a_run_with_a_deadline_goes_before_older_runs_without_one(make_run: MakeRun) -> None:
     make_run("mine", plan="old")
-    later = make_run("mine", plan="later", deadline=ledger.now() + dt.timedelta(hours=9))
-    sooner = make_run("mine", plan="sooner", deadline=ledger.now() + dt.timedelta(hours=3))
+    later = make_run("mine", plan="later", deadline=database.now() + dt.timedelta(hours=9))
+    sooner = make_run("mine", plan="sooner", deadline=database.now() + dt.timedelta(hours=3))
     order = []
     while (job := due()) is not None:
         order.append(job.run_id)
@@ -51,7 +51,7 @@ def test_the_report_is_due_however_the_other_jobs_ended(make_run: MakeRun, end: 
 
 def test_the_report_is_not_due_while_another_job_waits_for_a_backoff(make_run: MakeRun) -> None:
     make_run("mine", "report")
-    queue.requeue(claimed(), "again", fruitless=1, not_before=ledger.now() + dt.timedelta(hours=1))
+    queue.requeue(claimed(), "again", fruitless=1, not_before=database.now() + dt.timedelta(hours=1))
     assert due() is None
 
 
@@ -73,21 +73,21 @@ def test_only_the_changes_in_the_table_are_possible(make_run: MakeRun, origin: S
     make_run("mine")
     Job.update(status=origin).execute()
     job = Job.get()
-    if to in ledger.TRANSITIONS[origin]:
-        ledger._change(job, to)
+    if to in transitions.TRANSITIONS[origin]:
+        transitions._change(job, to)
         assert Job.get().status == to
     else:
         with pytest.raises(IllegalTransition):
-            ledger._change(job, to)
+            transitions._change(job, to)
         assert Job.get().status == origin
 
 
 def test_a_change_is_refused_when_somebody_else_was_quicker(make_run: MakeRun) -> None:
     make_run("mine")
     mine, theirs = Job.get(), Job.get()
-    ledger.settle(theirs, Status.CANCELLED, None, ledger.now())
+    transitions.settle(theirs, Status.CANCELLED, None, database.now())
     with pytest.raises(IllegalTransition):
-        ledger.settle(mine, Status.SKIPPED, None, ledger.now())
+        transitions.settle(mine, Status.SKIPPED, None, database.now())
 
 
 def test_a_child_of_an_earlier_attempt_can_write_nothing(make_run: MakeRun) -> None:
@@ -95,9 +95,9 @@ def test_a_child_of_an_earlier_attempt_can_write_nothing(make_run: MakeRun) -> N
     first = claimed()
     queue.requeue(first, None, fruitless=1)
     second = claimed()
-    with pytest.raises(StaleAttempt), ledger.fenced(first.id, first.attempt - 1):
+    with pytest.raises(StaleAttempt), transitions.fenced(first.id, first.attempt - 1):
         raise AssertionError("a stale attempt came through")
-    with ledger.fenced(second.id, second.attempt):
+    with transitions.fenced(second.id, second.attempt):
         Job.update(note="current").execute()
     assert Job.get().note == "current"
 
@@ -114,7 +114,7 @@ def test_progress_of_an_earlier_attempt_is_refused(home: Home, make_run: MakeRun
 
 def test_a_committed_piece_ends_the_row_of_fruitless_starts(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
-    for _ in range(ledger.MAX_FRUITLESS + 1):
+    for _ in range(transitions.MAX_FRUITLESS + 1):
         context = claiming.claim(home)
         assert Job.get().fruitless == 1
         with context.piece():
@@ -126,14 +126,14 @@ def test_a_committed_piece_ends_the_row_of_fruitless_starts(home: Home, make_run
 def test_a_fenced_write_that_fails_leaves_nothing(make_run: MakeRun) -> None:
     make_run("mine")
     job = claimed()
-    with pytest.raises(ZeroDivisionError), ledger.fenced(job.id, job.attempt):
+    with pytest.raises(ZeroDivisionError), transitions.fenced(job.id, job.attempt):
         Job.update(note="half").execute()
         raise ZeroDivisionError
     assert Job.get().note is None
 
 
 def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, make_run: MakeRun) -> None:
-    huey, _ = queue.build()
+    huey, _ = wakeup.build()
     with pytest.raises(peewee.IntegrityError):
         make_run("mine", "mine")  # two jobs of one name
     assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (0, 0, 0)
@@ -142,7 +142,7 @@ def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, ma
 
 
 def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
-    huey, _ = queue.build()
+    huey, _ = wakeup.build()
     make_run("mine", "report")
     huey.storage.flush_queue()
     finish(claimed())
@@ -151,9 +151,9 @@ def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
 
 def silent(make_run: MakeRun) -> Any:
     """A night of which the first job runs and no message is in the queue; its storage."""
-    make_run("mine", "evaluate:a", "report", deadline=ledger.now() + dt.timedelta(hours=9))
+    make_run("mine", "evaluate:a", "report", deadline=database.now() + dt.timedelta(hours=9))
     claimed()
-    huey, _ = queue.build()
+    huey, _ = wakeup.build()
     huey.storage.flush_queue()
     return huey.storage
 
@@ -163,22 +163,22 @@ def put_back(job: Job) -> None:
 
 
 def skip_the_rest(job: Job) -> None:
-    ledger.settle(job, Status.SUCCEEDED, None, ledger.now())
-    queue.skip(queries.waiting_jobs(job.run), "too late", ledger.now())
+    transitions.settle(job, Status.SUCCEEDED, None, database.now())
+    queue.skip(queries.waiting_jobs(job.run), "too late", database.now())
 
 
 def cancel_the_rest(job: Job) -> None:
-    ledger.settle(job, Status.SUCCEEDED, None, ledger.now())
-    queue.cancel(queries.waiting_jobs(job.run), ledger.now())
+    transitions.settle(job, Status.SUCCEEDED, None, database.now())
+    queue.cancel(queries.waiting_jobs(job.run), database.now())
 
 
 def fail_and_retry(job: Job) -> None:
-    ledger.settle(job, Status.FAILED, None, ledger.now())
+    transitions.settle(job, Status.FAILED, None, database.now())
     queue.retry([job])
 
 
 def pause_and_resume(_job: Job) -> None:
-    queue.pause("here", ledger.now(), None)
+    queue.pause("here", database.now(), None)
     queue.resume("here")
 
 
@@ -192,37 +192,37 @@ def test_whatever_makes_a_row_due_rings_by_itself(make_run: MakeRun, happens: Ca
 
 def test_the_look_by_itself_rings_for_what_is_due_unless_a_message_says_so_already(make_run: MakeRun) -> None:
     make_run("mine")
-    huey, _ = queue.build()
+    huey, _ = wakeup.build()
     huey.storage.flush_queue()
-    assert queue.ring_if_silent("here")
-    assert not queue.ring_if_silent("here")
+    assert wakeup.ring_if_silent("here")
+    assert not wakeup.ring_if_silent("here")
     assert huey.storage.queue_size() == 1
 
 
 def test_cancelling_a_run_settles_what_waits_and_asks_what_runs(make_run: MakeRun) -> None:
     run = make_run("mine", "evaluate:a", "report", unique_key="test@2026-11-22")
     job = claimed()
-    ended = queue.cancel_run(run, ledger.now())
+    ended = queue.cancel_run(run, database.now())
     assert len(ended) == 3
-    assert ledger.cancel_wanted(job)
-    assert [row.status for row in ledger.jobs_of(run)] == ["running", "cancelled", "cancelled"]
+    assert queries.cancel_wanted(job)
+    assert [row.status for row in queries.jobs_of(run)] == ["running", "cancelled", "cancelled"]
     assert Run.get().unique_key is None
 
 
 def test_retrying_a_job_queues_the_report_again_but_never_a_cancelled_one(make_run: MakeRun) -> None:
-    run = make_run("mine", "report", deadline=ledger.now() + dt.timedelta(hours=1))
+    run = make_run("mine", "report", deadline=database.now() + dt.timedelta(hours=1))
     finish(claimed(), Status.FAILED)
     finish(claimed())
-    mine, report = ledger.jobs_of(run)
+    mine, report = queries.jobs_of(run)
     assert [job.name for job in queue.retry([mine])] == ["mine", "report"]
     assert Run.get().deadline is None
-    queue.cancel([report], ledger.now())
+    queue.cancel([report], database.now())
     finish(claimed(), Status.FAILED)
-    assert [job.name for job in queue.retry([ledger.jobs_of(run)[0]])] == ["mine"]
+    assert [job.name for job in queue.retry([queries.jobs_of(run)[0]])] == ["mine"]
 
 
 def test_retry_keeps_pieces_and_fresh_removes_them(make_run: MakeRun) -> None:
-    from jobs.results import Mining
+    from jobs.lib.results.tables import Mining
 
     run = make_run("mine")
     finish(claimed(), Status.FAILED)
@@ -237,13 +237,13 @@ def test_retry_keeps_pieces_and_fresh_removes_them(make_run: MakeRun) -> None:
 
 
 def test_a_paused_machine_claims_again_when_its_time_is_over(make_run: MakeRun) -> None:
-    at = ledger.now()
+    at = database.now()
     queue.pause("here", at, at + dt.timedelta(hours=2))
-    assert ledger.paused("here", at)
-    assert not ledger.paused("elsewhere", at)
-    assert not ledger.paused("here", at + dt.timedelta(hours=3))
+    assert queries.paused("here", at)
+    assert not queries.paused("elsewhere", at)
+    assert not queries.paused("here", at + dt.timedelta(hours=3))
     assert queue.resume("here")
-    assert not ledger.paused("here", at)
+    assert not queries.paused("here", at)
     assert not queue.resume("here")
 
 
@@ -257,7 +257,7 @@ def test_instants_sort_as_text_whatever_their_zone(make_run: MakeRun) -> None:
 
 
 def test_every_status_is_open_or_settled() -> None:
-    assert set(ledger.OPEN) | set(SETTLED) == set(Status)
+    assert set(models.OPEN) | set(SETTLED) == set(Status)
 
 
 # ------------------------------------------------------------------------------------------------------------ rounds
@@ -272,7 +272,7 @@ def proposing(report: Job, *names: str) -> Job:
 
 
 def rows_of(run: Run) -> list[tuple[int, str, str]]:
-    return [(job.round, job.name, str(job.status)) for job in ledger.jobs_of(run)]
+    return [(job.round, job.name, str(job.status)) for job in queries.jobs_of(run)]
 
 
 def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run: MakeRun) -> None:
@@ -284,7 +284,7 @@ def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run:
         (2, "evaluate:a", "queued"),
         (2, "report", "queued"),
     ]
-    assert not ledger.is_settled(run)
+    assert not queries.is_settled(run)
     first = claimed()
     assert (first.name, first.params, first.memory_mb) == ("evaluate:b", {"turns": [0, 8]}, 7)
 
@@ -292,7 +292,7 @@ def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run:
 def test_a_job_of_a_later_round_is_shown_with_its_round(make_run: MakeRun) -> None:
     run = make_run("report")
     finish(proposing(claimed(), "evaluate:a"))
-    assert [label(job) for job in ledger.jobs_of(run)] == ["report", "evaluate:a (round 2)", "report (round 2)"]
+    assert [label(job) for job in queries.jobs_of(run)] == ["report", "evaluate:a (round 2)", "report (round 2)"]
 
 
 def test_a_round_begins_once_however_often_its_report_is_written(make_run: MakeRun) -> None:
@@ -300,24 +300,24 @@ def test_a_round_begins_once_however_often_its_report_is_written(make_run: MakeR
     finish(proposing(claimed(), "evaluate:a"))
     finish(claimed())
     finish(claimed())
-    queue.retry([ledger.jobs_of(run)[0]])
+    queue.retry([queries.jobs_of(run)[0]])
     finish(proposing(claimed(), "evaluate:a"))
-    assert len(ledger.jobs_of(run)) == 3
-    assert ledger.is_settled(run)
+    assert len(queries.jobs_of(run)) == 3
+    assert queries.is_settled(run)
 
 
 @pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED])
 def test_a_report_that_did_not_succeed_begins_no_round(make_run: MakeRun, end: Status) -> None:
     run = make_run("report")
     finish(proposing(claimed(), "evaluate:a"), end)
-    assert len(ledger.jobs_of(run)) == 1
+    assert len(queries.jobs_of(run)) == 1
 
 
 def test_a_run_that_is_cancelled_while_its_report_ends_does_not_go_on(make_run: MakeRun) -> None:
     """The report may have committed its outcome before the owner's word reached it."""
     run = make_run("report")
     report = proposing(claimed(), "evaluate:a")
-    queue.cancel_run(run, ledger.now())
+    queue.cancel_run(run, database.now())
     finish(report)
     assert rows_of(run) == [(1, "report", "succeeded")]
 
@@ -327,7 +327,7 @@ def test_a_report_that_has_to_be_written_again_begins_no_round_yet(make_run: Mak
     run = make_run("mine", "report")
     finish(claimed(), Status.FAILED)
     report = proposing(claimed(), "evaluate:a")
-    queue.retry([ledger.jobs_of(run)[0]])
+    queue.retry([queries.jobs_of(run)[0]])
     finish(report)
     assert rows_of(run) == [(1, "mine", "queued"), (1, "report", "queued")]
 
@@ -342,24 +342,24 @@ def test_a_change_that_speaks_of_an_earlier_attempt_is_refused(make_run: MakeRun
     queue.requeue(Job.get_by_id(earlier.id), None, fruitless=1)
     claimed()
     with pytest.raises(IllegalTransition):
-        ledger.settle(earlier, Status.FAILED, "it crashed", ledger.now())
+        transitions.settle(earlier, Status.FAILED, "it crashed", database.now())
     assert (Job.get().status, Job.get().attempt) == (Status.RUNNING, 2)
 
 
 def test_of_many_rows_none_is_changed_when_one_is_no_longer_as_it_was_read(make_run: MakeRun) -> None:
     make_run("mine", "evaluate:a")
     rows = list(Job.select().order_by(Job.id))
-    ledger.settle(Job.get_by_id(rows[0].id), Status.CANCELLED, None, ledger.now())
+    transitions.settle(Job.get_by_id(rows[0].id), Status.CANCELLED, None, database.now())
     with pytest.raises(IllegalTransition):
-        many.end_queued(rows, Status.SKIPPED, "too late", ledger.now())
+        transitions.end_queued(rows, Status.SKIPPED, "too late", database.now())
     assert [str(job.status) for job in Job.select().order_by(Job.id)] == ["cancelled", "queued"]
 
 
 def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
     make_run("mine", "evaluate:a")
     rows = list(Job.select().order_by(Job.id))
-    queue.cancel([rows[0]], ledger.now())
-    many.put_off(rows, "waiting for power", until=ledger.now(), since=ledger.now())
+    queue.cancel([rows[0]], database.now())
+    transitions.put_off(rows, "waiting for power", until=database.now(), since=database.now())
     assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by its owner", "waiting for power"]
 
 
@@ -367,7 +367,7 @@ def test_nobody_writes_between_the_look_and_the_claim(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run("mine")
-    looks, real = [], ledger.next_due
+    looks, real = [], queries.next_due
 
     def look(machine: str, at: dt.datetime) -> Job | None:
         found = real(machine, at)
@@ -377,7 +377,7 @@ def test_nobody_writes_between_the_look_and_the_claim(
         looks.append(found)
         return found
 
-    monkeypatch.setattr(ledger, "next_due", look)
+    monkeypatch.setattr(queries, "next_due", look)
     assert [claimed()] == looks
 
 
@@ -386,20 +386,20 @@ def test_nobody_writes_between_the_look_and_the_claim(
 
 def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_look(make_run: MakeRun) -> None:
     looks: list[int] = []
-    huey, look = queue.build(lambda: looks.append(1))
+    huey, look = wakeup.build(lambda: looks.append(1))
     huey.storage.put_data(huey._task_key(look.task_class, "rt"), b"[null, false]")
     make_run("mine")
-    queue.ring_if_silent("here")
+    wakeup.ring_if_silent("here")
     huey.execute(huey.dequeue())
     assert looks == [1]
 
 
 def test_a_start_empties_the_queue_of_whatever_somebody_put_there(make_run: MakeRun) -> None:
     make_run("mine")
-    huey, _ = queue.build()
+    huey, _ = wakeup.build()
     huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)
-    huey.storage.add_to_schedule(b"{", ledger.now())
+    huey.storage.add_to_schedule(b"{", database.now())
     huey.storage.put_data("r:look", b"x")
-    assert queue.ring_for_owed() == 1
+    assert wakeup.ring_for_owed() == 1
     assert (huey.storage.queue_size(), huey.storage.schedule_size(), huey.storage.result_store_size()) == (1, 0, 0)
     assert huey.dequeue().name == "look"

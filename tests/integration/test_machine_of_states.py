@@ -20,14 +20,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from jarvisd import ledger, migrations, queue, recovery, worker
-from jarvisd.context import JobContext
+from jarvisd.daemon import recovery
+from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import StaleAttempt, UsageError
-from jarvisd.home import Home
-from jarvisd.kinds import JobSpec, Outcome
-from jarvisd.ledger import MAX_FRUITLESS, OPEN, SETTLED, Job, Run, Status
-from jarvisd.settings import Settings
-from jarvisd.supervisor import Supervisor, Watch
+from jarvisd.paths import Home
+from jarvisd.plan.settings import Settings
+from jarvisd.registry import JobSpec, Outcome
+from jarvisd.store import database, migrations, queries, queue, transitions, wakeup
+from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
+from jarvisd.store.transitions import MAX_FRUITLESS
+from jarvisd.worker import main
+from jarvisd.worker.context import JobContext
 
 HERE = "here"
 #: A child that an earlier start of the computer left: nothing of it can still run.
@@ -44,8 +47,8 @@ def empty_database() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder), "--home")
         migrations.migrate(home)
-        ledger.database.execute_sql("CREATE TABLE piece (job INTEGER, attempt INTEGER)")
-        ledger.database.close()
+        database.db.execute_sql("CREATE TABLE piece (job INTEGER, attempt INTEGER)")
+        database.db.close()
         Queue.template = home.database
         yield
 
@@ -75,11 +78,11 @@ class Queue(RuleBasedStateMachine):
         self.home = Home(Path(self.folder.name), "--home")
         self.home.make()
         shutil.copyfile(self.template, self.home.database)
-        ledger.connect(self.home.database)
-        ledger.database.execute_sql("PRAGMA synchronous = 0")
-        self.at, self.real_now = START, ledger.now
-        ledger.now = lambda: self.at
-        self.huey, _ = queue.build()
+        database.connect(self.home.database)
+        database.db.execute_sql("PRAGMA synchronous = 0")
+        self.at, self.real_now = START, database.now
+        database.now = lambda: self.at
+        self.huey, _ = wakeup.build()
         self.supervisor = Supervisor(self.home, HERE, Settings(), threading.Event())
         self.statuses: dict[int, Status] = {}
         self.attempts: dict[int, int] = {}
@@ -93,8 +96,8 @@ class Queue(RuleBasedStateMachine):
         try:
             self._to_the_end()
         finally:
-            ledger.now = self.real_now
-            ledger.database.close()
+            database.now = self.real_now
+            database.db.close()
             self.folder.cleanup()
 
     # -------------------------------------------------------------------------------------------------- people
@@ -115,7 +118,7 @@ class Queue(RuleBasedStateMachine):
 
     def _submit(self, names: list[str], *, report: bool, hours: int | None) -> None:
         run = Run(plan="test", night="2026-11-22", created_at=self.at, snapshot={"plan": {}}, warnings=[])
-        run.number, run.id = ledger.next_number(), ledger.fresh_run_id(run.night, "test")
+        run.number, run.id = queries.next_number(), queries.fresh_run_id(run.night, "test")
         run.deadline = None if hours is None else self.at + dt.timedelta(hours=hours)
         rows = [
             Job(run=run, name=name, kind=name.partition(":")[0], place=place, params={})
@@ -162,7 +165,7 @@ class Queue(RuleBasedStateMachine):
 
     def _work(self, *, looks: bool, let_go: bool) -> None:
         if looks:
-            queue.ring_if_silent(HERE)
+            wakeup.ring_if_silent(HERE)
             self.look_owed = False
         self.working = self.working or self.huey.storage.dequeue() is not None
         if self.working and not self._running():
@@ -171,21 +174,21 @@ class Queue(RuleBasedStateMachine):
     def _take_the_next_job(self, let_go: bool) -> None:
         """What `run_next` does before it starts a child."""
         job = None
-        if not ledger.paused(HERE, self.at):
+        if not queries.paused(HERE, self.at):
             self.supervisor._skip_overdue(self.at)
-            job = ledger.claim(HERE, BOOT, self.at)
+            job = transitions.claim(HERE, BOOT, self.at)
         if job is None:
             self.working = False
             return
-        assert job.kind != "report" or not ledger.round_is_open(job)
+        assert job.kind != "report" or not queries.round_is_open(job)
         assert not job.run.deadline or job.kind == "report" or self.at < self.supervisor.limit(job.run)
         if let_go:
-            ledger.record_child(job, 4242, 1.0)
+            transitions.record_child(job, 4242, 1.0)
         self.contexts.append(self._context(job))
 
     def the_child_ends_well(self, _draw: Draw) -> None:
         if job := self._running():
-            worker._commit(self._context(job), Outcome())
+            main._commit(self._context(job), Outcome())
             self._conclude(job, "", 0)
 
     def the_child_ends(self, draw: Draw) -> None:
@@ -204,8 +207,8 @@ class Queue(RuleBasedStateMachine):
         self._conclude(job, why, code)
 
     def _conclude(self, job: Job, why: str, code: int) -> None:
-        was_open = job.kind == "report" and ledger.round_is_open(job)
-        Watch(self.supervisor, job)._conclude(why, code)
+        was_open = job.kind == "report" and queries.round_is_open(job)
+        self.supervisor.attempt(job)._conclude(why, code)
         after = Job.get_by_id(job.id)
         assert after.status != Status.RUNNING
         assert not (was_open and after.status == Status.SUCCEEDED), "a report ended that had not seen all of its round"
@@ -224,7 +227,7 @@ class Queue(RuleBasedStateMachine):
             return
         try:
             with context.piece():
-                ledger.database.execute_sql("INSERT INTO piece VALUES (?, ?)", (context.job_id, context.attempt))
+                database.db.execute_sql("INSERT INTO piece VALUES (?, ?)", (context.job_id, context.attempt))
             context.progress(1, 1, "piece")
         except StaleAttempt:
             assert not self._is_current(context)
@@ -239,7 +242,7 @@ class Queue(RuleBasedStateMachine):
         proposes = draw(st.booleans()) and context.round < 3
         again = (("evaluate", JobSpec(name="evaluate:again")),) if proposes else ()
         try:
-            worker._commit(context, Outcome(ok=ok, reason="" if ok else "it did not go well", next_round=again))
+            main._commit(context, Outcome(ok=ok, reason="" if ok else "it did not go well", next_round=again))
         except StaleAttempt:
             assert not self._is_current(context)
         else:
@@ -265,7 +268,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def no_stale_attempt_wrote(self) -> None:
-        assert ledger.database.execute_sql(COUNT).fetchone()[0] == self.pieces
+        assert database.db.execute_sql(COUNT).fetchone()[0] == self.pieces
 
     @invariant()
     def a_round_has_one_report_at_most(self) -> None:
@@ -274,7 +277,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def somebody_will_come_for_what_is_due(self) -> None:
-        if self._running() or ledger.paused(HERE, self.at) or ledger.next_due(HERE, self.at) is None:
+        if self._running() or queries.paused(HERE, self.at) or queries.next_due(HERE, self.at) is None:
             return
         assert self.working or self.look_owed or self.huey.storage.queue_size()
 
@@ -315,8 +318,8 @@ class Queue(RuleBasedStateMachine):
             self.at += dt.timedelta(seconds=31)
             self._work(looks=True, let_go=True)
             while job := self._running():
-                worker._commit(self._context(job), Outcome())
-                Watch(self.supervisor, job)._conclude("", 0)
+                main._commit(self._context(job), Outcome())
+                self.supervisor.attempt(job)._conclude("", 0)
                 self._work(looks=False, let_go=True)
         assert [job.name for job in Job.select().where(Job.status.in_(OPEN))] == []
         self.no_job_is_lost_and_what_is_settled_stays_so()

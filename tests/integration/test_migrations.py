@@ -13,11 +13,13 @@ from typing import Any
 import peewee
 import pytest
 
-from jarvisd import ledger, migrations
 from jarvisd.errors import LedgerError
-from jarvisd.home import Home
-from jarvisd.ledger import Record, Run
-from jobs import results
+from jarvisd.paths import Home
+from jarvisd.store import database as store_database
+from jarvisd.store import migrations, models, queries
+from jarvisd.store.database import Record
+from jarvisd.store.models import Run
+from jobs.lib.results import tables as result_tables
 
 RELEASED = sorted((Path(__file__).parents[1] / "fixtures").glob("jarvis-*.sql"))
 
@@ -46,7 +48,7 @@ def released(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Home]:
         connection.execute("PRAGMA journal_mode=wal")
         connection.executescript(request.param.read_text())
     yield home
-    ledger.database.close()
+    store_database.db.close()
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def fresh(tmp_path: Path) -> Iterator[Home]:
     home = Home(tmp_path / "new", "--home")
     migrations.migrate(home)
     yield home
-    ledger.database.close()
+    store_database.db.close()
 
 
 def test_there_is_a_database_of_every_released_version() -> None:
@@ -66,7 +68,7 @@ def test_jobs_of_an_old_database_keep_how_long_they_took_by_the_wall_clock(relea
     with closing(sqlite3.connect(released.database)) as connection, connection:
         connection.execute("UPDATE job SET ended_at = '2026-11-21T22:05:30.250000+00:00' WHERE id = 1")
     migrations.migrate(released)
-    assert [job.took_s for job in ledger.Job.select().order_by(ledger.Job.id)] == [
+    assert [job.took_s for job in models.Job.select().order_by(models.Job.id)] == [
         pytest.approx(330.25, abs=0.002),
         None,
     ]
@@ -77,14 +79,14 @@ def test_an_old_database_gets_the_schema_of_a_new_one_and_keeps_what_it_holds(re
     migrations.migrate(released)
     run = Run.get()
     assert (run.id, run.snapshot["plan"]["evaluate"]["samples"]) == ("2026-11-21-overnight", 1)
-    assert [job.status for job in ledger.jobs_of(run)] == ["succeeded", "queued"]
-    reply = results.Reply.get()
+    assert [job.status for job in queries.jobs_of(run)] == ["succeeded", "queued"]
+    reply = result_tables.Reply.get()
     assert (reply.reply, reply.round, reply.batched, reply.thinking) == ("No worries!", 1, False, 0)
-    assert results.Evaluation.get().load_time_s == 1.5
-    ledger.database.close()
+    assert result_tables.Evaluation.get().load_time_s == 1.5
+    store_database.db.close()
     new = Home(tmp_path / "new", "--home")
     migrations.migrate(new)
-    ledger.database.close()
+    store_database.db.close()
     assert shape(released.database) == shape(new.database)
 
 
@@ -117,14 +119,14 @@ def test_of_the_copies_the_newest_three_are_kept(released: Home) -> None:
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
 def test_a_migration_that_fails_leaves_the_database_as_it_was(released: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def half() -> None:
-        ledger.database.execute_sql('ALTER TABLE "run" ADD COLUMN "half" TEXT')
+        store_database.db.execute_sql('ALTER TABLE "run" ADD COLUMN "half" TEXT')
         raise OSError("power")
 
     before = shape(released.database)
     monkeypatch.setattr(migrations, "OWN", (migrations.OWN[0], half))
     with pytest.raises(OSError, match="power"):
         migrations.migrate(released)
-    ledger.database.close()
+    store_database.db.close()
     assert shape(released.database) == before
 
 
@@ -136,13 +138,13 @@ def test_a_newer_database_is_refused_and_not_touched(released: Home) -> None:
     content = released.database.read_bytes()
     with pytest.raises(LedgerError, match="newer version"):
         migrations.migrate(released)
-    ledger.database.close()
+    store_database.db.close()
     assert released.database.read_bytes() == content
 
 
 def test_the_schema_is_what_the_models_say(fresh: Home, tmp_path: Path) -> None:
     """The migrations are written by hand; a column that only the model has would fail at night."""
-    ledger.database.close()
+    store_database.db.close()
     expected = tmp_path / "models.db"
     database = peewee.SqliteDatabase(str(expected))
     with database.bind_ctx(_models()), database:
@@ -153,4 +155,8 @@ def test_the_schema_is_what_the_models_say(fresh: Home, tmp_path: Path) -> None:
 
 
 def _models() -> list[type[peewee.Model]]:
-    return [model for model in Record.__subclasses__() if model.__module__ in ("jarvisd.ledger", "jobs.results")]
+    return [
+        model
+        for model in Record.__subclasses__()
+        if model.__module__ in ("jarvisd.store.models", "jobs.lib.results.tables")
+    ]

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from jarvisd.errors import JobFailed
-from jarvisd.home import Home
-from jarvisd.kinds import Setting
-from jobs import imessage
-from jobs.imessage import database
-from jobs.imessage.schema import encode_attributed_body
+from jarvisd.paths import Home
+from jarvisd.registry import Setting
+from jobs.lib import imessage
+from jobs.lib.imessage import database
+from jobs.lib.imessage.schema import encode_attributed_body
 from jobs.mine import plan
 from tests.chatdb import ChatDB
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jarvisd.errors import JobFailed
-from jobs.embedding import Encoder, Interrupted
+from jobs.lib.embedding.encoder import Encoder, Interrupted
 from tests.tiny_embedder import make_embedder
 
 TEXTS = ["ok", "see you soon", "on my way", "ok", "how are you"]

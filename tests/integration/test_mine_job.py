@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from jarvisd import ledger
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
-from jarvisd.home import Home
-from jarvisd.kinds import Setting
-from jarvisd.ledger import Job, Run, Status
-from jobs import mine, templates
-from jobs.mine import plan, timing
-from jobs.mine.index import Index
-from jobs.report import design
-from jobs.results import Mining, Template
+from jarvisd.paths import Home
+from jarvisd.registry import Setting
+from jarvisd.store import database, transitions
+from jarvisd.store.models import Job, Run, Status
+from jarvisd.worker.context import JobContext
+from jobs import mine
+from jobs.lib.matching.index import Index
+from jobs.lib.results import templates_document
+from jobs.lib.results.tables import Mining, Template
+from jobs.mine import latency, plan
+from jobs.report import latency_estimate
 from tests.chatdb import ChatDB
 from tests.tiny_embedder import make_embedder
 
@@ -61,7 +62,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Pa
         (spec,) = plan.jobs(chosen, setting)
         Job.update(params=spec.params).where(Job.run == run).execute()
         Run.update(snapshot={"plan": {"mine": plan.resolve(chosen, setting)}}).where(Run.id == run.id).execute()
-        job = ledger.claim("machine", "boot", ledger.now())
+        job = transitions.claim("machine", "boot", database.now())
         assert job is not None
         return JobContext(
             home=home,
@@ -109,7 +110,7 @@ def test_every_share_has_its_n_and_an_interval_that_holds_it(start: Callable[...
     """Wilson beside what was counted once, the range beside a median over parts."""
     context = start(chat_db)
     mine.run(context)
-    stats = (templates.document(context.run_id) or {})["stats"]
+    stats = (templates_document.document(context.run_id) or {})["stats"]
     for name in ("coverage_in_sample", "precision"):
         low, high = stats[f"{name}_ci"]
         assert 0 <= low <= stats[name] <= high <= 1 and low < high
@@ -142,7 +143,7 @@ def test_the_time_of_a_match_is_measured_through_the_index(
     assert stats["match_mean_ms"] > 0 and stats["match_p50_ms"] > 0
     assert 10 <= len(asked) <= 13 and set(asked) == {asked for asked, _ in TALK}
     assert (home.cache / "index" / context.run_id / "meta.json").exists()
-    assert design.estimate({"stats": stats}, None).match_ms == stats["match_mean_ms"]
+    assert latency_estimate.estimate({"stats": stats}, None).match_ms == stats["match_mean_ms"]
 
 
 def test_a_match_that_cannot_be_timed_costs_nothing_else(
@@ -151,7 +152,7 @@ def test_a_match_that_cannot_be_timed_costs_nothing_else(
     """Without a matcher nothing may be sent; an index that cannot be made is named; the templates are there."""
     context = start(chat_db, matcher=str(tmp_path / "absent"))
     mine.run(context)
-    stats = (templates.document(context.run_id) or {})["stats"]
+    stats = (templates_document.document(context.run_id) or {})["stats"]
     assert (stats["match_mean_ms"], stats["match_problem"]) == (None, "no template of this run may be sent")
     Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
 
@@ -161,14 +162,14 @@ def test_a_match_that_cannot_be_timed_costs_nothing_else(
     monkeypatch.setattr(Index, "warm", full)
     context = start(chat_db)
     assert mine.run(context).ok
-    stats = (templates.document(context.run_id) or {})["stats"]
+    stats = (templates_document.document(context.run_id) or {})["stats"]
     assert (stats["match_n"], stats["match_problem"]) == (0, "OSError")
 
 
 def test_at_most_a_hundred_turns_are_timed_from_the_whole_part() -> None:
     texts = [str(number) for number in range(1000)]
-    assert timing.evenly(texts) == texts[::10]
-    assert timing.evenly(texts[:7]) == texts[:7]
+    assert latency.evenly(texts) == texts[::10]
+    assert latency.evenly(texts[:7]) == texts[:7]
 
 
 def test_present_templates_are_measured_on_the_same_messages(
@@ -181,7 +182,7 @@ def test_present_templates_are_measured_on_the_same_messages(
     )
     context = start(chat_db, manual="own.yaml")
     mine.run(context)
-    stats = (templates.document(context.run_id) or {})["stats"]
+    stats = (templates_document.document(context.run_id) or {})["stats"]
     manual = stats["manual"]
     assert (manual["templates"], manual["unused"], manual["unused_n"], manual["precision"]) == (2, 0.5, 2, 1.0)
     assert [(row["fired"], row["template"]) for row in manual["replaced_by"]] == [
@@ -209,7 +210,7 @@ def test_without_the_matcher_every_template_is_a_phrase(
     context = start(chat_db, matcher=str(absent))
     outcome = mine.run(context)
     assert outcome.ok and "no tiers were measured" in outcome.reason
-    document = templates.document(context.run_id)
+    document = templates_document.document(context.run_id)
     assert document is not None
     assert {row["tier"] for row in document["templates"]} == {"phrase"}
     assert "no tiers were measured" in document["config"]["tiers"]
@@ -225,7 +226,7 @@ def test_what_was_reported_on_decides_nothing(start: Callable[..., JobContext], 
         context = start(write(tmp_path / f"{name}.db", late=late))
         mine.run(context)
         Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
-        found.append((templates.document(context.run_id) or {})["stats"])
+        found.append((templates_document.document(context.run_id) or {})["stats"])
     same, other = found
     assert other["coverage_origins"][:4] == same["coverage_origins"][:4]
     for tier in ("automatic", "suggest", "phrase"):
@@ -237,15 +238,15 @@ def test_what_was_reported_on_decides_nothing(start: Callable[..., JobContext], 
 def test_mined_again_it_finds_the_same_and_stores_it_once(start: Callable[..., JobContext], chat_db: Path) -> None:
     context = start(chat_db)
     mine.run(context)
-    first = templates.document(context.run_id)
+    first = templates_document.document(context.run_id)
     mine.run(context)
-    second = templates.document(context.run_id)
+    second = templates_document.document(context.run_id)
     assert first is not None and second is not None
     assert second["templates"] == first["templates"]
     Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
     other = start(chat_db)
     mine.run(other)
-    third = templates.document(other.run_id)
+    third = templates_document.document(other.run_id)
     assert third is not None
     assert [row["id"] for row in third["templates"]] == [row["id"] for row in first["templates"]]
     assert Mining.select().count() == 2
@@ -286,4 +287,4 @@ def test_no_message_of_the_owner_is_logged(
 
 
 def test_a_run_without_mining_has_no_document(make_run: Callable[..., Run]) -> None:
-    assert templates.document(make_run("mine").id) is None
+    assert templates_document.document(make_run("mine").id) is None

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jarvisd import ledger, migrations
-from jarvisd.home import Home
-from jarvisd.kinds import JobSpec
-from jarvisd.ledger import Job, Run, Status
-from jobs import comparison, racing
-from jobs.racing import Proposal
-from jobs.results import REAL_TURNS, Cut, Evaluation, RealTurn, Reply
+from jarvisd.paths import Home
+from jarvisd.registry import JobSpec
+from jarvisd.store import database, migrations
+from jarvisd.store.models import Job, Run, Status
+from jobs.lib.comparison import document, next_round, snapshot
+from jobs.lib.comparison.next_round import Proposal
+from jobs.lib.results.tables import REAL_TURNS, Cut, Evaluation, RealTurn, Reply
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 HOUR = 3600.0
@@ -30,7 +30,7 @@ def here(tmp_path: Path) -> Iterator[Home]:
     found.make()
     migrations.migrate(found)
     yield found
-    ledger.database.close()
+    database.db.close()
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Night:
             number=1,
             plan="night",
             night="2026-11-22",
-            created_at=ledger.now(),
+            created_at=database.now(),
             snapshot={"plan": {"evaluate": section | self.plan}},
             warnings=[],
         )
@@ -83,13 +83,13 @@ class Night:
     def _begin(self, jobs: list[Job]) -> None:
         self.rounds.append(jobs)
         for job in jobs:
-            with ledger.write():
+            with database.write():
                 Job.update(status=self._play(job)).where(Job.id == job.id).execute()
 
     def until(self, deadline: float) -> None:
         """Play rounds as long as one is proposed."""
         while True:
-            proposal = racing.propose(self.run.id, len(self.rounds), deadline - self.clock)
+            proposal = next_round.propose(self.run.id, len(self.rounds), deadline - self.clock)
             self.proposals.append(proposal)
             if not proposal.jobs:
                 return
@@ -129,7 +129,7 @@ class Night:
     def _prepare(self) -> Status:
         if not self.turns:
             return Status.FAILED
-        at = ledger.now()
+        at = database.now()
         Cut.create(run=self.run, at=at, own_before=900, turns_after=self.turns, chosen=self.turns)
         for place in range(self.turns):
             chat = place % self.chats
@@ -160,7 +160,7 @@ class Night:
             quality=self.random.binomial(6, min(1.0, max(0.0, share))) / 6 if usable else 0.0,
             batched=batched,
             latency_ms=None if batched else 1000 * model.reply_s,
-            created_at=ledger.now(),
+            created_at=database.now(),
         )
 
     def models_of(self, round_: int) -> list[str]:
@@ -196,7 +196,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     played = Night(SIX)
     played.until(1.5 * HOUR)
     yield played
-    ledger.database.close()
+    database.db.close()
 
 
 def test_a_night_asks_in_rounds_and_ends_in_time(night: Night) -> None:
@@ -209,7 +209,7 @@ def test_a_night_asks_in_rounds_and_ends_in_time(night: Night) -> None:
 def test_a_worse_model_is_left_out_and_the_report_says_why(night: Night) -> None:
     """It had its first replies; so far behind it stays separated from whoever leads in the end."""
     assert "worse" in night.models_of(1) and "worse" not in night.models_of(len(night.rounds))
-    found = comparison.document(night.run.id)
+    found = document.document(night.run.id)
     gone = {key: model["dropped"] for key, model in found["models"].items() if model["dropped"]}
     assert " behind " in gone["worse"] and "95 % interval" in gone["worse"]
     assert not gone.keys() & set(found["verdict"]["tied"])
@@ -247,7 +247,7 @@ def test_a_round_begins_with_the_turns_and_ends_with_the_layers(night: Night) ->
 
 def test_the_document_of_a_night_with_turns_counts_conversations(night: Night) -> None:
     """Scenarios and conversations are the clusters; the equally good models tie."""
-    found = comparison.document(night.run.id)
+    found = document.document(night.run.id)
     assert found["rounds"] == len(night.rounds)
     assert found["models"]["a"]["stats"]["quality_clusters"] == len(SCENARIOS) + night.chats
     assert found["verdict"]["winner"] is None and "worse" not in found["verdict"]["tied"]
@@ -261,7 +261,7 @@ def test_no_night_outlasts_its_deadline(here: Home, minutes: int) -> None:
     night = Night(SIX, turns=160)
     began = night.clock
     night.until(minutes * 60)
-    assert night.clock <= max(began, minutes * 60 - racing.RESERVE_S + 1)
+    assert night.clock <= max(began, minutes * 60 - next_round.RESERVE_S + 1)
 
 
 def test_never_below_two(here: Home) -> None:
@@ -299,7 +299,7 @@ def test_without_a_history_there_is_no_third_round(here: Home) -> None:
 def test_too_little_time_is_said(here: Home) -> None:
     """No round for fewer than eight turns."""
     night = Night({"a": Model(0.8, reply_s=60), "b": Model(0.8, reply_s=60)})
-    night.until(night.clock + racing.RESERVE_S + 300)
+    night.until(night.clock + next_round.RESERVE_S + 300)
     assert len(night.rounds) == 1
     assert night.proposals[-1].why == "no further round: 5 min are too short for 8 turns"
 
@@ -307,7 +307,7 @@ def test_too_little_time_is_said(here: Home) -> None:
 def test_turns_come_before_samples_where_time_is_short(here: Home) -> None:
     """New prompts tell more than the same ones again."""
     night = Night({"a": Model(0.8, reply_s=10), "b": Model(0.8, reply_s=10)}, {"rounds": 2})
-    night.until(night.clock + racing.RESERVE_S + 600)
+    night.until(night.clock + next_round.RESERVE_S + 600)
     [asked, _] = [job.params for job in night.rounds[1] if "model" in job.params]
     assert asked["turns"][1] >= 8
     assert "samples" not in asked or asked["samples"][1] < 5
@@ -320,9 +320,9 @@ def test_a_model_whose_job_failed_is_asked_no_more(here: Home) -> None:
     night.until(math.inf)
     assert sorted(night.models_of(2)) == ["a", "b", "later"]
     assert sorted(night.models_of(3)) == ["a", "b"]
-    found = comparison.document(night.run.id)["models"]
+    found = document.document(night.run.id)["models"]
     assert found["later"]["dropped"] == "its job failed in round 2"
-    assert comparison.broken(night.run.id, 1) == {"never": "its job failed in round 1"}
+    assert snapshot.broken(night.run.id, 1) == {"never": "its job failed in round 1"}
 
 
 def test_one_model_alone_is_not_asked_again(here: Home) -> None:
@@ -337,7 +337,7 @@ def test_a_model_that_cannot_pass_a_gate_any_more_is_left_out(here: Home) -> Non
     night = Night({"a": Model(0.8), "b": Model(0.8), "mute": Model(0.9, success=0.4)})
     night.until(math.inf)
     assert "mute" not in night.models_of(2)
-    assert "replies usable, at most" in comparison.document(night.run.id)["models"]["mute"]["dropped"]
+    assert "replies usable, at most" in document.document(night.run.id)["models"]["mute"]["dropped"]
 
 
 def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: Home) -> None:
@@ -347,7 +347,7 @@ def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: 
         "more_samples": 0,
     }
     night = Night({"a": Model(0.8), "b": Model(0.8, reply_s=60)}, plan)
-    proposal = racing.propose(night.run.id, 1, math.inf)
+    proposal = next_round.propose(night.run.id, 1, math.inf)
     assert [spec.name for _, spec in proposal.jobs] == ["turns", "evaluate:b", "evaluate:a", "judge", "layers"]
     assert {kind for kind, _ in proposal.jobs} == {"evaluate"}
     slow, fast, judge = (proposal.jobs[place][1] for place in (1, 2, 3))
@@ -361,4 +361,4 @@ def test_a_run_that_compares_nothing_has_one_round(here: Home) -> None:
     """A snapshot without an evaluate section."""
     night = Night({"a": Model(0.8)})
     Run.update(snapshot={"plan": {}}).execute()
-    assert racing.propose(night.run.id, 1, math.inf).why == "no further round: the plan compares no models"
+    assert next_round.propose(night.run.id, 1, math.inf).why == "no further round: the plan compares no models"

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
-from jarvisd.home import Home
-from jarvisd.ledger import Run, Status
-from jobs import comparison
-from jobs.report import charts, charts_models, drawing, figures, html, page, prose
+from jarvisd.paths import Home
+from jarvisd.store.models import Run, Status
+from jobs.lib.comparison import document
+from jobs.lib.results.tables import Evaluation, Mining
+from jobs.report import charts
+from jobs.report.charts import models as model_charts
+from jobs.report.charts import svg
+from jobs.report.formats import html_page, markdown
 from jobs.report.gather import gather
-from jobs.results import Evaluation, Mining
+from jobs.report.rows import run as run_rows
+from jobs.report.rows import sentences
 from tests.integration.report_nights import (
     HOSTILE,
     MATCH,
@@ -126,7 +131,7 @@ def test_sections_come_in_the_order_of_a_decision(here: Home) -> None:
     row = two_rounds()
     folder, _ = rendered(row, here)
     headings = [line for line in (folder / "REPORT.md").read_text().splitlines() if line.startswith("## ")]
-    assert headings == [f"## {name}" for name, _ in page.SECTIONS if name]
+    assert headings == [f"## {name}" for name, _ in markdown.SECTIONS if name]
 
 
 def test_json_files_have_the_shape_that_jq_asks_for(here: Home) -> None:
@@ -243,7 +248,7 @@ def test_the_same_model_twice_ties(here: Home) -> None:
     row = run()
     model(row, "a", "Model A")
     model(row, "b", "Model B")
-    found = comparison.document(row.id)["verdict"]
+    found = document.document(row.id)["verdict"]
     assert (found["winner"], found["tied"]) == (None, ["a", "b"])
     folder, _ = rendered(row, here)
     text = (folder / "REPORT.md").read_text()
@@ -255,7 +260,7 @@ def test_a_model_that_was_loaded_and_said_nothing(here: Home) -> None:
     """It is in the document, with no figures invented for it."""
     row = run()
     model(row, "mute", "Mute", only=())
-    stats = comparison.document(row.id)["models"]["mute"]["stats"]
+    stats = document.document(row.id)["models"]["mute"]["stats"]
     assert (stats["total_tests"], stats["success_rate"], stats["quality"]) == (0, None, None)
     _, problems = rendered(row, here)
     assert problems == ["Latency against quality: no model gave a usable reply"]
@@ -303,16 +308,16 @@ def test_a_part_that_fails_costs_only_itself(
 ) -> None:
     """The rest is there, the type of the error is named, and its text is neither shown nor logged."""
     from jobs.report import gather as gathering
-    from jobs.report import html
+    from jobs.report.formats import html_page
 
     row = run()
     a_night(row)
     target: dict[str, Callable[[], None]] = {
         "templates": lambda: monkeypatch.setattr(gathering, "_templates", broken),
-        "chart": lambda: monkeypatch.setattr(drawing, "svg", broken),
-        "section": lambda: monkeypatch.setattr(page, "SECTIONS", (("Odd", broken), *page.SECTIONS)),
-        "rows": lambda: monkeypatch.setattr(figures, "contrasts", broken),
-        "html": lambda: monkeypatch.setattr(html, "compose", broken),
+        "chart": lambda: monkeypatch.setattr(svg, "svg", broken),
+        "section": lambda: monkeypatch.setattr(markdown, "SECTIONS", (("Odd", broken), *markdown.SECTIONS)),
+        "rows": lambda: monkeypatch.setattr(run_rows, "contrasts", broken),
+        "html": lambda: monkeypatch.setattr(html_page, "compose", broken),
     }
     target[part]()
     folder, problems = rendered(row, here)
@@ -334,8 +339,8 @@ def test_charts_are_the_same_every_time(here: Home) -> None:
 def test_an_axis_of_time_has_more_than_one_mark() -> None:
     """A single model of 3.5 s lies between 2 and 10: nearer marks are taken then."""
     for seconds, marks in (([3.4], ["3", "4", "5", "7"]), ([0.4, 9.0], ["0.5", "1", "2", "5", "10", "20"])):
-        with drawing.figure() as (_, axes):
-            charts_models._axes_of_time(axes, seconds)
+        with svg.figure() as (_, axes):
+            model_charts._axes_of_time(axes, seconds)
             assert [label.get_text() for label in axes.get_xticklabels()] == marks
 
 
@@ -346,7 +351,7 @@ def test_settings_are_words(here: Home) -> None:
     Mining.update(config={"matcher": {"name": "MiniLM", "fingerprint": "cc16"}, "revision": None}).execute()
     model(row, "a", "Model A")
     Evaluation.update(conditions={"power": "", "free_mb": 22053}).execute()
-    rows = dict(figures.setting_rows(gather(row.id, here)))
+    rows = dict(run_rows.setting_rows(gather(row.id, here)))
     assert rows["mining: matcher"] == "name MiniLM, fingerprint cc16"
     assert rows["mining: revision"] == "–"
     assert rows["conditions: round 1, Model A"] == "power not measured, free_mb 22053"
@@ -356,7 +361,7 @@ def test_counts_of_templates_stand_alone(here: Home) -> None:
     """Two tiles, which nobody reads as so many of so many."""
     row = run()
     mining(row, stats=MEASURED, tiers=("phrase",) * 3 + ("suggest", "automatic"))
-    found = {what: value for value, what in html.tiles(gather(row.id, here))}
+    found = {what: value for value, what in html_page.tiles(gather(row.id, here))}
     assert (found["templates may answer alone"], found["templates are worth suggesting"]) == ("1", "2")
 
 
@@ -366,9 +371,9 @@ def test_what_did_not_finish_is_said_of_how_many(here: Home) -> None:
     job(row, "command:a", Status.STOPPED)
     job(row, "command:b")
     report = gather(row.id, here)
-    assert prose.verdict(report) == "1 of 2 jobs did not finish."
-    assert "Read the verdict" not in prose.checklist(report)
-    assert "Read the verdict" not in html.compose(report, [])
+    assert sentences.verdict(report) == "1 of 2 jobs did not finish."
+    assert "Read the verdict" not in sentences.checklist(report)
+    assert "Read the verdict" not in html_page.compose(report, [])
 
 
 def test_an_unknown_run_is_an_error(here: Home) -> None:

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from jarvisd.cli.common import App
 from jarvisd.errors import UsageError
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Status
+from jarvisd.paths import Home
+from jarvisd.store.models import Job, Status
 from jobs.report.commands import report
 from tests.integration.report_nights import home, job, model, run
 

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status, database
-from jobs.report import bubbles, candidates, charts_models, votes
+from jarvisd.paths import Home
+from jarvisd.store.database import db
+from jarvisd.store.models import Job, Run, Status
+from jobs.lib.results.tables import Evaluation, RealTurn, Reply
+from jobs.report.charts import models as model_charts
 from jobs.report.gather import Report, gather
-from jobs.results import Evaluation, RealTurn, Reply
+from jobs.report.rows import models as model_rows
+from jobs.report.rows import replies as reply_rows
+from jobs.report.rows import votes as vote_rows
 from tests.integration.report_nights import HOSTILE, Tags, home, job, model, outside_blocks, rendered, run, two_rounds
 
 
@@ -21,7 +25,7 @@ from tests.integration.report_nights import HOSTILE, Tags, home, job, model, out
 def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     """What two nights of the same plan give: the gathered second one, and the folder of its files."""
     here = home(tmp_path_factory.mktemp("rounds"))
-    with database.atomic():
+    with db.atomic():
         two_rounds("2026-11-21-overnight", better=-0.08)
         row = two_rounds()
     folder, problems = rendered(row, here)
@@ -35,8 +39,8 @@ def here(tmp_path: Path) -> Home:
 
 
 def cells(report: Report, name: str) -> dict[str, str]:
-    row = next(row for row in candidates.rows(report) if row[0] == name)
-    return dict(zip(candidates.HEADER, row, strict=True))
+    row = next(row for row in model_rows.rows(report) if row[0] == name)
+    return dict(zip(model_rows.HEADER, row, strict=True))
 
 
 def test_the_table_of_models_holds_what_a_decision_needs(night: tuple[Report, Path]) -> None:
@@ -64,7 +68,7 @@ def test_what_speaks_against_a_model_is_marked(night: tuple[Report, Path], name:
     assert mark in cells(night[0], name)["Marks"]
     for file in ("REPORT.md", "report.html"):
         assert mark in (night[1] / file).read_text(), file
-    order = [row[0] for row in candidates.rows(night[0])]
+    order = [row[0] for row in model_rows.rows(night[0])]
     assert set(order[-2:]) == {"Ministral 3 3B", "Gemma 3 270M"}
 
 
@@ -74,14 +78,14 @@ def test_both_renderings_say_the_same(night: tuple[Report, Path]) -> None:
     text = (folder / "REPORT.md").read_text()
     page = "".join(Tags((folder / "report.html").read_text()).text.split())
     for rows in (
-        [row[:-1] for row in candidates.rows(report)],
-        candidates.layer_rows(report),
-        candidates.yardstick_rows(report),
-        candidates.memory_rows(report),
-        candidates.speed_rows(report),
-        candidates.pair_rows(report),
-        votes.matrix_rows(report),
-        votes.rating_rows(report),
+        [row[:-1] for row in model_rows.rows(report)],
+        model_rows.layer_rows(report),
+        model_rows.yardstick_rows(report),
+        model_rows.memory_rows(report),
+        model_rows.speed_rows(report),
+        model_rows.pair_rows(report),
+        vote_rows.matrix_rows(report),
+        vote_rows.rating_rows(report),
     ):
         assert rows
         for cell in (cell for row in rows for cell in row):
@@ -91,7 +95,7 @@ def test_both_renderings_say_the_same(night: tuple[Report, Path]) -> None:
 
 def test_layers_stand_on_their_own_with_their_yardsticks(night: tuple[Report, Path]) -> None:
     """Checks, style, meaning and bits per character each have interval, n and clusters; people's values beside them."""
-    [line] = [row for row in candidates.layer_rows(night[0]) if row[0] == "Qwen3 4B"]
+    [line] = [row for row in model_rows.layer_rows(night[0]) if row[0] == "Qwen3 4B"]
     assert all("n = 55 in 13 clusters" in cell for cell in line[1:3])
     assert all("n = 16 in 8 clusters" in cell for cell in line[3:])
     text = (night[1] / "REPORT.md").read_text()
@@ -108,15 +112,15 @@ def test_layers_stand_on_their_own_with_their_yardsticks(night: tuple[Report, Pa
 
 def test_the_frontier_leaves_out_the_beaten_and_the_gated(night: tuple[Report, Path]) -> None:
     """Faster and worse stays on it, slower and worse does not, a gated model never does."""
-    names = [point.name for point in charts_models.frontier(charts_models.points(night[0]))]
+    names = [point.name for point in model_charts.frontier(model_charts.points(night[0]))]
     assert names == ["LFM2 1.2B", "Qwen2.5 1.5B", "SmolLM3 3B", "Qwen3 4B"]
-    point = charts_models.Point(name="x", seconds=9, quality=0.1, interval=None, peak_mb=None, gated=False)
-    assert charts_models.frontier([point, *charts_models.points(night[0])])[-1].name == "Qwen3 4B"
+    point = model_charts.Point(name="x", seconds=9, quality=0.1, interval=None, peak_mb=None, gated=False)
+    assert model_charts.frontier([point, *model_charts.points(night[0])])[-1].name == "Qwen3 4B"
 
 
 def test_repeats_are_collapsed(night: tuple[Report, Path]) -> None:
     """The same reply three times is one bubble that says so."""
-    one = bubbles.scenes(night[0])[0].exchanges[0]
+    one = reply_rows.scenes(night[0])[0].exchanges[0]
     assert [said.times for said in one.replies if said.model == "SmolLM3 3B"] == [3]
     assert "×3 identical" in (night[1] / "report.html").read_text()
     assert '"All good, take your time!" (1653ms) ×3' in (night[1] / "REPORT.md").read_text()
@@ -124,19 +128,19 @@ def test_repeats_are_collapsed(night: tuple[Report, Path]) -> None:
 
 def test_real_turns_show_the_owners_answer(night: tuple[Report, Path]) -> None:
     """A dozen of them at most, with their number, conversations and cut; they are no scenario."""
-    found = bubbles.turns(night[0])
+    found = reply_rows.turns(night[0])
     assert len(found) == 12 and found[0].answer == "ya leaving in 10"
-    notes = " ".join(bubbles.turn_notes(night[0]))
+    notes = " ".join(reply_rows.turn_notes(night[0]))
     assert "16 incoming turns from 8 of your conversations" in notes and "2,644 usable ones after 2026-08-24" in notes
     assert "you really wrote" in (night[1] / "report.html").read_text()
     assert 'YOU REALLY WROTE: "ya leaving in 10"' in (night[1] / "REPORT.md").read_text()
-    assert all(scene.context.startswith(("Friend", "Mom", "Colleague")) for scene in bubbles.scenes(night[0]))
+    assert all(scene.context.startswith(("Friend", "Mom", "Colleague")) for scene in reply_rows.scenes(night[0]))
 
 
 def test_votes_make_a_matrix(night: tuple[Report, Path]) -> None:
     """Who won against whom with the number of votes; nothing at all without votes."""
-    assert votes.notes(night[0])[:2] == ["14 blind votes, 14 of them yours.", "Both bad: 2 of yours."]
-    shares = [cell for row in votes.matrix_rows(night[0]) for cell in row[1:]]
+    assert vote_rows.notes(night[0])[:2] == ["14 blind votes, 14 of them yours.", "Both bad: 2 of yours."]
+    shares = [cell for row in vote_rows.matrix_rows(night[0]) for cell in row[1:]]
     assert "80 % (4 of 5)" in shares and shares.count("–") == 3
 
 
@@ -146,7 +150,7 @@ def test_a_judge_is_said_to_agree_or_not(night: tuple[Report, Path]) -> None:
     assert report.comparison is not None
     heard = report.comparison["votes"] | {"agreement": {"judge": 0.41, "n": 20}, "invalid": 3}
     judged = dataclasses.replace(report, comparison=report.comparison | {"votes": heard})
-    said = votes.notes(judged)
+    said = vote_rows.notes(judged)
     assert said[1:3] == ["Both bad: 2 of yours.", "Invalid: 3 of all."]
     assert said[-1] == "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs."
 
@@ -216,7 +220,7 @@ def test_a_spreadsheet_runs_nothing(here: Home) -> None:
 
 def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
     """In real turns, answers, prompts, licences, reasons of gates and of failures, charts and CSV."""
-    with database.atomic():
+    with db.atomic():
         two_rounds("2026-11-21-overnight", better=-0.08, samples=1, turns=2)
         row = two_rounds(samples=2, turns=4)
         Reply.update(reply=HOSTILE, context=HOSTILE, instruction=HOSTILE, rendered=HOSTILE).execute()
@@ -254,7 +258,7 @@ def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
 
 def test_a_page_of_a_large_night_stays_small(here: Home) -> None:
     """Ten samples of every prompt with replies of a thousand characters, forty real turns: under 2 MB."""
-    with database.atomic():
+    with db.atomic():
         row = two_rounds(samples=10, turns=40)
         for number, reply in enumerate(Reply.select()):
             Reply.update(reply=f"{number} " + "word " * 200).where(Reply.id == reply.id).execute()

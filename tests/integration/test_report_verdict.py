@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd.home import Home
-from jarvisd.ledger import Run, database
-from jobs.report import html
+from jarvisd.paths import Home
+from jarvisd.store.database import db
+from jarvisd.store.models import Run
+from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Score, Vote
+from jobs.report.formats import html_page
 from jobs.report.gather import gather
-from jobs.results import OWNER, REAL_TURNS, Reply, Score, Vote
 from tests.integration.report_nights import SCENARIOS, START, Tags, home, model, rendered, run, two_rounds
 
 
@@ -68,12 +69,12 @@ def test_numbers_and_votes_that_contradict_each_other_are_no_tie(here: Home) -> 
             "settle a tie",
         ):
             assert wrong not in found, wrong
-    assert ("1.54 s / 0.94 s", "median reply of Model A / Model B") in html.tiles(gather(row.id, here))
+    assert ("1.54 s / 0.94 s", "median reply of Model A / Model B") in html_page.tiles(gather(row.id, here))
 
 
 def test_turns_and_scenarios_that_contradict_each_other_are_no_tie(here: Home) -> None:
     """All prompts together say one, the scenarios alone another; votes may decide, no number of turns does."""
-    with database.atomic():
+    with db.atomic():
         row = two_rounds(votes=False)
         Score.delete().execute()
         Reply.update(quality=0.1).execute()
@@ -100,14 +101,14 @@ def test_in_a_tie_the_first_by_the_weights_is_named_everywhere(here: Home) -> No
         assert "Model A comes first, with low confidence: 1.04 s" in found
         assert "if all sound alike, Model A comes first by the plan's weights (1037 ms, median)" in found
         assert "fastest of these" not in found
-    tiles = html.tiles(gather(row.id, here))
+    tiles = html_page.tiles(gather(row.id, here))
     assert ("1.04 s", "median reply of Model A, first by the plan's weights") in tiles
     assert not any("Model C" in what for _, what in tiles)
 
 
 def test_a_winner_whom_the_weights_do_not_put_first_is_not_silent_about_it(here: Home) -> None:
     """The plan counts speed and memory too."""
-    with database.atomic():
+    with db.atomic():
         row = two_rounds()
     for found in said(row, here):
         assert "Counting speed 20 % and memory 10 % as your plan does, SmolLM3 3B would come first." in found
@@ -118,16 +119,16 @@ def test_a_winner_first_by_the_weights_too_needs_no_such_sentence(here: Home) ->
     apart(row)
     text, page = said(row, here)
     assert "Use Model A" in text and "would come first" not in text + page
-    assert ("1.54 s", "median reply of Model A") in html.tiles(gather(row.id, here))
+    assert ("1.54 s", "median reply of Model A") in html_page.tiles(gather(row.id, here))
 
 
 def test_one_model_alone_has_its_time_on_top(here: Home) -> None:
     """Nothing is compared; of several that all miss a gate none is shown."""
     row = run(plan={"report": {"gates": {"memory_mb": 1000}}})
     model(row, "only", "Only", latency_ms=800)
-    assert any(what == "median reply of Only" for _, what in html.tiles(gather(row.id, here)))
+    assert any(what == "median reply of Only" for _, what in html_page.tiles(gather(row.id, here)))
     model(row, "other", "Other")
-    assert not any("median reply" in what for _, what in html.tiles(gather(row.id, here)))
+    assert not any("median reply" in what for _, what in html_page.tiles(gather(row.id, here)))
 
 
 def test_votes_say_how_they_are_counted(here: Home) -> None:

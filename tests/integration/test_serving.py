@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from jarvisd import ledger
 from jarvisd.cli import cli
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
-from jobs.embedding import Encoder
-from jobs.mine import index as indexes
-from jobs.mine.index import Index
-from jobs.results import Mining, Template
+from jarvisd.paths import Home
+from jarvisd.store import database
+from jarvisd.store.models import Job, Run
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.matching import index as indexes
+from jobs.lib.matching.index import Index
+from jobs.lib.results.tables import Mining, Template
 from tests.tiny_embedder import WORDS, make_embedder
 
 ROWS = [
@@ -44,7 +44,7 @@ def mined(make_run: Callable[..., Run], home: Home, embedder: Path) -> Callable[
         job = Job.get(Job.run == run)
         encoder = Encoder(folder, "tiny", home.cache / "unused")
         entry = {"key": "tiny", "name": "tiny", "kind": "embedder", "path": str(folder)}
-        with ledger.write():
+        with database.write():
             Run.update(snapshot={"plan": {"mine": {"matcher": "tiny", "model": entry}}}).where(
                 Run.id == run.id
             ).execute()
@@ -232,7 +232,7 @@ def test_a_model_that_is_gone_is_named(mined: Callable[..., Run], home: Home) ->
 
 def test_numpy_computes_what_sentence_transformers_does(mined: Callable[..., Run], home: Home, embedder: Path) -> None:
     """The quick way to a vector is only taken where it was seen to agree."""
-    from jobs.mine.bert import Bert
+    from jobs.lib.embedding.numpy_bert import Bert
 
     run = mined()
     indexes.build(run.id, home)

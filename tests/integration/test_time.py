@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvisd import ledger, machine, plans, queries, queue, stories
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run, Status
-from jarvisd.settings import Memory, Power, Settings
-from jarvisd.supervisor import Supervisor, Watch
+from jarvisd import logs
+from jarvisd.daemon.supervisor import Supervisor
+from jarvisd.host import power
+from jarvisd.paths import Home
+from jarvisd.plan import plans
+from jarvisd.plan.settings import Memory, Power, Settings
+from jarvisd.store import database, queries, queue, transitions
+from jarvisd.store.models import Job, Run, Status
 from tests.claiming import claimed
 
 MakeRun = Callable[..., Run]
@@ -43,7 +46,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(ledger, "now", made)
+    monkeypatch.setattr(database, "now", made)
     return made
 
 
@@ -136,7 +139,7 @@ def test_a_clock_that_jumps_ends_no_job_that_has_a_time_limit(
 ) -> None:
     make_run("command:x")
     Job.update(timeout_s=60).execute()
-    watch = Watch(supervisor, claimed(clock.at))
+    watch = supervisor.attempt(claimed(clock.at))
     clock.at += jump * HOUR
     assert watch._reason_to_end() == ""
 
@@ -146,7 +149,7 @@ def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
 ) -> None:
     make_run("command:x")
     Job.update(timeout_s=60).execute()
-    watch = Watch(supervisor, claimed(clock.at))
+    watch = supervisor.attempt(claimed(clock.at))
     watch.began -= 61
     assert watch._reason_to_end() == "timeout"
 
@@ -154,7 +157,7 @@ def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
 def test_a_backoff_that_a_clock_set_back_has_moved_away_is_over(make_run: MakeRun, clock: Clock) -> None:
     make_run("mine")
     queue.requeue(claimed(clock.at), "crashed", fruitless=1, not_before=clock.at + dt.timedelta(seconds=30))
-    assert ledger.claim("here", "boot", clock.at) is None
+    assert transitions.claim("here", "boot", clock.at) is None
     assert not queries.wait_is_over(clock.at)
     clock.at -= 5 * HOUR
     assert queries.wait_is_over(clock.at)
@@ -166,7 +169,7 @@ def test_a_running_job_is_not_claimed_a_second_time_whatever_the_clock_says(make
     claimed(clock.at)
     for jump in (-30, 60, 24 * 365):
         clock.at += jump * HOUR
-        assert ledger.claim("here", "boot", clock.at) is None
+        assert transitions.claim("here", "boot", clock.at) is None
 
 
 def test_waiting_for_memory_ends_although_the_clock_was_set_back_meanwhile(
@@ -201,11 +204,11 @@ def test_without_the_plug_a_whole_run_waits_at_once_and_is_given_up_at_once(
     make_run: MakeRun, supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[dt.datetime] = []
-    monkeypatch.setattr(machine, "power", lambda: looks.append(clock.at) or ("battery", 50))
+    monkeypatch.setattr(power, "power", lambda: looks.append(clock.at) or ("battery", 50))
     supervisor.settings = Settings(power=Power(on_battery="wait", wait_minutes=2), memory=Memory(look_every_s=61))
     make_run("mine", "evaluate:a", "evaluate:b", "report")
     while not supervisor.stopping.is_set() and Job.select().where(Job.status == Status.QUEUED).count() > 1:
-        due = ledger.next_due("here", clock.at)
+        due = queries.next_due("here", clock.at)
         assert due is None or supervisor._waits(due, clock.at)
         if due is None:
             assert {job.reason for job in Job.select().where(Job.kind != "report")} == {
@@ -220,7 +223,7 @@ def test_without_the_plug_a_whole_run_waits_at_once_and_is_given_up_at_once(
 def test_a_report_waits_neither_for_the_plug_nor_for_memory(
     make_run: MakeRun, supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "power", lambda: ("battery", 5))
+    monkeypatch.setattr(power, "power", lambda: ("battery", 5))
     supervisor.settings = Settings(power=Power(on_battery="skip"))
     make_run("report")
     Job.update(memory_mb=10**8).execute()
@@ -230,9 +233,9 @@ def test_a_report_waits_neither_for_the_plug_nor_for_memory(
 
 def test_a_job_that_became_next_during_the_look_is_not_started_unlooked_at(make_run: MakeRun, clock: Clock) -> None:
     make_run("mine")
-    looked_at = ledger.next_due("here", clock.at)
+    looked_at = queries.next_due("here", clock.at)
     make_run("mine", plan="urgent", deadline=clock.at + 2 * HOUR)
-    assert ledger.claim("here", "boot", clock.at, admitted=looked_at) is None
+    assert transitions.claim("here", "boot", clock.at, admitted=looked_at) is None
     assert Job.select().where(Job.status == Status.QUEUED).count() == 2
 
 
@@ -251,7 +254,7 @@ def test_a_run_that_its_owner_cancels_during_the_look_is_told_to_have_ended_by_n
     waiting = queries.waiting_jobs(run)
     queue.cancel_run(run, clock.at)
     supervisor._skip(run, waiting, "too late", clock.at)
-    assert not stories.story(supervisor.home, run.id).exists()
+    assert not logs.story(supervisor.home, run.id).exists()
 
 
 # ---------------------------------------------------------------------------------------------- a computer that sleeps
@@ -262,25 +265,25 @@ def test_after_sleeping_through_the_deadline_the_report_comes_first(
 ) -> None:
     make_run("mine", "evaluate:a", "report", deadline=clock.at + 9 * HOUR)
     make_run("mine", "report", plan="other")
-    watch = Watch(supervisor, claimed(clock.at))
+    watch = supervisor.attempt(claimed(clock.at))
     clock.at += 15 * HOUR
     assert watch._reason_to_end() == "deadline"
     watch._conclude("deadline", -15)
     supervisor._skip_overdue(clock.at)
-    assert [str(job.status) for job in ledger.jobs_of(watch.job.run)] == ["stopped", "skipped", "queued"]
+    assert [str(job.status) for job in queries.jobs_of(watch.job.run)] == ["stopped", "skipped", "queued"]
     first = claimed(clock.at)
     assert (first.kind, first.run_id) == ("report", watch.job.run_id)
-    assert Watch(supervisor, first)._reason_to_end() == ""
+    assert supervisor.attempt(first)._reason_to_end() == ""
 
 
 def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
     make_run: MakeRun, supervisor: Supervisor, clock: Clock
 ) -> None:
     make_run("mine", "report", deadline=clock.at + 9 * HOUR)
-    watch = Watch(supervisor, claimed(clock.at))
+    watch = supervisor.attempt(claimed(clock.at))
     clock.at += 6 * HOUR
     assert watch._reason_to_end() == ""
-    assert ledger.claim("here", "boot", clock.at) is None
+    assert transitions.claim("here", "boot", clock.at) is None
     assert Job.get().attempt == 1
     watch._settle(Status.FAILED, "as a test wants", 1)
     assert (Job.get().ended_at - Job.get().started_at) >= 6 * HOUR

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from jarvisd import ledger
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
-from jarvisd.ledger import Run, Status
-from jobs import comparison, votes
-from jobs.deploying import deploy
-from jobs.evaluate import keys
-from jobs.evaluate.commands import _shown, vote
-from jobs.evaluate.vote import Session
-from jobs.report import prose
+from jarvisd.paths import Home
+from jarvisd.store import database
+from jarvisd.store.models import Run, Status
+from jobs.lib.comparison import document, votes
+from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
 from jobs.report.gather import gather
-from jobs.results import OWNER, REAL_TURNS, Reply, Vote
+from jobs.report.rows import sentences
+from jobs.verbs.deploy.commands import deploy
+from jobs.verbs.vote import keys
+from jobs.verbs.vote.commands import _shown, vote
+from jobs.verbs.vote.session import Session
 from tests.integration.report_nights import SCENARIOS, home, job, model, run
 
 KEYS = ("a", "b", "c")
@@ -238,7 +238,7 @@ def prefer(row: Run, order: str, count: int) -> None:
 
 def test_the_ranking_follows_the_answers(here: Home, row: Run) -> None:
     prefer(row, "cab", 20)
-    assert list(comparison.document(row.id)["votes"]["ratings"]) == ["c", "a", "b"]
+    assert list(document.document(row.id)["votes"]["ratings"]) == ["c", "a", "b"]
     output = call(here, "--stats").output
     assert "20 votes of yours" in output
     assert output.index("1. Model C") < output.index("2. Model A") < output.index("3. Model B")
@@ -308,7 +308,7 @@ def winner(here: Home) -> Run:
 
 def test_the_winner_of_the_newest_report_is_written(here: Home, config: Path) -> None:
     row = winner(here)
-    assert comparison.document(row.id)["verdict"]["winner"] == "b"
+    assert document.document(row.id)["verdict"]["winner"] == "b"
     result = put(here, config)
     assert json.loads(config.read_text())["model"] == {"model_id": "org/b", "auto_select": True}
     assert json.loads(config.read_text())["model_path"] == "org/b"
@@ -338,8 +338,8 @@ def test_a_dry_run_shows_the_change_only(here: Home, config: Path) -> None:
 def test_only_a_winner_is_a_next_step(here: Home) -> None:
     newest, command = winner(here), "jarvisctl deploy model --dry-run"
     tied = Run.get(Run.number < newest.number)
-    assert command in prose.next_steps(gather(newest.id, here))
-    assert command not in prose.next_steps(gather(tied.id, here))
+    assert command in sentences.next_steps(gather(newest.id, here))
+    assert command not in sentences.next_steps(gather(tied.id, here))
 
 
 def test_a_folder_without_a_config_is_not_asked_for_its_name_again(here: Home, tmp_path: Path) -> None:
@@ -381,6 +381,6 @@ def test_check_tells_when_jarvis_wrote_over_it(here: Home, config: Path) -> None
 
 
 def test_a_deploy_of_nobodys_night_needs_no_database(tmp_path: Path, config: Path) -> None:
-    ledger.database.initialize(None)
+    database.db.initialize(None)
     put(Home(tmp_path / "empty", "--home"), config, "phi-3-mini")
     assert json.loads(config.read_text())["model"]["model_id"] == "phi3-mini"

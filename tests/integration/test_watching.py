@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from jarvisd import ledger, machine, overview, queue
 from jarvisd.cli import cli
-from jarvisd.home import Home
-from jarvisd.ledger import Run
+from jarvisd.host import machine
+from jarvisd.operations import status
+from jarvisd.paths import Home
+from jarvisd.store import database, queue
+from jarvisd.store.models import Run
 
 MakeRun = Callable[..., Run]
 
@@ -29,7 +31,7 @@ def test_waiting_for_a_run_that_no_daemon_will_take_says_so(home: Home, make_run
 
 def test_a_pause_is_shown_also_while_the_daemon_is_down(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
-    queue.pause(machine.identity(home), ledger.now(), None)
+    queue.pause(machine.identity(home), database.now(), None)
     first = call(home, "status").output.splitlines()[0]
     assert first.startswith("The daemon is down")
     assert first.endswith("Paused; `jarvisctl resume`.")
@@ -48,5 +50,5 @@ def test_the_warnings_of_a_run_stand_below_its_jobs_and_do_not_fill_the_page(hom
 
 @pytest.mark.parametrize(("days", "shape"), [(0.1, "%a %H:%M"), (-5.9, "%a %H:%M"), (6.1, "%Y-%m-%d %H:%M")])
 def test_a_time_that_is_far_away_has_its_date(days: float, shape: str) -> None:
-    moment = ledger.now() + dt.timedelta(days=days)
-    assert overview.clock(moment) == moment.astimezone().strftime(shape)
+    moment = database.now() + dt.timedelta(days=days)
+    assert status.clock(moment) == moment.astimezone().strftime(shape)

@@ -17,12 +17,17 @@ from typing import Any
 import peewee
 import pytest
 
-from jarvisd import disk, fallback, files, ledger, migrations, recovery, stories
-from jarvisd.context import JobContext
+from jarvisd import logs
+from jarvisd.daemon import recovery
 from jarvisd.errors import JarvisError, LedgerError
-from jarvisd.home import Home
-from jarvisd.ledger import Job, Run
-from jarvisd.worker import _run
+from jarvisd.host import disk_errors, files
+from jarvisd.operations import placeholder
+from jarvisd.paths import Home
+from jarvisd.store import database as store_database
+from jarvisd.store import migrations, sqlite, transitions
+from jarvisd.store.models import Job, Run
+from jarvisd.worker.context import JobContext
+from jarvisd.worker.main import _run
 from tests import claiming
 
 MakeRun = Callable[..., Run]
@@ -49,7 +54,7 @@ def test_a_file_that_cannot_be_replaced_is_the_old_one(
         with pytest.raises(OSError) as caught:
             files.replace(path, "the new one")
     assert caught.value.errno == number
-    assert disk.trouble(caught.value)
+    assert disk_errors.trouble(caught.value)
     assert path.read_text() in ("the old one", "the new one")
     assert [left.name for left in tmp_path.iterdir()] == ["REPORT.md"]
 
@@ -94,8 +99,8 @@ def test_a_file_is_not_replaced_by_half_of_it(tmp_path: Path) -> None:
 def no_room(home: Home) -> None:
     """Let the database grow no more: SQLite says then what it says on a full disk."""
     assert home.database.exists()
-    pages = ledger.database.execute_sql("PRAGMA page_count").fetchone()[0]
-    ledger.database.execute_sql(f"PRAGMA max_page_count = {pages}")
+    pages = store_database.db.execute_sql("PRAGMA page_count").fetchone()[0]
+    store_database.db.execute_sql(f"PRAGMA max_page_count = {pages}")
 
 
 def test_a_submission_on_a_full_disk_stores_nothing_and_names_the_disk(home: Home, make_run: MakeRun) -> None:
@@ -103,19 +108,19 @@ def test_a_submission_on_a_full_disk_stores_nothing_and_names_the_disk(home: Hom
     no_room(home)
     with pytest.raises(peewee.OperationalError) as caught:
         make_run(*[f"command:{number}" for number in range(2000)], plan="large")
-    assert disk.trouble(caught.value) == "the disk is full"
+    assert disk_errors.trouble(caught.value) == "the disk is full"
     assert (Run.select().count(), Job.select().count()) == (1, 1)
-    ledger.database.execute_sql("PRAGMA max_page_count = 1000000")
+    store_database.db.execute_sql("PRAGMA max_page_count = 1000000")
     make_run(*[f"command:{number}" for number in range(2000)], plan="large")
     assert Job.select().count() == 2001
-    ledger.database.close()
+    store_database.db.close()
     with closing(sqlite3.connect(home.database)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def context_of(home: Home, job: Job) -> JobContext:
     home.run_folder(job.run_id).mkdir(exist_ok=True)
-    return claiming.context_of(home, job, stories.logger(home, job.run_id, job.name))
+    return claiming.context_of(home, job, logs.logger(home, job.run_id, job.name))
 
 
 @pytest.mark.parametrize("fault", ["piece", "publish"])
@@ -123,7 +128,7 @@ def test_a_job_that_meets_a_full_disk_says_so_and_how_to_go_on(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     run = make_run("mine")
-    job = ledger.claim("here", "boot", ledger.now())
+    job = transitions.claim("here", "boot", store_database.now())
     assert job is not None
     context = context_of(home, job)
 
@@ -135,7 +140,7 @@ def test_a_job_that_meets_a_full_disk_says_so_and_how_to_go_on(
             no_room(home)
             Run.update(snapshot={"plan": "x" * 10_000_000}).where(Run.id == run.id).execute()
 
-    monkeypatch.setattr("jarvisd.kinds.load", lambda _dotted: work)
+    monkeypatch.setattr("jarvisd.registry.load", lambda _dotted: work)
     outcome = _run(context, "mine")
     assert not outcome.ok
     assert outcome.reason.startswith("the disk is full. Mend that, then `jarvisctl retry")
@@ -150,20 +155,20 @@ def test_of_a_failure_that_nobody_foresaw_type_and_place_are_kept_and_no_text_of
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make_run("mine")
-    job = ledger.claim("here", "boot", ledger.now())
+    job = transitions.claim("here", "boot", store_database.now())
     assert job is not None
     context = context_of(home, job)
 
     def work(_context: JobContext) -> None:
         raise ValueError("the canary sings at midnight")
 
-    monkeypatch.setattr("jarvisd.kinds.load", lambda _dotted: work)
+    monkeypatch.setattr("jarvisd.registry.load", lambda _dotted: work)
     outcome = _run(context, "mine")
     for handler in context.log.handlers[:]:
         handler.close()
         context.log.removeHandler(handler)
     assert re.match(r"unexpected ValueError at test_write_faults.py:\d+ in work; ", outcome.reason)
-    said = outcome.reason + stories.story(home, job.run_id).read_text() + "".join(capfd.readouterr())
+    said = outcome.reason + logs.story(home, job.run_id).read_text() + "".join(capfd.readouterr())
     assert "in work" in said
     assert "canary" not in said
 
@@ -175,20 +180,20 @@ def test_the_pages_of_the_daemon_stop_nobody_when_they_cannot_be_written(
     run = make_run("mine", "report")
     home.run_folder(run.id).mkdir()
     refuse(monkeypatch, os, "open", number)
-    stories.tell(home, run.id, "a line")
-    fallback.plain_report(home, run, "it failed")
-    fallback.running_page(home, run)
+    logs.tell(home, run.id, "a line")
+    placeholder.plain_report(home, run, "it failed")
+    placeholder.running_page(home, run)
     assert list(home.run_folder(run.id).iterdir()) == []
 
 
 def test_the_cause_is_found_behind_the_complaint_that_follows_it(home: Home) -> None:
     """SQLite ends the transaction by itself; to roll back what is not there fails too, and hides why."""
     no_room(home)
-    with pytest.raises(peewee.OperationalError) as caught, ledger.write():
-        ledger.database.execute_sql("CREATE TABLE large AS SELECT hex(zeroblob(2000000)) AS x")
-    assert disk.trouble(caught.value) == "the disk is full"
-    assert disk.trouble(ValueError("the disk is full")) is None
-    assert disk.trouble(None) is None
+    with pytest.raises(peewee.OperationalError) as caught, store_database.write():
+        store_database.db.execute_sql("CREATE TABLE large AS SELECT hex(zeroblob(2000000)) AS x")
+    assert disk_errors.trouble(caught.value) == "the disk is full"
+    assert disk_errors.trouble(ValueError("the disk is full")) is None
+    assert disk_errors.trouble(None) is None
 
 
 # --------------------------------------------------------------------------------------------- what is not ours
@@ -198,11 +203,11 @@ def test_a_damaged_database_never_takes_the_place_of_another_damaged_one(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two within one second: the name of the first is taken."""
-    ledger.database.close()
+    store_database.db.close()
     kept = []
     for number in range(3):
         home.database.write_bytes(f"somebody's file {number} ".encode() * 300)
-        recovery.set_damaged_aside(home)
+        sqlite.set_damaged_aside(home)
         assert not home.database.exists()
         kept = sorted(home.var.glob("jarvis-damaged-*.db*"))
     assert {path.read_bytes()[:17] for path in kept} == {f"somebody's file {number}".encode() for number in range(3)}
@@ -212,13 +217,13 @@ def test_a_damaged_database_never_takes_the_place_of_another_damaged_one(
 
 def test_a_database_of_ours_with_a_torn_page_is_set_aside(home: Home, make_run: MakeRun) -> None:
     make_run(*[f"command:{number}" for number in range(2000)])
-    (page_size,) = ledger.database.execute_sql("PRAGMA page_size").fetchone()
-    ledger.database.close()
+    (page_size,) = store_database.db.execute_sql("PRAGMA page_size").fetchone()
+    store_database.db.close()
     with home.database.open("r+b") as torn:
         torn.seek(home.database.stat().st_size // 2 // page_size * page_size)
         torn.write(b"\xff" * page_size)
     content = home.database.read_bytes()
-    recovery.set_damaged_aside(home)
+    sqlite.set_damaged_aside(home)
     (kept,) = home.var.glob("jarvis-damaged-*.db")
     assert kept.read_bytes() == content
     assert not home.database.exists()
@@ -231,10 +236,10 @@ def test_a_journal_goes_with_the_damaged_file_and_into_neither_that_nor_the_new_
     make_run("mine", plan="old")
     journal = home.database.with_name("jarvis.db-wal")
     written, theirs = journal.read_bytes(), b"this is no database, but somebody's file" * 500
-    ledger.database.close()
+    store_database.db.close()
     home.database.write_bytes(theirs)
     journal.write_bytes(written)
-    recovery.set_damaged_aside(home)
+    sqlite.set_damaged_aside(home)
     (kept,) = home.var.glob("jarvis-damaged-*.db")
     assert kept.read_bytes() == theirs
     assert kept.with_name(f"{kept.name}-wal").read_bytes() == written
@@ -246,13 +251,13 @@ def test_a_database_that_somebody_holds_is_not_taken_for_a_damaged_one(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run("mine")
-    ledger.database.close()
+    store_database.db.close()
     with closing(sqlite3.connect(home.database, isolation_level=None)) as holder:
         holder.execute("PRAGMA journal_mode = delete")
         holder.execute("BEGIN EXCLUSIVE")
         monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
         with pytest.raises(LedgerError, match="another process holds it"):
-            recovery.set_damaged_aside(home)
+            sqlite.set_damaged_aside(home)
     assert home.database.exists()
     assert list(home.var.glob("jarvis-damaged-*")) == []
 
@@ -262,11 +267,11 @@ def test_a_database_that_is_a_folder_or_a_pipe_is_refused_and_left_alone(tmp_pat
         home = Home(tmp_path / str(number), "--home")
         home.make()
         make(home.database)
-        for attempt in (recovery.set_damaged_aside, migrations.migrate, migrations.open_existing):
+        for attempt in (sqlite.set_damaged_aside, migrations.migrate, migrations.open_existing):
             with pytest.raises(LedgerError, match=r"not a file"):
                 attempt(home)
         assert home.database.exists()
-        ledger.database.close()
+        store_database.db.close()
 
 
 def test_a_database_of_another_program_is_not_written_to_and_set_aside_by_the_daemon(tmp_path: Path) -> None:
@@ -277,8 +282,8 @@ def test_a_database_of_another_program_is_not_written_to_and_set_aside_by_the_da
     for attempt in (migrations.migrate, migrations.open_existing):
         with pytest.raises(LedgerError, match="another program"):
             attempt(home)
-    ledger.database.close()
-    recovery.set_damaged_aside(home)
+    store_database.db.close()
+    sqlite.set_damaged_aside(home)
     (kept,) = home.var.glob("jarvis-damaged-*.db")
     with closing(sqlite3.connect(kept)) as database:
         assert database.execute("SELECT name, sql FROM sqlite_master").fetchall() == [
@@ -341,7 +346,7 @@ def daemon_log(home: Home) -> Iterator[logging.Logger]:
     """The daemon's logger, as it sets it up; its handlers go with the test."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    stories.daemon_logging(home, foreground=False)
+    logs.daemon_logging(home, foreground=False)
     yield logging.getLogger("jarvisd")
     for handler in [handler for handler in root.handlers if handler not in before]:
         handler.close()

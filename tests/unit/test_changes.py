@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from jobs.report import changes
-from jobs.results import REAL_TURNS
+from jobs.lib.results.tables import REAL_TURNS
+from jobs.report import diff
+from jobs.report.rows import changes as change_rows
 
 
 def run(name: str, *said: tuple[str, str, float, int | None]) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def run(name: str, *said: tuple[str, str, float, int | None]) -> dict[str, Any]:
 
 
 def checks(then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    [row] = [row for row in changes.compare(then, now)["figures"] if row["figure"] == "checks"]
+    [row] = [row for row in diff.compare(then, now)["figures"] if row["figure"] == "checks"]
     return row
 
 
@@ -44,4 +45,6 @@ def test_the_change_is_the_middle_of_its_interval() -> None:
     row = checks(run("old", *big, *small), run("new", *after))
     assert (row["before"], row["now"]) == pytest.approx((0.5, 2 / 3))
     assert sum(row["ci"]) / 2 == pytest.approx(row["now"] - row["before"])
-    assert changes.figure_rows({"figures": [row | {"model": "a"}]}, str)[0][1].startswith("0.50 → 0.67 (+0.17, 95 %")
+    assert change_rows.figure_rows({"figures": [row | {"model": "a"}]}, str)[0][1].startswith(
+        "0.50 → 0.67 (+0.17, 95 %"
+    )

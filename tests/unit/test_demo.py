@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jarvisd.errors import JarvisError
-from jobs.demo import chatdb, commands, corpus, packages, preparation, weights
+from jobs.verbs.demo import chatdb, commands, corpus, packages, preparation, weights
 
 OWNER, FRIEND = "owner", "friend"
 _FOLDER = Path(preparation.__file__).parent

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd.errors import JarvisError
-from jobs.mine import deploy, jarvis
+from jobs.verbs.deploy import templates, templates_file
 
 NOW = dt.datetime(2026, 11, 22, 7, 30, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(days=1)
@@ -40,7 +40,7 @@ FIELDS = {
 
 
 def fresh(*replies: str, tier: str = "automatic") -> list[dict[str, Any]]:
-    return [deploy.entry(f"id of {reply}", reply, [f"about {reply}"], tier) for reply in replies]
+    return [templates.entry(f"id of {reply}", reply, [f"about {reply}"], tier) for reply in replies]
 
 
 def document(*entries: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def document(*entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_template_has_exactly_the_fields_of_the_format() -> None:
-    (made,) = deploy.merge(document(), fresh("Omw"), NOW)["templates"]
+    (made,) = templates.merge(document(), fresh("Omw"), NOW)["templates"]
     assert set(made) == FIELDS
     assert made["tags"] == ["jarvisd", "tier:automatic"]
     assert dt.datetime.fromisoformat(made["created_at"]) == dt.datetime.fromisoformat(made["updated_at"]) == NOW
@@ -56,50 +56,50 @@ def test_a_template_has_exactly_the_fields_of_the_format() -> None:
 
 def test_the_users_own_are_kept_to_the_last_key() -> None:
     before = document(OWN)
-    after = deploy.merge(before, fresh("Omw"), NOW)
+    after = templates.merge(before, fresh("Omw"), NOW)
     assert after["templates"][0] == OWN
     assert after["of JARVIS's own"] is True
     assert before == document(OWN)
 
 
 def test_a_second_deploy_changes_nothing() -> None:
-    once = deploy.merge(document(OWN), fresh("Omw", "Lol"), NOW)
-    assert deploy.merge(once, fresh("Omw", "Lol"), LATER) == once
+    once = templates.merge(document(OWN), fresh("Omw", "Lol"), NOW)
+    assert templates.merge(once, fresh("Omw", "Lol"), LATER) == once
 
 
 def test_what_is_no_longer_mined_goes_and_the_rest_stays_in_place() -> None:
-    once = deploy.merge(document(), fresh("Omw", "Lol"), NOW)
+    once = templates.merge(document(), fresh("Omw", "Lol"), NOW)
     once["templates"].append(OWN)
-    after = deploy.merge(once, fresh("Idk", "Lol"), LATER)
+    after = templates.merge(once, fresh("Idk", "Lol"), LATER)
     assert [found["template_text"] for found in after["templates"]] == ["Lol", "I wrote this", "Idk"]
-    found = deploy.difference(once, after)
+    found = templates.difference(once, after)
     assert (found.added, found.changed, found.removed) == (["Idk"], [], ["Omw"])
 
 
 def test_what_jarvis_counted_stays_with_the_reply_also_under_a_new_id() -> None:
-    once = deploy.merge(document(), fresh("Omw", "Lol"), NOW)
+    once = templates.merge(document(), fresh("Omw", "Lol"), NOW)
     once["templates"][0] |= {"usage_count": 12, "enabled": False}
     again = fresh("Omw", "Lol")
     again[0]["id"] = "another"
-    after = deploy.merge(once, again, LATER)["templates"]
+    after = templates.merge(once, again, LATER)["templates"]
     assert after[0] == once["templates"][0] | {"id": "another", "updated_at": LATER.isoformat(timespec="seconds")}
     assert after[1] == once["templates"][1]
 
 
 def test_a_template_whose_tag_the_user_took_off_is_the_users() -> None:
-    once = deploy.merge(document(), fresh("Omw"), NOW)
+    once = templates.merge(document(), fresh("Omw"), NOW)
     once["templates"][0] |= {"tags": ["mine now"], "template_text": "On my way, promise"}
-    assert deploy.merge(once, fresh("Omw"), LATER) == once
+    assert templates.merge(once, fresh("Omw"), LATER) == once
 
 
 def test_unused_templates_are_turned_off_never_deleted() -> None:
     unused = OWN | {"id": "2", "usage_count": 0}
     odd = OWN | {"id": "3", "usage_count": False}
     uncounted = {"id": "4", "enabled": True}
-    after = deploy.without_unused(document(OWN, unused, odd, uncounted), NOW)
+    after = templates.without_unused(document(OWN, unused, odd, uncounted), NOW)
     assert [found["enabled"] for found in after["templates"]] == [True, False, True, True]
     assert after["templates"][1] == unused | {"enabled": False, "updated_at": NOW.isoformat(timespec="seconds")}
-    assert deploy.without_unused(after, LATER) == after
+    assert templates.without_unused(after, LATER) == after
 
 
 JSON = st.recursive(
@@ -112,18 +112,18 @@ JSON = st.recursive(
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(), JSON, max_size=6), max_size=4))
 def test_any_entries_of_the_users_survive_in_order(entries: list[dict[str, Any]]) -> None:
     before = document(*entries)
-    kept = copy.deepcopy([found for found in entries if not deploy.is_ours(found)])
-    once = deploy.merge(before, fresh("Omw"), NOW)
-    assert [found for found in once["templates"] if not deploy.is_ours(found)] == kept
-    assert deploy.merge(once, fresh("Omw"), LATER) == once
-    assert json.loads(jarvis.serialise(once)) == once
+    kept = copy.deepcopy([found for found in entries if not templates.is_ours(found)])
+    once = templates.merge(before, fresh("Omw"), NOW)
+    assert [found for found in once["templates"] if not templates.is_ours(found)] == kept
+    assert templates.merge(once, fresh("Omw"), LATER) == once
+    assert json.loads(templates_file.serialise(once)) == once
 
 
 # ------------------------------------------------------------------------------------------------------- the file
 
 
 def add(found: dict[str, Any]) -> dict[str, Any]:
-    return deploy.merge(found, fresh("Omw"), NOW)
+    return templates.merge(found, fresh("Omw"), NOW)
 
 
 @pytest.mark.parametrize(
@@ -147,46 +147,46 @@ def add(found: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_file_that_is_not_understood_is_refused_and_left_alone(tmp_path: Path, raw: bytes) -> None:
-    path = tmp_path / jarvis.NAME
+    path = tmp_path / templates_file.NAME
     path.write_bytes(raw)
     with pytest.raises(JarvisError, match="is not understood"):
-        jarvis.apply(path, add)
+        templates_file.apply(path, add)
     assert path.read_bytes() == raw
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_to_another_folder_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
-    folder, path = tmp_path / "jarvis", tmp_path / "jarvis" / jarvis.NAME
+    folder, path = tmp_path / "jarvis", tmp_path / "jarvis" / templates_file.NAME
     folder.mkdir()
     (tmp_path / "secret.json").write_text('{"version": 1, "templates": []}')
     path.symlink_to(tmp_path / "secret.json")
     with pytest.raises(JarvisError, match="a link to another folder"):
-        jarvis.apply(path, add)
+        templates_file.apply(path, add)
     path.unlink()
     path.mkdir()
     with pytest.raises(JarvisError, match="not a file"):
-        jarvis.apply(path, add)
+        templates_file.apply(path, add)
     path.rmdir()
     os.mkfifo(path)
     with pytest.raises(JarvisError, match="not a file"):
-        jarvis.apply(path, add)
+        templates_file.apply(path, add)
     assert (tmp_path / "secret.json").read_text() == '{"version": 1, "templates": []}'
 
 
 def test_a_link_within_the_folder_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real.json").write_bytes(jarvis.serialise(document(OWN)))
-    (tmp_path / jarvis.NAME).symlink_to("real.json")
-    jarvis.apply(tmp_path / jarvis.NAME, add)
-    assert (tmp_path / jarvis.NAME).is_symlink()
+    (tmp_path / "real.json").write_bytes(templates_file.serialise(document(OWN)))
+    (tmp_path / templates_file.NAME).symlink_to("real.json")
+    templates_file.apply(tmp_path / templates_file.NAME, add)
+    assert (tmp_path / templates_file.NAME).is_symlink()
     assert len(json.loads((tmp_path / "real.json").read_bytes())["templates"]) == 2
 
 
 def test_the_mode_is_kept_and_the_backup_is_private(tmp_path: Path) -> None:
-    path = tmp_path / jarvis.NAME
-    raw = jarvis.serialise(document(OWN))
+    path = tmp_path / templates_file.NAME
+    raw = templates_file.serialise(document(OWN))
     path.write_bytes(raw)
     path.chmod(0o640)
-    done = jarvis.apply(path, add)
+    done = templates_file.apply(path, add)
     assert path.stat().st_mode & 0o777 == 0o640
     assert done.backup is not None
     assert done.backup.name.startswith("custom_templates.json.backup-")
@@ -195,63 +195,63 @@ def test_the_mode_is_kept_and_the_backup_is_private(tmp_path: Path) -> None:
 
 
 def test_a_new_file_is_private_and_needs_no_backup(tmp_path: Path) -> None:
-    done = jarvis.apply(tmp_path / "new" / jarvis.NAME, add)
+    done = templates_file.apply(tmp_path / "new" / templates_file.NAME, add)
     assert done.backup is None
-    assert (tmp_path / "new" / jarvis.NAME).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "new" / templates_file.NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_changes_twice_not_even_the_time(tmp_path: Path) -> None:
-    path = tmp_path / jarvis.NAME
-    jarvis.apply(path, add)
+    path = tmp_path / templates_file.NAME
+    templates_file.apply(path, add)
     state = path.stat()
-    assert not jarvis.apply(path, add).changed
+    assert not templates_file.apply(path, add).changed
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (state.st_mtime_ns, state.st_ino)
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    assert jarvis.apply(tmp_path / "new" / jarvis.NAME, add, dry_run=True).changed
+    assert templates_file.apply(tmp_path / "new" / templates_file.NAME, add, dry_run=True).changed
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_change_while_we_think_is_noticed_and_kept(tmp_path: Path) -> None:
     """JARVIS writes between our reading and our writing: its entry survives."""
-    path = tmp_path / jarvis.NAME
-    path.write_bytes(jarvis.serialise(document()))
+    path = tmp_path / templates_file.NAME
+    path.write_bytes(templates_file.serialise(document()))
     seen = []
 
     def slow(found: dict[str, Any]) -> dict[str, Any]:
         if not seen:
-            path.write_bytes(jarvis.serialise(document(OWN)))
+            path.write_bytes(templates_file.serialise(document(OWN)))
         seen.append(found)
         return add(found)
 
-    done = jarvis.apply(path, slow)
+    done = templates_file.apply(path, slow)
     assert len(seen) == 2
     assert [found["name"] for found in json.loads(path.read_bytes())["templates"]] == ["Mine", "Omw"]
     assert sorted(tmp_path.iterdir()) == sorted([path, done.backup or path])
 
 
 def test_a_file_that_never_rests_is_left_to_the_other(tmp_path: Path) -> None:
-    path = tmp_path / jarvis.NAME
-    path.write_bytes(jarvis.serialise(document()))
+    path = tmp_path / templates_file.NAME
+    path.write_bytes(templates_file.serialise(document()))
 
     def busy(found: dict[str, Any]) -> dict[str, Any]:
-        path.write_bytes(jarvis.serialise(document(*found["templates"], OWN)))
+        path.write_bytes(templates_file.serialise(document(*found["templates"], OWN)))
         return add(found)
 
     with pytest.raises(JarvisError, match="changes while it is being written"):
-        jarvis.apply(path, busy)
+        templates_file.apply(path, busy)
     assert list(tmp_path.iterdir()) == [path]
-    assert not any(deploy.is_ours(found) for found in json.loads(path.read_bytes())["templates"])
+    assert not any(templates.is_ours(found) for found in json.loads(path.read_bytes())["templates"])
 
 
 def test_escapes_are_written_as_they_were_found(tmp_path: Path) -> None:
-    path = tmp_path / jarvis.NAME
+    path = tmp_path / templates_file.NAME
     for escaped in (True, False):
         path.write_text(json.dumps(document(OWN), ensure_ascii=escaped), encoding="utf-8")
-        jarvis.apply(path, add)
+        templates_file.apply(path, add)
         assert path.read_bytes().isascii() is escaped
     path.write_text('{"version": 1, "templates": [{"name": "half an emoji \\ud83d"}]}')
-    jarvis.apply(path, add)
+    templates_file.apply(path, add)
     assert json.loads(path.read_bytes())["templates"][0]["name"] == "half an emoji \ud83d"

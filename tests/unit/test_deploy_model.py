@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd.errors import JarvisError
-from jarvisd.home import Home
-from jobs import jsontext
-from jobs.evaluate import deploy
-from jobs.evaluate.deploy import Choice
+from jarvisd.paths import Home
+from jobs.verbs.deploy import json_edit, model
+from jobs.verbs.deploy.model import Choice
 
 #: Tabs, \r\n, an escaped umlaut, a number in a form of its own, no newline at the end.
 FOUND = (
@@ -27,13 +26,13 @@ KNOWN = Choice(name="Phi-3-Mini", source="mlx-community/Phi-3-mini-4k-instruct-4
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    made = tmp_path / deploy.NAME
+    made = tmp_path / model.NAME
     made.write_bytes(FOUND.encode())
     return made
 
 
-def apply(path: Path, choice: Choice = QWEN, *, no_auto_select: bool = False, dry_run: bool = False) -> deploy.Applied:
-    return deploy.apply(path, choice, no_auto_select=no_auto_select, dry_run=dry_run)
+def apply(path: Path, choice: Choice = QWEN, *, no_auto_select: bool = False, dry_run: bool = False) -> model.Applied:
+    return model.apply(path, choice, no_auto_select=no_auto_select, dry_run=dry_run)
 
 
 def test_a_repository_that_jarvis_does_not_know_stands_in_both_places(path: Path) -> None:
@@ -55,14 +54,14 @@ def test_the_text_build_of_gemma_is_not_what_jarvis_calls_gemma() -> None:
 
 
 def test_auto_select_is_left_alone_unless_it_is_asked_for(path: Path) -> None:
-    assert deploy.selects_itself(apply(path, dry_run=True).after)
+    assert model.selects_itself(apply(path, dry_run=True).after)
     done = apply(path, KNOWN, no_auto_select=True)
-    assert not deploy.selects_itself(done.after)
+    assert not model.selects_itself(done.after)
     assert b'"auto_select":false' in path.read_bytes()
 
 
 def test_keys_that_are_missing_are_put_behind_the_others(tmp_path: Path) -> None:
-    path = tmp_path / deploy.NAME
+    path = tmp_path / model.NAME
     path.write_text('{\n    "config_version": 6,\n    "x": []\n}\n')
     apply(path, QWEN, no_auto_select=True)
     assert path.read_text() == (
@@ -76,7 +75,7 @@ def test_keys_that_are_missing_are_put_behind_the_others(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("found", ["{}", "{ \n }", '{"model":{}}', '{"model_path":"x"}', '\n {"a": {"model": 1}}\n'])
 def test_a_sparse_file_is_still_json_with_what_it_had(tmp_path: Path, found: str) -> None:
-    path = tmp_path / deploy.NAME
+    path = tmp_path / model.NAME
     path.write_text(found)
     apply(path)
     after = json.loads(path.read_text())
@@ -100,12 +99,12 @@ def test_any_object_holds_the_wanted_values_afterwards(
     found: dict[str, Any], wanted: dict[str, Any], indent: int | str | None, escaped: bool
 ) -> None:
     text = json.dumps(found, indent=indent, ensure_ascii=escaped)
-    after = json.loads(jsontext.changed(text, found | wanted))
+    after = json.loads(json_edit.changed(text, found | wanted))
     for key, value in (found | wanted).items():
         if not (isinstance(value, dict) and isinstance(found.get(key), dict)):
             assert after[key] == value
     assert list(after) == list(found | wanted)
-    assert jsontext.changed(text, found) == text
+    assert json_edit.changed(text, found) == text
 
 
 def test_the_mode_is_kept_and_what_it_was_lies_beside_it(path: Path) -> None:
@@ -126,7 +125,7 @@ def test_a_second_deploy_writes_nothing(path: Path) -> None:
 
 def test_a_dry_run_shows_the_lines_that_change_and_writes_nothing(path: Path) -> None:
     done = apply(path, dry_run=True)
-    lines = deploy.diff(done)
+    lines = model.diff(done)
     assert f'+\t"model_path" : "{QWEN.source}",' in lines
     assert [line for line in lines if line.startswith("-\t")] == [
         '-\t"model_path" : "old/one",',
@@ -152,7 +151,7 @@ def test_a_dry_run_shows_the_lines_that_change_and_writes_nothing(path: Path) ->
     ],
 )
 def test_a_file_that_is_not_understood_is_left_alone(tmp_path: Path, raw: bytes, why: str) -> None:
-    path = tmp_path / deploy.NAME
+    path = tmp_path / model.NAME
     path.write_bytes(raw)
     with pytest.raises(JarvisError, match=why):
         apply(path)
@@ -162,7 +161,7 @@ def test_a_file_that_is_not_understood_is_left_alone(tmp_path: Path, raw: bytes,
 
 def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
     """A config.json with nothing but a model would take JARVIS's own defaults from it."""
-    for path in (tmp_path / deploy.NAME, tmp_path / "nowhere" / deploy.NAME):
+    for path in (tmp_path / model.NAME, tmp_path / "nowhere" / model.NAME):
         with pytest.raises(JarvisError, match=r"there is no .*config\.json"):
             apply(path)
     assert list(tmp_path.iterdir()) == []
@@ -173,26 +172,26 @@ def test_a_link_within_the_folder_stays_one_and_another_is_refused(tmp_path: Pat
     inside.mkdir()
     (inside / "real.json").write_text(FOUND)
     outside.write_text(FOUND)
-    (inside / deploy.NAME).symlink_to("real.json")
-    apply(inside / deploy.NAME)
-    assert (inside / deploy.NAME).is_symlink()
+    (inside / model.NAME).symlink_to("real.json")
+    apply(inside / model.NAME)
+    assert (inside / model.NAME).is_symlink()
     assert QWEN.source in (inside / "real.json").read_text()
-    (inside / deploy.NAME).unlink()
-    (inside / deploy.NAME).symlink_to(outside)
+    (inside / model.NAME).unlink()
+    (inside / model.NAME).symlink_to(outside)
     with pytest.raises(JarvisError, match="a link to another folder"):
-        apply(inside / deploy.NAME)
+        apply(inside / model.NAME)
     assert outside.read_bytes() == FOUND.encode()
 
 
 def test_a_model_of_the_catalogue_needs_no_run(tmp_path: Path) -> None:
-    choice = deploy.choose(Home(tmp_path, "--home"), None, "qwen2.5-1.5b")
+    choice = model.choose(Home(tmp_path, "--home"), None, "qwen2.5-1.5b")
     assert choice.settings == {"model": {"model_id": "qwen-1.5b"}}
     assert choice.revision
     assert any("not on this disk" in remark for remark in choice.remarks)
 
 
 def test_a_path_is_written_as_an_absolute_one(tmp_path: Path) -> None:
-    choice = deploy.choose(Home(tmp_path, "--home"), None, "smollm2-135m")
+    choice = model.choose(Home(tmp_path, "--home"), None, "smollm2-135m")
     assert choice.settings["model_path"] == str(tmp_path / "var/cache/models/smollm2-135m")
     assert choice.revision is None
 
@@ -200,21 +199,21 @@ def test_a_path_is_written_as_an_absolute_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "why"), [("qwen3-4", "no model is called"), ("minilm", "writes no replies")])
 def test_a_name_that_is_no_model_of_replies_is_refused(tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(JarvisError, match=why) as caught:
-        deploy.choose(Home(tmp_path, "--home"), None, name)
+        model.choose(Home(tmp_path, "--home"), None, name)
     assert caught.value.exit_code == 2
 
 
 def test_without_a_run_a_name_is_needed(tmp_path: Path) -> None:
     with pytest.raises(JarvisError, match="no report has compared models yet") as caught:
-        deploy.choose(Home(tmp_path, "--home"), None, None)
+        model.choose(Home(tmp_path, "--home"), None, None)
     assert caught.value.exit_code == 1
 
 
 def test_what_was_deployed_is_known_later(tmp_path: Path, path: Path) -> None:
     home = Home(tmp_path / "home", "--home")
-    assert deploy.missing(home, path, deploy.read(path)) is None
+    assert model.missing(home, path, model.read(path)) is None
     apply(path)
-    deploy.remember(home, path, QWEN)
-    assert deploy.missing(home, path, deploy.read(path)) == (QWEN.source, False)
+    model.remember(home, path, QWEN)
+    assert model.missing(home, path, model.read(path)) == (QWEN.source, False)
     path.write_text(FOUND)
-    assert deploy.missing(home, path, deploy.read(path)) == (QWEN.source, True)
+    assert model.missing(home, path, model.read(path)) == (QWEN.source, True)

@@ -7,8 +7,9 @@ from typing import NoReturn
 
 import pytest
 
-from jarvisd import doctor, machine
-from jarvisd.home import Home
+from jarvisd.host import machine
+from jarvisd.operations import doctor
+from jarvisd.paths import Home
 
 
 def broken(folder: Path) -> NoReturn:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jarvisd.checks import downloads
-from jarvisd.checks.downloads import Effort, Transfer
+from jarvisd import words
+from jobs.lib.models.transfer import Effort, Transfer
 
 GB = 1_000_000_000
 
@@ -63,4 +63,4 @@ def test_a_measured_speed_tells_about_how_long(speed: float, said: str) -> None:
     [(0, "0 MB"), (1, "1 MB"), (92_000_000, "92 MB"), (998_900_000, "999 MB"), (999_100_000, "1.0 GB")],
 )
 def test_bytes_are_counted_as_disks_count_them(size: int, said: str) -> None:
-    assert downloads.amount(size) == said
+    assert words.amount(size) == said

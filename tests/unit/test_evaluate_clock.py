@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from jarvisd.errors import JobFailed
-from jobs.evaluate import preflight, tasks
+from jobs.evaluate.replies import preflight, tasks
+from jobs.evaluate.replies.session import Clock
 from jobs.evaluate.scenarios import Guide, Prompt, Scenario, Sheet
-from jobs.evaluate.session import Clock
-from jobs.models import ModelEntry
+from jobs.lib.models.catalogue import ModelEntry
 
 SHEET = Sheet(
     guide=Guide(opening="Help."),

@@ -11,10 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from jarvisd.errors import UsageError
-from jarvisd.home import Home
-from jarvisd.kinds import Setting
-from jobs.evaluate import generate, plan
+from jarvisd.paths import Home
+from jarvisd.registry import Setting
+from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
+from jobs.evaluate.replies import generate
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from jobs.evaluate import prompt
+from jobs.evaluate.replies import prompt
 
 PLAIN = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from jobs.evaluate import score
-from jobs.evaluate.scenarios import Check, Guide, Prompt, Scenario
+from jobs.evaluate import checks as check_rules
+from jobs.evaluate.scenarios import GENERAL_CHECKS, Check, Guide, Prompt, Scenario
 
 GUIDE = Guide(opening="You are helping draft an iMessage reply. Be brief.")
 SCENARIO = Scenario(
@@ -17,8 +17,8 @@ SCENARIO = Scenario(
 )
 
 
-def judge(raw: str, finish_reason: str | None = "stop") -> score.Verdict:
-    return score.judge(raw, finish_reason, GUIDE, SCENARIO, SCENARIO.prompts[0])
+def judge(raw: str, finish_reason: str | None = "stop") -> check_rules.Verdict:
+    return check_rules.judge(raw, finish_reason, GUIDE, SCENARIO, SCENARIO.prompts[0])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_quality_is_the_general_checks_times_those_of_the_instruction() -> None:
     """Neither makes up for the other: what was not asked for is worth nothing, however well it is put."""
     good, bad = judge("No worries!"), judge("Reply: ok")
     assert good.quality == 1
-    assert len(bad.checks) == len(score.GENERAL) + 1
+    assert len(bad.checks) == len(check_rules.GENERAL) + 1
     assert [name for name, passed in bad.checks.items() if not passed] == ["plain text", "is calm"]
     assert bad.quality == 0
     assert judge("Reply: No worries!").quality == pytest.approx(5 / 6)
@@ -139,13 +139,13 @@ def test_a_general_check(name: str, reply: str, passes: bool) -> None:
 
 def test_a_prompt_may_allow_fewer_words() -> None:
     prompt = Prompt(instruction="Laugh", max_words=2)
-    checks = score.run_checks("ha ha ha", GUIDE, SCENARIO, prompt)
+    checks = check_rules.run_checks("ha ha ha", GUIDE, SCENARIO, prompt)
     assert checks["short enough"] is False
 
 
 def test_only_the_general_checks_that_a_file_names_count() -> None:
     guide = Guide(opening="Help.", every_reply=("one message",))
-    assert list(score.run_checks("Ok", guide, SCENARIO, SCENARIO.prompts[0])) == ["one message", "is calm"]
+    assert list(check_rules.run_checks("Ok", guide, SCENARIO, SCENARIO.prompts[0])) == ["one message", "is calm"]
 
 
 @pytest.mark.parametrize("unit", ["a", " ", "\n", "ha", "[", "you ", "here is ", "* ", "'\"", "😂"])
@@ -153,3 +153,8 @@ def test_a_very_long_reply_is_judged_in_no_time(unit: str) -> None:
     start = time.process_time()
     judge(unit * 10_000, "length")
     assert time.process_time() - start < 1
+
+
+def test_every_general_check_has_its_function() -> None:
+    """The names that a scenario file may ask for are those that can be run."""
+    assert tuple(check_rules.GENERAL) == GENERAL_CHECKS

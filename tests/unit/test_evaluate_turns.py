@@ -6,9 +6,9 @@ import datetime as dt
 
 import pytest
 
-from jobs import imessage
-from jobs.evaluate import turns
-from jobs.imessage import Message, Turn
+from jobs.evaluate import holdout
+from jobs.lib import imessage
+from jobs.lib.imessage import Message, Turn
 
 START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 
@@ -34,15 +34,15 @@ def test_a_fifth_of_the_answered_direct_turns_lies_after_the_cut() -> None:
     answered = [turn(day * 2, day=day) for day in range(10)]
     silent = [turn(100 + day, reply="", day=10 + day) for day in range(30)]
     groups = [group(day=50 + day) for day in range(30)]
-    assert turns.instant([*answered, *silent, *groups]) == START + dt.timedelta(days=8)
-    assert turns.instant(groups) is None
+    assert holdout.instant([*answered, *silent, *groups]) == START + dt.timedelta(days=8)
+    assert holdout.instant(groups) is None
 
 
 def test_a_turn_that_the_cut_falls_into_is_not_asked() -> None:
     at = START + dt.timedelta(days=1)
     long = Turn((message(1, day=0.9), message(2, day=1.1)), (message(3, day=1.2, mine=True),))
-    assert not turns.is_usable(long, at)
-    assert turns.is_usable(turn(1, day=1), at)
+    assert not holdout.is_usable(long, at)
+    assert holdout.is_usable(turn(1, day=1), at)
 
 
 @pytest.mark.parametrize(
@@ -63,22 +63,22 @@ def test_a_turn_that_the_cut_falls_into_is_not_asked() -> None:
     ],
 )
 def test_what_a_model_may_be_asked(incoming: str, reply: str, usable: bool) -> None:
-    assert turns.is_usable(turn(1, incoming, reply), START) is usable
+    assert holdout.is_usable(turn(1, incoming, reply), START) is usable
 
 
 def test_turns_of_groups_are_not_asked() -> None:
-    assert not turns.is_usable(group(day=1), START)
+    assert not holdout.is_usable(group(day=1), START)
 
 
 def test_a_pair_is_asked_once_whoever_wrote_it() -> None:
-    found = turns.choose([turn(1), turn(3, day=1), turn(5, person="bob"), turn(7, reply="bad")])
-    assert sorted(turns.answer(one) for _, one in found) == ["bad", "good"]
+    found = holdout.choose([turn(1), turn(3, day=1), turn(5, person="bob"), turn(7, reply="bad")])
+    assert sorted(holdout.answer(one) for _, one in found) == ["bad", "good"]
 
 
 def test_any_prefix_is_balanced_over_people() -> None:
     many = [turn(n, f"a {n}", person="ann") for n in range(0, 40, 2)]
     few = [turn(n, f"b {n}", person="bob") for n in range(100, 106, 2)]
-    found = turns.choose([*many, *few])
+    found = holdout.choose([*many, *few])
     assert len(found) == 23
     people = [one.incoming[0].person for _, one in found]
     assert all(abs(people[:n].count("ann") - people[:n].count("bob")) <= 1 for n in range(7))
@@ -88,12 +88,12 @@ def test_any_prefix_is_balanced_over_people() -> None:
 
 def test_the_order_depends_on_the_rows_alone_and_not_on_time() -> None:
     found = [turn(n, f"a {n}", day=n) for n in range(0, 40, 2)]
-    order = [one.incoming[0].rowid for _, one in turns.choose(found)]
-    assert order == [one.incoming[0].rowid for _, one in turns.choose(found[::-1])]
+    order = [one.incoming[0].rowid for _, one in holdout.choose(found)]
+    assert order == [one.incoming[0].rowid for _, one in holdout.choose(found[::-1])]
     assert order != sorted(order)
 
 
 def test_an_answer_of_several_messages_is_one_text() -> None:
     rows = [message(1, day=0), message(2, "yes", day=0.1, mine=True), message(3, "of course", day=0.11, mine=True)]
     (found,) = imessage.turns(rows)
-    assert turns.answer(found) == "yes of course"
+    assert holdout.answer(found) == "yes of course"

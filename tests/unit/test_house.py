@@ -21,7 +21,7 @@ FORBIDDEN_CALLS = {
 }
 STARTERS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
 #: What the processes of this project begin with: umask 077 is to be in force before any of them makes a file.
-ENTRY_POINTS = ("jarvisd/cli/__init__.py", "jarvisd/daemon.py", "jarvisd/worker.py")
+ENTRY_POINTS = ("jarvisd/cli/__init__.py", "jarvisd/daemon/main.py", "jarvisd/worker/main.py")
 
 
 def name_of(path: Path) -> str:

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jarvisd.errors import JobFailed
-from jobs import imessage
-from jobs.imessage.history import instant
-from jobs.imessage.rows import Chat, Row, classify
-from jobs.imessage.schema import encode_attributed_body
-from jobs.imessage.typedstream import ONE_TIME_CODE
+from jobs.lib import imessage
+from jobs.lib.imessage.history import instant
+from jobs.lib.imessage.rows import Chat, Row, classify
+from jobs.lib.imessage.schema import encode_attributed_body
+from jobs.lib.imessage.typedstream import ONE_TIME_CODE
 from tests.chatdb import START, ChatDB
 
 URL = "com.apple.messages.URLBalloonProvider"

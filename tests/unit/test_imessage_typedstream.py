@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.imessage.schema import encode_attributed_body
-from jobs.imessage.typedstream import clean, decode
+from jobs.lib.imessage.schema import encode_attributed_body
+from jobs.lib.imessage.typedstream import clean, decode
 
 #: A blob as macOS writes it: NSAttributedString, one run, the text "Noter test".
 REAL = bytes.fromhex(

@@ -19,7 +19,7 @@ def test_an_agent_is_a_property_list_named_by_its_label(path: Path) -> None:
 
 
 def test_the_daemon_is_kept_alive_after_a_crash_only_and_has_time_to_stop() -> None:
-    from jarvisd.supervisor import GRACE_S
+    from jarvisd.daemon.attempt import GRACE_S
 
     agent = plistlib.loads(AGENTS[0].read_bytes())
     assert agent["KeepAlive"] == {"SuccessfulExit": False}

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from jarvisd import agents, machine
-from jarvisd.agents import DAEMON, NIGHTLY, Schedule
-from jarvisd.checks.mac import wakes_before
 from jarvisd.errors import UsageError
-from jarvisd.home import Home
-from jarvisd.lateness import Start
+from jarvisd.host import power
+from jarvisd.launchd import agents
+from jarvisd.launchd.agents import DAEMON, NIGHTLY
+from jarvisd.operations.doctor.mac import wakes_before
+from jarvisd.paths import Home
+from jarvisd.plan.missed_start import Start
+from jarvisd.plan.schedule import Schedule
 
 HOME = Home(Path("/Users/mo/it's <here> & there"), "--home")
 SUNDAY = dt.datetime(2026, 11, 22, 12, 0).astimezone()
@@ -140,7 +142,7 @@ def test_the_plan_decides_whether_a_late_start_runs(late: Any, minutes: int, run
     ],
 )
 def test_the_mac_is_to_wake_two_minutes_before(time: str, weekdays: tuple[str, ...], expected: list[str]) -> None:
-    assert machine.wake_command(time, weekdays) == ["sudo", "pmset", "repeat", "wakeorpoweron", *expected]
+    assert power.wake_command(time, weekdays) == ["sudo", "pmset", "repeat", "wakeorpoweron", *expected]
 
 
 @pytest.mark.parametrize(

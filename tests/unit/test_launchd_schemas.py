@@ -10,8 +10,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from jarvisd import schemas
 from jarvisd.errors import UsageError
+from jarvisd.plan import schemas
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
-from jobs.imessage import Message
-from jobs.mine import corpus, cover, measure, names
-from jobs.mine.normalise import normal
-from jobs.mine.refuse import reason
+from jobs.lib.imessage import Message
+from jobs.lib.matching.normalise import normal
+from jobs.lib.matching.safety import reason
+from jobs.mine import corpus, coverage, person_names, rolling_origin
 
 
 @pytest.mark.parametrize(
@@ -80,22 +80,22 @@ def weights_of(seed: int, rows: int) -> NDArray[np.float32]:
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 3))
 def test_greedy_is_within_its_bound_of_the_best_choice(seed: int, rows: int, count: int) -> None:
     vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
-    near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.4)
-    chosen, gains = cover.greedy(near, weights, count, uses=1, apart=False)
+    near = coverage.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.4)
+    chosen, gains = coverage.greedy(near, weights, count, uses=1, apart=False)
     best = max(
-        weights[cover.covered(near, list(places), rows)].sum()
+        weights[coverage.covered(near, list(places), rows)].sum()
         for places in itertools.combinations(range(rows), min(count, rows))
     )
-    assert sum(gains) == weights[cover.covered(near, chosen, rows)].sum()
+    assert sum(gains) == weights[coverage.covered(near, chosen, rows)].sum()
     assert (1 - 1 / np.e) * best <= sum(gains) <= best
     assert gains == sorted(gains, reverse=True)
-    assert measure.steps(near, chosen, weights) == pytest.approx(np.cumsum(gains) / weights.sum())
+    assert rolling_origin.steps(near, chosen, weights) == pytest.approx(np.cumsum(gains) / weights.sum())
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_every_member_lies_within_the_radius_of_its_template(seed: int, rows: int) -> None:
     vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
-    near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.5)
+    near = coverage.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.5)
     for place, members in zip(near.candidates, near.lists, strict=True):
         assert (vectors[members] @ vectors[place] >= 0.5 - 1e-5).all()
 
@@ -103,9 +103,9 @@ def test_every_member_lies_within_the_radius_of_its_template(seed: int, rows: in
 def test_blocks_do_not_change_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, weights = unit_vectors(1, 50), weights_of(1, 50)
     everything = np.ones(50, dtype=np.bool_)
-    whole = cover.neighbours(vectors, everything, weights, 0.5)
-    monkeypatch.setattr(cover, "_BLOCK_BYTES", 4 * 50 * 7)
-    parts = cover.neighbours(vectors, everything, weights, 0.5)
+    whole = coverage.neighbours(vectors, everything, weights, 0.5)
+    monkeypatch.setattr(coverage, "_BLOCK_BYTES", 4 * 50 * 7)
+    parts = coverage.neighbours(vectors, everything, weights, 0.5)
     assert [list(found) for found in whole.lists] == [list(found) for found in parts.lists]
 
 
@@ -113,7 +113,7 @@ def test_blocks_do_not_change_the_lists(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_old_count_is_that_of_dbscan(seed: int, rows: int) -> None:
     vectors, weights = unit_vectors(seed, rows, 4), weights_of(seed, rows)
     labels = DBSCAN(eps=0.2, min_samples=5, metric="cosine").fit(vectors, sample_weight=weights).labels_
-    found = cover.in_any_cluster(vectors, weights, distance=0.2, least=5)
+    found = coverage.in_any_cluster(vectors, weights, distance=0.2, least=5)
     assert found.tolist() == (labels >= 0).tolist()
 
 
@@ -137,8 +137,8 @@ def test_an_origin_never_sees_what_comes_later() -> None:
     """A phrase of the second half is no template of the first origin, and one of the first half is."""
     counted = corpus.build(say(*["early"] * 100, *["late"] * 100), max_words=5)
     vectors = np.eye(2, dtype=np.float32)
-    near = cover.neighbours(vectors, counted.candidate, counted.counts(), 0.8)
-    found = measure.origins(counted, near, templates=10, least=3)
+    near = coverage.neighbours(vectors, counted.candidate, counted.counts(), 0.8)
+    found = rolling_origin.origins(counted, near, templates=10, least=3)
     assert [origin.share for origin in found] == [0.5, 0.6, 0.7, 0.8, 0.9]
     assert [counted.texts[place] for place in found[0].chosen] == ["early"]
     assert [origin.coverage for origin in found] == [0.0, 1.0, 1.0, 1.0, 1.0]
@@ -146,36 +146,38 @@ def test_an_origin_never_sees_what_comes_later() -> None:
 
 def test_too_few_messages_are_not_measured() -> None:
     counted = corpus.build(say(*["ok"] * 50), max_words=5)
-    near = cover.neighbours(np.ones((1, 1), dtype=np.float32), counted.candidate, counted.counts(), 0.8)
-    assert measure.origins(counted, near, templates=10, least=3) == []
+    near = coverage.neighbours(np.ones((1, 1), dtype=np.float32), counted.candidate, counted.counts(), 0.8)
+    assert rolling_origin.origins(counted, near, templates=10, least=3) == []
 
 
 def test_no_template_is_chosen_twice_in_other_words() -> None:
     """The second text lies near the first and alone has the third: choosing it would add, and still it is not."""
     vectors = np.array([[1, 0], [0.9, 0.436], [0.62, 0.785]], dtype=np.float32)
     weights = np.array([9, 5, 4], dtype=np.float32)
-    near = cover.neighbours(vectors, np.array([True, True, False]), weights, 0.8)
-    assert cover.greedy(near, weights, 3) == ([1], [18.0])
+    near = coverage.neighbours(vectors, np.array([True, True, False]), weights, 0.8)
+    assert coverage.greedy(near, weights, 3) == ([1], [18.0])
     weights[0] = 30
-    near = cover.neighbours(vectors[[0, 1]], np.array([True, True]), weights[:2], 0.95)
-    assert cover.greedy(near, weights[:2], 3) == ([0, 1], [30.0, 5.0])
+    near = coverage.neighbours(vectors[[0, 1]], np.array([True, True]), weights[:2], 0.95)
+    assert coverage.greedy(near, weights[:2], 3) == ([0, 1], [30.0, 5.0])
 
 
 def test_a_text_said_once_is_no_template_and_what_is_not_allowed_neither() -> None:
-    near = cover.neighbours(np.eye(3, dtype=np.float32), np.ones(3, dtype=np.bool_), np.ones(3, dtype=np.float32), 0.8)
+    near = coverage.neighbours(
+        np.eye(3, dtype=np.float32), np.ones(3, dtype=np.bool_), np.ones(3, dtype=np.float32), 0.8
+    )
     weights = np.array([5, 1, 4], dtype=np.float32)
-    assert cover.greedy(near, weights, 3)[0] == [0, 2]
-    assert cover.greedy(near, weights, 3, allowed=np.array([False, True, True]))[0] == [2]
+    assert coverage.greedy(near, weights, 3)[0] == [0, 2]
+    assert coverage.greedy(near, weights, 3, allowed=np.array([False, True, True]))[0] == [2]
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_chosen_templates_lie_apart_and_cover_what_they_say(seed: int, rows: int) -> None:
     vectors, weights = unit_vectors(seed, rows), weights_of(seed, rows)
-    near = cover.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.5)
-    chosen, gains = cover.greedy(near, weights, rows)
+    near = coverage.neighbours(vectors, np.ones(rows, dtype=np.bool_), weights, 0.5)
+    chosen, gains = coverage.greedy(near, weights, rows)
     between = vectors[chosen] @ vectors[chosen].T - np.eye(len(chosen), dtype=np.float32)
     assert (between < 0.5).all()
-    assert sum(gains) == weights[cover.covered(near, chosen, rows)].sum()
+    assert sum(gains) == weights[coverage.covered(near, chosen, rows)].sum()
 
 
 def said_to(people: int, *texts: str) -> list[Message]:
@@ -214,7 +216,11 @@ def test_names_become_slots_that_are_shown_and_never_sent() -> None:
 
 
 def test_names_are_known_from_addresses_titles_and_greetings() -> None:
-    assert names.known(["anna.smith@example.org", "+15550001", "info@example.org"], ["Bob"]) == {"anna", "smith", "bob"}
+    assert person_names.known(["anna.smith@example.org", "+15550001", "info@example.org"], ["Bob"]) == {
+        "anna",
+        "smith",
+        "bob",
+    }
     texts = [
         "Hey Carla how are you",
         "thanks Carla",
@@ -224,9 +230,9 @@ def test_names_are_known_from_addresses_titles_and_greetings() -> None:
         "ok Carla",
         "Hi Friday",
     ]
-    assert names.spoken(say(*texts)) == {"carla"}
-    assert names.slotted("Carla's here, carlas not", frozenset({"carla"})) == "{name}'s here, carlas not"
-    assert names.slotted("nobody here", frozenset({"carla"})) == "nobody here"
+    assert person_names.spoken(say(*texts)) == {"carla"}
+    assert person_names.slotted("Carla's here, carlas not", frozenset({"carla"})) == "{name}'s here, carlas not"
+    assert person_names.slotted("nobody here", frozenset({"carla"})) == "nobody here"
 
 
 def test_essays_need_no_vector() -> None:

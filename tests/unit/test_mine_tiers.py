@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd.errors import JobFailed
-from jobs.mine import answers, baseline, measure, stats, tiers
+from jobs.mine import answers, baseline, figures, rolling_origin, tiers
 from jobs.mine.answers import Tally, Turns
-from jobs.mine.measure import Origin
+from jobs.mine.rolling_origin import Origin
 from jobs.mine.tiers import Bank
 
 EYE = np.eye(6, dtype=np.float32)
@@ -192,11 +192,11 @@ def origin(share: float, messages: int = 1000) -> Origin:
 
 
 def test_drift_is_said_when_the_newest_part_leaves_the_others_range() -> None:
-    steady = measure.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.2)])
-    fallen = measure.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.02)])
+    steady = rolling_origin.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.2)])
+    fallen = rolling_origin.drift([origin(0.2), origin(0.21), origin(0.19), origin(0.02)])
     assert steady is not None and fallen is not None
     assert (steady["differs"], fallen["differs"], fallen["others"]) == (False, True, 3)
-    assert measure.drift([origin(0.2), origin(0.2)]) is None
+    assert rolling_origin.drift([origin(0.2), origin(0.2)]) is None
 
 
 #: What one person's five cuts gave.
@@ -205,13 +205,13 @@ CUTS = (0.184, 0.282, 0.036, 0.06, 0.161)
 
 def test_parts_that_always_differ_are_no_drift() -> None:
     """16.1 % is nothing new to somebody whose earlier parts lie between 3.6 and 28.2 %."""
-    found = measure.drift([origin(share, messages=2366) for share in CUTS])
+    found = rolling_origin.drift([origin(share, messages=2366) for share in CUTS])
     assert found is not None and found["differs"] is False  # a test on 2,366 messages each would say it does
 
 
 def test_each_interval_belongs_to_its_number() -> None:
     """The median of the cuts has their range, their mean Student's t over them: no interval counts messages."""
-    found = stats.coverage([origin(share) for share in CUTS])
+    found = figures.coverage([origin(share) for share in CUTS])
     assert (found["coverage"], found["coverage_range"]) == (0.161, [0.036, 0.282])
     assert found["coverage_mean"] == pytest.approx(0.1446)
     assert found["coverage_mean_ci"] == pytest.approx([0.0201, 0.2691], abs=1e-3)
@@ -219,11 +219,11 @@ def test_each_interval_belongs_to_its_number() -> None:
 
 
 def test_an_interval_over_parts_stays_between_nothing_and_everything() -> None:
-    assert stats.over("hit_rate", [0.0, 0.0, 0.02])["hit_rate_mean_ci"][0] == 0.0
-    assert stats.over("hit_rate", [0.3]) == {
+    assert figures.over("hit_rate", [0.0, 0.0, 0.02])["hit_rate_mean_ci"][0] == 0.0
+    assert figures.over("hit_rate", [0.3]) == {
         "hit_rate": 0.3,
         "hit_rate_range": [0.3, 0.3],
         "hit_rate_mean": 0.3,
         "hit_rate_mean_ci": None,
     }
-    assert stats.over("hit_rate", [])["hit_rate"] is None
+    assert figures.over("hit_rate", [])["hit_rate"] is None

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from jarvisd.errors import PlanError, UsageError
-from jarvisd.home import Home
-from jarvisd.kinds import Download, Setting
-from jobs import models
-from jobs.models import ModelEntry
+from jarvisd.paths import Home
+from jarvisd.registry import Download, Setting
+from jobs.lib.models import catalogue
+from jobs.lib.models.catalogue import ModelEntry
 
 SIX = ["qwen2.5-1.5b", "smollm3-3b", "ministral-3b", "phi-3-mini", "gemma-3-4b", "qwen3-4b"]
 
@@ -47,7 +47,7 @@ def make_model(folder: Path, tensors: dict[str, int] | None = None) -> Path:
 
 
 def test_the_six_models_are_pinned_to_a_commit_and_say_what_a_report_needs(home: Home) -> None:
-    entries = {entry.key: entry for entry in models.catalogue(home)}
+    entries = {entry.key: entry for entry in catalogue.catalogue(home)}
     assert list(entries)[:6] == SIX
     for key in SIX:
         entry = entries[key]
@@ -58,14 +58,14 @@ def test_the_six_models_are_pinned_to_a_commit_and_say_what_a_report_needs(home:
 
 
 def test_a_whole_process_needs_more_than_its_weights(home: Home) -> None:
-    largest = max(entry.needs_mb for entry in models.catalogue(home))
+    largest = max(entry.needs_mb for entry in catalogue.catalogue(home))
     assert 2816 < largest <= 3.2 * 1024
 
 
 def test_homes_own_file_replaces_the_shipped_one(home: Home) -> None:
     (home.root / "config").mkdir()
     (home.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
-    assert [entry.key for entry in models.catalogue(home)] == ["mine"]
+    assert [entry.key for entry in catalogue.catalogue(home)] == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_wrong_entry_is_refused_with_its_file(home: Home, entry: str, what: st
     (home.root / "config").mkdir()
     (home.root / "config" / "models.yaml").write_text(f"models: [{entry}]\n")
     with pytest.raises(PlanError, match=what) as refused:
-        models.catalogue(home)
+        catalogue.catalogue(home)
     assert "models.yaml:1" in str(refused.value)
 
 
@@ -90,37 +90,37 @@ def test_a_wrong_entry_is_refused_with_its_file(home: Home, entry: str, what: st
 
 
 def test_a_key_of_models_yaml_is_that_entry(setting: Setting) -> None:
-    assert models.resolve("qwen3-4b", setting).repo == "mlx-community/Qwen3-4B-Instruct-2507-4bit"
+    assert catalogue.resolve("qwen3-4b", setting).repo == "mlx-community/Qwen3-4B-Instruct-2507-4bit"
 
 
 def test_a_repository_that_models_yaml_knows_keeps_its_pinned_revision(setting: Setting) -> None:
-    entry = models.resolve("mlx-community/Qwen3-4B-Instruct-2507-4bit", setting)
+    entry = catalogue.resolve("mlx-community/Qwen3-4B-Instruct-2507-4bit", setting)
     assert (entry.key, entry.revision) == ("qwen3-4b", "50d427756c6b1b2fe0c0a10f67fbda1fc8e82c1b")
 
 
 def test_any_other_repository_may_carry_its_revision(setting: Setting) -> None:
-    entry = models.resolve("someone/Tiny_Model@abc123", setting)
+    entry = catalogue.resolve("someone/Tiny_Model@abc123", setting)
     assert (entry.key, entry.repo, entry.revision) == ("tiny_model", "someone/Tiny_Model", "abc123")
-    assert models.resolve("someone/tiny", setting).revision is None
+    assert catalogue.resolve("someone/tiny", setting).revision is None
 
 
 def test_a_relative_folder_of_a_plan_is_taken_from_the_plans_folder(setting: Setting) -> None:
     make_model(setting.folder / "own" / "Model 1")
-    entry = models.resolve("own/Model 1", setting)
+    entry = catalogue.resolve("own/Model 1", setting)
     assert (entry.key, entry.path) == ("model-1", str(setting.folder / "own" / "Model 1"))
     assert entry.memory_mb == 1
-    assert models.problem(entry, setting.home) is None
+    assert catalogue.problem(entry, setting.home) is None
 
 
 def test_a_folder_that_is_not_there_is_still_a_folder_and_a_problem(setting: Setting) -> None:
-    entry = models.resolve("./nowhere", setting)
-    assert "is not on this disk" in str(models.problem(entry, setting.home))
+    entry = catalogue.resolve("./nowhere", setting)
+    assert "is not on this disk" in str(catalogue.problem(entry, setting.home))
 
 
 def test_a_path_of_models_yaml_is_taken_from_home(setting: Setting, home: Home) -> None:
     make_model(home.root / "var/cache/models/smollm2-135m")
-    entry = models.resolve("smollm2-135m", setting)
-    assert models.locate(entry, home) == home.root / "var/cache/models/smollm2-135m"
+    entry = catalogue.resolve("smollm2-135m", setting)
+    assert catalogue.locate(entry, home) == home.root / "var/cache/models/smollm2-135m"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_path_of_models_yaml_is_taken_from_home(setting: Setting, home: Home) 
 )
 def test_an_unknown_name_is_refused_and_the_nearest_key_named(setting: Setting, name: str, near: str) -> None:
     with pytest.raises(UsageError, match=f"Did you mean {near}") as refused:
-        models.resolve(name, setting)
+        catalogue.resolve(name, setting)
     assert refused.value.exit_code == 2
 
 
@@ -136,20 +136,20 @@ def test_where_models_yaml_has_none_of_the_kind_the_remedy_says_so(setting: Sett
     (setting.home.root / "config").mkdir()
     (setting.home.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
     with pytest.raises(UsageError, match=r"models\.yaml has no embedder; a repository"):
-        models.resolve("minilm", setting, "embedder")
+        catalogue.resolve("minilm", setting, "embedder")
 
 
 def test_what_is_missing_is_a_download_and_what_is_damaged_or_made_here_is_not(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
-    entry = models.resolve("phi-3-mini", setting)
-    missing = models.finding("evaluate:phi-3-mini", entry, setting.home)
+    entry = catalogue.resolve("phi-3-mini", setting)
+    missing = catalogue.finding("evaluate:phi-3-mini", entry, setting.home)
     assert missing is not None
-    assert missing.download == Download(name="phi-3-mini", source=models.source(entry), bytes=2_151_578_230)
+    assert missing.download == Download(name="phi-3-mini", source=catalogue.source(entry), bytes=2_151_578_230)
     (setting.folder / f"hub/models--{entry.repo.replace('/', '--')}/snapshots/{entry.revision}").mkdir(parents=True)
     for name in ("phi-3-mini", "smollm2-135m", "./nowhere"):
-        found = models.finding("a job", models.resolve(name, setting), setting.home)
+        found = catalogue.finding("a job", catalogue.resolve(name, setting), setting.home)
         assert found is not None
         assert found.download is None
 
@@ -158,19 +158,19 @@ def test_a_model_that_models_yaml_does_not_know_is_fetched_by_its_repository(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
-    found = models.finding("a job", models.resolve("someone/tiny@abc", setting), setting.home)
+    found = catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home)
     assert found is not None
     assert found.download == Download(name="someone/tiny@abc", source="someone/tiny@abc")
     make_model(setting.folder / "hub/models--someone--tiny/snapshots/abc")
-    assert models.finding("a job", models.resolve("someone/tiny@abc", setting), setting.home) is None
+    assert catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home) is None
 
 
 def test_an_embedder_is_no_chat_model_and_the_other_way_round(setting: Setting) -> None:
-    assert models.resolve("minilm", setting, "embedder").kind == "embedder"
+    assert catalogue.resolve("minilm", setting, "embedder").kind == "embedder"
     with pytest.raises(UsageError, match="embedder"):
-        models.resolve("minilm", setting)
+        catalogue.resolve("minilm", setting)
     with pytest.raises(UsageError, match="chat"):
-        models.resolve("qwen3-4b", setting, "embedder")
+        catalogue.resolve("qwen3-4b", setting, "embedder")
 
 
 # ------------------------------------------------------------------------------------------------- what is on the disk
@@ -188,38 +188,38 @@ def test_a_download_of_the_hub_is_found_at_its_revision(
     pinned, newest = make_model(cached / "snapshots/aaa"), make_model(cached / "snapshots/bbb")
     (cached / "refs").mkdir()
     (cached / "refs/main").write_text("bbb")
-    assert models.locate(ModelEntry(key="k", name="K", repo="o/n", revision="aaa"), home) == pinned
-    assert models.locate(ModelEntry(key="k", name="K", repo="o/n"), home) == newest
-    assert models.locate(ModelEntry(key="k", name="K", repo="o/n", revision="ccc"), home) is None
+    assert catalogue.locate(ModelEntry(key="k", name="K", repo="o/n", revision="aaa"), home) == pinned
+    assert catalogue.locate(ModelEntry(key="k", name="K", repo="o/n"), home) == newest
+    assert catalogue.locate(ModelEntry(key="k", name="K", repo="o/n", revision="ccc"), home) is None
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "elsewhere"))
-    assert models.locate(ModelEntry(key="k", name="K", repo="o/n"), home) is None
+    assert catalogue.locate(ModelEntry(key="k", name="K", repo="o/n"), home) is None
 
 
 def test_a_missing_download_names_the_command_that_gets_it(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
-    entry = models.resolve("phi-3-mini", setting)
-    assert models.problem(entry, setting.home)
-    assert models.remedy(entry) == "Fetch it with: jarvisctl models fetch phi-3-mini"
-    other = models.resolve("someone/tiny@abc", setting)
-    assert models.remedy(other) == "Fetch it with: jarvisctl models fetch someone/tiny@abc"
-    assert "jarvisctl demo" in models.remedy(models.resolve("smollm2-135m", setting))
+    entry = catalogue.resolve("phi-3-mini", setting)
+    assert catalogue.problem(entry, setting.home)
+    assert catalogue.remedy(entry) == "Fetch it with: jarvisctl models fetch phi-3-mini"
+    other = catalogue.resolve("someone/tiny@abc", setting)
+    assert catalogue.remedy(other) == "Fetch it with: jarvisctl models fetch someone/tiny@abc"
+    assert "jarvisctl demo" in catalogue.remedy(catalogue.resolve("smollm2-135m", setting))
 
 
 def test_a_whole_model_is_no_problem(home: Home, tmp_path: Path) -> None:
-    assert models.problem(entry_at(make_model(tmp_path / "m")), home) is None
+    assert catalogue.problem(entry_at(make_model(tmp_path / "m")), home) is None
 
 
 def test_half_a_download_is_a_problem(home: Home, tmp_path: Path) -> None:
     weights = make_model(tmp_path / "m") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert "half there" in str(models.problem(entry_at(tmp_path / "m"), home))
+    assert "half there" in str(catalogue.problem(entry_at(tmp_path / "m"), home))
 
 
 def test_a_file_that_the_index_names_must_be_there(home: Home, tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m")
     index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert "model-2.safetensors is missing" in str(models.problem(entry_at(folder), home))
+    assert "model-2.safetensors is missing" in str(catalogue.problem(entry_at(folder), home))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_is_no_model_says_why(home: Home, tmp_path: Path, remove: str, add:
     (folder / remove).unlink()
     if add:
         (folder / add).write_bytes(b"anything")
-    assert what in str(models.problem(entry_at(folder), home))
+    assert what in str(catalogue.problem(entry_at(folder), home))
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pkl", "modeling_tiny.py", "rng_state.pth"])
@@ -244,19 +244,19 @@ def test_a_folder_with_a_file_that_could_run_code_is_refused_by_its_name(home: H
     """Beside whole weights too: whoever put it there wanted it loaded."""
     folder = make_model(tmp_path / "m")
     (folder / name).write_bytes(b"anything")
-    assert f"it holds {name}, which could run code" in str(models.problem(entry_at(folder), home))
+    assert f"it holds {name}, which could run code" in str(catalogue.problem(entry_at(folder), home))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 8, b"\xff" * 16, b"\x02\x00\x00\x00\x00\x00\x00\x00[]", b"x" * 100])
 def test_a_damaged_weight_file_is_a_problem_and_no_exception(home: Home, tmp_path: Path, content: bytes) -> None:
     folder = make_model(tmp_path / "m")
     (folder / "model.safetensors").write_bytes(content)
-    assert "damaged" in str(models.problem(entry_at(folder), home))
+    assert "damaged" in str(catalogue.problem(entry_at(folder), home))
 
 
 def test_weights_that_a_text_model_never_loads_do_not_count(tmp_path: Path) -> None:
     tensors = {"language_model.model.norm.weight": 100, "vision_tower.a": 50, "multi_modal_projector.b": 7}
-    assert models.weight_bytes(make_model(tmp_path / "m", tensors)) == 100
+    assert catalogue.weight_bytes(make_model(tmp_path / "m", tensors)) == 100
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_model_that_needs_code_of_its_own_is_refused(
 ) -> None:
     folder = make_model(tmp_path / "m")
     (folder / file).write_text(json.dumps(content))
-    assert what in str(models.problem(entry_at(folder), home))
+    assert what in str(catalogue.problem(entry_at(folder), home))
 
 
 def test_a_part_with_pickled_weights_is_refused(home: Home, tmp_path: Path) -> None:
@@ -281,11 +281,11 @@ def test_a_part_with_pickled_weights_is_refused(home: Home, tmp_path: Path) -> N
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "2_Dense").mkdir()
     (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"a pickle")
-    assert "its part 2_Dense" in str(models.problem(entry_at(folder), home))
+    assert "its part 2_Dense" in str(catalogue.problem(entry_at(folder), home))
 
 
 @pytest.mark.parametrize("content", ["{}", "[1, null]", "[", '"text"'])
 def test_a_strange_list_of_modules_is_no_exception(home: Home, tmp_path: Path, content: str) -> None:
     folder = make_model(tmp_path / "m")
     (folder / "modules.json").write_text(content)
-    assert models.problem(entry_at(folder), home) is None
+    assert catalogue.problem(entry_at(folder), home) is None

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.mine import ngrams
-from jobs.mine.ngrams import Grams
-from jobs.statistics import wilson
+from jobs.lib.matching import ngrams
+from jobs.lib.matching.ngrams import Grams
+from jobs.lib.stats import wilson
 
 TEXTS = ["where are you", "see you later", "lol", "😂"]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jobs import outlook, quality, statistics, verdict, votes
-from jobs.evaluate import turns
-from jobs.quality import Scores
+from jobs.evaluate import holdout
+from jobs.lib import stats
+from jobs.lib.comparison import scores, sensitivity, verdict, votes
+from jobs.lib.comparison.replies import Scores
 from tests.verdicts import BAD, GOOD, NAMES, TORN, given
 
 NO_VOTES = votes.rank([])
@@ -23,18 +24,18 @@ def figures(**models: tuple[float, float | None, float]) -> dict[str, dict[str, 
 def test_weights_order_what_quality_does_not_separate() -> None:
     """Of two equally good ones the faster comes first; with an unknown time there is no such order."""
     both = figures(a=(0.8, 2000, 2000), b=(0.8, 1000, 2000))
-    assert outlook.order(both, ["a", "b"], quality.WEIGHTS) == ["b", "a"]
-    assert outlook.order(figures(a=(0.8, None, 1), b=(0.8, 1, 1)), ["a", "b"], quality.WEIGHTS) == []
+    assert sensitivity.order(both, ["a", "b"], scores.WEIGHTS) == ["b", "a"]
+    assert sensitivity.order(figures(a=(0.8, None, 1), b=(0.8, 1, 1)), ["a", "b"], scores.WEIGHTS) == []
 
 
 def test_stability_is_where_the_weighted_sums_cross() -> None:
     """Quality alone: 0.9 (1 - w) + 0.5 w = 0.7 (1 - w) + w gives w = 0.2857, rounded down."""
     both = figures(a=(0.9, 2000, 2000), b=(0.7, 1000, 2000))
     weights = {"quality": 1.0, "speed": 0.2, "memory": 0.0}
-    assert outlook.stability(both, "a", ["a", "b"], weights) == {"weight": "speed", "from": 0.0, "to": 0.28}
-    assert outlook.stability(both, "b", ["a", "b"], weights) == {"weight": "speed", "from": 0.29, "to": 1.0}
-    assert outlook.stability(figures(a=(0.9, 1, 1), b=(0.7, 1, 1)), "b", ["a", "b"], weights) is None
-    assert outlook.stability(both, "a", ["a"], weights) is None
+    assert sensitivity.stability(both, "a", ["a", "b"], weights) == {"weight": "speed", "from": 0.0, "to": 0.28}
+    assert sensitivity.stability(both, "b", ["a", "b"], weights) == {"weight": "speed", "from": 0.29, "to": 1.0}
+    assert sensitivity.stability(figures(a=(0.9, 1, 1), b=(0.7, 1, 1)), "b", ["a", "b"], weights) is None
+    assert sensitivity.stability(both, "a", ["a"], weights) is None
 
 
 def chatty(chats: int, gap: float, each: int = 4) -> dict[str, Scores]:
@@ -49,7 +50,7 @@ def chatty(chats: int, gap: float, each: int = 4) -> dict[str, Scores]:
 
 
 def settled(models: dict[str, Scores], ear: votes.Ranking = NO_VOTES, conversations: int | None = None) -> str:
-    return outlook.settle(verdict.find(models, NAMES), models, NAMES, ear, conversations)
+    return sensitivity.settle(verdict.find(models, NAMES), models, NAMES, ear, conversations)
 
 
 def test_a_tie_says_what_would_settle_it() -> None:
@@ -72,7 +73,7 @@ def test_turns_of_conversations_that_were_all_asked_are_not_offered() -> None:
 def test_no_more_conversations_are_named_than_a_run_can_ask() -> None:
     """A difference of next to nothing would need thousands."""
     assert "conversations" not in settled(chatty(20, 0.01))
-    assert outlook.MOST_CONVERSATIONS == turns.MOST_TURNS
+    assert sensitivity.MOST_CONVERSATIONS == holdout.MOST_TURNS
 
 
 def test_a_conflict_is_settled_by_votes_or_by_nothing() -> None:
@@ -80,7 +81,7 @@ def test_a_conflict_is_settled_by_votes_or_by_nothing() -> None:
     assert settled(TORN).startswith("About 29 votes between Model A and Model B") and "turns" not in settled(TORN)
     torn = {"a": GOOD, "b": BAD}
     ear = given(("b", "a", 11, 1))
-    assert outlook.settle(verdict.find(torn, NAMES, votes=ear), torn, NAMES, ear) == ""
+    assert sensitivity.settle(verdict.find(torn, NAMES, votes=ear), torn, NAMES, ear) == ""
 
 
 def test_equal_replies_are_settled_by_votes_alone() -> None:
@@ -96,9 +97,9 @@ def test_the_number_of_votes_is_that_of_the_rule() -> None:
         open_, found = {0: 1.0}, 0.0
         for n in range(1, most + 1):
             after = {won: 0.2 * open_.get(won, 0.0) + 0.8 * open_.get(won - 1, 0.0) for won in range(n + 1)}
-            ends = {won for won in after if n >= votes.MIN_VOTES and statistics.binomial_p(won, n - won) < votes.LEVEL}
+            ends = {won for won in after if n >= votes.MIN_VOTES and stats.binomial_p(won, n - won) < votes.LEVEL}
             found += sum(after[won] for won in ends if won > n / 2)
             open_ = {won: share for won, share in after.items() if won not in ends}
         return found
 
-    assert power(outlook.VOTES) >= 0.8 > power(outlook.VOTES - 1)
+    assert power(sensitivity.VOTES) >= 0.8 > power(sensitivity.VOTES - 1)

@@ -12,9 +12,10 @@ from unittest.mock import Mock
 import pytest
 from pydantic import BaseModel, Field
 
-from jarvisd import kinds, plans, yamlfile
+from jarvisd import registry
 from jarvisd.errors import PlanError, UsageError
-from jarvisd.home import Home
+from jarvisd.paths import Home
+from jarvisd.plan import plans, yamlfile
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def test_what_later_rounds_lack_is_no_warning_where_only_other_jobs_run(
 
 
 def test_the_jobs_of_a_plan_are_made_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Mock(wraps=kinds.find("command").plan().jobs)
+    asked = Mock(wraps=registry.find("command").plan().jobs)
     monkeypatch.setattr("jobs.command.plan.jobs", asked)
     plan = plans.read(home, write(home, "command:\n  - run: [echo]\n"))
     assert plan.specs() == plan.specs()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.mine.refuse import reason, sensitive
+from jobs.lib.matching.safety import reason, sensitive
 
 REFUSED = {
     "code": [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd.home import Home
-from jarvisd.kinds import Setting
-from jobs.evaluate import scenarios, score
+from jarvisd.paths import Home
+from jarvisd.registry import Setting
+from jobs.evaluate import checks, scenarios
 from jobs.evaluate.scenarios import Sheet
 
 #: scenario, place of the prompt -> (replies that follow its instruction, replies that do not)
@@ -227,8 +227,8 @@ def declared(sheet: Sheet, scenario_id: str, place: int, reply: str) -> dict[str
     """Results of the declared checks alone, without the general ones."""
     scenario = next(found for found in sheet.scenarios if found.id == scenario_id)
     prompt = scenario.prompts[place]
-    text = score.plain(reply)
-    return {name: score.passes(check, text) for name, check in (scenario.checks | prompt.checks).items()}
+    text = checks.plain(reply)
+    return {name: checks.passes(check, text) for name, check in (scenario.checks | prompt.checks).items()}
 
 
 GOOD = [(*key, reply) for key, (good, _) in EXAMPLES.items() for reply in good]
@@ -255,5 +255,5 @@ def test_every_shipped_prompt_has_examples_and_good_ones_reach_full_quality(shee
     for scenario in sheet.scenarios:
         for place, prompt in enumerate(scenario.prompts):
             good = EXAMPLES[scenario.id, place][0]
-            verdicts = [score.judge(reply, "stop", sheet.guide, scenario, prompt) for reply in good]
+            verdicts = [checks.judge(reply, "stop", sheet.guide, scenario, prompt) for reply in good]
             assert all(verdict.quality == 1 for verdict in verdicts), (scenario.id, place, verdicts)

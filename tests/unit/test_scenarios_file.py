@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jarvisd.errors import PlanError
-from jarvisd.home import Home
-from jarvisd.kinds import Setting
+from jarvisd.paths import Home
+from jarvisd.registry import Setting
 from jobs.evaluate import scenarios
 
 FILE = """\

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from jobs.evaluate import style
+from jobs.evaluate.metrics import style
 
 THINGS = ["dinner", "the game", "class", "lunch", "the movie", "work", "practice", "the party", "the trip"]
 WHEN = ["tomorrow", "tonight", "on friday", "later", "at noon", "next week"]

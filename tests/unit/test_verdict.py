@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jobs import verdict
-from jobs.quality import Scores
+from jobs.lib.comparison import verdict
+from jobs.lib.comparison.replies import Scores
 from tests.verdicts import BAD, GOOD, NAMES, NEAR, TORN, beside_turns, given, judged, scores
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from jarvisd import machine, processes
-from jarvisd.ledger import Job
-from jarvisd.settings import Memory, Settings, Stall
-from jarvisd.vitals import Sample, Vitals
+from jarvisd.daemon.watchdog import Sample, Vitals
+from jarvisd.host import machine, processes
+from jarvisd.plan.settings import Memory, Settings, Stall
+from jarvisd.store.models import Job
 from tests.acceptance.conftest import until
 
 
@@ -92,16 +92,16 @@ def test_memory_and_cpu_time_of_a_whole_tree_are_measured() -> None:
     """A parent that sleeps while its child holds memory and computes."""
     below = "data = bytearray(150_000_000)\nwhile True: pass"
     words = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {below!r}])"
-    before = machine.tree_use(os.getpid())[0]
+    before = processes.tree_use(os.getpid())[0]
     parent = subprocess.Popen([sys.executable, "-c", words], start_new_session=True)
     try:
-        until(lambda: machine.tree_use(parent.pid)[0] > 150, 20, "its memory is seen")
-        until(lambda: machine.tree_use(parent.pid)[1] > 0.3, 20, "its CPU time is seen")
-        assert machine.tree_use(os.getpid())[0] > before + 140
+        until(lambda: processes.tree_use(parent.pid)[0] > 150, 20, "its memory is seen")
+        until(lambda: processes.tree_use(parent.pid)[1] > 0.3, 20, "its CPU time is seen")
+        assert processes.tree_use(os.getpid())[0] > before + 140
     finally:
         os.killpg(parent.pid, 9)
         parent.wait()
-    assert machine.tree_use(parent.pid) == (0, 0.0)
+    assert processes.tree_use(parent.pid) == (0, 0.0)
 
 
 def test_memory_that_a_tree_shares_counts_once() -> None:
@@ -112,7 +112,7 @@ def test_memory_that_a_tree_shares_counts_once() -> None:
     parent = subprocess.Popen([sys.executable, "-c", words], start_new_session=True)
     try:
         until(lambda: len(processes.tree(parent.pid)) == 2, 20, "it has forked")
-        assert 140 < machine.tree_use(parent.pid)[0] < 250
+        assert 140 < processes.tree_use(parent.pid)[0] < 250
     finally:
         os.killpg(parent.pid, 9)
         parent.wait()
@@ -152,6 +152,6 @@ def test_the_footprint_is_read_from_its_place_in_what_macos_returns(tmp_path) ->
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, str(tmp_path / "proc.c")], check=True)
     place = RUsageInfoV0.ri_phys_footprint.offset // 8
     assert ctypes.sizeof(RUsageInfoV0) == 12 * 8
-    assert machine.footprint(4242, library) == 1000 + place
-    assert machine.footprint(1, library) == 0
-    assert machine.footprint(4242, str(tmp_path / "missing.so")) == 0
+    assert processes.footprint(4242, library) == 1000 + place
+    assert processes.footprint(1, library) == 0
+    assert processes.footprint(4242, str(tmp_path / "missing.so")) == 0

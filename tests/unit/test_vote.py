@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from jobs.evaluate import commands, keys
-from jobs.evaluate.vote import gains
+from jobs.verbs.vote import commands, keys
+from jobs.verbs.vote.session import gains
 
 PAIRS = [("a", "b"), ("a", "c"), ("b", "c")]
 

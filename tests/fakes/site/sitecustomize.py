@@ -12,13 +12,14 @@ import datetime as dt
 import time
 from pathlib import Path
 
-from jarvisd import machine
+from jarvisd.host import machine
+from jarvisd.store import database
 
 machine.MACOS = True
 
 CLOCK = Path(__file__).parent.with_name("clock")  # beside the link through which this file was found, not behind it
 if CLOCK.exists():
-    from jarvisd import ledger
+    from jarvisd.store import database
 
     real = time.time
 
@@ -26,4 +27,4 @@ if CLOCK.exists():
         return real() + float(CLOCK.read_text())
 
     time.time = ahead  # what the lines of a log are stamped with
-    ledger.now = lambda: dt.datetime.fromtimestamp(ahead(), dt.UTC)
+    database.now = lambda: dt.datetime.fromtimestamp(ahead(), dt.UTC)

@@ -9,9 +9,9 @@ import os
 import signal
 import time
 
-from jarvisd.context import JobContext
-from jarvisd.kinds import Outcome
-from jarvisd.ledger import database, write
+from jarvisd.registry import Outcome
+from jarvisd.store.database import db, write
+from jarvisd.worker.context import JobContext
 from pieces import plan
 
 _TABLE = "CREATE TABLE IF NOT EXISTS piece (job INTEGER, number INTEGER, attempt INTEGER)"
@@ -22,13 +22,13 @@ def run(context: JobContext) -> Outcome:
     for what in context.params["first"]:
         _before(context, what)
     with write():
-        database.execute_sql(_TABLE)
-    done = {number for (number,) in database.execute_sql("SELECT number FROM piece WHERE job = ?", (context.job_id,))}
+        db.execute_sql(_TABLE)
+    done = {number for (number,) in db.execute_sql("SELECT number FROM piece WHERE job = ?", (context.job_id,))}
     for number in sorted(set(range(wanted)) - done):
         if context.should_stop():
             return Outcome(ok=False, reason="asked to stop")
         with context.piece():
-            database.execute_sql("INSERT INTO piece VALUES (?, ?, ?)", (context.job_id, number, context.attempt))
+            db.execute_sql("INSERT INTO piece VALUES (?, ?, ?)", (context.job_id, number, context.attempt))
         context.progress(number + 1, wanted, "piece")
         time.sleep(context.params["pause_s"])
     return Outcome(summary={"pieces": wanted}, next_round=_next(context))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jarvisd.kinds import Finding, JobSpec, Setting
+from jarvisd.registry import Finding, JobSpec, Setting
 
 
 class Section(BaseModel):

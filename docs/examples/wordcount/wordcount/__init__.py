@@ -8,10 +8,11 @@ from pathlib import Path
 
 import peewee
 
-from jarvisd.context import JobContext
 from jarvisd.errors import JobFailed
-from jarvisd.kinds import Outcome
-from jarvisd.ledger import Job, JSONText, Record, database, write
+from jarvisd.registry import Outcome
+from jarvisd.store.database import JSONText, Record, db, write
+from jarvisd.store.models import Job
+from jarvisd.worker.context import JobContext
 
 #: No file is begun when less time is left, in seconds.
 SPARE_S = 10
@@ -35,7 +36,7 @@ def run(context: JobContext) -> Outcome:
     if not files:
         raise JobFailed(f"{context.params['folder']} holds no .txt file", "Name another folder in wordcount.folder.")
     with write():
-        database.create_tables([Counted])
+        db.create_tables([Counted])
     done = {row.name for row in Counted.select().where(Counted.job == context.job_id)}
     context.log.info("%d of %d files are counted already", len(done), len(files))
     for file in files:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.kinds import Finding, JobSpec, Setting
+from jarvisd.registry import Finding, JobSpec, Setting
 
 
 class Section(BaseModel):

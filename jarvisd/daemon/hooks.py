@@ -1,0 +1,66 @@
+"""What follows when a run is settled: its owner's program is told, old runs go. Neither can cost the night anything."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+
+from jarvisd.host import power
+from jarvisd.operations import retention, status
+from jarvisd.paths import Home
+from jarvisd.plan import settings
+from jarvisd.plan.settings import Notify
+from jarvisd.store import queries
+from jarvisd.store.models import Run, Status
+
+_log = logging.getLogger("jarvisd.daemon.hooks")
+
+
+def run_settled(home: Home, run: Run) -> None:
+    """Tell and tidy, as settings.yaml says. Nothing that goes wrong here is more than a line in the log."""
+    try:
+        wanted = settings.read(home)
+        if wanted.notification and queries.report_row(run, 1) is not None:
+            power.notify("jarvisd", _in_a_line(run))
+        if wanted.notify is not None:
+            _tell(home, run, wanted.notify)
+        if wanted.keep is not None:
+            retention.remove(home, retention.removable(wanted.keep))
+    except Exception as error:  # a full disk, a broken settings file: the run itself is done
+        _log.warning("after run %s: %s", run.id, type(error).__name__)
+
+
+def _in_a_line(run: Run) -> str:
+    jobs = [job for job in queries.jobs_of(run) if job.kind != "report"]  # as the report counts
+    succeeded = sum(job.status == Status.SUCCEEDED for job in jobs)
+    return f"{run.id}: {succeeded} of {len(jobs)} jobs succeeded. The report is ready: jarvisctl report --open"
+
+
+def _tell(home: Home, run: Run, notify: Notify) -> None:
+    """Start the owner's program, without a shell, with the run as in `status --json` on its standard input."""
+    jobs = queries.jobs_of(run)
+    if notify.when == "failures" and all(job.status == Status.SUCCEEDED for job in jobs):
+        return
+    document = json.dumps(status.of_run(run)).encode()
+    try:
+        program = subprocess.Popen(
+            list(notify.command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=home.root,
+            start_new_session=True,
+        )
+    except OSError as error:
+        _log.warning("notify: %s cannot be started: %s", notify.command[0], error.strerror)
+        return
+    try:
+        program.communicate(document, timeout=notify.timeout_s)
+        _log.info("notify: %s ended with %s", notify.command[0], program.returncode)
+    except subprocess.TimeoutExpired:
+        os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+        _log.warning("notify: %s took longer than %g s and was ended", notify.command[0], notify.timeout_s)

@@ -1,0 +1,228 @@
+"""jarvisd: take the lock, recover, run one Huey worker, stop.
+
+Signals: SIGTERM, SIGINT and SIGHUP all mean the same: ask the running job to stop, put it back, exit with 0.
+With --wait, as launchd calls it, what keeps it from starting is waited for: another daemon's end, a valid
+configuration. A daemon that gave up instead would be started again by launchd for ever.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from huey.consumer import Consumer
+
+from jarvisd import __version__, failpoints, logs
+from jarvisd import paths as homes
+from jarvisd.daemon import recovery
+from jarvisd.daemon.attempt import GRACE_S
+from jarvisd.daemon.supervisor import Supervisor
+from jarvisd.errors import JarvisError
+from jarvisd.host import machine
+from jarvisd.paths import Home
+from jarvisd.plan import settings
+from jarvisd.plan.settings import Settings
+from jarvisd.store import database, migrations, queries, sqlite, wakeup
+
+_log = logging.getLogger("jarvisd")
+
+#: The daemon looks by itself this often, whatever became of the messages.
+LOOK_BY_ITSELF_S = 30.0
+#: With --wait, what is wrong is looked at again when settings.yaml changes, and this often, in seconds.
+LOOK_AGAIN_S = 60.0
+
+
+class OneConsumer(Consumer):
+    """Huey's consumer, for which every signal to end is the graceful one (SIGHUP would restart it)."""
+
+    def _set_signal_handlers(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._note_signal)
+
+    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
+        """A second signal is not worse than the first: the job in hand keeps its time to stop."""
+        self._signum, self._restart, self._graceful = number, False, True
+
+
+def main() -> int:
+    os.umask(0o077)
+    failpoints.set_role("daemon")
+    options = _parser().parse_args()
+    home = homes.find(options.home)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        home.make()
+        with hold_lock(home, wait=options.wait) as lock:
+            home.ready.unlink(missing_ok=True)  # of an earlier life that was killed
+            logs.daemon_logging(home, foreground=bool(sys.stderr) and sys.stderr.isatty())
+            serve(home, lock, prepare(home, patient=options.wait))
+    except JarvisError as error:
+        print(f"jarvisd: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Until the consumer has its own handlers nothing is in hand: ending is clean, and launchd leaves it at that."""
+    sys.exit(0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jarvisd", description="The daemon: takes submitted jobs one at a time.")
+    parser.add_argument("--home", help="the folder that holds var/ and config/")
+    parser.add_argument("--wait", action="store_true", help="wait for another daemon's end instead of exiting with 1")
+    parser.add_argument("--version", action="version", version=f"jarvisd {__version__}")
+    return parser
+
+
+# -------------------------------------------------------------------------------------------------------- the lock
+
+
+def hold_lock(home: Home, *, wait: bool = False) -> IO[str]:
+    """The lock of a home, kept until the file is closed or the process ends. The file itself is never removed."""
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.fdopen(descriptor, "r+")
+    if not _take(lock, wait=wait):
+        lock.close()
+        held = holder(home) or {}
+        raise JarvisError(
+            f"a daemon is already running for {home.root} (pid {held.get('pid', 'unknown')}, "
+            f"since {held.get('since', 'an unknown time')})",
+            "`jarvisctl stop` ends it; `jarvisd --wait` waits for it.",
+        )
+    since = database.now().astimezone().isoformat(timespec="seconds")
+    lock.truncate(0)
+    lock.write(json.dumps({"pid": os.getpid(), "since": since, "version": __version__}))
+    lock.flush()
+    return lock
+
+
+def owns(home: Home, lock: IO[str]) -> bool:
+    """Whether the lock we hold is still the file that others see: var/ may have been removed or replaced."""
+    try:
+        ours, theirs = os.fstat(lock.fileno()), home.lock.stat()
+    except OSError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+
+def _take(lock: IO[str], *, wait: bool) -> bool:
+    """Whether the lock could be had. Whoever only asks for its holder has it for an instant, so ask a few times."""
+    for _ in range(10):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            return True
+        except BlockingIOError:
+            time.sleep(0.03)
+    return False
+
+
+def holder(home: Home) -> dict[str, object] | None:
+    """Who holds the lock of a home, or None when no daemon runs."""
+    return homes.lock_holder(home)
+
+
+# ------------------------------------------------------------------------------------------------------- the service
+
+
+def prepare(home: Home, *, patient: bool) -> Settings:
+    """The settings in force and a database that can be used. If `patient`, an error is logged once and waited out."""
+    said = ""
+    while True:
+        try:
+            configuration = settings.read(home)
+            sqlite.set_damaged_aside(home)
+            migrations.migrate(home)
+            return configuration
+        except JarvisError as error:
+            if not patient:
+                raise
+            if str(error) != said:
+                _log.error("cannot start yet: %s", error)
+            said = str(error)
+        _await_change(home.config_file("settings.yaml"))
+
+
+def _await_change(path: Path) -> None:
+    before, end = _version(path), time.monotonic() + LOOK_AGAIN_S
+    while _version(path) == before and time.monotonic() < end:
+        time.sleep(0.5)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        return path.stat().st_mtime_ns, path.stat().st_ino
+    except OSError:
+        return None
+
+
+def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
+    """Recover, then take jobs until a signal comes, until var/ is not ours any more, or on demand until it idles."""
+    machine_id = machine.identity(home)
+    _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
+    recovery.recover(home, machine_id)
+    supervisor = Supervisor(home, machine_id, configuration, threading.Event(), lambda: owns(home, lock))
+    huey, _ = wakeup.build(supervisor.work)
+    consumer = OneConsumer(
+        huey,
+        workers=1,
+        worker_type="thread",
+        periodic=False,
+        max_delay=1.0,
+        check_worker_health=True,
+        graceful_signal="TERM",
+        shutdown_timeout=GRACE_S + 5,
+    )
+    supervisor.stopping = consumer.stop_flag
+    home.ready.touch(mode=0o600)
+    look = threading.Thread(target=_look_by_itself, args=(supervisor,), daemon=True)
+    look.start()
+    consumer.run()
+    home.ready.unlink(missing_ok=True)
+    _log.info("jarvisd stopped")
+    if not supervisor.owns():
+        raise JarvisError(f"{home.var} was removed or replaced while the daemon ran", "Start it again.")
+
+
+def _look_by_itself(supervisor: Supervisor) -> None:
+    """Ring for a row that is due and that no message speaks of: the end of a backoff, of a pause, a lost message."""
+    looked = busy = time.monotonic()
+    while not supervisor.stopping.wait(1.0):
+        try:
+            ours = supervisor.owns()
+            busy = time.monotonic() if ours and _is_wanted(supervisor) else busy
+            idles = time.monotonic() - busy >= supervisor.settings.idle_minutes * 60
+            if not ours or (idles and _may_end(supervisor.home)):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            if queries.wait_is_over(database.now()) or time.monotonic() - looked >= LOOK_BY_ITSELF_S:
+                wakeup.ring_if_silent(supervisor.machine_id)
+                looked = time.monotonic()
+        except Exception as error:  # the next look may succeed, and the worker goes on meanwhile
+            _log.warning("the look by itself failed: %s", type(error).__name__)
+    database.db.close()
+
+
+def _is_wanted(supervisor: Supervisor) -> bool:
+    return supervisor.settings.daemon == "always" or queries.is_anything_open()
+
+
+def _may_end(home: Home) -> bool:
+    """Say that we end, then look once more: whoever submits later sees that, and starts the next daemon."""
+    home.ready.unlink(missing_ok=True)
+    if queries.is_anything_open():
+        home.ready.touch(mode=0o600)
+        return False
+    _log.info("nothing is owed, and the daemon runs on demand: it ends")
+    return True

@@ -1,0 +1,70 @@
+"""What a daemon does before it takes the first job: end what an earlier life left running, and put it back."""
+
+from __future__ import annotations
+
+import logging
+
+from jarvisd import failpoints, logs
+from jarvisd.daemon.outcome import end_job, may_start_again, settle_as_committed
+from jarvisd.host import files, machine, processes
+from jarvisd.paths import Home
+from jarvisd.store import queue, wakeup
+from jarvisd.store.models import Job, Status
+
+_log = logging.getLogger("jarvisd.daemon.recovery")
+
+
+def recover(home: Home, machine_id: str) -> None:
+    """End orphans of this machine, put their jobs back, and ring for all that is owed."""
+    rows = Job.select().where(Job.status == Status.RUNNING, Job.machine == machine_id)
+    failpoints.failpoint("recovery.begun")
+    for job in list(rows):
+        if _end_orphan(job):
+            failpoints.failpoint("recovery.orphan-ended")
+            _put_back(home, job)
+            failpoints.failpoint("recovery.put-back")
+    files.sweep(home.results)
+    owed = wakeup.ring_for_owed()
+    failpoints.failpoint("recovery.rung")
+    _log.info("%d jobs are owed", owed)
+
+
+def _end_orphan(job: Job) -> bool:
+    """End what an earlier life left running of this job. False when nobody can tell whose its process is."""
+    if job.boot_id != machine.boot_id():
+        return True  # the computer was restarted since
+    if job.pid is not None:
+        same = processes.is_same(job.pid, job.token)
+        if same is None:
+            _log.error("pid %d may be job %d of an earlier life; it is left alone, and so is the job", job.pid, job.id)
+            return False
+        if same:
+            _log.warning("job %d still runs as pid %d; ending it", job.id, job.pid)
+            processes.end_tree(job.pid, job.token, grace_s=2.0)
+    if ended := processes.end_carriers(job.token):
+        _log.warning("job %d had left %d processes; they are ended", job.id, ended)
+    return True
+
+
+def _put_back(home: Home, job: Job) -> None:
+    logs.tell(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
+    failpoints.failpoint("recovery.told")
+    if settle_as_committed(home, job):
+        return
+    if job.pid is None:  # its child was never let go
+        queue.requeue(job, "interrupted: jarvisd ended without warning", never_ran=True)
+    elif job.cancel_requested:
+        end_job(home, job, Status.CANCELLED, "cancelled by its owner")
+    elif may_start_again(job):
+        queue.requeue(job, "interrupted: jarvisd ended without warning")
+    else:
+        end_job(home, job, Status.FAILED, _why_given_up(job))
+
+
+def _why_given_up(job: Job) -> str:
+    if job.attempts is not None:
+        return "interrupted: jarvisd ended without warning; it has no attempt left, and a command is not run twice"
+    return (
+        f"given up after {job.fruitless} starts in a row that came to nothing, each ended with the daemon or the "
+        "computer; most likely it needs more memory than there is"
+    )

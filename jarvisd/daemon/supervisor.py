@@ -1,0 +1,152 @@
+"""One job = one child process: start it, watch it, end its whole tree, settle its row.
+
+The return code and the committed outcome decide how a job ended, never the absence of an exception. What the child
+may see of us is a pipe: when the daemon dies, however it dies, the pipe ends and the child ends itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jarvisd import failpoints, logs
+from jarvisd.daemon import admission
+from jarvisd.daemon import outcome as outcomes
+from jarvisd.daemon.attempt import Attempt
+from jarvisd.host import disk_errors, files, machine, power
+from jarvisd.operations import placeholder
+from jarvisd.operations import status as run_status
+from jarvisd.paths import Home
+from jarvisd.plan.settings import Settings
+from jarvisd.store import database, queries, queue, transitions
+from jarvisd.store.models import Job, Run, Status
+
+_log = logging.getLogger("jarvisd.daemon.supervisor")
+
+#: Between two tries to start a job that a full disk did not let start.
+FULL_DISK_S = 15
+
+
+@dataclass
+class Supervisor:
+    """Takes due rows one by one until it is asked to stop."""
+
+    home: Home
+    machine_id: str
+    settings: Settings
+    stopping: threading.Event
+    owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the one that others see
+    awake: power.Awake = field(default_factory=power.Awake)
+
+    def work(self) -> None:
+        """Do every due job, one after the other, until none is left or the daemon stops."""
+        failpoints.failpoint("ring.taken")
+        try:
+            while self.run_next():
+                pass
+        finally:
+            self.awake.release()
+
+    def run_next(self) -> bool:
+        """Do the next due job. False when there is none, this machine is paused, or the daemon is stopping."""
+        moment = database.now()
+        if self.stopping.is_set() or not self.owns() or queries.paused(self.machine_id, moment):
+            return False
+        self._skip_overdue(moment)
+        due = queries.next_due(self.machine_id, moment)
+        if due is None:
+            return False
+        if self._waits(due, moment):
+            return True
+        self.awake.hold()
+        at = database.now()  # looking took its time, and the Mac may have slept
+        job = transitions.claim(self.machine_id, machine.boot_id(), at, admitted=due)
+        if job is None:
+            return False
+        try:
+            self._begin(job)
+            self.attempt(job).run()
+        except Exception as error:
+            _log.exception("job %d could not be supervised", job.id)
+            self._rescue(job, disk_errors.trouble(error) or type(error).__name__)
+        return True
+
+    def attempt(self, job: Job) -> Attempt:
+        """The attempt that was just claimed, ready to run."""
+        return Attempt(job, self.home, self.settings, self.stopping, self.limit(job.run))
+
+    def _rescue(self, job: Job, what: str) -> None:
+        """Our own work around a job failed (a full disk, a folder that is gone): its row must not stay `running`."""
+        while not self.stopping.is_set():
+            try:
+                row = Job.get_by_id(job.id)
+                reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
+                if row.status == Status.RUNNING and not outcomes.settle_as_committed(self.home, row):
+                    if what == disk_errors.FULL and row.pid is None:  # its child was never let go
+                        again = database.now() + dt.timedelta(seconds=FULL_DISK_S)
+                        queue.requeue(row, f"waiting: {what}", never_ran=True, not_before=again)
+                    else:
+                        outcomes.end_job(self.home, row, Status.FAILED, reason)
+                return
+            except Exception as error:  # the disk may still be full: try until it is not
+                _log.error("cannot settle job %d: %s", job.id, disk_errors.trouble(error) or type(error).__name__)
+                self.stopping.wait(5)
+
+    # ---------------------------------------------------------------------------------------------- before a claim
+
+    def limit(self, run: Run) -> dt.datetime | None:
+        return queries.ends_by(run, self.settings.report.reserve_minutes)
+
+    def _skip_overdue(self, moment: dt.datetime) -> None:
+        for run in queries.with_deadline():
+            limit = self.limit(run)
+            if limit is not None and moment >= limit:
+                reason = f"not started: the run had to end by {outcomes.clock(run.deadline)}"
+                self._skip(run, queries.waiting_jobs(run), reason, moment)
+
+    def _skip(self, run: Run, jobs: list[Job], reason: str, moment: dt.datetime) -> None:
+        jobs = queue.skip(jobs, reason, moment)
+        if not jobs:  # their owner was quicker
+            return
+        names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
+        logs.tell(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
+        _log.info("%d jobs of %s skipped: %s", len(jobs), run.id, reason)
+        outcomes.if_settled(self.home, run)
+
+    def _waits(self, job: Job, moment: dt.datetime) -> bool:
+        """Whether the next job, and what lacks the same, was put off or given up because of what it lacks."""
+        lack = admission.lack(job, self.settings)
+        if lack is None:
+            return False
+        # Up to the look that was planned for now: hours of sleep and a clock that was set count for nothing.
+        waited = job.not_before - job.waiting_since if job.not_before and job.waiting_since else dt.timedelta()
+        jobs = queries.waiting_like(job) if lack.of_all else [job]
+        if waited >= lack.patience:
+            self._skip(job.run, jobs, lack.given_up, moment)
+        else:
+            again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
+            transitions.put_off(jobs, lack.waiting, until=again, since=moment - waited)
+        return True
+
+    def _begin(self, job: Job) -> None:
+        """The run's folder exists from its first job on, and `latest` follows the newest run that has started."""
+        folder = logs.make_folder(self.home, job.run_id)
+        failpoints.failpoint("begin.folder-made")
+        newest = queries.newest_started()
+        if newest is not None and newest.id == job.run_id:
+            try:
+                if not (folder / "REPORT.md").exists():
+                    placeholder.running_page(self.home, job.run)
+                files.point(self.home.latest, job.run_id)
+            except OSError as error:  # the night is worth more than a link to it
+                _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
+        if not logs.story(self.home, job.run_id).exists():
+            for line in run_status.opening(job.run):
+                logs.tell(self.home, job.run_id, line)
+        again = f" (attempt {job.attempt})" if job.attempt > 1 else ""
+        round_ = f", round {job.round}" if job.round > 1 else ""
+        logs.tell(self.home, job.run_id, f"{job.name} begins{round_}{again}")
+        _log.info("job %d %s begins, attempt %d", job.id, job.name, job.attempt)

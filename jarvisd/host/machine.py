@@ -1,0 +1,134 @@
+"""Facts of this computer: its identity, its memory, its processes, and how to keep it awake.
+
+What only macOS can do sits here and in `launchd.py`. None of the macOS branches was ever run on a Mac by us; they are
+tested through programs of the same name on PATH.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jarvisd.host import files
+from jarvisd.paths import Home
+
+if TYPE_CHECKING:
+    pass
+
+MACOS = sys.platform == "darwin"
+_MB = 1024 * 1024
+
+
+def identity(home: Home) -> str:
+    """A name for this computer that survives restarts and renames: written once into var/machine-id."""
+    path = home.var / "machine-id"
+    if not path.exists():
+        own = files.replace(path.with_name(f".machine-id.{uuid.uuid4().hex}"), uuid.uuid4().hex + "\n")
+        with contextlib.suppress(FileExistsError):  # another process was quicker, and its name holds
+            os.link(own, path)
+        own.unlink()
+    return path.read_text().strip()
+
+
+@cache
+def boot_id() -> str:
+    """A name for the time since this computer was started: process ids mean nothing in another one."""
+    if MACOS:
+        return output("sysctl", "-n", "kern.bootsessionuuid")
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def output(*command: str) -> str:
+    """Standard output of a system program, or "" where it cannot be had."""
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout.strip()
+
+
+def describe() -> dict[str, object]:
+    """The computer, as the report's appendix names it."""
+    chip = output("sysctl", "-n", "machdep.cpu.brand_string") if MACOS else _cpu_name()
+    return {
+        "system": f"{platform.system()} {platform.mac_ver()[0] or platform.release()}",
+        "architecture": platform.machine(),
+        "chip": chip or platform.processor(),
+        "cores": os.cpu_count() or 1,
+        "memory_mb": total_mb(),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def total_mb() -> int:
+    """Memory of this computer, in MB."""
+    import psutil
+
+    return int(psutil.virtual_memory().total // _MB)
+
+
+def available_mb() -> int:
+    """Memory that a new process can have without others being pushed out, in MB."""
+    import psutil
+
+    return int(psutil.virtual_memory().available // _MB)
+
+
+def most_mb() -> int:
+    """What a job may use where nothing else is set: three quarters of the memory, or all of it but 4 GB."""
+    total = total_mb()
+    return max(total * 3 // 4, total - 4096)
+
+
+def is_short_of_memory() -> bool:
+    """Whether the system itself is about to take memory away from programs."""
+    if MACOS:
+        return _pressure_level() >= 4  # 1 normal, 2 warning, 4 critical
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return bool(memory.available * 33 < memory.total)
+
+
+def _pressure_level() -> int:
+    """The level as macOS numbers it, or 0: unknown. Asked every second, so without a process of its own."""
+    import ctypes
+
+    level, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    try:
+        ask = ctypes.CDLL(None).sysctlbyname
+        failed = ask(b"kern.memorystatus_vm_pressure_level", ctypes.byref(level), ctypes.byref(size), None, 0)
+    except (OSError, AttributeError):
+        return 0
+    return 0 if failed else level.value
+
+
+def free_disk_mb(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free // _MB
+
+
+def open_file(path: Path) -> bool:
+    """Show a file with the program the user's desktop has for it. False on a bare terminal."""
+    program = shutil.which("open" if MACOS else "xdg-open")
+    graphical = MACOS or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if program is None or not graphical:
+        return False
+    quiet = subprocess.run(
+        [program, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=30
+    )
+    return quiet.returncode == 0

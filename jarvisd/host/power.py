@@ -1,0 +1,84 @@
+"""Mains or battery, keeping the computer awake, and notifications."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from typing import Any
+
+from jarvisd.host import machine
+from jarvisd.host.machine import _MB
+
+
+def conditions() -> dict[str, Any]:
+    """What a measurement may depend on: {"power": "mains" | "battery" | None, "free_mb", "swap_mb"}."""
+    import psutil
+
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    power = None if battery is None or battery.power_plugged is None else battery.power_plugged
+    return {
+        "power": None if power is None else "mains" if power else "battery",
+        "free_mb": machine.available_mb(),
+        "swap_mb": int(psutil.swap_memory().used // _MB),
+    }
+
+
+def power() -> tuple[str | None, int | None]:
+    """("mains" | "battery" | None where nobody can tell, percent of the battery | None where there is none)."""
+    if machine.MACOS:
+        said = machine.output("pmset", "-g", "batt")
+        source = re.search(r"drawing from '(AC|Battery|UPS) Power'", said)
+        charge = re.search(r"(\d+)%", said)
+        name = None if source is None else "mains" if source[1] == "AC" else "battery"
+        return name, int(charge[1]) if charge else None
+    import psutil
+
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is None:
+        return None, None
+    plugged = {True: "mains", False: "battery"}.get(battery.power_plugged)
+    return plugged, int(battery.percent)
+
+
+def wake_command(time: str, weekdays: tuple[str, ...]) -> list[str]:
+    """What wakes this Mac two minutes before a time of day. It needs root, and is the owner's to call."""
+    letters = dict(zip(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "MTWRFSU", strict=True))
+    minutes = (int(time[:2]) * 60 + int(time[3:]) - 2) % (24 * 60)
+    before = "MTWRFSU" if minutes < 24 * 60 - 2 else "UMTWRFS"  # 00:01 is woken for on the day before
+    days = [before["MTWRFSU".index(letter)] for day, letter in letters.items() if not weekdays or day in weekdays]
+    clock = f"{minutes // 60:02}:{minutes % 60:02}:00"
+    return ["sudo", "pmset", "repeat", "wakeorpoweron", "".join(sorted(days, key="MTWRFSU".index)), clock]
+
+
+def notify(title: str, text: str) -> None:
+    """On macOS, show a notification. The words are arguments of the script, never a part of it."""
+    if not machine.MACOS:
+        return
+    script = ["on run argv", "display notification (item 2 of argv) with title (item 1 of argv)", "end run"]
+    machine.output("osascript", *(word for line in script for word in ("-e", line)), title, text)
+
+
+class Awake:
+    """Holds off idle sleep on macOS while there is something to do. When our process ends, the hold ends with it."""
+
+    def __init__(self) -> None:
+        self._holder: subprocess.Popen[bytes] | None = None
+
+    def hold(self) -> None:
+        if not machine.MACOS or (self._holder is not None and self._holder.poll() is None):
+            return
+        with contextlib.suppress(OSError):  # a night that may fall asleep is better than none
+            self._holder = subprocess.Popen(
+                ["caffeinate", "-i", "-w", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def release(self) -> None:
+        if self._holder is not None:
+            self._holder.terminate()
+            self._holder.wait()
+            self._holder = None

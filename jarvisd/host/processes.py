@@ -1,0 +1,197 @@
+"""Processes: who they are beyond a pid, and how a whole tree is ended.
+
+What belongs to a job is known by its token: a random word in the child's command line, and in the environment of the
+child and of everything below it that was not given another environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from jarvisd import failpoints
+from jarvisd.host import machine
+from jarvisd.host.machine import _MB
+
+#: The variable that carries a job's token.
+TOKEN = "JARVISD_TOKEN"  # noqa: S105 - a name, and no secret: whoever may read it may as well send a signal
+
+#: All that a child inherits of the daemon's environment.
+_PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
+    *(failpoints.AT, failpoints.ONCE),
+    "PYTHONPATH",  # the daemon was loaded by it already; a kind that was found there must be found by its child too
+    *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),
+)
+
+
+def started_at(pid: int) -> float:
+    """Start time of a process in seconds since 1970, or 0.0 where there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def is_same(pid: int, token: str) -> bool | None:
+    """Whether `pid` is still the child with that token. Neither its pid nor a clock that may step proves that.
+
+    None means that nobody can tell: it is alive and its command line cannot be read.
+    """
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and token in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+    except psutil.AccessDenied:
+        return None
+
+
+def carriers(token: str) -> list[psutil.Process]:
+    """Every process that carries the token, wherever it went: also what made a session of its own."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # gone, or somebody else's
+            if process.environ().get(TOKEN) == token and process.pid != os.getpid():
+                found.append(process)
+    return found
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and everything below it, also what left its process group."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def group(pgid: int) -> list[psutil.Process]:
+    """What is left of a process group, zombies aside."""
+    return [process for process in psutil.process_iter() if _group_of(process) == pgid and _lives(process)]
+
+
+def end_tree(pid: int, token: str, grace_s: float) -> None:
+    """End the group that `pid` leads and all that carries its token: SIGTERM, `grace_s` seconds, SIGKILL.
+
+    Out of reach is only what left both the group and the tree, and threw the token away. Nothing is reaped here: the
+    exit code of our own child is its Popen's to read.
+    """
+    members = _members(pid, token)
+    _signal(pid, members, signal.SIGTERM)
+    _signal(pid, members, signal.SIGCONT)  # a stopped process cannot end
+    _wait(members, grace_s)
+    left = [process for process in _members(pid, token) if _lives(process)]
+    if left:
+        _signal(pid, left, signal.SIGKILL)
+        _wait(left, 5)
+
+
+def end_carriers(token: str) -> int:
+    """End what carries the token of a child that is gone; returns how many there were."""
+    found = [process for process in carriers(token) if _lives(process)]
+    for process in found:
+        kill(process)
+    _wait(found, 5)
+    return len(found)
+
+
+def _members(pid: int, token: str) -> list[psutil.Process]:
+    return list({process.pid: process for process in (*tree(pid), *group(pid), *carriers(token))}.values())
+
+
+def kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.Error):  # it was quicker
+        process.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _group_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except OSError:
+        return None
+
+
+def _signal(pgid: int, members: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Once to the group, and once to each member outside it: a second one may mean something else to a program."""
+    outside = [process for process in members if _group_of(process) != pgid]
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone; its members may not be
+        os.killpg(pgid, number)
+    for process in outside:
+        with contextlib.suppress(psutil.Error):  # psutil refuses a reused pid
+            process.send_signal(number)
+
+
+def _wait(members: Iterable[psutil.Process], timeout_s: float) -> None:
+    end = time.monotonic() + timeout_s
+    while any(_lives(process) for process in members) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def child_environment(*, preload_blas: bool) -> dict[str, str]:
+    """A minimal environment: no network for model libraries, and OpenBLAS for MLX where Linux has it."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    if preload_blas and (blas := openblas()):
+        environment["LD_PRELOAD"] = str(blas)
+    return environment
+
+
+def tree_use(pid: int) -> tuple[int, float]:
+    """Memory of a process and all below it, in MB, and the CPU seconds that they and their ended children took."""
+    import psutil
+
+    memory, cpu_s = 0, 0.0
+    for process in tree(pid):
+        try:
+            memory += _memory(process)
+            cpu_s += sum(process.cpu_times()[:4])  # user, system, and both of its children that were waited for
+        except psutil.Error:
+            continue
+    return int(memory // _MB), cpu_s
+
+
+def _memory(process: psutil.Process) -> int:
+    """Bytes that go away with a process: shared pages once (PSS) on Linux, the footprint on macOS."""
+    if machine.MACOS:
+        return footprint(process.pid) or int(process.memory_info().rss)
+    info = process.memory_full_info()
+    return int(getattr(info, "pss", 0) or info.rss)
+
+
+def footprint(pid: int, library: str = "/usr/lib/libproc.dylib") -> int:
+    """What macOS itself holds against a process: compressed pages and the GPU's too, which RSS leaves out. 0: unknown.
+
+    proc_pid_rusage fills a rusage_info_v0 of <sys/resource.h>; ri_phys_footprint is the eighth number behind its uuid.
+    """
+    import ctypes
+
+    usage = (ctypes.c_uint64 * 12)()  # 16 bytes of uuid, then ten numbers
+    try:
+        failed = ctypes.CDLL(library).proc_pid_rusage(pid, 0, ctypes.byref(usage))
+    except (OSError, AttributeError):
+        return 0
+    return 0 if failed else int(usage[9])
+
+
+def openblas() -> Path | None:
+    """Debian's OpenBLAS, which makes MLX about 17 times faster on Linux when the child preloads it."""
+    if machine.MACOS:
+        return None
+    found = Path("/usr/lib").glob("*/openblas-pthread/libblas.so.3")
+    return next(iter(sorted(found)), None)

@@ -1,0 +1,161 @@
+"""Every reason why tonight could fail, looked for this evening."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from jarvisd import __version__, registry
+from jarvisd import paths as homes
+from jarvisd.errors import JarvisError, PlanError
+from jarvisd.host import machine
+from jarvisd.operations import service, status
+from jarvisd.operations.doctor import access, mac
+from jarvisd.operations.doctor.check import Check, ok, problem, warning
+from jarvisd.paths import Home
+from jarvisd.plan import missed_start, plans, settings
+from jarvisd.store import database, migrations, queries
+from jarvisd.store.models import Run, Status
+from jarvisd.words import amount
+
+#: The plan that the nightly agent submits.
+PLAN = "overnight"
+#: How the plan's models stand: a job's knowledge, loaded only when it is asked for.
+MODELS = "jobs.verbs.models:standing"
+#: Upserts with RETURNING.
+OLDEST_SQLITE = (3, 35, 0)
+_FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
+
+
+def examine(home: Home) -> Iterator[Check]:
+    """Every check, one after the other. One that fails itself is a problem, and does not hide the others."""
+    looks = (_python, _configuration, _memory, _disk, _sqlite, _set_aside, _daemon, _clock, _mac, _plan, _last_night)
+    for looked in looks:
+        yield from _safely(home, looked)
+
+
+def _safely(home: Home, looked: Callable[[Home], list[Check]]) -> list[Check]:
+    name = looked.__name__.strip("_").replace("_", " ")
+    try:
+        return looked(home)
+    except JarvisError as error:
+        remedy = "Mend that line." if isinstance(error, PlanError) else "Mend that, then look again."
+        return [problem(name, error.what.rstrip("."), error.remedy or remedy)]
+    except Exception as error:
+        if os.environ.get("JARVISD_DEBUG"):
+            raise
+        what = f"could not be checked ({type(error).__name__}), which is a fault of ours"
+        return [problem(name, what, "`JARVISD_DEBUG=1 jarvisctl doctor` shows where.")]
+
+
+def _python(_home: Home) -> list[Check]:
+    return [ok("python", f"{platform.python_version()}, {platform.machine()}, jarvisd {__version__}")]
+
+
+def _configuration(home: Home) -> list[Check]:
+    """The settings, tonight's plan and the owner's others. Another shipped one need not fit the owner's models."""
+    settings.read(home)
+    files = [path for path in home.config_files("plans/*.yaml") if path.is_relative_to(home.root) or path.stem == PLAN]
+    read = [f"{plans.read(home, path.stem).name}.yaml" for path in files]
+    return [ok("configuration", f"{', '.join(['settings.yaml', *read])} are in order")]
+
+
+def _memory(home: Home) -> list[Check]:
+    """The largest job of the plan, against what the computer has, and what is free now."""
+    total, free = machine.total_mb(), machine.available_mb()
+    largest = max(plans.read(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
+    need = (largest[1].memory_mb if largest else 0) + settings.read(home).memory.margin_mb
+    said = f"{free:,} of {total:,} MB are free"
+    if largest is None or need <= free:
+        return [ok("memory", said)]
+    name = largest[1].name
+    if need > total:
+        return [
+            problem("memory", f"{name} needs {need:,} MB, this computer has {total:,}", "Leave it out of the plan.")
+        ]
+    return [warning("memory", f"{said}, {name} needs {need:,}", "Close other programs before the night.")]
+
+
+def _disk(home: Home) -> list[Check]:
+    free, wanted = machine.free_disk_mb(home.var) << 20, settings.read(home).disk.keep_free_mb << 20
+    said = f"{amount(free)} are free below {home.var}"
+    return [problem("disk", f"{said}, {amount(wanted)} are wanted", _FREE) if free < wanted else ok("disk", said)]
+
+
+def _sqlite(_home: Home) -> list[Check]:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        return [problem("sqlite", f"version {sqlite3.sqlite_version} is too old", "Install a newer Python.")]
+    return [ok("sqlite", f"version {sqlite3.sqlite_version}")]
+
+
+def _set_aside(home: Home) -> list[Check]:
+    """Damaged databases in whose place the daemon made a new one: what was in them is no longer listed anywhere."""
+    damaged = sorted(home.var.glob("jarvis-damaged-*.db"))
+    if not damaged:
+        return []
+    more = f", and {len(damaged) - 1} before it" if len(damaged) > 1 else ""
+    what = f"it was damaged, and is kept as {damaged[-1]}{more}"
+    return [warning("database", what, "The runs until then are in there. Remove it when you miss none of them.")]
+
+
+def _daemon(home: Home) -> list[Check]:
+    held = homes.lock_holder(home)
+    if held is None and service.sleeps(home):
+        return [ok("daemon", "sleeps; it starts with the next job")]
+    if held is None:
+        return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]
+    said = f"runs since {held['since']} (pid {held['pid']})"
+    if held["version"] != __version__:
+        what = f"{said}, version {held['version']}, and {__version__} is installed"
+        return [warning("daemon", what, "`jarvisctl restart` starts the new one.")]
+    if not home.ready.exists():
+        return [problem("daemon", f"{said}, but takes no jobs", f"{home.logs / 'jarvisd.log'} says why.")]
+    return [ok("daemon", said)]
+
+
+def _clock(_home: Home) -> list[Check]:
+    """The zone that times in plans are taken in, and whether it changes in the coming night."""
+    now = database.now().astimezone()
+    later = (now.replace(tzinfo=None) + dt.timedelta(days=1)).astimezone()
+    said = f"{now:%Y-%m-%d %H:%M} {now.tzname()}"
+    if now.year < 2026:
+        return [problem("clock", said, "Set the clock: this version is younger than that.")]
+    if now.utcoffset() != later.utcoffset():
+        return [warning("clock", f"{said}; the clocks change within a day", "A deadline may come an hour off.")]
+    return [ok("clock", said)]
+
+
+def _mac(home: Home) -> list[Check]:
+    return mac.all_of(home) if machine.MACOS else []
+
+
+def _plan(home: Home) -> list[Check]:
+    """Messages and models: what the kinds of job find, each in its own words."""
+    plan = plans.read(home, PLAN)
+    found = [access.check(home, plan.setting.messages)] if "mine" in plan.sections else []
+    unread = bool(found) and found[0].state == "problem"
+    names = [spec.name for _, spec in plan.specs()]
+    lacking = [one for one in plan.findings(names) if not (unread and str(plan.setting.messages) in one.what)]
+    found.append(registry.load(MODELS)(plan, [one.download for one in lacking if one.download]))
+    found += [problem(one.job, one.what, one.remedy) for one in lacking if not one.download]
+    well = sorted(set(names) - {one.job for one in lacking} - ({"mine"} if unread else set()))
+    return found + ([ok("jobs", f"{', '.join(well)}: all there")] if well else [])
+
+
+def _last_night(home: Home) -> list[Check]:
+    if said := missed_start.skipped(home):
+        return [warning("last night", said.rstrip("."), "See when the Mac wakes, above.")]
+    if not migrations.open_existing(home):
+        return [ok("last night", "nothing was submitted yet")]
+    run = Run.select().where(Run.plan == PLAN).order_by(Run.number.desc()).first()
+    if run is None:
+        return [ok("last night", f"{PLAN} was never submitted")]
+    jobs = queries.jobs_of(run)
+    wrong = [job for job in jobs if job.status in (Status.FAILED, Status.SKIPPED)]
+    said = f"{run.id} is {status.state(jobs)}, {len(wrong)} of {len(jobs)} jobs failed or were skipped"
+    if wrong:
+        return [warning("last night", f"{said}: {wrong[0].name}", "`jarvisctl report` says why, and what mends it.")]
+    return [ok("last night", said)]

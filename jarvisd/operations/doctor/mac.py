@@ -1,0 +1,93 @@
+"""What only a Mac can lack: the right processor and system, its agents, power, and being awake in time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+
+from jarvisd.host import machine, power
+from jarvisd.launchd import agents, launchctl
+from jarvisd.operations.doctor.check import Check, ok, problem, warning
+from jarvisd.paths import Home
+from jarvisd.store import database
+
+#: What the wheels of MLX ask for.
+OLDEST = 14
+
+
+def all_of(home: Home) -> list[Check]:
+    return [_processor(), _version(), *_agents(home), _next_start(home), _caffeinate(), _power()]
+
+
+def _processor() -> Check:
+    if machine.output("sysctl", "-n", "hw.optional.arm64") != "1":
+        return problem("processor", "not Apple silicon", "MLX needs an M1 or later.")
+    if machine.output("sysctl", "-n", "sysctl.proc_translated") == "1":
+        return problem("processor", "this Python is translated (Rosetta)", "Install an arm64 Python and set up again.")
+    return ok("processor", machine.output("sysctl", "-n", "machdep.cpu.brand_string") or "Apple silicon")
+
+
+def _version() -> Check:
+    said = machine.output("sw_vers", "-productVersion")
+    major = int(said.split(".")[0]) if re.match(r"\d+", said) else 0
+    if major and major < OLDEST:
+        return problem("macOS", f"version {said}", f"MLX needs macOS {OLDEST} or later.")
+    return ok("macOS", f"version {said or 'unknown'}")
+
+
+def _agents(home: Home) -> list[Check]:
+    if not launchctl.is_installed():
+        what = "launchd knows nothing of jarvisd, so no night begins by itself"
+        return [warning("launchd", what, "`jarvisctl install` sets that up.")]
+    found = [problem("launchd", trouble.what, trouble.remedy) for trouble in launchctl.troubles(home)]
+    return found or [ok("launchd", f"both agents are loaded from {agents.folder()}")]
+
+
+def _next_start(home: Home) -> Check:
+    """When the next night begins, and whether the Mac will be awake."""
+    schedule = launchctl.schedule(home)
+    if schedule is None:
+        return warning("next start", "none is scheduled", "`jarvisctl install --at 22:00` schedules one.")
+    at = schedule.next(database.now())
+    said = f"{at:%a %H:%M}"
+    if wakes_before(machine.output("pmset", "-g", "sched"), at):
+        return ok("next start", f"{said}, and the Mac wakes for it (plugged in, lid open)")
+    if re.search(r"^\s*sleep\s+0\b", machine.output("pmset", "-g"), flags=re.M):
+        return ok("next start", f"{said}, and the Mac does not sleep by itself")
+    wake = " ".join(power.wake_command(schedule.times[0], schedule.weekdays))
+    return warning("next start", f"{said}, but the Mac may sleep then", f"Leave it awake, or: {wake}")
+
+
+def wakes_before(said: str, at: dt.datetime) -> bool:
+    """Whether `pmset -g sched` names a repeated wake-up within the quarter of an hour before that time of day."""
+    for line in said.splitlines():
+        found = re.search(r"(wake|poweron).* at (\d{1,2}):(\d{2})(?::\d{2})?\s*([AP]M)?", line, flags=re.I)
+        if found is None:
+            continue
+        hour = int(found[2]) % 12 + (12 if found[4].upper() == "PM" else 0) if found[4] else int(found[2])
+        before = (at.hour * 60 + at.minute - hour * 60 - int(found[3])) % (24 * 60)
+        if before <= 15:
+            return True
+    return False
+
+
+def _caffeinate() -> Check:
+    if shutil.which("caffeinate"):
+        return ok("caffeinate", "keeps the Mac awake while a job runs")
+    return problem("caffeinate", "not found on PATH", "It is /usr/bin/caffeinate; put /usr/bin on PATH.")
+
+
+def _power() -> Check:
+    source, percent = power.power()
+    charge = "" if percent is None else f", battery {percent} %"
+    lid = machine.output("ioreg", "-r", "-k", "AppleClamshellState", "-d", "1")
+    if re.search(r'"AppleClamshellState" = Yes', lid):
+        return warning("power", f"the lid is closed{charge}", "Open it for the night: a closed Mac sleeps through it.")
+    if re.search(r"CPU_Speed_Limit\s*=\s*(\d{1,2})\b", machine.output("pmset", "-g", "therm")):
+        return warning("power", "the Mac is hot and runs slower", "Let it cool; figures of speed will be lower.")
+    if source == "battery":
+        return warning(
+            "power", f"on battery{charge}", "Plug it in for the night; see power.on_battery in settings.yaml."
+        )
+    return ok("power", f"{'plugged in' if source else 'unknown'}{charge}")

@@ -1,0 +1,53 @@
+"""Pages that need nothing but the ledger: while a run has no report yet, and when its report job failed."""
+
+from __future__ import annotations
+
+import logging
+
+from jarvisd import logs
+from jarvisd.host import files
+from jarvisd.paths import Home
+from jarvisd.store import database, queries
+from jarvisd.store.models import Run
+
+
+def running_page(home: Home, run: Run) -> None:
+    """REPORT.md of a run that has just started: since when, how to follow, where the previous report is."""
+    since = database.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    previous = queries.newest_reported(before=run.number)
+    last = (
+        f"The previous report is {home.run_folder(previous.id) / 'REPORT.md'}." if previous else "It is the first one."
+    )
+    lines = [
+        f"# {run.id} is running",
+        "",
+        f"Since {since}. The report takes the place of this page when every job has ended.",
+        "",
+        "    jarvisctl status --watch",
+        "    jarvisctl logs -f",
+        "",
+        last,
+        "",
+    ]
+    try:
+        files.replace(logs.make_folder(home, run.id) / "REPORT.md", "\n".join(lines))
+    except OSError as error:
+        logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)
+
+
+def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> None:
+    """REPORT.md when the report job itself could not be done: statuses, reasons, the command that tries again.
+
+    `keep` leaves an earlier report of the run where it is. A page that cannot be written stops nobody.
+    """
+    if keep and (home.run_folder(run.id) / "report.html").exists():
+        return
+    lines = [f"# {run.id}", "", f"There is no report of this run: {reason}", "", "## Jobs", ""]
+    jobs = [job for job in queries.jobs_of(run) if job.kind != "report"]
+    lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
+    lines += ["", "What the jobs found is in the database. To write the report again:", ""]
+    lines += [f"    jarvisctl retry {queries.jobs_of(run)[-1].id}", ""]
+    try:
+        files.replace(logs.make_folder(home, run.id) / "REPORT.md", "\n".join(lines))
+    except OSError as error:
+        logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)

@@ -1,0 +1,45 @@
+"""Which old runs may go, and how they go: rows, results and logs, never one that somebody may still want tonight."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+from jarvisd.paths import Home
+from jarvisd.store import database, models, queries
+from jarvisd.store.models import Job, Run
+
+_log = logging.getLogger("jarvisd.operations.retention")
+
+#: A results folder on its way out. What a crash left of one goes with the next pruning.
+_DOOMED = ".pruned-"
+
+
+def removable(keep: int) -> list[Run]:
+    """Settled runs beyond the newest `keep`, oldest first; never the one that holds the newest report."""
+    newest = {run.id for run in Run.select(Run.id).order_by(Run.number.desc()).limit(keep)}
+    unsettled = {job.run_id for job in Job.select(Job.run).where(Job.status.in_(models.OPEN)).distinct()}
+    last = (queries.newest_reported(), queries.newest_started())
+    needed = newest | unsettled | {run.id for run in last if run is not None}
+    return [run for run in Run.select().order_by(Run.number) if run.id not in needed]
+
+
+def remove(home: Home, runs: list[Run]) -> int:
+    """Remove these runs with all that belongs to them; returns how many. One that is open again meanwhile stays."""
+    removed = 0
+    for run in runs:
+        jobs = [job.id for job in Job.select(Job.id).where(Job.run == run.id)]
+        folder, doomed = home.run_folder(run.id), home.results / f"{_DOOMED}{run.id}"
+        with database.write():
+            if not queries.is_settled(run.id):
+                continue
+            if folder.is_dir() and not folder.is_symlink():
+                folder.rename(doomed)  # a crash after this loses files, which the database can render again
+            Run.delete().where(Run.id == run.id).execute()
+        for job_id in jobs:
+            home.job_log(job_id).unlink(missing_ok=True)
+        removed += 1
+        _log.info("run %s is pruned", run.id)
+    for left in home.results.glob(f"{_DOOMED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return removed

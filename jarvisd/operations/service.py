@@ -1,0 +1,135 @@
+"""The daemon as a service of this computer: started and stopped by launchd where installed, else in the background."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from jarvisd.errors import JarvisError
+from jarvisd.launchd import agents, launchctl
+from jarvisd.paths import Home, lock_holder
+
+#: Longest time from a start until the daemon takes jobs: it may have to end what an earlier life left behind.
+START_S = 20.0
+#: Longest time from SIGTERM until it has put its job back.
+STOP_S = 20.0
+LOOK_EVERY_S = 0.05
+
+
+def start(home: Home) -> int:
+    """Start the daemon, or find it running. Returns its pid once it takes jobs. Raises JarvisError."""
+    from jarvisd.plan import settings
+
+    settings.read(home)  # the daemon would wait for this to be mended, and say so in its log only
+    if launchctl.serves(home) and launchctl.has_session():
+        return _start_by_launchd(home)
+    return start_in_background(home)
+
+
+def _start_by_launchd(home: Home) -> int:
+    """Ask again every second: for launchd a daemon that has given up its lock, but not yet ended, still runs."""
+    end = time.monotonic() + START_S
+    while True:
+        launchctl.start()
+        try:
+            return _await(home, 1.0, None)
+        except JarvisError:
+            if time.monotonic() >= end:
+                raise
+
+
+def ensure(home: Home) -> None:
+    """Have a daemon take jobs: start one unless one does. One that is about to end has taken its `ready` file away."""
+    end = time.monotonic() + STOP_S
+    while time.monotonic() < end:
+        if lock_holder(home) is None:
+            start(home)
+            return
+        if home.ready.exists():
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise JarvisError("the daemon runs, but takes no jobs yet", f"{home.logs / 'jarvisd.log'} says why.")
+
+
+def wake(home: Home) -> None:
+    """Something is owed: on demand this starts the daemon. Otherwise that is its owner's affair."""
+    if sleeps(home):
+        ensure(home)
+
+
+def sleeps(home: Home) -> bool:
+    """Whether a daemon that is down only waits for the next job.
+
+    `status` asks this and must stay fast: YAML is parsed only where a line looks like it.
+    """
+    path = home.config_file("settings.yaml")
+    if not path.is_file() or not re.search(r"^\W*daemon\W+on-demand\b", path.read_text(errors="replace"), flags=re.M):
+        return False
+    from jarvisd.plan import settings
+
+    try:
+        return settings.read(home).daemon == "on-demand"
+    except JarvisError:
+        return False
+
+
+def start_in_background(home: Home, timeout_s: float = START_S) -> int:
+    """Start a daemon that outlives the caller; returns its pid once it takes jobs."""
+    home.make()
+    words = [sys.executable, "-P", "-m", "jarvisd.daemon", "--home", str(home.root)]
+    with (home.logs / "jarvisd.err").open("ab") as log:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=home.var,
+            start_new_session=True,
+        )
+    return _await(home, timeout_s, child)
+
+
+def _await(home: Home, timeout_s: float, child: subprocess.Popen[bytes] | None) -> int:
+    """The pid of the daemon, once it takes jobs: any of launchd's, or `child`, or one that was quicker than it."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        held = lock_holder(home)
+        ours = held is not None and (child is None or held["pid"] == child.pid)
+        if held is not None and ours and home.ready.exists():
+            return int(str(held["pid"]))
+        if child is not None and child.poll() is not None:
+            if held is not None and held["pid"]:
+                return int(str(held["pid"]))
+            break
+        time.sleep(LOOK_EVERY_S)
+    log = home.logs / "jarvisd.err" if child else agents.logs() / "daemon.err.log"
+    said = log.read_text().strip().splitlines() if log.exists() else []
+    raise JarvisError("the daemon did not start", said[-1] if said else f"See {home.logs / 'jarvisd.log'}.")
+
+
+def stop(home: Home) -> bool:
+    """Ask the daemon to stop and wait until it has. False when none ran."""
+    held = lock_holder(home)
+    if launchctl.serves(home):
+        launchctl.stop()  # it may be the holder, or wait for one that was started by hand
+    if held is None:
+        return False
+    if not held["pid"]:
+        raise JarvisError("a daemon runs, but its lock file does not say which process it is", "End it by hand.")
+    try:
+        os.kill(int(str(held["pid"])), signal.SIGTERM)
+    except ProcessLookupError:
+        return True
+    end = time.monotonic() + STOP_S
+    while time.monotonic() < end:
+        now = lock_holder(home)
+        if now is None or now["pid"] != held["pid"]:
+            return True
+        time.sleep(LOOK_EVERY_S)
+    raise JarvisError(
+        f"the daemon (pid {held['pid']}) did not stop within {STOP_S:.0f} s", f"See {home.logs / 'jarvisd.log'}."
+    )

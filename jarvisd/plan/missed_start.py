@@ -1,0 +1,65 @@
+"""A nightly start that came late: the Mac slept at 22:00, and launchd starts the agent when it wakes.
+
+What became of each nightly start is kept in var/nightly.json, so that `status` and `doctor` can say it the next day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from jarvisd.host import files
+from jarvisd.paths import Home
+
+#: launchd starts within seconds; a start within this time is on time, whatever `late` says.
+ON_TIME = dt.timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A nightly start: what it was for, and when it came."""
+
+    due: dt.datetime
+    at: dt.datetime
+
+    @property
+    def is_late(self) -> bool:
+        return self.at - self.due > ON_TIME
+
+    def may_run(self, late: Literal["skip", "run"] | int) -> bool:
+        """What the plan's `late` says of this start: skip, run, or a window in minutes."""
+        if late == "run" or not self.is_late:
+            return True
+        return late != "skip" and self.at - self.due <= dt.timedelta(minutes=late)
+
+    def __str__(self) -> str:
+        minutes = int((self.at - self.due).total_seconds() // 60)
+        long = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+        return f"due {self.due.astimezone():%a %H:%M}, {long} late: the computer slept"
+
+
+def note(home: Home, start: Start, run_id: str | None) -> None:
+    """Keep what became of the newest nightly start: the run, or None where it was too late for one."""
+    home.make()
+    document = {"due": start.due.isoformat(), "at": start.at.isoformat(), "run": run_id}
+    files.replace(home.var / "nightly.json", json.dumps(document) + "\n")
+
+
+def last(home: Home) -> tuple[Start, str | None] | None:
+    """The newest nightly start and its run; None where there was none, or nothing readable says so."""
+    try:
+        kept = json.loads((home.var / "nightly.json").read_text())
+        start = Start(dt.datetime.fromisoformat(kept["due"]), dt.datetime.fromisoformat(kept["at"]))
+        return start, None if kept["run"] is None else str(kept["run"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def skipped(home: Home) -> str:
+    """In a line, that the newest nightly start was skipped; "" where it was not."""
+    found = last(home)
+    if found is None or found[1] is not None:
+        return ""
+    return f"The newest nightly start was skipped ({found[0]}); `late: run` in the plan would have run it."

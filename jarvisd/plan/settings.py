@@ -1,0 +1,88 @@
+"""What the user set in settings.yaml: frozen, validated; an unknown key is an error with its line."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jarvisd.paths import Home
+
+
+class Strict(BaseModel):
+    """A part of a configuration file: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Memory(Strict):
+    margin_mb: int = Field(default=512, ge=0, description="free memory a job must leave to everything else")
+    wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for memory before it is skipped")
+    look_every_s: float = Field(default=30, gt=0, le=3600, description="how often a waiting job is looked at again")
+    soft_percent: int = Field(default=125, ge=1, description="a job above this part of what it declared is remarked on")
+    hard_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="a job that uses more is ended; null = three quarters of the memory, or all but 4 GB",
+    )
+
+
+class Stall(Strict):
+    minutes: float = Field(
+        default=20, gt=0, description="a job without progress, log or CPU time for so long is ended; programs are not"
+    )
+
+
+class Restart(Strict):
+    first_pause_s: float = Field(default=2, ge=0, le=3600, description="before a crashed job is started again")
+    next_pause_s: float = Field(default=30, ge=0, le=3600, description="and after that start came to nothing too")
+
+
+class Power(Strict):
+    """What a job does when its turn comes on a laptop that is not plugged in. The report is always written."""
+
+    on_battery: Literal["run", "wait", "skip"] = Field(default="run", description="run, wait for the plug, or skip")
+    below_percent: int = Field(default=100, ge=1, le=100, description="only where the battery holds less than this")
+    wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for power before it is skipped")
+
+
+class Disk(Strict):
+    keep_free_mb: int = Field(default=1024, ge=0, description="free disk below which no job but the report starts")
+
+
+class Report(Strict):
+    reserve_minutes: float = Field(default=5, ge=0, description="time kept before the deadline for the report")
+
+
+class Notify(Strict):
+    """A program of the owner's that is told how a run ended."""
+
+    command: tuple[str, ...] = Field(min_length=1, description="program and arguments, started without a shell")
+    when: Literal["failures", "always"] = Field(default="failures", description="after which runs")
+    timeout_s: float = Field(default=30, gt=0, le=600, description="it is ended after this time")
+
+
+class Settings(Strict):
+    """config/settings.yaml."""
+
+    daemon: Literal["always", "on-demand"] = Field(
+        default="always", description="always: it stays; on-demand: it starts with a job and ends when it idles"
+    )
+    idle_minutes: float = Field(default=10, gt=0, description="on demand: it ends after so long with nothing owed")
+    notification: bool = Field(default=True, description="macOS: show a notification when a run is settled")
+    memory: Memory = Memory()
+    stall: Stall = Stall()
+    restart: Restart = Restart()
+    power: Power = Power()
+    disk: Disk = Disk()
+    report: Report = Report()
+    notify: Notify | None = Field(default=None, description="a program that is told how a run ended, on standard input")
+    keep: int | None = Field(default=None, ge=1, description="newest runs that stay; others go after a run; null = all")
+
+
+def read(home: Home) -> Settings:
+    """The settings in force. Raises PlanError with file, line and key."""
+    from jarvisd.plan import yamlfile
+
+    path = home.config_file("settings.yaml")
+    return yamlfile.load(path, Settings) if path.is_file() else Settings()

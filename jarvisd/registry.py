@@ -1,0 +1,134 @@
+"""Kinds of job. The queue names a kind's modules here and imports them only when it needs them.
+
+A kind is a package with `run(context) -> Outcome` and a `plan.py` that declares, with pydantic and the standard
+library only, what the queue must know of it:
+
+    Section                                 the pydantic model of its part of a plan
+    resolve(section, setting) -> dict       what a run keeps of it, complete, as JSON (optional)
+    jobs(section, setting) -> [JobSpec]     its jobs, in order
+    check(section, setting) -> [Finding]    what this machine lacks for them
+
+Somebody else's package adds a kind with an entry point in the group `jarvisd.jobs`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jarvisd.errors import JarvisError
+from jarvisd.paths import Home
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """A job to be written into the ledger."""
+
+    name: str  #: unique in its run: "mine", "evaluate:qwen3-4b"
+    params: dict[str, Any] = field(default_factory=dict)  #: what `run` is given, as JSON
+    memory_mb: int = 0  #: what it needs at its peak; 0 = next to nothing
+    timeout_s: int | None = None  #: longest time one attempt may take
+    attempts: int | None = None  #: starts in all; None = until three in a row were fruitless
+    preload_blas: bool = False  #: on Linux, preload OpenBLAS: MLX is 17 times faster with it, torch twice as slow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """Something that a job needs, that is not on this disk, and that `jarvisctl models fetch` gets by day."""
+
+    name: str  #: what that command calls it
+    source: str  #: where it comes from: what two jobs need of one source is one download
+    bytes: int = 0  #: 0 = nobody has said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something this machine lacks. A warning at submission; at night it fails only the job that needs it."""
+
+    job: str  #: name of the job that will fail
+    what: str
+    remedy: str
+    download: Download | None = None  #: where a download mends it; doctor adds these up instead of listing them
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.what}. {self.remedy}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job's `run` returns: how it ended. A reason must not hold text of a message."""
+
+    ok: bool = True
+    reason: str = ""  #: why it failed, or a remark on a success
+    summary: dict[str, Any] = field(default_factory=dict)  #: a few figures for the log and `status`
+    #: Jobs of the run's next round, each with its kind, in order. They are stored in the transaction that settles
+    #: this job as succeeded, with a report behind them, unless the run has that round already.
+    next_round: tuple[tuple[str, JobSpec], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What surrounds a section: the plan's common keys and where it was read."""
+
+    home: Home
+    folder: Path  #: relative paths in the plan are taken from here
+    messages: Path  #: the Messages database
+    run_title: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    package: str  #: dotted name of the package; `<package>.plan` and `<package>:run`
+
+    def plan(self) -> ModuleType:
+        return importlib.import_module(f"{self.package}.plan")
+
+    @property
+    def entry(self) -> str:
+        return f"{self.package}:run"
+
+
+_OWN = ("mine", "evaluate", "command", "report")
+
+#: Lists of migrations beside the queue's own, in order: dotted name of a sequence of functions.
+MIGRATIONS = {"jobs": "jobs.lib.results.tables:MIGRATIONS"}
+
+#: Verbs of jarvisctl that need a job's knowledge; loaded only when called.
+VERBS = {
+    "demo": "jobs.verbs.demo.commands:demo",
+    "deploy": "jobs.verbs.deploy.commands:deploy",
+    "match": "jobs.verbs.match:match",
+    "models": "jobs.verbs.models:group",
+    "report": "jobs.report.commands:report",
+    "vote": "jobs.verbs.vote.commands:vote",
+}
+
+
+@cache
+def registry() -> dict[str, Kind]:
+    """Every kind by name, in the order in which the sections of a plan become jobs; the report is last."""
+    from importlib.metadata import entry_points
+
+    kinds = {name: Kind(name, f"jobs.{name}") for name in _OWN}
+    for point in entry_points(group="jarvisd.jobs"):
+        kinds.setdefault(point.name, Kind(point.name, point.value))
+    kinds["report"] = kinds.pop("report")
+    return kinds
+
+
+def find(name: str) -> Kind:
+    try:
+        return registry()[name]
+    except KeyError:
+        raise JarvisError(f"no kind of job is called {name!r}", f"Known kinds: {', '.join(registry())}.") from None
+
+
+def load(dotted: str) -> Any:
+    """The object that "package.module:name" names."""
+    module, _, name = dotted.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,111 @@
+"""The ledger: what was submitted, what is owed, how it ended. One row a run, one row a job.
+
+The only functions that change a job's status are in this file and, for many rows at once, in `many.py`. A child's
+writes are fenced by its attempt: what an earlier attempt still tries to write is refused.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+import peewee
+
+from jarvisd.store.database import InstantField, JSONText, Record
+
+#: No wait of a job is longer. One that seems to be was begun before somebody set the clock back: it is over.
+LONGEST_WAIT = dt.timedelta(hours=1)
+
+
+class Status(StrEnum):
+    """How a job stands."""
+
+    QUEUED = "queued"  #: owed: waiting for its turn, for memory, for the end of a backoff
+    RUNNING = "running"  #: a child process works on it
+    SUCCEEDED = "succeeded"  #: its child committed its outcome and ended with 0
+    FAILED = "failed"  #: it could not be done; the reason says why
+    CANCELLED = "cancelled"  #: the owner did not want it any more
+    SKIPPED = "skipped"  #: never started: the deadline, memory or power did not allow it
+    STOPPED = "stopped"  #: the deadline came while it ran; what it finished is kept
+
+
+OPEN = (Status.QUEUED, Status.RUNNING)
+SETTLED = tuple(status for status in Status if status not in OPEN)
+
+
+class Run(Record):
+    """One submitted plan."""
+
+    id = peewee.CharField(primary_key=True)  #: 2026-11-22-overnight, then ...-2
+    number = peewee.IntegerField(unique=True)  #: order of submission
+    plan = peewee.CharField()
+    title = peewee.TextField(default="")
+    night = peewee.CharField()  #: local date twelve hours before submission
+    created_at = InstantField()
+    deadline = InstantField(null=True)
+    unique_key = peewee.CharField(null=True, unique=True)  #: plan@night while `once: nightly` holds it
+    snapshot = JSONText()  #: resolved plan, versions, machine: all that a later rendering may need
+    warnings = JSONText()
+    started_at = InstantField(null=True)  #: when its first job started; its folder exists since then
+
+
+class Job(Record):
+    """One job of a run: one child process at a time."""
+
+    run = peewee.ForeignKeyField(Run, backref="jobs", on_delete="CASCADE")
+    name = peewee.CharField()
+    kind = peewee.CharField()
+    place = peewee.IntegerField()
+    round = peewee.IntegerField(default=1)
+    params = JSONText()
+    status = peewee.CharField(default=Status.QUEUED, index=True)
+    reason = peewee.TextField(null=True)
+    memory_mb = peewee.IntegerField(default=0)
+    timeout_s = peewee.IntegerField(null=True)
+    attempts = peewee.IntegerField(null=True)  #: starts that it may have after a submission or a retry
+    attempts_from = peewee.IntegerField(default=0)  #: its `attempt` at that submission or retry
+    preload_blas = peewee.BooleanField(default=False)  #: see JobSpec
+    attempt = peewee.IntegerField(default=0)  #: starts so far; only grows
+    fruitless = peewee.IntegerField(default=0)  #: starts in a row that committed nothing
+    not_before = InstantField(null=True)
+    waiting_since = InstantField(null=True)  #: since when memory or power has kept it from starting
+    machine = peewee.CharField(null=True)
+    pid = peewee.IntegerField(null=True)
+    pid_started = peewee.FloatField(null=True)
+    boot_id = peewee.CharField(null=True)
+    token = peewee.CharField(null=True)  #: in the child's command line: tells it from a reused pid
+    cancel_requested = peewee.BooleanField(default=False)
+    done = peewee.IntegerField(null=True)
+    total = peewee.IntegerField(null=True)
+    note = peewee.TextField(null=True)
+    outcome = JSONText(null=True)  #: what the child committed last: {"attempt", "ok", "reason", "summary"}
+    peak_memory_mb = peewee.IntegerField(null=True)
+    exit_code = peewee.IntegerField(null=True)
+    started_at = InstantField(null=True)
+    ended_at = InstantField(null=True)
+    #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
+    took_s = peewee.FloatField(null=True)
+
+    class Meta:
+        indexes = ((("run", "name", "round"), True),)
+
+
+class Machine(Record):
+    """What is true of one computer that works on this queue."""
+
+    id = peewee.CharField(primary_key=True)
+    paused_since = InstantField(null=True)
+    paused_until = InstantField(null=True)  #: null while paused: until the next nightly run or `resume`
+    daemon = JSONText(null=True)  #: {"pid", "started_at", "version"} of its daemon, as last written by it
+
+
+# ------------------------------------------------------------------------------------------------- the connection
+
+
+# -------------------------------------------------------------------------------------------------- what is stored
+
+
+# ------------------------------------------------------------------------------------------------ changes of status
+
+
+# --------------------------------------------------------------------------------------- writes of a running child

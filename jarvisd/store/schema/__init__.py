@@ -1,0 +1,17 @@
+"""Migrations that are SQL. A file once released is never changed: every old database is brought up the same way."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from jarvisd.store.database import db
+
+
+def script(package: str, name: str) -> None:
+    """Run `<package>/schema/<name>`, statement by statement, inside the caller's transaction."""
+    text = (files(package) / "schema" / name).read_text("utf-8")
+    text = re.sub(r"^--.*$", "", text, flags=re.MULTILINE)
+    for statement in text.split(";\n"):
+        if statement.strip():
+            db.execute_sql(statement)

@@ -1,0 +1,71 @@
+"""How numbers, durations and names are written for a person, and how a duration is read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from jarvisd.errors import UsageError
+
+if TYPE_CHECKING:
+    from jarvisd.store.models import Job
+
+
+def amount(size: int) -> str:
+    """Bytes as disks and the Finder count them: 92 MB, 13.0 GB."""
+    return f"{size / 1e9:.1f} GB" if size > 999_000_000 else f"{math.ceil(size / 1e6)} MB"
+
+
+def rate(speed: float) -> str:
+    """Bytes a second: 15 MB/s, 0.4 MB/s."""
+    return f"{speed / 1e6:,.0f} MB/s" if speed >= 9.95e6 else f"{speed / 1e6:.2g} MB/s"
+
+
+def lasting(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute"
+    return f"about {seconds / 60:.0f} min" if seconds < 90 * 60 else f"about {seconds / 3600:.1f} h"
+
+
+#: Longest duration that can be given, in hours.
+LONGEST_H = 366 * 24
+
+
+def counted(number: int, what: str) -> str:
+    """1 run, 2 runs, 10,000 runs."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def duration(text: str) -> dt.timedelta:
+    """2h, 90m, 45s or 1h30m as a timedelta. Raises UsageError."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if not text.strip() or parts is None:
+        raise UsageError(f"{text!r} is no duration", "Write it as 2h, 90m or 1h30m.")
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    if hours + minutes / 60 + seconds / 3600 > LONGEST_H:
+        raise UsageError(f"{text!r} is longer than a year", "Without --for a pause has no end of its own.")
+    return dt.timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def took(seconds: float) -> str:
+    """75 -> 1:15, 4000 -> 1:06:40"""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plain(text: str | None) -> str:
+    """Text for a terminal: no control characters, no escapes, no change of direction."""
+    return "".join(
+        " " if character in "\n\t" else character
+        for character in text or ""
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co")
+    )
+
+
+def label(job: Job) -> str:
+    """A job's name, with its round from the second one on."""
+    return plain(job.name) + (f" (round {job.round})" if job.round > 1 else "")

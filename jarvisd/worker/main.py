@@ -1,0 +1,168 @@
+"""The child: `python -m jarvisd.worker`. Builds a JobContext, runs the job, commits its outcome.
+
+It never writes a status: its supervisor settles the row from the exit code and the committed outcome. Exit codes:
+0 the outcome says it went well, 1 it says it did not, 3 there was nothing to do (the daemon was gone at the start).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+import peewee
+
+from jarvisd import failpoints, logs, registry
+from jarvisd.errors import JarvisError, JobFailed, StaleAttempt
+from jarvisd.host import disk_errors, processes
+from jarvisd.paths import Home
+from jarvisd.plan import settings
+from jarvisd.registry import Outcome
+from jarvisd.store import database, queries, transitions
+from jarvisd.store.models import Job
+from jarvisd.worker.context import JobContext
+
+#: How long a finished job tries to store its outcome.
+COMMIT_PATIENCE_S = 600
+
+
+def main() -> int:
+    os.umask(0o077)
+    failpoints.set_role("child")
+    options = _parser().parse_args()
+    if os.read(options.lifeline, 1) != b"g":
+        return 3  # the daemon died before it had stored who we are
+    threading.Thread(target=_die_with_daemon, args=(options.lifeline, options.token), daemon=True).start()
+    logs.quiet_libraries()
+    home = Home(Path(options.home), "--home")
+    database.connect(home.database)
+    job = Job.get_by_id(options.job)
+    context = _context(home, job, options.attempt)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: _ask_to_stop(context, _frame))
+    failpoints.failpoint("attempt.begun")
+    try:
+        outcome = _run(context, job.kind)
+        _commit(context, outcome)
+    except StaleAttempt as stale:
+        context.log.warning("%s", stale)
+        return 3
+    except JarvisError as error:
+        context.log.error("%s", error)
+        return 3
+    return 0 if outcome.ok else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jarvisd.worker", description="One job, started by jarvisd.")
+    parser.add_argument("job", type=int)
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--attempt", type=int, required=True)
+    parser.add_argument("--token", required=True, help="tells this process from another one with its pid")
+    parser.add_argument("--lifeline", type=int, required=True, help="a pipe that ends when the daemon does")
+    return parser
+
+
+def _die_with_daemon(lifeline: int, token: str) -> None:
+    """Wait for the end of the pipe, then end this job's whole process tree: nobody is left to settle it."""
+    while os.read(lifeline, 1):
+        pass
+    for process in [*processes.tree(os.getpid())[1:], *processes.carriers(token)]:
+        processes.kill(process)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _context(home: Home, job: Job, attempt: int) -> JobContext:
+    return JobContext(
+        home=home,
+        run_id=job.run_id,
+        job_id=job.id,
+        job_name=job.name,
+        attempt=attempt,
+        round=job.round,
+        params=job.params,
+        plan=job.run.snapshot["plan"],
+        folder=home.run_folder(job.run_id),
+        ends_by=queries.ends_by(job.run, settings.read(home).report.reserve_minutes),
+        log=logs.logger(home, job.run_id, job.name),
+    )
+
+
+def _ask_to_stop(context: JobContext, _frame: FrameType | None) -> None:
+    context.stop.set()
+
+
+def _run(context: JobContext, kind: str) -> Outcome:
+    """Run the job. Of an unforeseen exception only its type and place are kept: its text may quote a message."""
+    try:
+        outcome = _entry(kind)(context)
+        if not isinstance(outcome, Outcome):
+            raise TypeError("run(context) must return an Outcome")
+    except StaleAttempt:
+        raise
+    except JobFailed as failure:
+        outcome = Outcome(ok=False, reason=str(failure))
+    except MemoryError:
+        outcome = Outcome(ok=False, reason="not enough memory. Close other programs, or choose a smaller model.")
+    except Exception as error:
+        for line in logs.places(error):
+            context.log.error("%s", line)
+        last = logs.places(error)[-1]
+        reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
+        if what := disk_errors.trouble(error):
+            reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
+        outcome = Outcome(ok=False, reason=reason)
+    return outcome
+
+
+def _entry(kind: str) -> Callable[[JobContext], Outcome]:
+    """What runs a job of this kind. Its package may be gone since the job was submitted."""
+    try:
+        entry: Callable[[JobContext], Outcome] = registry.load(registry.find(kind).entry)
+    except JarvisError as error:
+        raise JobFailed(error.what, error.remedy) from None
+    return entry
+
+
+def _commit(context: JobContext, outcome: Outcome) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_mb = peak // (1024 * 1024 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes here
+    document = {
+        "attempt": context.attempt,
+        "ok": outcome.ok,
+        "reason": outcome.reason,
+        "summary": outcome.summary,
+        "peak_memory_mb": peak_mb,
+        "next_round": [{"kind": kind, **asdict(spec)} for kind, spec in outcome.next_round],
+    }
+    end = time.monotonic() + COMMIT_PATIENCE_S
+    while True:
+        try:
+            with transitions.fenced(context.job_id, context.attempt):
+                Job.update(outcome=document).where(Job.id == context.job_id).execute()
+                failpoints.failpoint("outcome.before-commit")
+            failpoints.failpoint("outcome.committed")
+            return
+        except peewee.OperationalError as error:  # a full disk, a long write lock: an hour's work is worth waiting
+            if time.monotonic() > end or context.should_stop():
+                raise JarvisError(f"the outcome cannot be stored: {type(error).__name__}") from None
+            context.log.warning("the outcome cannot be stored yet; trying again")
+            time.sleep(2)
+
+
+def run_and_exit() -> None:
+    """Do the job, then end the process at once with its exit code."""
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Straight out: destructors of GPU and thread-pool libraries must not change what was committed.
+    os._exit(code)

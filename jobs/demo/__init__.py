@@ -1,4 +1,0 @@
-"""The demonstration: a chat.db and small real models from PyPI packages, and the whole night run on them.
-
-`jobs.demo.preparation.prepare` makes what it runs on; `jarvisctl demo` (commands.py) runs the night.
-"""

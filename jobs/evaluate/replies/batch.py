@@ -1,0 +1,184 @@
+"""Several replies at once: for more samples of a prompt, whose times nobody asks for.
+
+What prompts share at their beginning is computed once, and all of a prompt but its last token once for all its
+samples; each continues on a deep copy. Never by trimming a cache: rotating ones (Gemma's) silently do not. Every
+sequence has a sampler and a random key of its own, split as MLX splits its global one, so a reply depends on its own
+seed and not on its neighbours. It equals the reply generated alone wherever the arithmetic does: sums over a batch
+may be rounded differently, which very rarely changes a token.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import Any
+
+from jobs.evaluate.replies.generate import Generation, Loaded, is_whole_line
+from jobs.evaluate.replies.prompt import Rendered
+
+#: Replies at once. The caches of more of them do not fit beside a 4B model in 8 GB.
+SIZE = 8
+
+
+class CannotBatch(Exception):
+    """The model, or a prompt, does not work in a batch; the text names the kind of error alone."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # caches that cannot be merged raise ValueError, templates what they like
+        raise CannotBatch(type(error).__name__) from error
+
+
+class Batch:
+    """Replies in the making.
+
+    batch = Batch(loaded, prompts, max_tokens=50, temperature=0.7)
+    place = batch.add(prompts[0], seed)     # as long as batch.has_room
+    for place, generation in batch.step(): ...   # those that this step finished
+    batch.close()
+    """
+
+    def __init__(
+        self, loaded: Loaded, words: Sequence[str], *, max_tokens: int, temperature: float, size: int = SIZE
+    ) -> None:
+        """`words` are those of every prompt that will be added. Raises CannotBatch, as all of it does."""
+        from mlx_lm.generate import BatchGenerator
+
+        self._loaded, self._temperature, self._size = loaded, temperature, size
+        self._replies: dict[int, _Reply] = {}
+        with _translated():
+            self._prompts = {text: loaded.template.render(text) for text in dict.fromkeys(words)}
+            self._shared = _Prefix.empty(loaded).longer(_common([p.ids[:-1] for p in self._prompts.values()]))
+            self._last = self._shared
+            self._generator = BatchGenerator(
+                loaded.model,
+                max_tokens=max_tokens,
+                stop_tokens=[[token] for token in loaded.tokenizer.eos_token_ids],
+                completion_batch_size=size,
+                prefill_batch_size=size,
+            )
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._replies) < self._size
+
+    def add(self, words: str, seed: int) -> int:
+        """Begin a reply; the number that `step` will name it by."""
+        rendered = self._prompts[words]
+        with _translated():
+            if self._last.ids != rendered.ids[:-1]:
+                self._last = self._shared.longer(rendered.ids[:-1])
+            (place,) = self._generator.insert(
+                [rendered.ids[-1:]],
+                caches=[copy.deepcopy(self._last.cache)],
+                samplers=[_Sampler(seed, self._temperature)],
+            )
+            self._replies[place] = _Reply(self._loaded, rendered)
+        return int(place)
+
+    def step(self) -> list[tuple[int, Generation]]:
+        """One more token for every reply; those that are finished by it, which the batch forgets."""
+        with _translated():
+            for response in self._generator.next_generated():
+                self._replies[response.uid].took(response.token, response.finish_reason)
+        done = [place for place, reply in self._replies.items() if reply.is_finished]
+        with _translated():
+            cut = [place for place in done if self._replies[place].is_cut]
+            if cut:
+                self._generator.remove(cut)
+        return [(place, self._replies.pop(place).generation()) for place in done]
+
+    def close(self) -> None:
+        """Give back the limits that the generator set."""
+        self._generator.close()
+
+
+def _common(prompts: Sequence[list[int]]) -> list[int]:
+    """The tokens with which all of them begin."""
+    same = (len(set(tokens)) == 1 for tokens in zip(*prompts, strict=False))
+    return prompts[0][: sum(takewhile(bool, same))]
+
+
+class _Prefix:
+    """The computed beginning of a prompt."""
+
+    def __init__(self, model: Any, ids: list[int], cache: list[Any]) -> None:
+        self._model, self.ids, self.cache = model, ids, cache
+
+    @classmethod
+    def empty(cls, loaded: Loaded) -> _Prefix:
+        from mlx_lm.models.cache import make_prompt_cache
+
+        return cls(loaded.model, [], make_prompt_cache(loaded.model))
+
+    def longer(self, ids: list[int]) -> _Prefix:
+        """A copy, continued to `ids`, which begin with those that are there."""
+        import mlx.core as mx
+
+        cache = copy.deepcopy(self.cache)
+        rest = ids[len(self.ids) :]
+        if rest:
+            self._model(mx.array(rest)[None], cache=cache)
+            mx.eval([part.state for part in cache])
+        return _Prefix(self._model, ids, cache)
+
+
+class _Sampler:
+    """Draws for one sequence: what mlx-lm's sampler does with the global key, with a key of its own."""
+
+    def __init__(self, seed: int, temperature: float) -> None:
+        import mlx.core as mx
+
+        self._key, self._temperature = mx.random.key(seed), temperature
+
+    def __call__(self, logprobs: Any) -> Any:
+        """Tokens (1,) of log probabilities (1, vocabulary)."""
+        import mlx.core as mx
+
+        if self._temperature == 0:
+            return mx.argmax(logprobs, axis=-1)
+        self._key, drawn = mx.random.split(self._key)
+        return mx.random.categorical(logprobs * (1 / self._temperature), key=drawn)
+
+
+class _Reply:
+    """One sequence of the batch, put together as mlx-lm's stream does."""
+
+    def __init__(self, loaded: Loaded, rendered: Rendered) -> None:
+        self._rendered, self._is_chat = rendered, loaded.template.is_chat
+        self._detokenizer = loaded.tokenizer.detokenizer
+        self._tokens = 0
+        self._finish: str | None = None
+        self.is_cut = False  #: it ended before the generator knew
+
+    @property
+    def is_finished(self) -> bool:
+        return self._finish is not None
+
+    def took(self, token: int, finish_reason: str | None) -> None:
+        self._finish = finish_reason
+        if finish_reason == "stop":
+            return
+        self._detokenizer.add_token(token)
+        self._tokens += 1
+        if finish_reason is None and not self._is_chat and is_whole_line(self._detokenizer.text):
+            self._finish, self.is_cut = "stop", True
+
+    def generation(self) -> Generation:
+        """Without any times: they would be those of the batch."""
+        self._detokenizer.finalize()
+        return Generation(
+            rendered=self._rendered.text,
+            ids=self._rendered.ids,
+            text=self._detokenizer.text,
+            finish_reason=self._finish,
+            prompt_tokens=len(self._rendered.ids),
+            tokens=self._tokens,
+        )

@@ -1,0 +1,59 @@
+"""What is wrong with a model, found in its first minute: files, memory, and a first reply that nobody counts.
+
+That reply is also the cold one, whose time is shown beside the others, and the warm-up of those: it is as long as
+they are, and kernels of other lengths are other kernels.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jarvisd.errors import JobFailed
+from jarvisd.paths import Home
+from jobs.evaluate.replies import generate
+from jobs.evaluate.replies.generate import Generation, Loaded
+from jobs.lib.models import catalogue
+from jobs.lib.models.catalogue import ModelEntry
+
+#: Memory that the rest of the computer cannot do without, in MB.
+MARGIN_MB = 1024
+#: No prompt has this one: seeds of replies depend on their prompt.
+SEED = 0
+#: Nobody types these: pieces that a tokenizer which does not fit puts together wrongly.
+_PIECES = re.compile(r"[ĠĊ▁]|<pad>")
+
+
+def folder(entry: ModelEntry, home: Home) -> Path:
+    """Where the model is. Raises JobFailed when it is not there or not loadable as .safetensors."""
+    what, found = catalogue.problem(entry, home), catalogue.locate(entry, home)
+    if what or found is None:
+        raise JobFailed(what or f"{entry.name} is not on this disk", catalogue.remedy(entry))
+    return found
+
+
+def first_reply(loaded: Loaded, entry: ModelEntry, words: str, **options: Any) -> Generation | None:
+    """The cold reply; None when it was asked to stop. Raises JobFailed when there is none to be had.
+
+    `options` are those of `generate.generate`: max_tokens, temperature, stop.
+    """
+    try:
+        result = generate.generate(loaded, words, seed=SEED, **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # its text may quote the prompt, so only its type is kept
+        what = f"{entry.name} broke off in its first reply with {type(error).__name__}"
+        raise JobFailed(what, catalogue.remedy(entry)) from error
+    if result is not None and _PIECES.search(result.text):
+        raise JobFailed(f"{entry.name} writes broken tokens: its tokenizer does not fit", catalogue.remedy(entry))
+    return result
+
+
+def check_memory(entry: ModelEntry, peak_mb: float, physical_mb: float) -> None:
+    """Raise JobFailed where the model leaves the rest of the computer too little."""
+    if peak_mb + MARGIN_MB > physical_mb:
+        raise JobFailed(
+            f"{entry.name} takes {peak_mb:.0f} MB at its peak, and this computer has {physical_mb:.0f} MB",
+            "Leave it out of evaluate.models, or name a build with fewer bits.",
+        )

@@ -1,0 +1,81 @@
+"""What a job owes: one reply to one prompt, of a scenario or of the owner's history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.evaluate.replies import generate, prompt
+from jobs.evaluate.scenarios import Guide, Prompt, Scenario, Sheet
+from jobs.lib.results.tables import REAL_TURNS, RealTurn, Reply
+
+Key = tuple[str, int, int]  #: scenario, place, sample: a model answers each once in a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One reply that is owed."""
+
+    scenario: Scenario
+    place: int  #: of the prompt in its scenario, or of the real turn, from 0
+    sample: int = 1
+    answer: str | None = None  #: the owner's own; real turns only
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.scenario.prompts[0 if self.is_real else self.place]
+
+    @property
+    def is_real(self) -> bool:
+        return self.scenario.id == REAL_TURNS
+
+    @property
+    def key(self) -> Key:
+        return self.scenario.id, self.place, self.sample
+
+    @property
+    def seed(self) -> int:
+        return generate.seed(*self.key)
+
+    @property
+    def title(self) -> str:
+        """For status and log: never what was said."""
+        return f"{self.scenario.id} {self.place + 1}, sample {self.sample}"
+
+    def words(self, guide: Guide) -> str:
+        return prompt.content(guide.opening, self.scenario.context, self.prompt.instruction)
+
+
+def of_job(run_id: str, params: Mapping[str, Any], sheet: Sheet, samples: int) -> list[Task]:
+    """Every reply of a job, in order.
+
+    params may name `samples` (first and last, from 1) and `turns` (half-open places). A job that names neither is
+    one of the first round: samples 1 to `samples`, no turns.
+    """
+    first = {"samples": [1, samples]} if "turns" not in params else {}
+    named = {**first, **params}
+    tasks = list(_scenario_tasks(sheet, *named["samples"])) if "samples" in named else []
+    return tasks + (list(_turn_tasks(run_id, sheet.guide, *named["turns"])) if "turns" in named else [])
+
+
+def _scenario_tasks(sheet: Sheet, first: int, last: int) -> Iterator[Task]:
+    """One sample of all prompts before the next, so that whatever is there is even."""
+    for sample in range(first, last + 1):
+        for scenario in sheet.scenarios:
+            for place in range(len(scenario.prompts)):
+                yield Task(scenario=scenario, place=place, sample=sample)
+
+
+def _turn_tasks(run_id: str, guide: Guide, start: int, stop: int) -> Iterator[Task]:
+    rows = RealTurn.select().where(RealTurn.run == run_id, RealTurn.place >= start, RealTurn.place < stop)
+    asked = Prompt(instruction=guide.turn_instruction)
+    for row in rows.order_by(RealTurn.place):
+        scenario = Scenario(id=REAL_TURNS, context=f"Friend: {row.incoming}", prompts=(asked,))
+        yield Task(scenario=scenario, place=row.place, answer=row.answer)
+
+
+def answered(run_id: str, model: str) -> set[Key]:
+    """What a model answered in any round of a run."""
+    rows = Reply.select().where(Reply.run == run_id, Reply.model == model)
+    return {(row.scenario_id, row.prompt, row.sample) for row in rows}

@@ -1,0 +1,116 @@
+"""A file of embeddings by text hash, private to the user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from jarvisd.host import files
+
+#: Tokens of a text that are looked at; a longer one is an essay, and its start says what it is about.
+MAX_TOKENS = 128
+
+
+_HASH = 32  # bytes of SHA-256
+
+
+class Cache:
+    """Vectors of one model on disk, by hash of their text."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self._rows: dict[bytes, int] | None = None
+
+    def rows(self) -> dict[bytes, int]:
+        """Hash of a text -> its row. Read once; what another process appends meanwhile is computed again."""
+        if self._rows is None:
+            count = self._count(self.size())
+            data = self._keys.read_bytes()[: count * _HASH] if count else b""
+            self._rows = {data[at : at + _HASH]: at // _HASH for at in range(0, len(data), _HASH)}
+        return self._rows
+
+    def size(self) -> int:
+        """Numbers in a vector; 0 as long as nothing is stored."""
+        try:
+            return int(json.loads((self.folder / "meta.json").read_text())["size"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
+    def append(self, keys: list[bytes], vectors: NDArray[np.float16]) -> None:
+        """Store a batch: afterwards all of it is there, or, when killed before, none of it."""
+        size = int(vectors.shape[1])
+        if self.size() != size:
+            self._start(size)
+        rows = self.rows()
+        with self._locked() as (vector_file, key_file):
+            count = self._count(size)
+            vector_file.truncate(count * size * 2)  # the torn tail of a process that was killed
+            key_file.truncate(count * _HASH)
+            _write(vector_file, vectors.tobytes())
+            _write(key_file, b"".join(keys))
+        rows.update({key: count + place for place, key in enumerate(keys)})
+
+    def gather(self, keys: list[bytes]) -> NDArray[np.float32]:
+        """The vectors of `keys`, (len(keys), size) float32, rows of length 1."""
+        import numpy as np
+
+        size, rows = self.size(), self.rows()
+        if not keys:
+            return np.empty((0, size), dtype=np.float32)
+        stored = np.memmap(self._vectors, dtype=np.float16, mode="r", shape=(self._count(size), size))
+        vectors = stored[np.fromiter((rows[key] for key in keys), np.intp, len(keys))].astype(np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        vectors /= np.maximum(norms, 1e-12)[:, None]
+        return vectors
+
+    @property
+    def _vectors(self) -> Path:
+        return self.folder / "vectors.f16"
+
+    @property
+    def _keys(self) -> Path:
+        return self.folder / "keys.sha256"
+
+    def _count(self, size: int) -> int:
+        """Rows that are whole in both files."""
+        if not size or not self._keys.is_file() or not self._vectors.is_file():
+            return 0
+        return min(self._keys.stat().st_size // _HASH, self._vectors.stat().st_size // (2 * size))
+
+    def _start(self, size: int) -> None:
+        """Begin anew: there was no cache, or its meta.json is damaged."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keys.unlink(missing_ok=True)
+        self._vectors.unlink(missing_ok=True)
+        meta = {"version": 1, "model": self.name, "size": size, "type": "float16", "max_tokens": MAX_TOKENS}
+        files.replace(self.folder / "meta.json", json.dumps(meta))
+        self._rows = {}
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """Both files, open at their end, for one writer at a time."""
+        with _open_private(self._keys) as key_file, _open_private(self._vectors) as vector_file:
+            fcntl.flock(key_file, fcntl.LOCK_EX)  # released when the file is closed
+            yield vector_file, key_file
+
+
+def _open_private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b", buffering=0)
+
+
+def _write(file: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+    files.flush(file.fileno())

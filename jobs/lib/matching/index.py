@@ -1,0 +1,262 @@
+"""Answers a text from the mined templates: what spells the same first, then what means the same.
+
+The rungs, cheapest first: a dictionary of the triggers' normal forms; the fast encoder, where it was calibrated; the
+encoder under which triggers and tiers were measured. The index of a run is a folder of var/cache/index/, made when it
+is first needed and again when the templates have changed, without any text and without pickle:
+
+    <digest>.npy   one row a trigger, float32, unit length, memory-mapped; named after the templates it belongs to
+    meta.json      which templates, which model, which rungs; written last: with it the index is whole
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jarvisd.errors import JarvisError
+from jarvisd.host import files
+from jarvisd.paths import Home
+from jobs.lib.embedding.cache import MAX_TOKENS
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.matching import ngrams, safety
+from jobs.lib.matching import triggers as trigger_rules
+from jobs.lib.matching.triggers import Trigger, form_of
+from jobs.lib.results.tables import Mining
+
+_VERSION = 1
+_REMEMBERED = 512  # vectors of texts that were asked before
+_AGREEMENT = 0.999  # cosine between numpy's and sentence-transformers' vector of the same trigger
+_CHECKED = 16  # triggers on which the two are compared
+
+Vectors = NDArray[np.float32]
+Read = Callable[[str], Vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the index says of a text: the nearest trigger, and whether its template fires."""
+
+    fires: bool
+    trigger: Trigger
+    similarity: float  #: cosine to the trigger, in the scores of the rung that answered
+    how: str  #: exact | fast | encoder
+    about: str | None = None  #: why nothing fires on the text whatever its similarity: grief, health, the law ...
+
+
+class Index:
+    """index = Index.of_newest(home); index.match("where are you?") -> Match
+
+    Opening it reads rows of the database alone. Vectors and model are loaded when a text first needs them.
+    """
+
+    def __init__(self, home: Home, mining: Mining, triggers: list[Trigger]) -> None:
+        self.home, self.mining, self.triggers = home, mining, triggers
+        self.loading_s = 0.0  #: seconds that loading took so far
+        self._exact: dict[str, Trigger] = {}
+        for trigger in triggers:
+            self._exact.setdefault(trigger.form, trigger)
+        self._known: OrderedDict[str, Vectors] = OrderedDict()
+
+    @classmethod
+    def of_newest(cls, home: Home) -> Index:
+        """The index of the newest run that has templates. Raises JarvisError where none of them may be sent."""
+        mining = trigger_rules.newest()
+        return cls(home, mining, trigger_rules.triggers(mining))
+
+    def match(self, text: str, *, full: bool = False) -> Match:
+        """The best answer to `text`. With `full` only the encoder is asked. Raises JarvisError."""
+        form = form_of(text)
+        if not full and (same := self._exact.get(form)) is not None:
+            return Match(True, same, 1.0, "exact")
+        if not full and (quick := self._quick(form)) is not None:
+            return quick
+        scores = self._loaded.vectors @ self._vector(form)
+        best = int(scores.argmax())
+        trigger, similarity = self.triggers[best], float(scores[best])
+        about = safety.sensitive(text)
+        fires = similarity >= trigger.threshold - trigger_rules.SLACK and about is None
+        return Match(fires, trigger, similarity, "encoder", about)
+
+    def warm(self) -> None:
+        """Load everything now, so that the next match is as fast as all that follow."""
+        self._loaded.read("ok")
+
+    def _quick(self, form: str) -> Match | None:
+        loaded = self._loaded
+        if loaded.grams is None or loaded.fast_from is None:
+            return None
+        scores = loaded.grams.scores(form)
+        best = int(scores.argmax())
+        score = float(scores[best])
+        if score < loaded.fast_from or safety.sensitive(form) is not None:
+            return None
+        return Match(True, self.triggers[best], score, "fast")
+
+    def _vector(self, form: str) -> Vectors:
+        found = self._known.pop(form, None)
+        vector = self._loaded.read(form) if found is None else found
+        self._known[form] = vector
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return vector
+
+    @cached_property
+    def _loaded(self) -> _Loaded:
+        began = time.perf_counter()
+        loaded = _load(self)
+        self.loading_s += time.perf_counter() - began
+        return loaded
+
+    @property
+    def folder(self) -> Path:
+        return self.home.cache / "index" / str(self.mining.run_id)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"{self.digest[:16]}.npy"
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all that decides the answers but the model."""
+        kept = [[trigger.template, trigger.form, trigger.threshold] for trigger in self.triggers]
+        return hashlib.sha256(json.dumps([_VERSION, kept]).encode("utf-8", "replace")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The heavy part of an index."""
+
+    vectors: Vectors  #: (triggers, size) unit rows
+    read: Read  #: a normal form -> its unit vector
+    grams: ngrams.Grams | None
+    fast_from: float | None  #: the fast encoder's score from which on it is believed
+
+
+def build(run_id: str, home: Home) -> bool:
+    """Make the index of a run ahead of the first match. False where none of its templates may be sent."""
+    mining = Mining.select().where(Mining.run == run_id).order_by(Mining.job.desc()).first()
+    triggers = trigger_rules.find_triggers(mining) if mining is not None else []
+    if mining is None or not triggers:
+        return False
+    _make(Index(home, mining, triggers), trigger_rules.matcher(mining, home))
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------ the folder
+
+
+def _load(index: Index) -> _Loaded:
+    """The index from its folder, made first where it is missing or older than the templates."""
+    folder = trigger_rules.matcher(index.mining, index.home)
+    meta = _meta(index, folder) or _make(index, folder)
+    vectors: Vectors = np.load(index.file, mmap_mode="r", allow_pickle=False)
+    fast = meta["fast_from"]
+    return _Loaded(
+        vectors=vectors,
+        read=_numpy_reader(folder) if meta["reader"] == "numpy" else _full_reader(folder),
+        grams=ngrams.Grams([trigger.form for trigger in index.triggers]) if fast is not None else None,
+        fast_from=fast,
+    )
+
+
+def _meta(index: Index, folder: Path) -> dict[str, Any] | None:
+    """What meta.json says, None where there is no index that answers for these templates with this model."""
+    try:
+        meta: dict[str, Any] = json.loads((index.folder / "meta.json").read_text("utf-8"))
+        vectors = np.load(index.file, mmap_mode="r", allow_pickle=False)
+        whole = meta["digest"] == index.digest and meta["reader"] in ("numpy", "sentence-transformers")
+        if not whole or vectors.shape != (len(index.triggers), meta["size"]) or vectors.dtype != np.float32:
+            return None
+        # Sizes and times of the files stand for their contents: hashing the weights would cost more than the answer.
+        return (
+            meta
+            if meta["stamp"] == trigger_rules.stamp(folder) and isinstance(meta["fast_from"], float | None)
+            else None
+        )
+    except (OSError, ValueError, LookupError, TypeError, EOFError):
+        return None
+
+
+def _make(index: Index, folder: Path) -> dict[str, Any]:
+    """Embed the triggers, choose the rungs, write both files. Raises JarvisError for another model."""
+    from jobs.lib.embedding.numpy_bert import Bert
+
+    name = str(index.mining.config["matcher"]["name"])
+    encoder = Encoder(folder, name, index.home.cache / "embeddings", "cpu", Bert)
+    if encoder.fingerprint != index.mining.config["matcher"]["fingerprint"]:
+        raise JarvisError(
+            f"the templates of {index.mining.run_id} were measured with another model than the one in {folder}",
+            "Mine them again with `jarvisctl enqueue templates`, or put the earlier model back.",
+        )
+    vectors = encoder.encode([trigger.form for trigger in index.triggers])
+    meta = {
+        "digest": index.digest,
+        "model": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "stamp": trigger_rules.stamp(folder),
+        "size": int(vectors.shape[1]),
+        "reader": "numpy" if _agrees(folder, index, vectors) else "sentence-transformers",
+        "fast_from": _calibrated(index, vectors),
+    }
+    raw = io.BytesIO()
+    np.save(raw, vectors, allow_pickle=False)
+    files.replace(index.file, raw.getvalue())
+    files.replace(index.folder / "meta.json", json.dumps(meta))
+    for other in set(index.folder.glob("*.npy")) - {index.file}:
+        other.unlink(missing_ok=True)  # whoever has it open keeps it
+    return meta
+
+
+def _agrees(folder: Path, index: Index, vectors: Vectors) -> bool:
+    """Whether the forward pass in numpy gives what sentence-transformers gave for the same triggers."""
+    from jobs.lib.embedding.numpy_bert import Unfit
+
+    try:
+        read = _numpy_reader(folder)
+        pairs = list(zip(index.triggers, vectors, strict=True))[:_CHECKED]
+        return all(float(read(trigger.form) @ vector) >= _AGREEMENT for trigger, vector in pairs)
+    except (Unfit, ValueError):
+        return False
+
+
+def _calibrated(index: Index, vectors: Vectors) -> float | None:
+    """Where the fast encoder may be believed: each trigger is asked as if only the others were known."""
+    grams = ngrams.Grams([trigger.form for trigger in index.triggers])
+    owners = [trigger.template for trigger in index.triggers]
+    scores, agrees = [], []
+    for place, trigger in enumerate(index.triggers):
+        others = np.array([other.form != trigger.form for other in index.triggers])
+        if not others.any():
+            return None
+        quick = np.where(others, grams.scores(trigger.form), -1)
+        full = np.where(others, vectors @ vectors[place], -1)
+        fast, best = int(quick.argmax()), int(full.argmax())
+        fires = full[best] >= index.triggers[best].threshold - trigger_rules.SLACK
+        scores.append(float(quick[fast]))
+        agrees.append(bool(fires and owners[fast] == owners[best]))
+    return ngrams.calibrate(scores, agrees)
+
+
+def _numpy_reader(folder: Path) -> Read:
+    from jobs.lib.embedding.numpy_bert import Bert
+
+    return Bert(folder, MAX_TOKENS).encode
+
+
+def _full_reader(folder: Path) -> Read:
+    """sentence-transformers itself, past the cache: a text that was asked is not kept on disk."""
+    from jobs.lib.embedding.encoder import encode, open_model
+
+    model = open_model(folder, "cpu")
+    return lambda form: encode(model, [form])[0]

@@ -1,0 +1,137 @@
+"""What of a mining may be sent, under which triggers, and with which model it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jarvisd.errors import JarvisError
+from jarvisd.paths import Home
+from jarvisd.store.models import Run
+from jobs.lib.matching.normalise import normal
+from jobs.lib.models import catalogue
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.results.tables import Mining, Template
+
+SENDABLE = ("automatic", "suggest")
+#: Where a template has no threshold of its own: JARVIS's.
+FIRES_AT = 0.7
+#: Float32 sums differ in their last digits from one library to the next.
+SLACK = 1e-5
+MINE_AGAIN = "Mine again with `jarvisctl enqueue templates`."
+_MAX_WORDS, _MAX_LETTERS = 40, 2000  # of a text that are looked at: its last ones are what is answered
+_MODEL_FILES = ("modules.json", "config.json", "tokenizer.json", "vocab.txt", "1_Pooling/config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An incoming text and the reply that it calls for."""
+
+    form: str  #: normal form: what is compared
+    shown: str  #: as it was written
+    template: str  #: the template's uuid
+    reply: str
+    tier: str
+    threshold: float
+
+
+def form_of(text: str) -> str:
+    """The form in which a text is compared: the normal form of its last words."""
+    valid = text[-_MAX_LETTERS:].encode("utf-8", "replace").decode("utf-8")
+    return normal(" ".join(valid.split()[-_MAX_WORDS:]))
+
+
+def newest() -> Mining:
+    """The mining of the newest run that has templates. Raises JarvisError where there is none."""
+    has = Template.select(Template.job)
+    found: Mining | None = (
+        Mining.select()
+        .join(Run, on=(Mining.run == Run.id))
+        .where(Mining.job.in_(has))
+        .order_by(Run.number.desc(), Mining.job.desc())
+        .first()
+    )
+    if found is None:
+        raise JarvisError("no run has templates yet", "Mine some with `jarvisctl enqueue templates`.")
+    return found
+
+
+def sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> list[Template]:
+    """The templates of these tiers that have a trigger and something to say, in order of rank."""
+    rows = Template.select().where(Template.job == mining.job_id, Template.tier.in_(tiers)).order_by(Template.rank)
+    return [row for row in rows if row.representative.strip() and _texts(row.triggers)]
+
+
+def triggers(mining: Mining) -> list[Trigger]:
+    """As `find_triggers`. Raises JarvisError where no template may be sent."""
+    found = find_triggers(mining)
+    if not found:
+        raise none_sendable(mining)
+    return found
+
+
+def find_triggers(mining: Mining) -> list[Trigger]:
+    """Every trigger of every sendable template, the most precise template first, so that equals go to it."""
+    rows = sorted(sendable(mining), key=lambda row: (-(row.precision or 0.0), row.rank))
+    found = [
+        Trigger(
+            form=form_of(text),
+            shown=text,
+            template=str(row.uuid),
+            reply=str(row.representative),
+            tier=str(row.tier),
+            threshold=FIRES_AT if row.threshold is None else float(row.threshold),
+        )
+        for row in rows
+        for text in _texts(row.triggers)
+    ]
+    return [trigger for trigger in found if trigger.form]
+
+
+def none_sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> JarvisError:
+    count = Template.select().where(Template.job == mining.job_id).count()
+    wanted = " or ".join(tiers)
+    many = "its template is not" if count == 1 else f"none of its {count} templates is"
+    return JarvisError(
+        f"{mining.run_id} has nothing to send: {many} of the tier {wanted}",
+        "The report says why; a longer history gives more, and the matcher must be on disk (mine.matcher).",
+    )
+
+
+def _texts(found: Any) -> list[str]:
+    return [text for text in found if isinstance(text, str) and text.strip()] if isinstance(found, list) else []
+
+
+# ------------------------------------------------------------------------------------------------------- the model
+
+
+def matcher(mining: Mining, home: Home) -> Path:
+    """The folder of the model under which the triggers were measured. Raises JarvisError where it is not on disk."""
+    told = mining.config.get("matcher")
+    if not isinstance(told, dict) or not told.get("name") or not told.get("fingerprint"):
+        raise JarvisError(f"{mining.run_id} does not say with which model its triggers were measured", MINE_AGAIN)
+    name = str(told["name"])
+    entries = _entries(mining, home, name)
+    for entry in entries:
+        folder = catalogue.locate(entry, home)
+        if folder is not None and catalogue.problem(entry, home) is None:
+            return folder
+    remedy = catalogue.remedy(entries[0]) if entries else "Name it in config/models.yaml, or mine again with another."
+    raise JarvisError(f"{name}, with which the triggers were measured, is not on this disk", remedy)
+
+
+def _entries(mining: Mining, home: Home, name: str) -> list[ModelEntry]:
+    """Every known model of that name: those that the run kept, then those of models.yaml."""
+    kept = (mining.run.snapshot.get("plan") or {}).get("mine") or {}
+    stored = [ModelEntry.model_validate(value) for value in kept.values() if isinstance(value, dict) and "key" in value]
+    known = [*stored, *catalogue.catalogue(home)]
+    return [entry for entry in known if name in (entry.name, entry.key, entry.repo)]
+
+
+def stamp(folder: Path) -> list[list[Any]]:
+    """Name, size and time of change of every file that decides what the vectors are."""
+    wanted = [folder / name for name in _MODEL_FILES] + sorted(folder.glob("*.safetensors"))
+    found = [(file, file.stat()) for file in wanted if file.is_file()]
+    return [[str(file), state.st_size, state.st_mtime_ns] for file, state in found]

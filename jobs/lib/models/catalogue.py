@@ -1,0 +1,328 @@
+"""Models: what models.yaml says of them, what a plan may call them, and whether they lie on this disk.
+
+Standard library and pydantic only: plans are checked with it before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from jarvisd.errors import UsageError
+from jarvisd.paths import Home
+from jarvisd.registry import Download, Finding, Setting
+
+KEY = r"^[a-z0-9][a-z0-9._-]*$"
+_REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.json", "vocab.txt")
+#: Weights that are pickles, whose loading may run code, and a format that mlx-lm does not read.
+#: Pickles under their usual names, and programs.
+_CODE = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so", ".dylib"})
+_NOT_LOADED = (".bin", ".pt", ".pth", ".pkl", ".gguf")
+#: Tensors of these parts are in some checkpoints, and mlx-lm never loads them.
+_NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
+#: What a process needs beside weights, in MB: Python, the tokenizer, the cache of a short prompt.
+OVERHEAD_MB = 450
+_UNLISTED = "not in models.yaml"
+_MAX_JSON = 64 << 20  # bytes; the largest header or index of the models listed here is under 1 MB
+
+
+class ModelEntry(BaseModel):
+    """One model: where it comes from, what it needs, why it is in the comparison."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str = Field(pattern=KEY, description="what plans, jobs and figures call it")
+    name: str = Field(description="what people call it")
+    kind: Literal["chat", "embedder"] = Field(default="chat", description="what writes replies, or compares texts")
+    params: str = Field(default="", description='number of parameters, in words: "1.5B"')
+    memory_mb: int = Field(default=0, ge=0, description="of the loaded model, without the process around it")
+    repo: str | None = Field(
+        default=None, pattern=r"^[\w.-]+/[\w.-]+$", description="its repository on the hub; this or path"
+    )
+    path: str | None = Field(default=None, description="its folder, relative to home; this or repo")
+    revision: str | None = Field(default=None, description="the commit of the repository; without it `main`")
+    licence: str = Field(default="not stated", description="for the report")
+    benchmark: str = Field(default="", description="for the report")
+    strength: str = Field(default="", description="for the report")
+    template: dict[str, bool | int | str] = Field(default_factory=dict, description="options of its chat template")
+    download_bytes: int = Field(default=0, ge=0, description="size of the download")
+    obtain: str = Field(
+        default="", description="the command that puts it on this disk, where it is not a plain download"
+    )
+    notes: str = Field(default="", description="for the report")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.repo is None) == (self.path is None):
+            raise ValueError("needs either repo or path")
+        return self
+
+    @property
+    def needs_mb(self) -> int:
+        """Memory of a whole process that runs it."""
+        return self.memory_mb + OVERHEAD_MB if self.memory_mb else 0
+
+
+class Catalogue(BaseModel):
+    """models.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: tuple[ModelEntry, ...] = Field(min_length=1, description="beside these a plan may name any other")
+
+    @model_validator(mode="after")
+    def _keys_are_unique(self) -> Self:
+        keys = [entry.key for entry in self.models]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"the key {twice[0]} stands here twice")
+        return self
+
+
+def catalogue(home: Home) -> tuple[ModelEntry, ...]:
+    """The entries of models.yaml, home's own or the shipped one. Raises PlanError."""
+    from jarvisd.plan import yamlfile
+
+    return yamlfile.load(home.config_file("models.yaml"), Catalogue).models
+
+
+# ------------------------------------------------------------------------------------------- what a plan says
+
+
+def resolve(name: str, setting: Setting, kind: Literal["chat", "embedder"] = "chat") -> ModelEntry:
+    """The model that a plan calls `name`: a key of models.yaml, a hub repository or a local folder.
+
+    A repository may carry its revision ("org/name@revision"). Raises UsageError for anything else, and for a
+    model of the other kind.
+    """
+    entries = catalogue(setting.home)
+    known = next((entry for entry in entries if name in (entry.key, entry.repo)), None)
+    entry = known or _local(name, setting, kind) or _hub(name, kind)
+    if entry is None:
+        raise UsageError(f"no model is called {name!r}", _nearest(name, entries, kind))
+    if entry.kind != kind:
+        what = f"{name} is a model of the kind {entry.kind}, not {kind}"
+        raise UsageError(what, _nearest(name, entries, kind))
+    return entry if known else _weighed(entry, setting.home)
+
+
+def _local(name: str, setting: Setting, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
+    """A folder: an existing one (relative to the plan), or what can only be meant as one."""
+    folder = setting.folder / Path(name).expanduser()
+    meant = name.startswith(("/", "~", ".")) or name.count("/") > 1
+    if not meant and not folder.is_dir():
+        return None
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - unlike resolve(), it lets a link keep its name
+    return ModelEntry(
+        key=slug(folder.name),
+        name=folder.name or str(folder),
+        kind=kind,
+        path=str(folder),
+        notes="a local folder",
+    )
+
+
+def _hub(name: str, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
+    match = _REPOSITORY.fullmatch(name)
+    if match is None:
+        return None
+    repo, revision = match.groups()
+    title = repo.partition("/")[2]
+    return ModelEntry(key=slug(title), name=title, kind=kind, repo=repo, revision=revision, notes=_UNLISTED)
+
+
+def _weighed(entry: ModelEntry, home: Home) -> ModelEntry:
+    """An entry that models.yaml does not know, with the memory that its weights on this disk will need."""
+    folder = locate(entry, home)
+    size = weight_bytes(folder) if folder else 0
+    return entry.model_copy(update={"memory_mb": -(-size // (1 << 20))})
+
+
+def _nearest(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
+    keys = [entry.key for entry in entries if entry.kind == kind]
+    near = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.4)
+    if near and near[0] != name:
+        return f"Did you mean {near[0]}? A repository (org/name) or a folder can stand here too."
+    known = f"Known: {', '.join(keys)}; a" if keys else f"models.yaml has no {kind}; a"
+    return f"{known} repository (org/name) or a folder can stand here too."
+
+
+def slug(name: str) -> str:
+    """A key made of any name: "Qwen3 4B" -> "qwen3-4b"."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"
+
+
+# ---------------------------------------------------------------------------------------- what is on the disk
+
+
+def locate(entry: ModelEntry, home: Home) -> Path | None:
+    """The folder that holds the model, or None. What is in the folder is not checked."""
+    if entry.path is not None:
+        folder = home.root / Path(entry.path).expanduser()
+        return folder if folder.is_dir() else None
+    cached = hub_cache() / f"models--{(entry.repo or '').replace('/', '--')}"
+    revision = entry.revision or "main"
+    reference = cached / "refs" / revision  # a branch or a tag; a commit names its snapshot itself
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    snapshot = cached / "snapshots" / commit
+    return snapshot if snapshot.is_dir() else None
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps downloads, by its own rules, without importing it."""
+    home = os.environ.get("HF_HOME")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    default = Path(home) / "hub" if home else Path(base) / "huggingface" / "hub"
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    return Path(named or default).expanduser()
+
+
+def problem(entry: ModelEntry, home: Home) -> str | None:
+    """Why the model cannot be used from this disk, or None. A cheap look: names, sizes, headers."""
+    folder = locate(entry, home)
+    if folder is None:
+        return f"{entry.name} is not on this disk ({entry.path or entry.repo})"
+    try:
+        flaw = (_unsafe(folder) if entry.path else None) or _flaw(folder)
+    except OSError as error:
+        flaw = f"it cannot be read ({(error.strerror or type(error).__name__).lower()})"
+    return f"{folder} is not a usable model: {flaw}" if flaw else None
+
+
+def is_fetched(entry: ModelEntry) -> bool:
+    """Whether `jarvisctl models fetch` can put it on this disk."""
+    return entry.repo is not None and not entry.obtain
+
+
+def remedy(entry: ModelEntry) -> str:
+    """What the owner can do about `problem`."""
+    if entry.obtain:
+        return f"Get it with: {entry.obtain}"
+    if entry.repo:
+        return f"Fetch it with: jarvisctl models fetch {_fetched_as(entry)}"
+    return "Name a folder that holds config.json, a tokenizer and weights as .safetensors."
+
+
+def _fetched_as(entry: ModelEntry) -> str:
+    """What `jarvisctl models fetch` calls a model of the hub."""
+    if entry.notes != _UNLISTED:
+        return entry.key
+    return f"{entry.repo}@{entry.revision}" if entry.revision else str(entry.repo)
+
+
+def finding(job: str, entry: ModelEntry, home: Home, consequence: str = "") -> Finding | None:
+    """What is wrong with a model that a job needs, or None. One that is only missing is a download."""
+    what = problem(entry, home)
+    if what is None:
+        return None
+    download = None
+    if is_fetched(entry) and locate(entry, home) is None:
+        download = Download(name=_fetched_as(entry), source=source(entry), bytes=entry.download_bytes)
+    return Finding(job=job, what=what + consequence, remedy=remedy(entry), download=download)
+
+
+def source(entry: ModelEntry) -> str:
+    """Where a model comes from: two entries of one source are one model."""
+    return f"{entry.repo}@{entry.revision or 'main'}" if entry.repo else str(entry.path)
+
+
+def _unsafe(folder: Path) -> str | None:
+    """What a folder that somebody put together holds beside weights and could run when a library loads it.
+
+    A snapshot of the hub may hold such files too; it is pinned, they are never loaded, and its other files are.
+    """
+    found = sorted(file.name for file in folder.iterdir() if file.suffix in _CODE)
+    return f"it holds {found[0]}, which could run code when it is loaded. Take it out" if found else None
+
+
+def _flaw(folder: Path) -> str | None:
+    config = _json(folder / "config.json")
+    if not isinstance(config, dict) or "model_type" not in config:
+        return "config.json is missing or says no model_type"
+    if config.get("model_file") is not None:
+        return "it needs code of its own (model_file in config.json): a model's code is never run"
+    if (module := _foreign_module(folder)) is not None:
+        return f"modules.json names {module}: only parts of sentence-transformers itself are loaded"
+    weights = _weights(folder)
+    if not weights:
+        other = any(file.suffix in _NOT_LOADED for file in folder.iterdir())
+        return "its weights are not .safetensors: nothing else is loaded" if other else "it holds no weights"
+    for file in weights:
+        if _header(file) is None:
+            return f"{file.name} is missing, damaged or only half there"
+    for part in (folder / name for name in _parts(folder) if name):
+        if (
+            part.is_dir()
+            and not list(part.glob("*.safetensors"))
+            and any(f.suffix in _NOT_LOADED for f in part.iterdir())
+        ):
+            return f"the weights of its part {part.name} are not .safetensors: nothing else is loaded"
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        return "it holds no tokenizer"
+    return None
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    """What sentence-transformers would put together, as its modules.json says."""
+    found = _json(folder / "modules.json")
+    return [module for module in found if isinstance(module, dict)] if isinstance(found, list) else []
+
+
+def _parts(folder: Path) -> list[str]:
+    return [str(module.get("path", "")) for module in _modules(folder)]
+
+
+def _foreign_module(folder: Path) -> str | None:
+    """The type of a module that would be imported from anywhere on this computer, if one is named."""
+    types = [str(module.get("type", "")) for module in _modules(folder)]
+    return next((name for name in types if not name.startswith("sentence_transformers.")), None)
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the tensors that a text model loads: from the headers, without vision and audio parts."""
+    total = 0
+    for file in _weights(folder):
+        for name, tensor in (_header(file) or {}).items():
+            if name != "__metadata__" and not _NOT_TEXT.search(name):
+                begin, end = tensor["data_offsets"]
+                total += end - begin
+    return total
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The weight files: those that the index names, else every model*.safetensors."""
+    index = _json(folder / "model.safetensors.index.json")
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if isinstance(names, dict):
+        return [folder / name for name in sorted({str(value) for value in names.values()})]
+    return sorted(folder.glob("model*.safetensors"))
+
+
+def _header(file: Path) -> dict[str, Any] | None:
+    """The header of a safetensors file, None when the file is cut short.
+
+    The format: https://github.com/huggingface/safetensors#format
+    """
+    try:
+        with file.open("rb") as source:
+            length = int.from_bytes(source.read(8), "little")
+            header: dict[str, Any] = json.loads(source.read(length if length <= _MAX_JSON else 0))
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        return header if file.stat().st_size == 8 + length + max(ends) else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _json(file: Path) -> Any:
+    """A JSON file of reasonable size, None when it is not there or not JSON."""
+    try:
+        return json.loads(file.read_text("utf-8")) if file.stat().st_size <= _MAX_JSON else None
+    except (OSError, ValueError):
+        return None

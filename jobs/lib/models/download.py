@@ -1,0 +1,329 @@
+"""Models from the hub onto this disk, by day, whole or not at all. The night itself stays offline.
+
+A file is fetched whole or again: huggingface_hub keeps no half of one, and gives it its name only when it has every
+byte. What does not have the hub's hash is taken away again. Weights come last, so a model whose fetching was broken off
+is never taken for whole.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jarvisd.errors import JarvisError
+from jarvisd.host import disk_errors, files
+from jarvisd.paths import Home
+from jarvisd.words import amount
+from jobs.lib.models import catalogue, integrity
+from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.models.integrity import Part
+from jobs.lib.models.transfer import Effort, Transfer, effort
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+    from huggingface_hub.utils.tqdm import tqdm
+
+#: What mlx-lm reads, without its `*.py`: a model's code is never run. The parts of an embedder lie in folders.
+PATTERNS = (
+    *("*.json", "*.jsonl", "*.txt", "*.jinja", "*.tiktoken", "tokenizer.model", "tiktoken.model"),
+    *("model*.safetensors", "*/model*.safetensors"),
+)
+PAUSES_S = (2.0, 10.0, 30.0)  # before each further try
+LONGEST_WAIT_S = 900.0  # longer than this the hub may not make us wait
+_STALE_S = 3600.0  # a piece of a download that nobody has written to for so long is nobody's
+_KEPT = "What is whole is kept: the same command goes on from there."
+
+Result = TypeVar("Result")
+Say = Callable[[str], None]
+
+
+class Unreachable(JarvisError):
+    """No hub answers: there is no point in asking it for the next model."""
+
+
+class _Damaged(Exception):
+    """A file arrived with all its bytes, but not with the right ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be fetched of one model."""
+
+    entry: ModelEntry
+    repo: str
+    commit: str
+    licence: str
+    parts: tuple[Part, ...]  #: every file that belongs here, weights last
+    missing: tuple[Part, ...]
+
+    @property
+    def cached(self) -> Path:
+        return catalogue.hub_cache() / f"models--{self.repo.replace('/', '--')}"
+
+    @property
+    def folder(self) -> Path:
+        return self.cached / "snapshots" / self.commit
+
+    @property
+    def bytes(self) -> int:
+        return sum(part.size or 0 for part in self.missing)
+
+
+# ------------------------------------------------------------------------------------------------- what there is to do
+
+
+def look(entry: ModelEntry, say: Say) -> Order:
+    """Ask the hub what belongs to a model, and look what of it is here. Raises JarvisError."""
+    if entry.repo is None or not catalogue.is_fetched(entry):
+        raise JarvisError(f"{entry.key} is not fetched from the hub", catalogue.remedy(entry))
+    api, repo = _api(say), entry.repo
+    info = _patiently(entry, say, lambda: api.model_info(repo, revision=entry.revision))
+    commit = info.sha or ""
+    if not re.fullmatch("[0-9a-f]{40}", commit):  # it becomes the name of a folder
+        raise JarvisError(f"the hub names no commit of {repo}", "Is HF_ENDPOINT a hub?")
+    parts = sorted(_patiently(entry, say, lambda: list(_listed(api, repo, commit))), key=_weights_last)
+    folder = catalogue.hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
+    return Order(
+        entry=entry,
+        repo=repo,
+        commit=commit,
+        licence=_licence(entry, info),
+        parts=tuple(parts),
+        missing=tuple(part for part in parts if part.flaw(folder)),
+    )
+
+
+def _api(say: Say) -> HfApi:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
+    from huggingface_hub import HfApi
+
+    logging.getLogger("huggingface_hub").handlers[:] = [_InFewWords(say)]
+    return HfApi(endpoint=_endpoint())
+
+
+class _InFewWords(logging.Handler):
+    """The library tries some things again by itself and warns of each at length: say what its user must know."""
+
+    def __init__(self, say: Say) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if pause := re.search(r"Waiting ([\d.]+)s|Retrying in ([\d.]+)s", text):
+            self._say(f"  the hub is busy; again in {float(pause[1] or pause[2]):.0f} s")
+        elif "Trying to resume download" in text:
+            self._say("  the connection was lost, and is taken up again")
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def _listed(api: HfApi, repo: str, commit: str) -> Iterator[Part]:
+    from huggingface_hub.hf_api import RepoFile
+
+    for file in api.list_repo_tree(repo, recursive=True, revision=commit):
+        if isinstance(file, RepoFile) and any(fnmatch.fnmatch(file.path, pattern) for pattern in PATTERNS):
+            size, digest = (file.lfs.size, file.lfs.sha256) if file.lfs else (file.size, file.blob_id)
+            yield Part(path=integrity.below(file.path), size=size, digest=digest)
+
+
+def _weights_last(part: Part) -> tuple[bool, str]:
+    return part.path.endswith(".safetensors"), part.path
+
+
+def _licence(entry: ModelEntry, info: ModelInfo) -> str:
+    stated = str(info.card_data.get("license") or "") if info.card_data else ""
+    licence = stated if stated and entry.licence == "not stated" else entry.licence
+    return f"{licence}, to be accepted at {_endpoint()}/{entry.repo}" if info.gated else licence
+
+
+def make_room(orders: list[Order], home: Home) -> Effort:
+    """What all of it takes. Raises JarvisError where the disk would not stay as free as the settings want."""
+    needed = effort(sum(order.bytes for order in orders), catalogue.hub_cache(), home)
+    if needed.lacking:
+        wanted, kept_free, free = (amount(size) for size in (needed.bytes, needed.kept_free, needed.free))
+        raise JarvisError(
+            f"too little disk: {wanted} are to be fetched and {kept_free} kept free, {free} are free",
+            f"Free {amount(needed.lacking)}, or name fewer models. Nothing was fetched.",
+        )
+    return needed
+
+
+# ------------------------------------------------------------------------------------------------------------ fetching
+
+
+def fetch(order: Order, home: Home, say: Say, transfer: Transfer) -> None:
+    """Fetch what is missing of a model, and add what came to `transfer`. Raises JarvisError."""
+    integrity.remember(home, order.repo, order.commit, list(order.parts))
+    _sweep(order.cached / "blobs")
+    for number, part in enumerate(order.missing, 1):
+        _patiently(order.entry, say, lambda part=part: _fetch(order, part, transfer))  # type: ignore[misc]
+        transfer.remember(home)
+        count = f"({number} of {len(order.missing)})"
+        say(f"  {order.entry.key}/{part.path}: {part.size or 0:,} bytes, as the hub has it {count}")
+    if (revision := order.entry.revision or "main") != order.commit:
+        files.replace(order.cached / "refs" / revision, order.commit)  # a branch: what it stood for today
+    if what := catalogue.problem(order.entry, home):
+        raise JarvisError(what, "The hub's files are here as they should be: name another model.")
+
+
+def _fetch(order: Order, part: Part, transfer: Transfer) -> None:
+    from huggingface_hub import hf_hub_download
+
+    _discard(order.folder / part.path)  # what lies there is not as it should be, or it would not be missing
+    cached = (order.cached / "blobs" / part.digest).exists()  # then it is only linked, at no speed at all
+    began = time.monotonic()
+    hf_hub_download(
+        order.repo,
+        part.path,
+        revision=order.commit,
+        cache_dir=str(catalogue.hub_cache()),
+        endpoint=_endpoint(),
+        tqdm_class=_bar(part.path),
+    )
+    if not cached:
+        transfer.bytes += part.size or 0
+        transfer.seconds += time.monotonic() - began
+    if flaw := part.flaw(order.folder):
+        _discard(order.folder / part.path)
+        raise _Damaged(flaw)
+
+
+def _bar(name: str) -> type[tqdm]:
+    """The library's bar on a terminal, with a name that a person knows; it goes when the file is there."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **(options | {"desc": name, "leave": False}))
+
+    return Bar
+
+
+def _discard(file: Path) -> None:
+    """Take a damaged file away with all that it is a link to: the library would take it from there again."""
+    while file.is_symlink():
+        target = file.parent / os.readlink(file)  # noqa: PTH115 - one step: a blob may be a link to one that is shared
+        file.unlink()
+        file = target
+    file.unlink(missing_ok=True)
+
+
+def _sweep(blobs: Path) -> None:
+    """Remove what a killed download left: the library never uses it again."""
+    for piece in blobs.glob("*.incomplete"):
+        if time.time() - piece.stat().st_mtime > _STALE_S:
+            piece.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------------- what may fail
+
+
+def _patiently(entry: ModelEntry, say: Say, act: Callable[[], Result]) -> Result:
+    """Do it, and again after a pause where the fault may pass. Raises JarvisError for one that does not."""
+    for pause in (*PAUSES_S, None):
+        try:
+            return act()
+        except JarvisError:
+            raise
+        except Exception as error:
+            explained = _explain(error, entry)
+            if explained is None:
+                raise
+            wait = max(pause or 0.0, _asked_to_wait(error))
+            if pause is None or wait > LONGEST_WAIT_S or not _may_pass(error):
+                raise explained from error
+            say(f"  {explained.what}; again in {wait:.0f} s")
+            time.sleep(wait)
+    raise AssertionError("the last try either returns or raises")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The library wraps what went wrong in what that means for its cache."""
+    at: BaseException | None = error
+    while at is not None:
+        yield at
+        at = at.__cause__ or at.__context__
+
+
+def _answer(error: BaseException) -> tuple[int, str]:
+    """Status and Retry-After of the hub's answer; 0 where it did not answer."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    for one in _chain(error):
+        if isinstance(one, HfHubHTTPError):
+            return one.response.status_code, one.response.headers.get("Retry-After", "")
+    return 0, ""
+
+
+def _asked_to_wait(error: BaseException) -> float:
+    """Seconds that the hub wants us to wait; 0 where it does not say, or says it as a date."""
+    after = _answer(error)[1]
+    return float(after) if after.isdecimal() else 0.0
+
+
+def _may_pass(error: BaseException) -> bool:
+    status, _ = _answer(error)
+    if disk_errors.trouble(error):
+        return False
+    if status:
+        return status in (408, 429) or status >= 500
+    return _is_damage(error) or (_is_connection(error) and not _is_offline(error))
+
+
+def _is_damage(error: BaseException) -> bool:
+    return any(isinstance(one, _Damaged) or "Consistency check failed" in str(one) for one in _chain(error))
+
+
+def _is_connection(error: BaseException) -> bool:
+    import httpx2
+
+    return any(isinstance(one, httpx2.TransportError | ConnectionError) for one in _chain(error))
+
+
+def _is_offline(error: BaseException) -> bool:
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    return any(isinstance(one, OfflineModeIsEnabled) for one in _chain(error))
+
+
+def _explain(error: BaseException, entry: ModelEntry) -> JarvisError | None:
+    """The fault in words; None for one that nobody foresaw."""
+    if what := disk_errors.trouble(error):
+        return JarvisError(f"{entry.key} could not be stored: {what}", f"Free some space. {_KEPT}")
+    if (status := _answer(error)[0]) != 0:
+        return _refused(error, status, entry)
+    if _is_offline(error):
+        return Unreachable("HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set", "Unset it for this command.")
+    if _is_damage(error):
+        return JarvisError(f"a file of {entry.repo} did not arrive as the hub has it", f"Try again. {_KEPT}")
+    if _is_connection(error):
+        return Unreachable(f"the hub ({_endpoint()}) cannot be reached", f"Check the connection. {_KEPT}")
+    return None
+
+
+def _refused(error: BaseException, status: int, entry: ModelEntry) -> JarvisError:
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    if any(isinstance(one, RevisionNotFoundError) for one in _chain(error)):
+        return JarvisError(f"{entry.repo} has no revision {entry.revision or 'main'}", "Mend it in models.yaml.")
+    if status in (401, 403):  # without a login the hub says 401 of what is not there, too
+        return JarvisError(
+            f"the hub does not hand out {entry.repo} ({status}): it wants a login, or has no such model",
+            f"Accept its licence at {_endpoint()}/{entry.repo}, then `hf auth login`, then this command again.",
+        )
+    if status == 404:
+        return JarvisError(f"the hub has no {entry.repo}", "Mend its name in models.yaml.")
+    if status == 429:
+        return JarvisError("the hub wants us to ask less often (429)", f"Try again later. {_KEPT}")
+    return JarvisError(f"the hub answered {status} about {entry.repo}", f"Try again later. {_KEPT}")

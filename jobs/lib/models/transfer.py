@@ -1,0 +1,104 @@
+"""What is to be fetched by day: how much, whether the disk takes it, and how long at the speed of the last download.
+
+The speed is measured where something is fetched, and kept in var/. Until then nobody knows it, and nobody says one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from jarvisd import words
+from jarvisd.host import files, machine
+from jarvisd.paths import Home
+from jarvisd.plan import settings
+
+TELLING_BYTES = 20_000_000  # fewer say more of the other side's manners than of the line
+
+
+@dataclass
+class Transfer:
+    """Bytes that really came over the line, and how long that took."""
+
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def remember(self, home: Home) -> None:
+        """Write it down where it tells how fast the line is. That it cannot be written must fail no download."""
+        if self._tells():
+            with suppress(OSError):
+                files.replace(_kept(home), json.dumps({"bytes": self.bytes, "seconds": round(self.seconds, 3)}))
+
+    def __str__(self) -> str:
+        return (
+            f"{words.amount(self.bytes)} at {words.rate(self.bytes / self.seconds)}"
+            if self._tells()
+            else words.amount(self.bytes)
+        )
+
+    def _tells(self) -> bool:
+        return self.bytes >= TELLING_BYTES and self.seconds > 0
+
+
+def last_speed(home: Home) -> float | None:
+    """Bytes a second of the last download that was large enough to tell; None where there was none."""
+    try:
+        found = json.loads(_kept(home).read_text("utf-8"))
+        speed = float(found["bytes"] / found["seconds"])
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+        return None
+    return speed if 0 < speed < math.inf else None
+
+
+def _kept(home: Home) -> Path:
+    return home.var / "last_download.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What it takes of this computer to fetch so many bytes."""
+
+    bytes: int
+    free: int  #: bytes of the disk that they go to
+    kept_free: int  #: bytes of it that the settings want free
+    speed: float | None  #: bytes a second of the last download; None = none was ever measured
+
+    @property
+    def left(self) -> int:
+        return self.free - self.bytes
+
+    @property
+    def lacking(self) -> int:
+        """Bytes to be freed first."""
+        return max(0, self.kept_free - self.left) if self.bytes else 0
+
+    @property
+    def seconds(self) -> float | None:
+        return self.bytes / self.speed if self.speed else None
+
+    def disk(self) -> str:
+        if self.lacking:
+            kept_free = words.amount(self.kept_free)
+            return f"for which {words.amount(self.lacking)} of disk are lacking ({kept_free} are kept free)"
+        return f"which leaves {words.amount(self.left)} of disk"
+
+    def time(self) -> str:
+        if self.speed is None or self.seconds is None:
+            return "how long is not known: no download was measured yet"
+        return f"{words.lasting(self.seconds)} at the {words.rate(self.speed)} of the last download"
+
+
+def effort(wanted: int, folder: Path, home: Home) -> Effort:
+    """What it takes to fetch so many bytes into a folder."""
+    return Effort(
+        bytes=wanted,
+        free=machine.free_disk_mb(folder) << 20,
+        kept_free=settings.read(home).disk.keep_free_mb << 20,
+        speed=last_speed(home),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- in words

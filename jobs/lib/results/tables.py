@@ -1,0 +1,195 @@
+"""What jobs found, in the ledger's own database: rows that belong to a run and a job and go with them."""
+
+from __future__ import annotations
+
+import peewee
+
+from jarvisd.store import schema
+from jarvisd.store.database import InstantField, JSONText, Record
+from jarvisd.store.models import Job, Run
+
+
+class Mining(Record):
+    """One finished mining: the figures of templates.json's `stats`, its `config`, and the coverage curve."""
+
+    job = peewee.ForeignKeyField(Job, primary_key=True, on_delete="CASCADE")
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    stats = JSONText()
+    config = JSONText()
+    curve = JSONText()  #: [{"templates": k, "in_sample": share, "held_out": share | null}, ...]
+
+
+class Template(Record):
+    """A reply worth keeping ready."""
+
+    uuid = peewee.CharField()  #: of the text alone: the same template has the same one every night
+    job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    rank = peewee.IntegerField()  #: order of choice, from 1: each adds the most coverage to those before it
+    representative = peewee.TextField()
+    frequency = peewee.IntegerField()  #: messages within the similarity of it
+    uses = peewee.IntegerField()  #: messages that say exactly this, after normalisation
+    people = peewee.IntegerField()
+    examples = JSONText()
+    triggers = JSONText()  #: incoming texts that may fire it; of a phrase, those that led to it, which may not
+    tier = peewee.CharField()  #: automatic | suggest | phrase
+    threshold = peewee.FloatField(null=True)  #: cosine of the matcher from which our own index answers with it
+    precision = peewee.FloatField(null=True)  #: right / fired, None where it never fired on a held-out turn
+    precision_low = peewee.FloatField(null=True)  #: lower end of its Wilson interval
+    fired = peewee.IntegerField(default=0)  #: held-out turns
+    right = peewee.IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("job", "uuid"), True),)
+
+
+class Evaluation(Record):
+    """One model loaded once, in one round: what it is and what loading it cost."""
+
+    job = peewee.ForeignKeyField(Job, primary_key=True, on_delete="CASCADE")
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    model = peewee.CharField()
+    info = JSONText()  #: {"name", "params", "memory", "notes", "path", "revision", "licence", ...}
+    load_time_s = peewee.FloatField()
+    load_peak_mb = peewee.FloatField(null=True)  #: of MLX
+    first_reply_ms = peewee.FloatField(null=True)  #: the first reply after loading, which still compiles and pages in
+    process_mb = peewee.FloatField(null=True)  #: peak of the whole process so far, as the system counts it
+    conditions = JSONText(null=True)  #: power, free memory, swap at the time of loading
+
+
+class Cut(Record):
+    """The one instant of a run: turns to be answered lie after it; whatever knows the owner uses what lies before."""
+
+    run = peewee.ForeignKeyField(Run, primary_key=True, on_delete="CASCADE")
+    at = InstantField()
+    own_before = peewee.IntegerField()  #: own messages before it
+    turns_after = peewee.IntegerField()  #: usable turns after it
+    chosen = peewee.IntegerField()  #: of those, in the table RealTurn
+
+
+class RealTurn(Record):
+    """A turn of the owner's history that models are asked to answer: what came in, and what the owner wrote."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    place = peewee.IntegerField()  #: from 0, in the order in which models are asked
+    chat = peewee.IntegerField()  #: number of the conversation within the run, from 0: the cluster
+    incoming = peewee.TextField()
+    answer = peewee.TextField()
+    sent_at = InstantField()
+
+    class Meta:
+        indexes = ((("run", "place"), True),)
+
+
+class Reply(Record):
+    """One reply of one model to one prompt, or its failure. Never generated twice."""
+
+    job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    round = peewee.IntegerField(default=1)
+    model = peewee.CharField()
+    scenario_id = peewee.CharField()  #: of scenarios.yaml; REAL_TURNS for a turn of the owner's history
+    prompt = peewee.IntegerField()  #: place of the prompt in its scenario, or of the real turn, from 0
+    sample = peewee.IntegerField(default=1)
+    context = peewee.TextField()
+    instruction = peewee.TextField()
+    rendered = peewee.TextField()  #: the exact text given to the model
+    prompt_ids = JSONText(null=True)  #: the exact tokens given to the model
+    seed = peewee.BigIntegerField()
+    reply = peewee.TextField()
+    thinking = peewee.IntegerField(default=0)  #: characters of a think block that was taken off
+    success = peewee.BooleanField()
+    failure = peewee.TextField(null=True)
+    checks = JSONText()  #: {"name of the check": true | false}
+    quality = peewee.FloatField()  #: see jobs.evaluate.checks; 0 for a failed reply
+    batched = peewee.BooleanField(default=False)  #: generated beside others: it has no times of its own
+    prompt_tokens = peewee.IntegerField(null=True)
+    tokens = peewee.IntegerField(null=True)
+    ttft_ms = peewee.FloatField(null=True)
+    latency_ms = peewee.FloatField(null=True)
+    inter_token_ms = peewee.FloatField(null=True)  #: (last token - first token) / (tokens - 1)
+    tokens_per_second = peewee.FloatField(null=True)
+    characters_per_second = peewee.FloatField(null=True)  #: visible characters / latency
+    finish_reason = peewee.CharField(null=True)
+    peak_memory_mb = peewee.FloatField(null=True)  #: of MLX, for this reply
+    bits_per_character = peewee.FloatField(null=True)  #: of the owner's real answer under the model; real turns only
+    created_at = InstantField()
+
+    class Meta:
+        indexes = ((("run", "model", "scenario_id", "prompt", "sample"), True),)
+
+
+#: `Reply.scenario_id` of a real turn: no scenario may be called so.
+REAL_TURNS = "real-turns"
+
+
+class Score(Record):
+    """What one layer says of one reply."""
+
+    reply = peewee.ForeignKeyField(Reply, backref="scores", on_delete="CASCADE")
+    layer = peewee.CharField()  #: style | meaning
+    value = peewee.FloatField()  #: 0..1, more is better; see jobs.evaluate.metrics.style and .meaning
+    parts = JSONText(null=True)  #: what it was made of, by name
+
+    class Meta:
+        indexes = ((("reply", "layer"), True),)
+
+
+class Yardstick(Record):
+    """What a layer's values mean: the same measure taken of people instead of a model."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    layer = peewee.CharField()
+    what = peewee.CharField()  #: ceiling (the owner's other half) | floor (other people) | random (another reply)
+    value = peewee.FloatField()
+    low = peewee.FloatField(null=True)  #: 95 % interval
+    high = peewee.FloatField(null=True)
+    n = peewee.IntegerField()
+
+    class Meta:
+        indexes = ((("run", "layer", "what"), True),)
+
+
+#: Behind a Yardstick's `what`: the same texts as the replies are scored, each clipped to 0..1 before the mean. Clipping
+#: moves both ends: the ceiling does not reach 1, and the floor lies above 0.
+SCALED = ", scaled"
+
+
+class StyleProfile(Record):
+    """What `jobs.evaluate.metrics.style` knows of the owner's way of writing.
+
+    Numbers only: no message can be read out of it.
+    """
+
+    run = peewee.ForeignKeyField(Run, primary_key=True, on_delete="CASCADE")
+    document = JSONText()  #: means and spreads of features, hashed n-grams with their rarity; see style.Profile
+
+
+class Vote(Record):
+    """Somebody compared two replies to the same prompt without knowing whose they are."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    by = peewee.CharField()  #: OWNER, or "judge:KEY" of a model
+    left = peewee.ForeignKeyField(Reply, on_delete="CASCADE", backref="votes_left")  #: as it was shown
+    right = peewee.ForeignKeyField(Reply, on_delete="CASCADE", backref="votes_right")
+    choice = peewee.CharField()  #: left | right | tie | both bad | invalid (a judge's answer in another form)
+    created_at = InstantField()
+
+    class Meta:
+        indexes = ((("by", "left", "right"), True),)
+
+
+OWNER = "owner"
+
+
+def first_tables() -> None:
+    """Mining, templates, evaluations, replies."""
+    schema.script("jobs.lib.results", "1_first_tables.sql")
+
+
+def rounds_and_layers() -> None:
+    """What a comparison in rounds stores beside them: real turns, scores, votes, and more about each reply."""
+    schema.script("jobs.lib.results", "2_rounds_and_layers.sql")
+
+
+MIGRATIONS = (first_tables, rounds_and_layers)

@@ -1,0 +1,212 @@
+"""The figures of templates.json: every share with its n, and an interval that belongs to it.
+
+Beside a share of all origins together stands its Wilson interval, which takes the messages as independent. Beside a
+median over origins stands the range over them: what people write about changes from part to part, and that is far
+more than what so many messages differ by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from jobs.lib.stats import possible, t_interval, wilson
+from jobs.mine.answers import FIRES_AT, Tally
+from jobs.mine.backtest import (
+    DEPLOYED,
+    EVERY_TRIGGER,
+    EXACT,
+    FREQUENT,
+    FREQUENT_WHERE_FIRED,
+    MANUAL,
+    RANKED,
+    RANKED_WHERE_EXACT,
+    RANKED_WHERE_MANUAL,
+    Trial,
+)
+from jobs.mine.rolling_origin import Origin
+from jobs.mine.tiers import TIERS
+
+#: What each row of `baselines` is, in words that the report shows.
+MEANINGS = {
+    RANKED: "mined templates, ranked for the turn by the past turns most like it; always three drafts",
+    FREQUENT: "always the same: the replies that were most frequent before",
+    EVERY_TRIGGER: f"mined templates by JARVIS's rule (best trigger from cosine {FIRES_AT} on), no trigger dropped",
+    FREQUENT_WHERE_FIRED: "always the most frequent replies, on the turns of the line above alone",
+    EXACT: "what followed most often when the very same text came before",
+    RANKED_WHERE_EXACT: "mined templates, ranked, on the turns of the line above alone",
+    DEPLOYED: "mined templates by JARVIS's rule, with the calibrated triggers of both sendable tiers alone",
+    MANUAL: "your present templates by JARVIS's rule",
+    RANKED_WHERE_MANUAL: "mined templates, ranked, on the turns of the line above alone",
+}
+
+
+def share(part: int, n: int) -> float | None:
+    return round(part / n, 5) if n else None
+
+
+def interval(part: int, n: int) -> list[float] | None:
+    found = wilson(part, n)
+    return None if found is None else [round(end, 5) for end in found]
+
+
+def proportion(name: str, part: int, n: int) -> dict[str, Any]:
+    """name, name_ci and name_n."""
+    return {name: share(part, n), f"{name}_ci": interval(part, n), f"{name}_n": n}
+
+
+def middle(values: Sequence[float]) -> float | None:
+    return round(median(values), 5) if values else None
+
+
+def spread(values: Sequence[float]) -> list[float] | None:
+    return [round(min(values), 5), round(max(values), 5)] if values else None
+
+
+def over(name: str, shares: Sequence[float]) -> dict[str, Any]:
+    """name, the median of the parts, with name_range; name_mean with name_mean_ci, Student's t over the parts."""
+    found = t_interval(shares)
+    ends = possible(found.interval) if found else None
+    return {
+        name: middle(shares),
+        f"{name}_range": spread(shares),
+        f"{name}_mean": round(found.mean, 5) if found else None,
+        f"{name}_mean_ci": None if ends is None else [round(end, 5) for end in ends],
+    }
+
+
+def coverage(origins: Sequence[Origin]) -> dict[str, Any]:
+    """Of the owner's own messages of the tenth after each origin."""
+    return {
+        **over("coverage", [origin.coverage for origin in origins]),
+        "coverage_n": sum(origin.held_out for origin in origins),
+        "coverage_origins": [
+            {"mined": origin.share, "held_out": origin.held_out, "coverage": round(origin.coverage, 5)}
+            for origin in origins
+        ],
+    }
+
+
+def chats(found: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Coverage of chats whose messages were not mined."""
+    return {
+        **over("chat_out", [covered / n for covered, n in found]),
+        "chat_out_n": sum(n for _, n in found),
+        "chats_left_out": len(found),
+    }
+
+
+def answering(found: Sequence[Trial]) -> dict[str, Any]:
+    """What the calibrated triggers did on the report parts: medians over origins; precision over all of them."""
+    parts = [trial.tallies[DEPLOYED] for trial in found]
+    total = sum(parts, Tally())
+    return {
+        **over("hit_rate", [part.fired / part.turns for part in parts]),
+        **over("answered", [part.right / part.turns for part in parts]),
+        **over("top3", [part.among / part.turns for part in parts]),
+        "precision": share(total.right, total.fired),
+        "precision_ci": interval(total.right, total.fired),
+        "turns_held_out": total.turns,
+        "turns_replied": total.replied,
+        "turns_fired": total.fired,
+        "turns_right": total.right,
+        "turns_calibration": sum(trial.calibration_turns for trial in found),
+        "fires_at": FIRES_AT,
+        **over("coverage_report_part", [trial.covered / trial.messages for trial in found]),
+        "coverage_report_part_n": sum(trial.messages for trial in found),
+    }
+
+
+def tiers(found: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]:
+    """Per tier: templates tonight, and over the origins how many there were and how often they were right."""
+    rows: dict[str, Any] = {}
+    for tier in TIERS:
+        total = sum((trial.by_tier[tier] for trial in found), Tally())
+        rows[tier] = {
+            "templates": deployed.get(tier, 0),
+            "templates_at_origins": [trial.counts[tier] for trial in found],
+            "fired": total.fired,
+            "right": total.right,
+            "precision": share(total.right, total.fired),
+            "precision_ci": interval(total.right, total.fired),
+            "n": total.fired,
+        }
+    return rows
+
+
+def own_index(found: Sequence[Trial]) -> dict[str, Any]:
+    """The index of our own, with a threshold a template."""
+    total = sum((trial.index for trial in found), Tally())
+    return {"turns": total.turns, "fired": total.fired, **proportion("precision", total.right, total.fired)}
+
+
+def baselines(found: Sequence[Trial]) -> dict[str, Any]:
+    """Each rival on the same turns: how often it suggested, and was right with one suggestion and with three."""
+    rows: dict[str, Any] = {}
+    for name, what in MEANINGS.items():
+        parts = [trial.tallies[name] for trial in found if name in trial.tallies]
+        total = sum(parts, Tally())
+        if total.turns:
+            rows[name] = {
+                "what": what,
+                "turns": total.turns,
+                "fired": total.fired,
+                "right": total.right,
+                "among_three": total.among,
+                **proportion("answered", total.right, total.turns),
+                **proportion("top3", total.among, total.turns),
+                **proportion("precision", total.right, total.fired),
+            }
+    return rows
+
+
+#: Mined against a rival, both suggesting on the very same turns.
+PAIRS = (
+    (RANKED, FREQUENT),
+    (EVERY_TRIGGER, FREQUENT_WHERE_FIRED),
+    (RANKED_WHERE_EXACT, EXACT),
+    (RANKED_WHERE_MANUAL, MANUAL),
+)
+
+
+def duels(found: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Mined against each rival at the same number of suggestions: right answers of both, origins ahead and behind."""
+    rows = []
+    for mine, rival in PAIRS:
+        pairs = [(trial.tallies[mine], trial.tallies[rival]) for trial in found if rival in trial.tallies]
+        for suggestions, part in ((1, "right"), (3, "among")) if pairs else ():
+            scores = [(getattr(one, part), getattr(two, part)) for one, two in pairs]
+            rows.append(
+                {
+                    "mined": mine,
+                    "rival": rival,
+                    "suggestions": suggestions,
+                    "turns": sum(two.fired for _, two in pairs),
+                    "mined_right": sum(one for one, _ in scores),
+                    "rival_right": sum(two for _, two in scores),
+                    "origins": len(scores),
+                    "ahead": sum(one > two for one, two in scores),
+                    "behind": sum(one < two for one, two in scores),
+                }
+            )
+    return rows
+
+
+def manual(found: Sequence[Trial], templates: int, replaced: list[dict[str, Any]], problem: str) -> dict[str, Any]:
+    """The owner's present templates on the same held-out part; all null where there are none."""
+    fired: set[int] = set().union(*(trial.manual_fired for trial in found))
+    covered, messages = sum(trial.manual_covered for trial in found), sum(trial.messages for trial in found)
+    known = templates > 0 and bool(found)
+    total = sum((trial.tallies[MANUAL] for trial in found if MANUAL in trial.tallies), Tally())
+    unused = templates - len(fired)
+    return {
+        "templates": templates,
+        "problem": problem or None,
+        **proportion("coverage", covered if known else 0, messages if known else 0),
+        **proportion("unused", unused if known else 0, templates if known else 0),
+        **proportion("hit_rate", total.fired, total.turns),
+        **proportion("precision", total.right, total.fired),
+        **proportion("answered", total.right, total.turns),
+        "replaced_by": replaced,
+    }

@@ -1,0 +1,108 @@
+"""The results as tables for a spreadsheet: replies.csv and models.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jobs.lib.comparison import adjusted
+from jobs.report.escape import visible
+from jobs.report.gather import Report
+from jobs.report.rows import models as model_rows
+
+#: A spreadsheet takes a cell that begins so for a formula, and runs it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_REPLY = (
+    "scenario_id",
+    "prompt",
+    "sample",
+    "round",
+    "batched",
+    "context",
+    "instruction",
+    "reply",
+    "reference",
+    "success",
+    "failure",
+    "quality",
+    "style",
+    "meaning",
+    "bits_per_character",
+    "latency_ms",
+    "ttft_ms",
+    "tokens",
+    "tokens_per_second",
+    "thinking",
+    "finish_reason",
+    "seed",
+)
+_STATS = (
+    "total_tests",
+    "successes",
+    "success_rate",
+    "quality",
+    "quality_clusters",
+    "p50_latency_ms",
+    "p95_latency_ms",
+    "max_latency_ms",
+    "avg_ttft_ms",
+    "inter_token_ms",
+    "tokens_per_second",
+    "characters_per_second",
+    "first_reply_ms",
+    "peak_memory_mb",
+    "process_peak_mb",
+)
+
+
+def files(report: Report) -> dict[str, str]:
+    """File name -> content; none without a comparison."""
+    return {"replies.csv": replies(report), "models.csv": models(report)} if report.comparison else {}
+
+
+def replies(report: Report) -> str:
+    """One line a reply, whole texts; a text that a spreadsheet would run begins with an apostrophe."""
+    rows = (
+        [key, model["info"]["name"], *(said.get(field) for field in _REPLY)]
+        for key, model in report.models.items()
+        for said in model["generations"]
+    )
+    return _text(["model", "name", *_REPLY], rows)
+
+
+def models(report: Report) -> str:
+    """One line a model; quality and time on common ground, as in the table of the report."""
+    groups = (report.comparison or {}).get("groups") or {}
+    header = ["model", "name", "group", "quality_low", "quality_high", *model_rows.LAYERS, *_STATS]
+    header += ["left_of_8_gb_mb", "licence", "marks"]
+    rows = (_model(report, key, model, groups.get(key)) for key, model in model_rows.in_order(report))
+    return _text(header, rows)
+
+
+def _model(report: Report, key: str, model: Mapping[str, Any], group: Any) -> list[Any]:
+    stats, peak = adjusted.shared(model["stats"]), model_rows.peak_mb(model["stats"])
+    low, high = stats.get("quality_ci") or (None, None)
+    layers = [model_rows.layer(stats, which).get("mean") for which in model_rows.LAYERS]
+    left = None if peak is None else model_rows.WHOLE_MB - peak
+    marks = "; ".join(model_rows.marks(report, key, model))
+    figures = [stats.get(field) for field in _STATS]
+    return [key, model["info"]["name"], group, low, high, *layers, *figures, left, model["info"].get("licence"), marks]
+
+
+def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # as RFC 4180 has it
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Numbers as they are; texts without control characters, and never a formula."""
+    if value is None or isinstance(value, (int, float)):
+        return "" if value is None else value
+    text = visible(str(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,236 @@
+"""report.html: one file that opens from disk, without network, in light and dark; its script is an extra."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markdown
+import nh3
+from markupsafe import Markup
+
+from jobs.lib.comparison import adjusted
+from jobs.report.charts.svg import Chart
+from jobs.report.escape import clean, duration, milliseconds, percent
+from jobs.report.formats.markdown import HEAT_NOTE, SPEED_NOTE
+from jobs.report.gather import Report, place
+from jobs.report.rows import changes as change_rows
+from jobs.report.rows import models as model_rows
+from jobs.report.rows import replies as reply_rows
+from jobs.report.rows import run as run_rows
+from jobs.report.rows import sentences
+from jobs.report.rows import templates as template_rows
+from jobs.report.rows import votes as vote_rows
+
+log = logging.getLogger(__name__)
+
+_FOLDER = Path(__file__).parent
+#: What prose may contain after Markdown: no links, no images, no attributes.
+_TAGS = {"p", "ul", "ol", "li", "strong", "em", "code", "pre", "br", "h3", "blockquote"}
+
+
+def to_html(text: str) -> Markup:
+    """Markdown to HTML that holds only the allowed tags, without any attribute."""
+    raw = markdown.markdown(text, extensions=["sane_lists"], output_format="html").replace(" %", "\u00a0%")
+    return Markup(nh3.clean(raw, tags=_TAGS, attributes={}))  # noqa: S704 - sanitised just now
+
+
+def compose(report: Report, charts: Sequence[Chart]) -> str:
+    """The page. A part that fails shows its error's type in its place."""
+    parts = {name: _attempt(name, partial(make, report)) for name, make in _PARTS.items()}
+    style, script = ((_FOLDER / name).read_text() for name in ("page.css", "page.js"))
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            parts=parts,
+            charts=[(chart, Markup(chart.svg)) for chart in charts],  # noqa: S704 - drawn by matplotlib, which escapes
+            style=Markup(style),  # noqa: S704 - a file of ours
+            style_hash=_hash(style),
+            script=Markup(script),  # noqa: S704 - a file of ours
+            script_hash=_hash(script),
+            headers=_HEADERS,
+            numeric={"models": model_rows.NUMERIC},
+            heat_note=HEAT_NOTE,
+            tiles=_attempt("figures", lambda: tiles(report)),
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    """What a policy names an inline style or script by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"clean": clean, "percent": percent, "ms": milliseconds, "duration": duration}
+    return environment
+
+
+class Failed:
+    """Stands for a part that could not be rendered."""
+
+    def __init__(self, error: Exception) -> None:
+        self.failed = type(error).__name__
+
+
+def _attempt(part: str, make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except Exception as error:  # one part never prevents the page
+        log.warning("part %r of the page failed: %s", part, place(error))
+        return Failed(error)
+
+
+def _checks(report: Report) -> list[str]:
+    return [line.removeprefix("- [ ] ") for line in sentences.checklist(report).splitlines()]
+
+
+def _failures(report: Report) -> list[dict[str, str]]:
+    return [
+        {
+            "name": clean(job.name, 80),
+            "status": job.status,
+            "reason": clean(job.reason) or "no reason was stored",
+            "remedy": job.remedy,
+        }
+        for job in report.jobs
+        if job.remedy
+    ]
+
+
+def _model_rows(report: Report) -> list[tuple[list[str], list[str]]]:
+    """Cells and marks of each model."""
+    marks = [model_rows.marks(report, key, model) for key, model in model_rows.in_order(report)]
+    return list(zip(model_rows.rows(report), marks, strict=True))
+
+
+def _standing(report: Report) -> list[str]:
+    return [*model_rows.standing_notes(report), SPEED_NOTE]
+
+
+def _since(make: Callable[[Any, Callable[[str], str]], Any]) -> Callable[[Report], Any]:
+    """A part about what changed; nothing where there is no earlier run."""
+    return lambda report: make(report.changes, partial(model_rows.name, report)) if report.changes else []
+
+
+_HEADERS = {
+    "models": model_rows.HEADER,
+    "layers": model_rows.LAYER_HEADER,
+    "yardsticks": model_rows.YARDSTICK_HEADER,
+    "speed": model_rows.SPEED_HEADER,
+    "pairs": model_rows.PAIR_HEADER,
+    "memory": model_rows.MEMORY_HEADER,
+    "ratings": vote_rows.RATING_HEADER,
+    "figures": change_rows.figure_header(),
+    "prompts": change_rows.PROMPT_HEADER,
+    "changed_templates": change_rows.TEMPLATE_HEADER,
+    "tiers": template_rows.TIER_HEADER,
+    "rivals": template_rows.RIVAL_HEADER,
+    "manual": template_rows.MANUAL_HEADER,
+}
+
+#: What the page shows, by the name in page.html. Prose comes sanitised, all else is escaped there.
+_PARTS: dict[str, Callable[[Report], Any]] = {
+    "headline": sentences.headline,
+    "verdict": lambda report: to_html(sentences.verdict(report)),
+    "jobs": lambda report: [run_rows.job_cells(job) for job in report.jobs],
+    "coverage": run_rows.coverage_rows,
+    "drift": template_rows.drift_line,
+    "sending": template_rows.verdict,
+    "tiers": template_rows.tier_rows,
+    "sendable": template_rows.sendable,
+    "rivals": template_rows.rival_rows,
+    "duels": template_rows.duel_line,
+    "manual": template_rows.manual_line,
+    "manual_rows": template_rows.manual_rows,
+    "templates": run_rows.template_lines,
+    "similarity": run_rows.similarity,
+    "contrasts": run_rows.contrasts,
+    "models": _model_rows,
+    "standing": _standing,
+    "layers": model_rows.layer_rows,
+    "layer_notes": model_rows.layer_notes,
+    "yardsticks": model_rows.yardstick_rows,
+    "heat_header": reply_rows.heat_header,
+    "heat": reply_rows.heat_rows,
+    "scenes": reply_rows.scenes,
+    "turn_notes": reply_rows.turn_notes,
+    "turns": reply_rows.turns,
+    "votes": vote_rows.notes,
+    "invitation": vote_rows.invitation,
+    "matrix_header": vote_rows.matrix_header,
+    "matrix": vote_rows.matrix_rows,
+    "ratings": vote_rows.rating_rows,
+    "memory": model_rows.memory_rows,
+    "speed": model_rows.speed_rows,
+    "pairs": model_rows.pair_rows,
+    "changes": _since(change_rows.summary),
+    "changed_figures": _since(change_rows.figure_rows),
+    "changed_templates": _since(change_rows.template_rows),
+    "changed_prompts": _since(change_rows.prompt_rows),
+    "prompts": run_rows.prompt_lines,
+    "failures": _failures,
+    "design": lambda report: to_html(sentences.system_design(report)),
+    "deployment": lambda report: to_html(sentences.recommendation(report)),
+    "checks": _checks,
+    "next_steps": lambda report: to_html(sentences.next_steps(report)),
+    "methods": run_rows.method_rows,
+    "settings": run_rows.setting_rows,
+}
+
+
+def _time_tile(report: Report) -> tuple[str, str] | None:
+    """The time of whom the verdict speaks of first; of both sides where it is a conflict."""
+    verdict, keys = model_rows.verdict(report), []
+    if conflict := verdict.get("conflict"):
+        keys = [conflict["model"], conflict["rivals"][0]]
+    elif verdict.get("winner") or (report.comparison or {}).get("by_weights"):
+        keys = [verdict.get("winner") or verdict["tied"][0]]
+    elif len(report.models) == 1:
+        keys = list(report.models)
+    times = [adjusted.shared(report.models[key]["stats"])["p50_latency_ms"] for key in keys]
+    if not keys or None in times:
+        return None
+    names = " / ".join(model_rows.name(report, key)[:40] for key in keys)
+    tied = ", first by the plan's weights" if verdict.get("tied") and not conflict else ""
+    return " / ".join(map(model_rows.seconds, times)), f"median reply of {names}{tied}"
+
+
+def tiles(report: Report) -> list[tuple[str, str]]:
+    """The few figures on top: (value, what it is)."""
+    found: list[tuple[str, str]] = []
+    if report.templates is not None:
+        stats = report.templates["stats"]
+        number = len(report.templates["templates"])
+        if stats.get("coverage") is not None:
+            what = f"of later messages covered by {number} templates (held out, median)"
+            found.append((percent(stats["coverage"]), what))
+        else:
+            found.append((f"{number}", "templates"))
+        if tiers := stats.get("tiers"):
+            automatic, suggest = (f"{tiers[tier]['templates']}" for tier in template_rows.SENDABLE)
+            found += [(automatic, "templates may answer alone"), (suggest, "templates are worth suggesting")]
+    if told := _time_tile(report):
+        found.append(told)
+    if report.models:
+        usable = sum(model["stats"]["successes"] for model in report.models.values())
+        total = sum(model["stats"]["total_tests"] for model in report.models.values())
+        found.append((f"{usable} / {total}", "replies usable"))
+    done = sum(job.status == "succeeded" for job in report.jobs)
+    found.append((f"{done} / {len(report.jobs)}", "jobs succeeded"))
+    return found

@@ -1,0 +1,322 @@
+"""REPORT.md: the whole report as Markdown, section by section, in the order in which a person decides."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from jobs.report.charts import models as model_charts
+from jobs.report.escape import clean, fenced, inline, megabytes, quoted, table
+from jobs.report.gather import Report, place
+from jobs.report.rows import changes as change_rows
+from jobs.report.rows import models as model_rows
+from jobs.report.rows import replies as reply_rows
+from jobs.report.rows import run as run_rows
+from jobs.report.rows import sentences
+from jobs.report.rows import templates as template_rows
+from jobs.report.rows import votes as vote_rows
+from jobs.report.rows.replies import Exchange, Said
+
+log = logging.getLogger(__name__)
+
+Section = Callable[[Report], str]  #: "" leaves the section out
+
+
+def compose(report: Report) -> str:
+    """REPORT.md. A section that fails says so and costs none of the others."""
+    parts = [f"# {inline(report.title, 200)}: {inline(sentences.headline(report), 300)}"]
+    parts += [_attempt(heading, make, report) for heading, make in SECTIONS]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _attempt(heading: str, make: Section, report: Report) -> str:
+    try:
+        body = make(report)
+    except Exception as error:  # one section never prevents the page
+        log.warning("section %r failed: %s", heading, place(error))
+        body = f"This section could not be rendered: {type(error).__name__}"
+    if not body:
+        return ""
+    return f"## {heading}\n\n{body}" if heading else body
+
+
+def _cells(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Cells that are plain text, escaped."""
+    return [[inline(cell) for cell in row] for row in rows]
+
+
+def opening(report: Report) -> str:
+    """Verdict, then one line on which run this is."""
+    about = (
+        f"Run {inline(report.run_id)}, plan {inline(report.plan)}, night of {inline(report.night)}. "
+        f"Files and log: {inline(report.folder)}"
+    )
+    return f"{sentences.verdict(report)}\n\n{about}"
+
+
+def templates(report: Report) -> str:
+    """Coverage with its definitions, what may be sent, the rivals, the patterns by frequency, what was left out."""
+    if report.templates is None:
+        return "No templates were mined in this run." if "mine" in report.sections else ""
+    parts = [table(["Coverage", "Value", "What it means"], _cells(run_rows.coverage_rows(report)))]
+    parts += [inline(line) for line in (template_rows.drift_line(report),) if line]
+    parts += [*_tiers(report), *_rivals(report), *_patterns(report)]
+    left = report.templates["stats"].get("left_out") or {}
+    if left:
+        reasons = [f"- {inline(why)}: {number:,}" for why, number in left.items()]
+        parts.append("Left out, never a template:\n\n" + "\n".join(reasons))
+    if refused := report.templates["stats"].get("refused"):
+        reasons = [f"- {inline(why)}: {number:,}" for why, number in refused.items()]
+        parts.append("Messages refused as a template:\n\n" + "\n".join(reasons))
+    return "\n\n".join(parts)
+
+
+def _tiers(report: Report) -> list[str]:
+    """Which templates may be sent, how sure that is, and on what they fire."""
+    rows = template_rows.tier_rows(report)
+    if not rows:
+        return []
+    parts = ["### Which may be sent", inline(template_rows.verdict(report))]
+    parts.append(table(template_rows.TIER_HEADER, _cells(rows), right=(1,)))
+    found = template_rows.sendable(report)
+    if found:
+        cells = [[one["reply"], one["tier"], one["right"], one["triggers"]] for one in found]
+        parts.append(table(["Reply", "Tier", "Measured", "Fires on messages like"], _cells(cells)))
+    return parts
+
+
+def _rivals(report: Report) -> list[str]:
+    """The mined templates beside what they have to beat."""
+    parts = []
+    if rows := template_rows.rival_rows(report):
+        parts += ["### Against simpler ways", table(template_rows.RIVAL_HEADER, _cells(rows))]
+        parts += [inline(line) for line in (template_rows.duel_line(report),) if line]
+    if line := template_rows.manual_line(report):
+        parts.append(inline(line))
+    if rows := template_rows.manual_rows(report):
+        parts.append(table(template_rows.MANUAL_HEADER, _cells(rows), right=(3,)))
+    return parts
+
+
+def _patterns(report: Report) -> list[str]:
+    """The templates by frequency, phrases among them."""
+    found = run_rows.template_lines(report)
+    if not found or report.templates is None:
+        return ["No message was frequent enough to become a template."]
+    total = len(report.templates["templates"])
+    return [
+        f"The {len(found)} most frequent of {total}; *uses* counts the mined messages of yours within "
+        f"{inline(run_rows.similarity(report))} of the text; a *phrase* is shown, never sent:",
+        fenced(_pattern(template) for template in found),
+    ]
+
+
+def _pattern(template: Mapping[str, Any]) -> str:
+    """[281 uses] "Bro"   34 people, suggest"""
+    people = f", {template['people']} people" if template.get("people") else ""
+    right = f", right in {template['right']} of {template['fired']}" if template.get("fired") else ""
+    tier = clean(template.get("tier"), 40)
+    return f"[{template['frequency']} uses] {quoted(template['representative'], 160)}  ({tier}{people}{right})"
+
+
+def old_and_new(report: Report) -> str:
+    """What was known before this run beside what it measured."""
+    if not any(kind in report.sections for kind in ("mine", "evaluate")):
+        return ""
+    rows = _cells([[row.what, row.before, row.now, row.note] for row in run_rows.contrasts(report)])
+    return table(["", "Before", "This run", "Mind"], rows)
+
+
+def models(report: Report) -> str:
+    """One line a model, then each layer of quality on its own."""
+    if not report.models:
+        return "No model was loaded in this run." if "evaluate" in report.sections else ""
+    parts = [table(model_rows.HEADER, _cells(model_rows.rows(report)), right=model_rows.NUMERIC)]
+    parts += [" ".join(map(inline, [*model_rows.standing_notes(report), SPEED_NOTE]))]
+    parts += ["### What quality is made of", table(model_rows.LAYER_HEADER, _cells(model_rows.layer_rows(report)))]
+    parts.append("\n".join(f"- {inline(note)}" for note in model_rows.layer_notes(report)))
+    if yardsticks := model_rows.yardstick_rows(report):
+        parts.append(table(model_rows.YARDSTICK_HEADER, _cells(yardsticks), right=(3,)))
+    return "\n\n".join(parts)
+
+
+SPEED_NOTE = "Speed is measured over the usable replies that were written one by one."
+
+
+def trade_off(report: Report) -> str:
+    """The frontier of time and quality in words; the chart is a file beside this one."""
+    found = model_charts.points(report)
+    if not found:
+        return ""
+    best = model_charts.frontier(found)
+    names = ", ".join(f"{inline(point.name)} ({point.seconds:.2f} s, {point.quality:.2f})" for point in best)
+    beaten = [inline(point.name) for point in found if point not in best]
+    text = f"No other model beats these in both seconds and quality: {names}." if best else "Every model is gated."
+    return text + (f" Beaten or gated: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
+
+
+def heat(report: Report) -> str:
+    """Scenario by model."""
+    rows = reply_rows.heat_rows(report)
+    if not rows:
+        return ""
+    cells = _cells([[what, *(cell.text for cell in values)] for what, values in rows])
+    header = [inline(name) for name in reply_rows.heat_header(report)]
+    return f"{HEAT_NOTE}\n\n{table(header, cells, right=range(1, len(header)))}"
+
+
+HEAT_NOTE = "The first layer alone: general checks times those of the instruction; a failed reply counts 0."
+
+
+def replies(report: Report) -> str:
+    """What every model said, prompt by prompt; the same reply several times once."""
+    found = reply_rows.scenes(report)
+    blocks = []
+    for scene in found:
+        lines = [f"Scenario: {quoted(scene.context)}"]
+        for exchange in scene.exchanges:
+            lines += ["", exchange.instruction, *_spoken(exchange)]
+        blocks.append(fenced(lines))
+    blocks += [inline(line) for line in (vote_rows.invitation(report),) if line and found]
+    return "\n\n".join(blocks)
+
+
+def _spoken(exchange: Exchange) -> list[str]:
+    """SmolLM3-3B:   "All good, take your time!" (1100ms) ×3"""
+    width = max((len(said.model) for said in exchange.replies), default=0) + 1
+    lines = [_line(said, width) for said in exchange.replies]
+    return [*lines, f"({exchange.more} further replies that differ: replies.csv)"] if exchange.more else lines
+
+
+def _line(said: Said, width: int) -> str:
+    start = f"{said.model}:".ljust(width)
+    time = f" ({said.latency_ms:.0f}ms)" if said.latency_ms is not None else ""
+    time += f" ×{said.times}" if said.times > 1 else ""
+    if said.failure:
+        text = f' "{said.reply}"' if said.reply else ""
+        return f"{start} failed: {said.failure}{text}{time}"
+    return f'{start} "{said.reply}"{time}'
+
+
+def real_turns(report: Report) -> str:
+    """Turns of the owner's history: how many, since when, and a dozen of them."""
+    notes = reply_rows.turn_notes(report)
+    if not notes:
+        return ""
+    blocks = [
+        fenced(
+            [f"In: {quoted(turn.incoming)}", f"YOU REALLY WROTE: {quoted(turn.answer)}", "", *_spoken(turn.exchange)]
+        )
+        for turn in reply_rows.turns(report)
+    ]
+    return "\n\n".join([" ".join(map(inline, notes)), *blocks])
+
+
+def ear(report: Report) -> str:
+    """The votes: who won against whom."""
+    if not vote_rows.found(report):
+        return ""
+    parts = [" ".join(map(inline, vote_rows.notes(report)))]
+    if rows := vote_rows.matrix_rows(report):
+        parts.append(table(map(inline, vote_rows.matrix_header(report)), _cells(rows)))
+    if ratings := vote_rows.rating_rows(report):
+        parts.append(table(vote_rows.RATING_HEADER, _cells(ratings), right=(2,)))
+    return "\n\n".join(parts)
+
+
+def memory(report: Report) -> str:
+    """Every model's peak in parts."""
+    if not report.models:
+        return ""
+    budget = f"A model may use {megabytes(report.budget_mb)} by the plan.\n\n" if report.budget_mb else ""
+    return budget + table(model_rows.MEMORY_HEADER, _cells(model_rows.memory_rows(report)), right=range(1, 6))
+
+
+def night(report: Report) -> str:
+    """The jobs as a table, and what was said when the run was submitted."""
+    if not report.jobs:
+        return "This run has no jobs besides its report."
+    rows = _cells([run_rows.job_cells(job) for job in report.jobs])
+    text = table(["Job", "Status", "Duration", "Peak memory", "Reason"], rows, right=(2, 3))
+    if report.warnings:
+        text += "\n\nSaid at submission:\n\n" + "\n".join(f"- {inline(warning)}" for warning in report.warnings)
+    if report.problems:
+        text += "\n\nMissing on this page:\n\n" + "\n".join(f"- {inline(what)}" for what in report.problems)
+    return text
+
+
+def failures(report: Report) -> str:
+    """What did not work, and the command that mends it."""
+    again = [job for job in report.jobs if job.remedy]
+    if not again:
+        return ""
+    return "\n".join(
+        f"- **{inline(job.name, 80)}** {inline(job.status)}: {inline(job.reason) or 'no reason was stored'}"
+        f"  \n  To run it again: `{job.remedy}`"
+        for job in again
+    )
+
+
+def design(report: Report) -> str:
+    """The hybrid pipeline, where there is something to build it from."""
+    return sentences.system_design(report) if report.templates or report.models else ""
+
+
+def deployment(report: Report) -> str:
+    return sentences.recommendation(report) if report.templates or report.models else ""
+
+
+def changed(report: Report) -> str:
+    """What is different from the last run of the plan, figure by figure and prompt by prompt."""
+    if report.changes is None:
+        return ""
+    names = partial(model_rows.name, report)
+    parts = [" ".join(map(inline, change_rows.summary(report.changes, names)))]
+    if rows := change_rows.figure_rows(report.changes, names):
+        parts.append(table(change_rows.figure_header(), _cells(rows)))
+    if rows := change_rows.template_rows(report.changes, names):
+        parts.append(table(change_rows.TEMPLATE_HEADER, _cells(rows), right=(1, 2, 3)))
+    if rows := change_rows.prompt_rows(report.changes, names):
+        parts.append(table(change_rows.PROMPT_HEADER, _cells(rows), right=(2, 3)))
+    return "\n\n".join(parts)
+
+
+def appendix(report: Report) -> str:
+    """How each figure was measured, and on what."""
+    parts = []
+    if report.models:
+        parts += ["### Speed", table(model_rows.SPEED_HEADER, _cells(model_rows.speed_rows(report)), right=range(1, 9))]
+    if pairs := model_rows.pair_rows(report):
+        parts += ["### Every pair", table(model_rows.PAIR_HEADER, _cells(pairs))]
+    parts += ["### How it was measured"] * bool(parts)
+    parts.append(table(["Figure", "Measured"], _cells(run_rows.method_rows(report))))
+    setting = run_rows.setting_rows(report)
+    if setting:
+        parts.append(table(["Setting", "Value"], _cells(setting)))
+    for name, lines in run_rows.prompt_lines(report):
+        parts += [f"The first prompt of {inline(name)}, exactly:", fenced(lines)]
+    return "\n\n".join(parts)
+
+
+SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("", opening),
+    ("Models", models),
+    ("Seconds against quality", trade_off),
+    ("Scenario by model", heat),
+    ("Replies side by side", replies),
+    ("Real turns", real_turns),
+    ("Votes", ear),
+    ("Memory", memory),
+    ("Templates", templates),
+    ("Old and new", old_and_new),
+    ("System design", design),
+    ("Deployment", deployment),
+    ("The night", night),
+    ("What failed", failures),
+    ("What changed since the last run", changed),
+    ("This morning", sentences.checklist),
+    ("Next steps", sentences.next_steps),
+    ("Appendix: how it was measured", appendix),
+)

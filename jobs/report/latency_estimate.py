@@ -1,0 +1,83 @@
+"""JARVIS with these results: a template where one fires, else the model. Measured numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.lib.comparison import adjusted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """Expected time of a reply of the hybrid pipeline with one model."""
+
+    model: str  #: key
+    name: str
+    model_ms: float  #: mean latency of its successful replies
+    n: int  #: those of them that were timed
+    expected_ms: float | None  #: hit rate x match time + (1 - hit rate) x (match time + model_ms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The hybrid pipeline in numbers, and what is missing to complete them."""
+
+    hit_rate: float | None
+    match_ms: float | None  #: mean
+    match_n: int  #: matches that were timed
+    expectations: tuple[Expectation, ...]
+    missing: tuple[str, ...]  #: in words
+
+
+def estimate(templates: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> Design:
+    """Expected latency per model where hit rate, match time and model latency were all measured.
+
+    Means on both sides: the expected value of a sum of medians is nobody's waiting time.
+    """
+    stats = (templates or {}).get("stats") or {}
+    hit_rate = _number(stats.get("hit_rate"))
+    match_ms = _number(stats.get("match_mean_ms"))
+    rows = [_expect(key, model, hit_rate, match_ms) for key, model in (comparison or {}).get("models", {}).items()]
+    known = tuple(row for row in rows if row is not None)
+    return Design(
+        hit_rate=hit_rate,
+        match_ms=match_ms,
+        match_n=int(stats.get("match_n") or 0),
+        expectations=known,
+        missing=tuple(_missing(hit_rate, match_ms, known, stats.get("match_problem"))),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms: float | None) -> Expectation | None:
+    latency = _number(adjusted.shared(model["stats"]).get("avg_latency_ms"))
+    if latency is None:
+        return None
+    expected = None
+    if hit_rate is not None and match_ms is not None:
+        expected = match_ms + (1 - hit_rate) * latency  # looking for a template costs its time on a miss too
+    return Expectation(
+        model=key,
+        name=str(model["info"]["name"]),
+        model_ms=latency,
+        n=int(model["stats"].get("timed_replies", model["stats"]["successes"])),
+        expected_ms=expected,
+    )
+
+
+def _missing(
+    hit_rate: float | None, match_ms: float | None, known: Sequence[Expectation], problem: str | None
+) -> list[str]:
+    gaps = []
+    if hit_rate is None:
+        gaps.append("the hit rate (share of incoming messages on which a template fires)")
+    if match_ms is None:
+        gaps.append("the time that finding a template takes" + (f" ({problem})" if problem else ""))
+    if not known:
+        gaps.append("the latency of a model (no model gave a usable reply)")
+    return gaps

@@ -1,0 +1,293 @@
+"""The sentences of a report, as Markdown for REPORT.md and report.html. Every name in them is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jarvisd.store.models import Status
+from jobs.lib.comparison import adjusted
+from jobs.report.escape import inline, megabytes, milliseconds, percent
+from jobs.report.gather import Report
+from jobs.report.rows import models as model_rows
+from jobs.report.rows import templates as template_rows
+
+#: Kinds of job that measure something for this report.
+_MEASURING = ("mine", "evaluate")
+
+
+def headline(report: Report) -> str:
+    """The verdict in a few words, plain text (not escaped)."""
+    verdict = report.comparison["verdict"] if report.comparison else None
+    if verdict and verdict["winner"]:
+        return f"Use {name(report, verdict['winner'])}"
+    if verdict and (conflict := verdict.get("conflict")):
+        return f"{_sides(report, conflict, plain=True)}, so no winner"
+    if verdict and verdict["tied"]:
+        return "No clear winner"
+    if report.templates:
+        return f"{len(report.templates['templates'])} templates, no choice of a model"
+    if report.models:
+        return "No choice of a model"
+    if _cancelled(report):
+        return "Every job was cancelled"
+    if any(kind in report.sections for kind in _MEASURING):
+        return "Nothing could be measured yet" if report.unfinished else "Nothing could be measured"
+    done, total = report.counted(Status.SUCCEEDED), len(report.jobs)
+    return f"{done} of {total} jobs succeeded" if total else "A run without jobs"
+
+
+def _cancelled(report: Report) -> bool:
+    """Whether the run had jobs, and every one was cancelled."""
+    return bool(report.jobs) and report.counted(Status.CANCELLED) == len(report.jobs)
+
+
+def verdict(report: Report) -> str:
+    """The choice of a model in a sentence with its confidence and the runner-up; then why; then all the rest."""
+    rest = [_on_templates(report), _on_failures(report), inline(report.late)]
+    paragraphs = [*_on_models(report), " ".join(part for part in rest if part)]
+    return "\n\n".join(part for part in paragraphs if part)
+
+
+def name(report: Report, key: str) -> str:
+    """A model's name as people know it."""
+    return str(report.models[key]["info"]["name"]) if key in report.models else key
+
+
+def _on_models(report: Report) -> list[str]:
+    """A sentence to decide on, and the reasons."""
+    if report.comparison is None:
+        if "evaluate" in report.sections:
+            return ["No model was loaded, so no replies could be compared."]
+        return []
+    verdict = report.comparison["verdict"]
+    why = inline(verdict["why"], 2000)
+    if verdict["winner"]:
+        return [_lead(report, verdict) + _other_by_weights(report, verdict["winner"]), why]
+    if not verdict["tied"]:
+        return [why]
+    settle = inline((report.comparison.get("settle") or "").replace("`", ""), 1000)
+    return [_open(report, verdict), why + (f" What would settle it: {settle[0].lower()}{settle[1:]}" if settle else "")]
+
+
+def _open(report: Report, verdict: Mapping[str, Any]) -> str:
+    """Who is tied and comes first by the weights; or who says what, and what to do meanwhile."""
+    if not (conflict := verdict.get("conflict")):
+        *most, last = (f"**{inline(name(report, key))}**" for key in verdict["tied"])
+        return f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, verdict)}"
+    return f"{_sides(report, conflict)}, so nobody is named. {_meanwhile(report, conflict)}"
+
+
+def _sides(report: Report, conflict: Mapping[str, Any], *, plain: bool = False) -> str:
+    """The numbers say **A**, your votes say **B**; `plain` is neither escaped nor bold."""
+    model, *rivals = (
+        name(report, key) if plain else f"**{inline(name(report, key))}**"
+        for key in (conflict["model"], *conflict["rivals"])
+    )
+    if conflict["with"] == "votes":
+        return f"The numbers say {model}, your votes say {' or '.join(rivals)}"
+    return f"All prompts together say {model}, the scenarios alone {' or '.join(rivals)}"
+
+
+def _meanwhile(report: Report, conflict: Mapping[str, Any]) -> str:
+    """What to do where numbers and votes, or the numbers among themselves, contradict each other."""
+    rivals = " or ".join(f"**{inline(name(report, key))}**" for key in conflict["rivals"])
+    ear = f"follow your ear: {rivals}" if conflict["with"] == "votes" else "let your ear decide between them"
+    return f"Keep the present one, or {ear}."
+
+
+def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
+    """**SmolLM3-3B**, with high confidence: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: ..."""
+    winner = verdict["winner"]
+    stats = adjusted.shared(report.models[winner]["stats"])
+    sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
+    time = model_rows.seconds(stats.get("p50_latency_ms"))
+    text = f"**{inline(name(report, winner))}**{sure}: {time} for a typical reply"
+    if (peak := model_rows.peak_mb(stats)) is not None:
+        text += f", {megabytes(peak)} at its peak"
+    second = model_rows.runner_up(report)
+    if second is None:
+        return f"{text}."
+    gap = next((row for row in verdict.get("differences") or [] if row.get("against") == second), None)
+    return f"{text}. Runner-up: **{inline(name(report, second))}**{_behind(gap)}."
+
+
+def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
+    """A sentence about which of the tied comes first by the plan's weights, with the confidence in it."""
+    if not (report.comparison or {}).get("by_weights"):
+        return ""
+    first = verdict["tied"][0]
+    time = model_rows.seconds(adjusted.shared(report.models[first]["stats"]).get("p50_latency_ms"))
+    sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
+    return (
+        f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first{sure}: "
+        f"{time} for a typical reply."
+    )
+
+
+def _other_by_weights(report: Report, winner: str) -> str:
+    """A sentence where the plan's own weights put another one than the winner first."""
+    first = next(iter((report.comparison or {}).get("by_weights") or []), winner)
+    weights = report.rules.get("weights") or {}
+    total = sum(weights.values())
+    if first == winner or not total:
+        return ""
+    speed, memory = (f"{which} {100 * weights.get(which, 0) / total:.0f} %" for which in ("speed", "memory"))
+    return f" Counting {speed} and {memory} as your plan does, **{inline(name(report, first))}** would come first."
+
+
+def _behind(gap: Mapping[str, Any] | None) -> str:
+    """ ", 0.03 behind in quality (95 % interval 0.00 to 0.06)"."""
+    if gap is None or gap.get("difference") is None:
+        return ""
+    ends = f" (95 % interval {model_rows.end(gap['ci'][0])} to {model_rows.end(gap['ci'][1])})" if gap.get("ci") else ""
+    return f", {gap['difference']:.2f} behind in quality{ends}"
+
+
+def _on_templates(report: Report) -> str:
+    if report.templates is None:
+        return "No templates were mined." if "mine" in report.sections else ""
+    stats, found = report.templates["stats"], report.templates["templates"]
+    text = f"{len(found)} templates from {stats.get('total_messages') or 0:,} of your messages"
+    if (coverage := stats.get("coverage")) is None:
+        return f"{text}; what they cover of later messages was not measured."
+    spread = _range(stats)
+    return f"{text} cover {percent(coverage)} of your later messages, which they were not mined from{spread}."
+
+
+def _range(stats: dict[str, Any]) -> str:
+    ends = stats.get("coverage_range")
+    return f" (range {percent(ends[0])} to {percent(ends[1])})" if ends and None not in ends else ""
+
+
+def _on_failures(report: Report) -> str:
+    bad = [job for job in report.jobs if job.status == Status.FAILED]
+    left, total = report.counted(Status.SKIPPED, Status.STOPPED, Status.CANCELLED), len(report.jobs)
+    if _cancelled(report):
+        return "Its only job was cancelled." if total == 1 else f"All {total} jobs were cancelled."
+    parts = []
+    if bad:
+        parts.append(f"{len(bad)} of {total} jobs failed")
+    if left:
+        parts.append(f"{left} of {total}{'' if bad else ' jobs'} did not finish")
+    if report.unfinished:
+        parts.append("the run is not finished yet")
+    if parts:
+        return f"{', '.join(parts)[0].upper()}{', '.join(parts)[1:]}."
+    if any(kind in report.sections for kind in _MEASURING):
+        return ""
+    return "Every job did its work." if total else "There was nothing to do besides this report."
+
+
+# ------------------------------------------------------------------------------------------------- the design
+
+
+def system_design(report: Report) -> str:
+    """How JARVIS would answer with these results, and how fast, from this run's numbers."""
+    text = (
+        "An incoming message is first compared with the triggers of the templates. Where one fires, its "
+        "reply is there at once; everything else goes to the language model."
+    )
+    design = report.design
+    rows = [row for row in design.expectations if row.expected_ms is not None]
+    if rows:
+        lines = [
+            f"- with {inline(row.name)}: {milliseconds(row.expected_ms)} on average "
+            f"(model alone {milliseconds(row.model_ms)}, mean of {row.n} replies)"
+            for row in rows
+        ]
+        rule = (
+            f"Expected time of a reply = match time ({milliseconds(design.match_ms)}, mean of {design.match_n}) + "
+            f"miss rate ({percent(1 - (design.hit_rate or 0))}) × the model's mean latency:"
+        )
+        return "\n\n".join([text, rule, "\n".join(lines)])
+    return "\n\n".join([text, _no_estimate(report)])
+
+
+def _no_estimate(report: Report) -> str:
+    design = report.design
+    missing = "\n".join(f"- {inline(what)}" for what in design.missing)
+    known = [f"{inline(row.name)} {milliseconds(row.model_ms)} (n = {row.n})" for row in design.expectations]
+    text = f"No expected latency is given, because this run did not measure:\n\n{missing}"
+    if known:
+        text += f"\n\nWithout templates a reply takes the model's time, mean: {', '.join(known)}."
+    if report.templates and design.hit_rate is None:
+        text += (
+            "\n\nCoverage is not a hit rate: it says how many of *your own* messages resemble a template, "
+            "not how often an *incoming* one would be answered rightly."
+        )
+    return text
+
+
+def recommendation(report: Report) -> str:
+    """What to deploy, as a list."""
+    return "\n".join(f"- {line}" for line in (_deploy_model(report), _deploy_templates(report)))
+
+
+def _deploy_model(report: Report) -> str:
+    verdict = report.comparison["verdict"] if report.comparison else None
+    if verdict and verdict["winner"]:
+        return f"**Model:** switch to {inline(name(report, verdict['winner']))}."
+    if not verdict or not verdict["tied"]:
+        return "**Model:** keep the present one; this run gives no reason to change it."
+    if conflict := verdict.get("conflict"):
+        then = _meanwhile(report, conflict)
+        return f"**Model:** {then[0].lower()}{then[1:]} {_sides(report, conflict)}."
+    if not (report.comparison or {}).get("by_weights"):
+        return "**Model:** keep the present one; the numbers do not separate the candidates."
+    first = verdict["tied"][0]
+    return (
+        f"**Model:** quality does not separate {len(verdict['tied'])} of them, so let your ear decide; if all sound "
+        f"alike, {inline(name(report, first))} comes first by the plan's weights "
+        f"({milliseconds(adjusted.shared(report.models[first]['stats'])['p50_latency_ms'])}, median)."
+    )
+
+
+def _deploy_templates(report: Report) -> str:
+    if report.templates is None or not report.templates["templates"]:
+        return "**Templates:** none to deploy from this run."
+    if said := template_rows.verdict(report):
+        return f"**Templates:** {inline(said)}"
+    return (
+        "**Templates:** read them before use. None was measured to answer rightly by itself, so they are "
+        "phrases of yours to suggest, not replies to send unseen."
+    )
+
+
+def checklist(report: Report) -> str:
+    """The morning, step by step; "" where nothing is left to do."""
+    steps = ["Read the verdict"] if report.models else []
+    if report.jobs and any(job.remedy for job in report.jobs):
+        steps.append("Decide which failed jobs to run again")
+    if report.templates is not None:
+        steps += [
+            "Review the coverage against the baseline, with both definitions in mind",
+            "Read the templates: would you send them?",
+        ]
+    if report.models:
+        steps += [
+            "Read the replies side by side",
+            "Pick the winner on how its replies sound",
+            "Note its latency",
+        ]
+    if report.templates is not None:
+        steps.append("Deploy templates?")
+    if report.models:
+        steps.append("Upgrade the LLM?")
+    return "\n".join(f"- [ ] {step}" for step in steps)
+
+
+def next_steps(report: Report) -> str:
+    """Commands that make sense after this run, as a list."""
+    again = [job for job in report.jobs if job.remedy]
+    steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
+    if "deploy" in report.verbs and report.templates:
+        steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
+    if "deploy" in report.verbs and report.comparison and report.comparison["verdict"]["winner"]:
+        steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
+    if "vote" in report.verbs and report.comparison and "jarvisctl vote" in (report.comparison.get("settle") or ""):
+        steps.append("`jarvisctl vote` compares replies blindly; a dozen answers settle a tie where they agree.")
+    if report.templates and "match" in report.verbs:
+        steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
+    steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")
+    return "\n".join(f"- {step}" for step in steps)

@@ -1,0 +1,194 @@
+"""The rows about mined templates: tiers, what may be sent on which trigger, rivals on the same turns, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.report.escape import NOT_MEASURED, clean, percent
+from jobs.report.gather import Report
+
+SHOWN_TRIGGERS = 5  #: of one template
+SHOWN_EXAMPLES = 3  #: of one tier
+SHOWN_MANUAL = 20
+
+TIER_HEADER = ["Tier", "Templates", "Right when it fires", "Examples", "What it means"]
+RIVAL_HEADER = ["On the same later messages", "Suggests on", "First one right", "One of three right", "How"]
+MANUAL_HEADER = ["Your template", "In use", "Nearest mined one", "Cosine"]
+#: Tiers that may be sent, in order.
+SENDABLE = ("automatic", "suggest")
+
+_NAMES = {
+    "ranked": "Mined, ranked for each message",
+    "most frequent": "Most frequent replies",
+    "every trigger": "Mined, every trigger",
+    "most frequent, where fired": "Most frequent, same messages",
+    "exact": "Exact lookup",
+    "deployed": "Mined, as deployed",
+    "manual": "Your present templates",
+    "ranked, where exact": "Mined, ranked, same messages",
+    "ranked, where manual": "Mined, ranked, same messages",
+}
+
+
+def stats(report: Report) -> Mapping[str, Any]:
+    return report.templates["stats"] if report.templates else {}
+
+
+def share(value: float | None, ends: list[float] | None, n: int | None) -> str:
+    """4.6 % (2.6 to 8.0 %, n = 241)."""
+    if value is None:
+        return f"{NOT_MEASURED} (n = {n or 0:,})" if n is not None else NOT_MEASURED
+    inside = [f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"] if ends else []
+    inside += [f"n = {n:,}"] if n is not None else []
+    return percent(value) + (f" ({', '.join(inside)})" if inside else "")
+
+
+def proportion(row: Mapping[str, Any], name: str) -> str:
+    return share(row.get(name), row.get(f"{name}_ci"), row.get(f"{name}_n"))
+
+
+def tier_rows(report: Report) -> list[list[str]]:
+    """Each tier with its number of templates and its measured precision; none where tiers were not measured."""
+    found = stats(report).get("tiers") or {}
+    target = stats(report).get("precision_target")
+    goal = percent(target, 0) if target is not None else "the target"
+    meanings = {
+        "automatic": f"on the calibration part its precision was {goal} or more, even at the lower end of its interval",
+        "suggest": "among three drafts, more messages have a right one with it than without it",
+        "phrase": "frequent, but nothing that comes in predicts it: shown, never sent",
+    }
+    return [
+        [
+            tier,
+            f"{row['templates']}",
+            "never fires" if tier == "phrase" else share(row["precision"], row["precision_ci"], row["n"]),
+            "; ".join(f"“{clean(one['representative'], 60)}”" for one in of(report, tier)[:SHOWN_EXAMPLES]) or "none",
+            meanings.get(tier, ""),
+        ]
+        for tier, row in found.items()
+    ]
+
+
+def of(report: Report, *tiers: str) -> list[Mapping[str, Any]]:
+    """The templates of these tiers, the most frequent first."""
+    found = report.templates["templates"] if report.templates else []
+    return sorted((one for one in found if one.get("tier") in tiers), key=lambda one: -one["frequency"])
+
+
+def sendable(report: Report) -> list[dict[str, str]]:
+    """What would be sent on what: reply, tier, how sure, triggers."""
+    return [
+        {
+            "reply": clean(one["representative"], 160),
+            "tier": clean(one["tier"], 40),
+            "right": sureness(one),
+            "triggers": "; ".join(f"“{clean(text, 80)}”" for text in one["triggers"][:SHOWN_TRIGGERS])
+            + (f" and {more} more" if (more := len(one["triggers"]) - SHOWN_TRIGGERS) > 0 else ""),
+        }
+        for one in of(report, *SENDABLE)
+    ]
+
+
+def sureness(template: Mapping[str, Any]) -> str:
+    """Right in 3 of 4, or that it was never tried."""
+    if not template.get("fired"):
+        return "never fired on a held-out message"
+    return f"right in {template['right']} of {template['fired']} held-out messages"
+
+
+def verdict(report: Report) -> str:
+    """One plain sentence on what may be sent; "" where tiers were not measured."""
+    found = stats(report).get("tiers")
+    if not found:
+        return ""
+    automatic, suggest = (found[tier]["templates"] for tier in SENDABLE)
+    total = len(report.templates["templates"]) if report.templates else 0
+    if automatic:
+        return f"{automatic} of {total} templates may answer by themselves, {suggest} more are worth suggesting."
+    reason = "what came in did not predict your reply well enough"
+    if suggest:
+        return f"None of {total} templates may answer by itself: {reason}. {suggest} are worth suggesting."
+    return f"None of {total} templates may be sent: {reason}. All are phrases of yours, to read."
+
+
+def rival_rows(report: Report) -> list[list[str]]:
+    """Every way of suggesting on the same held-out turns, as RIVAL_HEADER."""
+    found = stats(report).get("baselines") or {}
+    return [
+        [
+            _NAMES.get(name, clean(name, 60)),
+            f"{row['fired']:,} of {row['turns']:,}",
+            proportion(row, "answered"),
+            proportion(row, "top3"),
+            clean(row["what"], 200),
+        ]
+        for name, row in found.items()
+    ]
+
+
+def duel_line(report: Report) -> str:
+    """Which rivals the mined templates beat at the same number of suggestions, in words."""
+    rows = stats(report).get("duels") or []
+    if not rows:
+        return ""
+    lost = [row for row in rows if row["mined_right"] <= row["rival_right"]]
+    counted = (
+        f"At the same number of suggestions the mined templates give more right answers in {len(rows) - len(lost)} of "
+        f"{len(rows)} comparisons"
+    )
+    names = sorted({f"{_NAMES.get(row['rival'], row['rival'])} ({row['suggestions']})" for row in lost})
+    against = f"; not against: {', '.join(names)}" if lost else ""
+    return (
+        f"{counted}{against}. JARVIS does not rank, it lets its best trigger speak: only the rows of triggers say what "
+        "it would do."
+    )
+
+
+def drift_line(report: Report) -> str:
+    """Whether the newest part differs from those before; "" where it was not measured."""
+    drift = stats(report).get("drift")
+    if not drift:
+        return ""
+    low, high = drift["others_range"]
+    newest = f"coverage of your newest tenth is {percent(drift['newest'])} (n = {drift['newest_n']:,})"
+    others = f"the {percent(low)} to {percent(high)} of the {drift['others']} tenths before it"
+    if not drift["differs"]:
+        return f"No drift: {newest}, within {others}."
+    chance = f"Chance alone does that {2 / (drift['others'] + 1):.0%} of the time".replace("%", " %")
+    return f"Drift: {newest}, outside {others}. {chance}; else what you write about changes, and these figures with it."
+
+
+def manual_line(report: Report) -> str:
+    """The owner's present templates in a sentence; "" where there is nothing to say."""
+    found = stats(report).get("manual") or {}
+    if found.get("problem"):
+        return f"{clean(found['problem'], 300)}."
+    if not found.get("templates"):
+        return (
+            ""
+            if not found
+            else (
+                "Your present templates were not measured, because none are listed: config/manual_templates.yaml, or "
+                "mine.manual with the path of JARVIS's custom_templates.json."
+            )
+        )
+    return (
+        f"Your {found['templates']} present templates cover {proportion(found, 'coverage')} of your later messages, "
+        f"fire on {proportion(found, 'hit_rate')} of what came in, and are right in {proportion(found, 'precision')} "
+        f"of those. Never used: {proportion(found, 'unused')}."
+    )
+
+
+def manual_rows(report: Report) -> list[list[str]]:
+    """Each present template, whether it fired at all, and which mined one would take its place."""
+    rows = (stats(report).get("manual") or {}).get("replaced_by") or []
+    return [
+        [
+            clean(row["name"], 60),
+            "yes" if row["fired"] else "never",
+            f"“{clean(row['template'], 80)}”",
+            f"{row['cosine']:.2f}",
+        ]
+        for row in rows[:SHOWN_MANUAL]
+    ]

@@ -1,0 +1,165 @@
+"""`jarvisctl demo`: a whole night in minutes, on real messages and small real models."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jarvisd.cli.common import App, on_terminal
+from jarvisd.errors import JarvisError
+from jarvisd.host import machine, processes
+from jarvisd.paths import Home
+from jarvisd.store import database, queries
+from jobs.verbs.demo.preparation import DemoFiles, Models, Say, prepare
+
+PLAN = "demo"
+
+
+@click.command()
+@click.option(
+    "--models",
+    type=click.Choice(["small", "all"]),
+    default="small",
+    show_default=True,
+    help="small: SmolLM2-135M; all: Gemma 3 270M as well.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="2: more samples and real turns; 3 and more: further real turns.",
+)
+@click.option("--keep-running", is_flag=True, help="Leave the daemon running afterwards.")
+@click.pass_obj
+def demo(app: App, models: Models, rounds: int, keep_running: bool) -> int:
+    """Show a whole night: 23,661 real messages, real models, through the real queue; ends with the report.
+
+    The first time it downloads 184 MB (--models all: 423 MB) of Python packages that hold nothing but data.
+
+    \b
+    Example:
+      jarvisctl demo
+      jarvisctl demo --models all --rounds 2
+    """
+    _warn_if_slow()
+    app.open_ledger()
+    _refuse_pause(app.home)
+    files = _prepare(app.home, models)
+    with _daemon(app, keep_running=keep_running):
+        run_id, code = _run(app.home, files, rounds)
+    _conclude(app.home.run_folder(run_id))
+    return code
+
+
+def _warn_if_slow() -> None:
+    if sys.platform == "linux" and processes.openblas() is None:
+        _say(
+            "This will be slow: on Linux MLX brings only a reference BLAS, which writes a third as fast and"
+            " reads prompts 17 times slower than OpenBLAS. Mend it: sudo apt install libopenblas0-pthread"
+        )
+
+
+def _refuse_pause(home: Home) -> None:
+    if queries.paused(machine.identity(home), database.now()):
+        raise JarvisError("the queue is paused, so nothing would run", "End the pause with `jarvisctl resume`.")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _prepare(home: Home, models: Models) -> DemoFiles:
+    """Make what is missing, with a line a step and the time since the start; on a terminal with a spinner."""
+    began = time.monotonic()
+    with _reporting() as say:
+        return prepare(home, models, lambda line: say(f"{time.monotonic() - began:4.0f} s  {line}"))
+
+
+@contextmanager
+def _reporting() -> Iterator[Say]:
+    if not on_terminal():
+        yield _say
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    with console.status("Preparing messages and models"):
+        yield lambda line: console.print(line, markup=False)
+
+
+@contextmanager
+def _daemon(app: App, *, keep_running: bool) -> Iterator[None]:
+    """A running daemon; the one that was started here is stopped at the end, however that comes."""
+    from jarvisd.operations import service
+
+    if app.daemon is not None:
+        yield
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    pid = service.start_in_background(app.home)
+    try:
+        yield
+    finally:
+        holder = app.daemon
+        if not keep_running and holder is not None and holder["pid"] == pid:
+            service.stop(app.home)
+
+
+def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:
+    """Submit the plan and watch it to its end: the run's id, and 0 when every job succeeded."""
+    from jarvisd.cli.wait import follow
+    from jarvisd.operations.submit import submit_plan
+
+    # As JSON, which is YAML: a path may hold characters that YAML would read as something else.
+    overrides: dict[str, Any] = {"messages": str(files.messages), "evaluate.models": list(files.models)}
+    overrides["evaluate.rounds"] = rounds
+    submitted = submit_plan(home, PLAN, [f"{key}={json.dumps(value)}" for key, value in overrides.items()])
+    _say(f"submitted {submitted.run_id}")
+    for warning in submitted.warnings:
+        _say(f"warning: {warning}")
+    try:
+        return submitted.run_id, follow(submitted.run_id)
+    except KeyboardInterrupt:
+        run_id = submitted.run_id
+        _say(f"{run_id} is kept: `jarvisctl start` goes on with it, `jarvisctl cancel {run_id}` ends it.")
+        raise
+
+
+def _conclude(folder: Path) -> None:
+    """Print what the run found, in as many lines as it has answers, and where the report is."""
+    stats = _json(folder / "templates.json").get("stats")
+    if stats and stats.get("total_messages") is not None:  # null when mining failed
+        click.echo(templates_line(stats))
+    why = _json(folder / "mlx_comparison_results.json").get("verdict", {}).get("why")
+    if why:
+        click.echo(f"Verdict: {why}")
+    for name in ("report.html", "REPORT.md"):
+        if (folder / name).is_file():
+            click.echo(f"Report: {folder / name}")
+
+
+def templates_line(stats: dict[str, Any]) -> str:
+    """What mining found, in one line; `stats` as in templates.json."""
+    line = f"Templates: {stats['templates_extracted']} from {stats['total_messages']:,} messages"
+    if stats.get("coverage") is not None:
+        line += f", covering {stats['coverage']:.1%} of messages that came later"
+    return line
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A file of the run, or {} where the run did not get that far."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,64 @@
+"""`jarvisctl deploy`: its parts belong to different kinds of job, and each is loaded when it is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import click
+
+from jarvisd import registry
+from jarvisd.cli.common import on_terminal
+from jarvisd.words import plain
+
+#: What can be deployed -> where its click command lies.
+PARTS = {
+    "templates": "jobs.verbs.deploy.templates_command:deploy_templates",
+    "model": "jobs.verbs.deploy.model_command:deploy_model",
+}
+#: One line each, so that `--help` need not load them.
+_HELP = {
+    "templates": "Write mined templates into JARVIS's custom_templates.json.",
+    "model": "Write the model that won into JARVIS's config.json.",
+}
+
+
+class Parts(click.Group):
+    """A group whose commands are loaded when they are called, and take the options that the group was given later."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(PARTS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in PARTS:
+            return None
+        command: click.Command = registry.load(PARTS[cmd_name])
+        for option in self.params:  # --home, before or after the name
+            if not any(known.name == option.name for known in command.params):
+                command.params.append(option)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(part, _HELP[part]) for part in PARTS])
+
+
+@click.group("deploy", cls=Parts, no_args_is_help=False)
+def deploy() -> None:
+    """Write what a run found into JARVIS, keeping what is there and a backup.
+
+    \b
+    Example:
+      jarvisctl deploy templates --dry-run
+      jarvisctl deploy templates
+      jarvisctl deploy model --dry-run
+      jarvisctl deploy model qwen3-4b
+    """
+
+
+def print_diff(lines: Iterable[str]) -> None:
+    """Lines of a unified diff, coloured on a terminal."""
+    colour = on_terminal() and not os.environ.get("NO_COLOR")
+    for line in lines:
+        shade = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        click.echo(click.style(plain(line), fg=shade) if colour else plain(line))

@@ -1,0 +1,253 @@
+"""`jarvisctl vote`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jarvisd import registry
+from jarvisd.cli.common import App
+from jarvisd.errors import JarvisError
+from jarvisd.host import files
+from jarvisd.operations import lookup
+from jarvisd.words import counted, plain
+
+if TYPE_CHECKING:
+    from jarvisd.store.models import Run
+    from jobs.lib.comparison.votes import Ranking
+    from jobs.verbs.vote.session import Ballot, Session
+
+_LONGEST = 1000  # characters of a message that are shown
+_WIDEST = 100  # columns
+_HINT = "1 or 2 is better, t tie, b both bad, s skip, q quit"
+
+
+@click.command("vote")
+@click.argument("run", required=False)
+@click.option("--stats", is_flag=True, help="Show the ranking so far, with names; asks nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The ranking as one JSON document; asks nothing.")
+@click.pass_obj
+def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
+    """Compare replies blindly, two at a time: of RUN, else of the newest run that has replies.
+
+    Names, latencies and sides are hidden. Answers are kept at once, so stop whenever you like and go on later. Then the
+    report is written again. Answers are single keys, or lines where they do not come from a terminal.
+
+    \b
+    Example:
+      jarvisctl vote                  1, 2, t (tie), b (both bad), s (skip), q (quit)
+      jarvisctl vote 2026-11-22       the replies of that night
+      jarvisctl vote --stats          who is ahead by your ear
+    """
+    from jobs.lib.comparison import document as comparison_document
+    from jobs.verbs.vote.session import Session
+
+    chosen = _run_to_vote_on(app, run)
+    before = comparison_document.document(chosen.id)
+    fit = [key for key, model in before["models"].items() if not model.get("gates")]
+    session = Session(chosen, fit, _shown)
+    if as_json:
+        click.echo(_as_json(chosen, before, session))
+    elif stats and _votes(before).get("by_owner"):
+        click.echo(_standing(chosen, before, session))
+    elif not session.remaining:
+        click.echo(_why_nothing(chosen, fit, before))
+    elif stats:
+        left = counted(session.remaining, "pair")
+        click.echo(f"{chosen.id}: no votes yet, {left} to compare. `jarvisctl vote {chosen.id}` begins.")
+    else:
+        return _asked(app, chosen, before, session)
+    return 0
+
+
+def _run_to_vote_on(app: App, name: str | None) -> Run:
+    from jobs.lib.results.tables import Reply
+    from jobs.verbs.vote.session import newest_with_replies
+
+    app.need_ledger()
+    app.open_ledger()
+    chosen = lookup.find_run(name) if name else newest_with_replies()
+    if chosen is None or not Reply.select().where(Reply.run == chosen).exists():
+        which = "no run has" if chosen is None else f"{chosen.id} has no"
+        raise JarvisError(f"{which} replies to compare yet", "`jarvisctl status` shows what is still to be done.")
+    return chosen
+
+
+def _why_nothing(run: Run, fit: list[str], document: Mapping[str, Any]) -> str:
+    if len(fit) < 2:
+        left_out = ", ".join(plain(_name(document, key)) for key in document["models"] if key not in fit)
+        reason = f"; {left_out} did not pass the gates of the report" if left_out else ""
+        return f"Nothing to compare in {run.id}: {len(fit)} model has replies to choose from{reason}."
+    if _votes(document).get("by_owner"):
+        return (
+            f"Nothing is left to compare in {run.id}: every pair has your answer. `jarvisctl vote --stats` shows them."
+        )
+    return f"Nothing to compare in {run.id}: no two models gave different replies to the same prompt."
+
+
+# ------------------------------------------------------------------------------------------------------- a session
+
+
+def _asked(app: App, run: Run, before: Mapping[str, Any], session: Session) -> int:
+    """A session from its first pair to the report; exit code 130 where Ctrl-C ended it."""
+    code = 0
+    try:
+        _ask_all(session)
+    except KeyboardInterrupt:
+        click.echo()
+        code = 130
+    _finish(app, run, before, session)
+    return code
+
+
+def _ask_all(session: Session) -> None:
+    """Show ballots and store answers until there are none, or the owner has enough."""
+    from jobs.verbs.vote.keys import answers
+
+    click.echo(f"Which reply would you rather send? {_HINT}.")
+    with answers() as ask:
+        number = 0
+        while (ballot := session.next()) is not None:
+            number += 1
+            click.echo(_page(ballot, number))
+            click.echo("> ", nl=False)
+            while (said := ask()).means == "unknown":
+                click.echo(f"{_HINT}: ", nl=False)
+            click.echo(plain(said.typed))
+            if said.means == "quit":
+                return
+            if said.means == "skip":
+                session.skip(ballot)
+            elif not session.answer(ballot, said.means):
+                click.echo("This pair has an answer already, or its replies are gone.")
+
+
+def _page(ballot: Ballot, number: int) -> str:
+    parts = [f"\n{number}.", _wrapped("     ", _shown(ballot.context))]
+    if ballot.instruction:
+        parts.append(_wrapped("     ", f"({_shown(ballot.instruction)})"))
+    return "\n".join([*parts, "", _wrapped("  1  ", ballot.left.text), "", _wrapped("  2  ", ballot.right.text), ""])
+
+
+def _wrapped(start: str, text: str) -> str:
+    width = max(20, min(shutil.get_terminal_size().columns, _WIDEST))
+    return textwrap.fill(text, width, initial_indent=start, subsequent_indent=" " * len(start))
+
+
+def _shown(text: str) -> str:
+    """Text as a person sees it on a terminal: harmless, not endless, a sign where a line ends."""
+    clean = " ⏎ ".join(line for part in text.splitlines() if (line := plain(part).strip()))
+    more = len(clean) - _LONGEST
+    return f"{clean[:_LONGEST]}… ({more:,} more characters)" if more > 0 else clean
+
+
+# --------------------------------------------------------------------------------------------------- what it comes to
+
+
+def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> None:
+    """Write the report again, and say what the answers changed."""
+    from jobs.lib.comparison import document as comparison_document
+    from jobs.lib.comparison import votes
+
+    if not session.stored:
+        click.echo("No vote was stored.")
+        return
+    path = _rendered(app, run)
+    after = comparison_document.document(run.id)
+    stored = f"{counted(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
+    where = f"The report: {path}" if path else f"The report of {run.id} will count them"
+    click.echo(f"{stored}. {_change(before, after, votes.of_run(run.id))} {where}")
+
+
+def _rendered(app: App, run: Run) -> Path | None:
+    """Where the run's report is, written again; None where the run has none yet: its page says what still runs."""
+    from jarvisd.store.models import SETTLED, Job
+
+    done = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
+    if not done.exists():
+        return None
+    folder = app.home.run_folder(run.id)
+    registry.load("jobs.report.render:render")(run.id, app.home, partial(_publish, folder))
+    page = folder / "report.html"
+    return page if page.is_file() else folder / "REPORT.md"
+
+
+def _publish(folder: Path, name: str, text: str) -> Path:
+    return files.replace(folder / name, text)
+
+
+def _change(before: Mapping[str, Any], after: Mapping[str, Any], ranking: Ranking) -> str:
+    """What became of the ranking by ear and of the verdict, as sentences."""
+    old, new = _ranking(before), _ranking(after)
+    said = _apart(after, ranking)
+    if any(_preferred(ranking)) and old != new:
+        earlier = f" (before: {', '.join(old)})" if old else ""
+        said = f"By your ear: {', '.join(new)}{earlier}. {said}"
+    first, then = (document.get("verdict", {}).get("winner") for document in (before, after))
+    if first != then:
+        said += f" The winner is now {plain(_name(after, then))}." if then else " The report no longer names a winner."
+    return said
+
+
+def _preferred(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Pairs of models of which the first is preferred to the second beyond chance."""
+    players = ranking.ratings()
+    return (pair for pair in itertools.permutations(players, 2) if ranking.prefers(*pair))
+
+
+def _apart(document: Mapping[str, Any], ranking: Ranking) -> str:
+    """Whom the votes prefer to whom; where that may all be chance, that they separate nobody yet."""
+    found = [f"{plain(_name(document, one))} to {plain(_name(document, other))}" for one, other in _preferred(ranking)]
+    names = _ranking(document)
+    if not found:
+        return f"Your votes do not separate them yet: {', '.join(names)}."
+    rest = len(found) < len(names) * (len(names) - 1) // 2
+    return f"Beyond chance you prefer {', '.join(found)}{'; your votes separate no others yet' if rest else ''}."
+
+
+def _votes(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document.get("votes") or {}
+
+
+def _ranking(document: Mapping[str, Any]) -> list[str]:
+    """Names of the models that were voted on, the strongest first."""
+    ratings = _votes(document).get("ratings") or {}
+    return [plain(_name(document, key)) for key in sorted(ratings, key=lambda key: -ratings[key]["strength"])]
+
+
+def _name(document: Mapping[str, Any], key: str) -> str:
+    return str(document["models"].get(key, {}).get("info", {}).get("name") or key)
+
+
+def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
+    from jobs.lib.comparison.votes import of_run
+
+    votes = _votes(document)
+    bad = f', {votes["both_bad"]} of them "both bad"' if votes.get("both_bad") else ""
+    own, left = counted(votes["by_owner"], "vote"), counted(session.remaining, "pair")
+    lines = [f"{run.id}: {own} of yours{bad}, {left} left."]
+    ratings = votes["ratings"]
+    for place, key in enumerate(sorted(ratings, key=lambda key: -ratings[key]["strength"]), start=1):
+        row = ratings[key]
+        ends = f" (95 % interval {row['low']:+.2f} to {row['high']:+.2f})" if row.get("low") is not None else ""
+        strength = f"{row['strength']:+.2f} log odds{ends}"
+        lines.append(f"  {place}. {plain(_name(document, key))}: {strength}, {counted(row['n'], 'vote')}")
+    lines += [_apart(document, of_run(run.id))] if ratings else []
+    return "\n".join(lines)
+
+
+def _as_json(run: Run, document: Mapping[str, Any], session: Session) -> str:
+    names = {key: _name(document, key) for key in document["models"]}
+    found = {"run": run.id, "models": names, "votes": document.get("votes"), "left": session.remaining}
+    return json.dumps(found, ensure_ascii=False)
+
+
+# ---------------------------------------------------------------------------------------------- deploy model

@@ -1,0 +1,215 @@
+"""Blind votes: which two replies to show next, and what the owner said of them, stored at once.
+
+Nothing here knows a terminal. A ballot never says whose a reply is; which side is whose hangs on the ids of the two
+replies alone, so that two sessions at a time show a pair alike and the second answer to it is refused by the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import peewee
+
+from jarvisd.store import database
+from jarvisd.store.models import Run
+from jobs.lib import stats
+from jobs.lib.comparison.votes import SHARES
+from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
+
+CHOICES = tuple(SHARES)
+
+#: Penalty on a squared strength, as in statistics.bradley_terry: what is not known yet of a model.
+_RIDGE = 1.0
+_DIGITS = 9  # of the worth of a pair; below, two are worth the same
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A reply as a ballot shows it."""
+
+    id: int
+    model: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """Two replies of different models to the same prompt."""
+
+    scenario_id: str
+    prompt: int
+    sample: int
+    context: str
+    instruction: str  #: what the reply should say; "" for a turn of the owner's history
+    left: Side
+    right: Side
+
+    @property
+    def models(self) -> tuple[str, str]:
+        one, two = sorted((self.left.model, self.right.model))
+        return one, two
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.scenario_id, self.prompt
+
+    @property
+    def asks(self) -> tuple[object, ...]:
+        """What makes it a question of its own: the same two texts of the same two models are asked about once."""
+        return (self.place, self.models, frozenset((self.left.text, self.right.text)))
+
+
+class Session:
+    """The votes of a run, and what is left to ask."""
+
+    def __init__(self, run: Run, models: Iterable[str], shown: Callable[[str], str] = str) -> None:
+        """`models` may be compared; `shown` is the text of a reply as a person will see it."""
+        self.run, self.stored = run, 0
+        self._votes: list[tuple[str, str, float]] = []
+        self._seen: Counter[tuple[str, int]] = Counter()
+        ballots = list(_ballots(run, shown))
+        asked = self._read_votes(ballots)
+        allowed = set(models)
+        self._left = [one for one in ballots if set(one.models) <= allowed and one.asks not in asked]
+
+    def _read_votes(self, ballots: list[Ballot]) -> set[tuple[object, ...]]:
+        """Take in the owner's earlier answers; returns what they were about."""
+        known = {frozenset((one.left.id, one.right.id)): one for one in ballots}
+        asked = set()
+        for vote in Vote.select().where(Vote.run == self.run, Vote.by == OWNER).order_by(Vote.id):
+            one = known.get(frozenset((vote.left_id, vote.right_id)))
+            if one is None:
+                continue
+            asked.add(one.asks)
+            self._seen[one.place] += 1
+            left_is_left = vote.left_id == one.left.id
+            sides = (one.left, one.right) if left_is_left else (one.right, one.left)
+            self._votes.append((sides[0].model, sides[1].model, SHARES[vote.choice]))
+        return asked
+
+    @property
+    def remaining(self) -> int:
+        return len(self._left)
+
+    def next(self) -> Ballot | None:
+        """The ballot that teaches most, the same one for the same votes; None where nothing is left to ask.
+
+        Of the pairs of models the one about which least is known; of its prompts one that was not shown yet, of
+        these a turn of the owner's history.
+        """
+        if not self._left:
+            return None
+        worth = gains(self._votes, {one.models for one in self._left})
+        return min(
+            self._left,
+            key=lambda one: (
+                -worth[one.models],
+                self._seen[one.place],
+                one.scenario_id != REAL_TURNS,
+                one.sample,
+                one.prompt,
+                one.scenario_id,
+                one.models,
+            ),
+        )
+
+    def answer(self, ballot: Ballot, choice: str) -> bool:
+        """Store an answer, one of CHOICES. False where the pair was answered elsewhere, or a reply is gone."""
+        self._drop(ballot)
+        try:
+            with database.write():
+                Vote.create(
+                    run=self.run,
+                    by=OWNER,
+                    left=ballot.left.id,
+                    right=ballot.right.id,
+                    choice=choice,
+                    created_at=database.now(),
+                )
+        except peewee.IntegrityError:
+            return False
+        self._votes.append((ballot.left.model, ballot.right.model, SHARES[choice]))
+        self.stored += 1
+        return True
+
+    def skip(self, ballot: Ballot) -> None:
+        """Do not ask again in this session."""
+        self._drop(ballot)
+
+    def _drop(self, ballot: Ballot) -> None:
+        self._seen[ballot.place] += 1
+        self._left = [one for one in self._left if one.asks != ballot.asks]
+
+
+def newest_with_replies() -> Run | None:
+    """The newest run that holds a reply."""
+    found: Run | None = Run.select().where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- what may be asked
+
+
+def _ballots(run: Run, shown: Callable[[str], str]) -> Iterator[Ballot]:
+    """Every pair of successful replies of two models to the same prompt and sample that do not look the same."""
+    fields = (Reply.scenario_id, Reply.prompt, Reply.sample)
+    wanted = (Reply.id, Reply.model, Reply.reply, Reply.context, Reply.instruction, *fields)
+    rows = Reply.select(*wanted).where(Reply.run == run, Reply.success).order_by(*fields, Reply.model)
+    together: dict[tuple[str, int, int], list[Any]] = {}
+    for row in rows:
+        together.setdefault((row.scenario_id, row.prompt, row.sample), []).append(row)
+    for (scenario, prompt, sample), group in together.items():
+        texts = {row.id: shown(row.reply) for row in group}
+        for one, two in combinations(group, 2):
+            if texts[one.id] != texts[two.id]:
+                left, right = (Side(row.id, row.model, texts[row.id]) for row in _shuffled(one, two))
+                instruction = "" if scenario == REAL_TURNS else one.instruction
+                yield Ballot(scenario, prompt, sample, one.context, instruction, left, right)
+
+
+def _shuffled(one: Any, two: Any) -> tuple[Any, Any]:
+    """The two in an order that says nothing of their models, and is the same at any time."""
+    first, second = sorted((one, two), key=lambda row: int(row.id))
+    odd = hashlib.sha256(f"{first.id}:{second.id}".encode()).digest()[0] & 1
+    return (second, first) if odd else (first, second)
+
+
+# ------------------------------------------------------------------------------------------------ what teaches most
+
+
+def gains(votes: Iterable[tuple[str, str, float]], pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    """What one more vote between each two models would teach: p (1 - p) times the variance of their difference.
+
+    p is the Bradley-Terry chance that the first is preferred, the variance that of a Gaussian around the estimate
+    (Laplace). Half the logarithm of 1 plus this is the information, in nats, that a vote adds: a D-optimal choice.
+    """
+    import numpy as np
+
+    given, asked = list(votes), list(pairs)
+    players = sorted({key for one, two in asked for key in (one, two)} | {key for vote in given for key in vote[:2]})
+    place = {key: number for number, key in enumerate(players)}
+    fitted = stats.bradley_terry(given, ridge=_RIDGE, resamples=0)
+    strength = dict(zip(fitted.players, fitted.strengths, strict=True)) if fitted is not None else {}
+
+    def doubt(one: str, two: str) -> float:
+        """p (1 - p)"""
+        chance = 1 / (1 + float(np.exp(strength.get(two, 0.0) - strength.get(one, 0.0))))
+        return chance * (1 - chance)
+
+    precision = _RIDGE * np.eye(len(players))
+    for one, two, _ in given:
+        if one != two:
+            way = np.zeros(len(players))
+            way[place[one]], way[place[two]] = 1, -1
+            precision += doubt(one, two) * np.outer(way, way)
+    spread = np.linalg.inv(precision)
+    found = {}
+    for one, two in asked:
+        a, b = place[one], place[two]
+        found[one, two] = round(doubt(one, two) * float(spread[a, a] + spread[b, b] - 2 * spread[a, b]), _DIGITS)
+    return found
