@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks._measure import pairs
 from jarvisd.host import processes
 from jarvisd.paths import Home
-from jarvisd.registry import Setting
+from jarvisd.registry import PlanContext
 from jarvisd.store import database, migrations, transitions
 from jarvisd.store.models import Job, Run
 from jarvisd.worker.context import JobContext
@@ -29,7 +29,7 @@ from jobs.evaluate import plan
 from jobs.evaluate.replies import tasks
 from jobs.evaluate.replies.session import Session
 from jobs.evaluate.replies.tasks import Task
-from jobs.evaluate.scenarios import Sheet
+from jobs.evaluate.scenarios import ResolvedScenarios
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import Reply
 
@@ -53,7 +53,7 @@ def measure() -> None:
         context = _context(Home(Path(folder), "--home"))
         kept = context.plan["evaluate"]
         entry = ModelEntry.model_validate(kept["models"][0])
-        sheet = Sheet.model_validate({"guide": kept["guide"], "scenarios": kept["scenarios"]})
+        sheet = ResolvedScenarios.model_validate({"guide": kept["guide"], "scenarios": kept["scenarios"]})
         session = Session(context, entry, sheet.guide, 1, 0)
         loaded = session.load()
         first = [task for task in tasks.of_job("", {}, sheet, 1) if task.place == 0]
@@ -62,7 +62,7 @@ def measure() -> None:
         print("  " + _batches(context, entry, sheet, loaded, first[:2]))
 
 
-def _overhead(context: JobContext, entry: ModelEntry, sheet: Sheet, loaded: Any, some: list[Task]) -> str:
+def _overhead(context: JobContext, entry: ModelEntry, sheet: ResolvedScenarios, loaded: Any, some: list[Task]) -> str:
     """A pair is one reply: short, so that whatever else the machine does hits both alike."""
     many = [replace(some[n % len(some)], sample=1 + n // len(some)) for n in range(PAIRS + 1)]
     ours, theirs = iter(many), iter(many)
@@ -79,7 +79,7 @@ def _overhead(context: JobContext, entry: ModelEntry, sheet: Sheet, loaded: Any,
     )
 
 
-def _batches(context: JobContext, entry: ModelEntry, sheet: Sheet, loaded: Any, some: list[Task]) -> str:
+def _batches(context: JobContext, entry: ModelEntry, sheet: ResolvedScenarios, loaded: Any, some: list[Task]) -> str:
     more = [replace(task, sample=sample) for sample in range(SAMPLES[0], SAMPLES[1] + 1) for task in some]
 
     def generate(round_: int) -> None:
@@ -97,7 +97,7 @@ def _ratios(times: list[float], peers: list[float]) -> list[float]:
     return sorted(a / b for a, b in zip(times, peers, strict=True))
 
 
-def _bare(loaded: Any, sheet: Sheet, settings: dict[str, Any]) -> Callable[[Task], None]:
+def _bare(loaded: Any, sheet: ResolvedScenarios, settings: dict[str, Any]) -> Callable[[Task], None]:
     """The same prompt, seed and length with nothing around them."""
     import mlx.core as mx
     from mlx_lm import stream_generate
@@ -125,7 +125,7 @@ _SYSTEM = [{"role": "system", "content": "You write text messages."}]
 def _context(home: Home) -> JobContext:
     """A running job in an empty home."""
     migrations.migrate(home)
-    setting = Setting(home=home, folder=home.root, messages=home.root / "chat.db")
+    setting = PlanContext(home=home, folder=home.root, messages=home.root / "chat.db")
     section = plan.Section(models=(str(ROOT / "var/cache/models" / MODEL),), meaning=None)
     kept = {"evaluate": plan.resolve(section, setting)}
     fields = {"plan": "bench", "night": "2026-01-01", "snapshot": {"plan": kept}, "warnings": []}

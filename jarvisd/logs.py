@@ -75,13 +75,13 @@ def logger(home: Home, run_id: str, job_name: str) -> logging.Logger:
     log = logging.getLogger(f"jarvisd.job.{job_name}")
     log.setLevel(logging.INFO)
     log.propagate = False
-    for handler in (logging.StreamHandler(sys.stderr), logging.FileHandler(story(home, run_id))):
+    for handler in (logging.StreamHandler(sys.stderr), logging.FileHandler(run_log(home, run_id))):
         handler.setFormatter(_Clock(f"%(asctime)s {job_name}: %(message)s"))
         log.addHandler(handler)
     return log
 
 
-def story(home: Home, run_id: str) -> Path:
+def run_log(home: Home, run_id: str) -> Path:
     """The run's experiment.log."""
     return home.run_folder(run_id) / "experiment.log"
 
@@ -95,7 +95,7 @@ def make_folder(home: Home, run_id: str) -> Path:
     return folder
 
 
-def tell(home: Home, run_id: str, line: str) -> None:
+def append(home: Home, run_id: str, line: str) -> None:
     """Append a line of the daemon's to the story of the run. A story that cannot be told stops nobody."""
     try:
         _append(make_folder(home, run_id) / "experiment.log", line)

@@ -2,30 +2,37 @@
 
     from jarvisd.plugin import JobContext, JobFailed, JobSpec, MissingRequirement, Outcome, PlanContext
 
-A kind that keeps results in tables of its own also needs `Record`, `Job`, `Run`, `write`, `InstantField` and `JSONText`.
+A kind that keeps results in tables of its own also needs `Record`, `Job`, `Run`, `write`, `InstantField`, `JSONText`.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
 from jarvisd.errors import JarvisError, JobFailed, PlanError, UsageError
-from jarvisd.host.disk_errors import trouble as disk_error
-from jarvisd.host.files import flush, replace
-from jarvisd.host.machine import total_mb
+from jarvisd.host.disk_errors import disk_error
+from jarvisd.host.files import flush as flush_file
+from jarvisd.host.files import replace as replace_file
+from jarvisd.host.machine import free_disk_mb, total_mb
 from jarvisd.host.power import conditions
 from jarvisd.host.processes import TOKEN
 from jarvisd.paths import Home
-from jarvisd.plan.yamlfile import load as load_yaml
-from jarvisd.registry import Download, Finding, JobSpec, Outcome, Setting
+from jarvisd.plan.settings import read as read_settings
+from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
 from jarvisd.store.database import InstantField, JSONText, Record, db, now, write
 from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
 from jarvisd.store.queries import jobs_of
-from jarvisd.store.schema import script
+from jarvisd.store.schema import script as run_script
+from jarvisd.words import amount, lasting, rate
 from jarvisd.worker.context import JobContext
 
 __all__ = [
     "OPEN",
     "SETTLED",
     "TOKEN",
-    "Download",
-    "Finding",
     "Home",
     "InstantField",
     "JSONText",
@@ -34,22 +41,38 @@ __all__ = [
     "JobContext",
     "JobFailed",
     "JobSpec",
+    "MissingDownload",
+    "MissingRequirement",
     "Outcome",
+    "PlanContext",
     "PlanError",
     "Record",
     "Run",
-    "Setting",
     "Status",
     "UsageError",
+    "amount",
     "conditions",
     "db",
     "disk_error",
-    "flush",
+    "flush_file",
+    "free_disk_mb",
     "jobs_of",
+    "lasting",
     "load_yaml",
     "now",
-    "replace",
-    "script",
+    "rate",
+    "read_settings",
+    "replace_file",
+    "run_script",
     "total_mb",
     "write",
 ]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_yaml(path: Path, model: type[Model]) -> Model:
+    """A YAML file as a validated object. Raises PlanError with file, line and key."""
+    from jarvisd.plan import yamlfile  # late: a kind's plan.py is imported by verbs that read no YAML
+
+    return yamlfile.load(path, model)

@@ -37,7 +37,7 @@ class JobSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Download:
+class MissingDownload:
     """Something that a job needs, that is not on this disk, and that `jarvisctl models fetch` gets by day."""
 
     name: str  #: what that command calls it
@@ -46,13 +46,13 @@ class Download:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class MissingRequirement:
     """Something this machine lacks. A warning at submission; at night it fails only the job that needs it."""
 
     job: str  #: name of the job that will fail
     what: str
     remedy: str
-    download: Download | None = None  #: where a download mends it; doctor adds these up instead of listing them
+    download: MissingDownload | None = None  #: where a download mends it; doctor adds these up instead of listing them
 
     def __str__(self) -> str:
         return f"{self.job}: {self.what}. {self.remedy}"
@@ -71,7 +71,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class PlanContext:
     """What surrounds a section: the plan's common keys and where it was read."""
 
     home: Home

@@ -63,7 +63,7 @@ def retry(app: App, what: str, fresh: bool, until: str | None) -> None:
     chosen = _worth_retrying(found, fresh=fresh) if isinstance(found, Run) else [found]
     revived = queue.retry(chosen, fresh=fresh, deadline=deadline)
     click.echo("\n".join(f"{job.id} {job.name}: queued" for job in revived))
-    service.wake(app.home)
+    service.start_if_on_demand(app.home)
     if app.daemon is None:
         click.echo("The daemon is down. `jarvisctl start` starts it.", err=True)
 
@@ -119,4 +119,4 @@ def resume(app: App) -> None:
     app.open_ledger()
     click.echo("Resumed." if queue.resume(machine.identity(app.home)) else "Nothing was paused.")
     if queries.is_anything_open():
-        service.wake(app.home)
+        service.start_if_on_demand(app.home)

@@ -10,7 +10,7 @@ import click
 
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.operations import submit
+from jarvisd.operations import service, submit
 from jarvisd.operations.submit import Nothing, Submitted
 from jarvisd.paths import Home
 
@@ -83,10 +83,9 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
 
 def _have_it_started(home: Home, *, start: bool) -> JarvisError | None:
     """Start the daemon where that is wanted. What keeps it down is said after the run's id, which is stored already."""
-    from jarvisd.operations import service
 
     try:
-        service.ensure(home) if start else service.wake(home)
+        service.ensure_running(home) if start else service.start_if_on_demand(home)
     except JarvisError as error:
         return error
     return None

@@ -11,10 +11,13 @@ import click
 
 from jarvisd.cli.common import App, on_terminal
 from jarvisd.errors import JarvisError
+from jarvisd.launchd import launchctl
+from jarvisd.operations import service
 from jarvisd.operations import status as run_status
 from jarvisd.operations.lookup import find_run
-from jarvisd.operations.status import Brief
+from jarvisd.operations.status import RunSummary
 from jarvisd.paths import Home
+from jarvisd.plan import missed_start
 from jarvisd.store import database, models, queries
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.words import counted, label, plain, took
@@ -68,7 +71,7 @@ def _runs(app: App, name: str | None) -> list[Run] | None:
     if not app.look_into_ledger():
         app.need_ledger() if name else None
         return None
-    return [find_run(name)] if name else run_status.shown_runs()
+    return [find_run(name)] if name else run_status.active_runs()
 
 
 def _document(app: App, name: str | None) -> dict[str, Any]:
@@ -125,10 +128,8 @@ def obstacle(app: App) -> str:
 
 def _why_down(app: App) -> str:
     from jarvisd.host import machine
-    from jarvisd.launchd import launchctl
-    from jarvisd.operations import service
 
-    if service.sleeps(app.home):
+    if service.is_idle_on_demand(app.home):
         return "The daemon sleeps; it starts with the next job."
     if machine.MACOS and not launchctl.serves(app.home):
         return (
@@ -157,19 +158,17 @@ def _nights(app: App) -> list[str]:
 def _nights_at(home: Home, _minute: int) -> list[str]:
     """Looked at once a minute: `--watch` shows it every second, and launchctl is asked each time."""
     from jarvisd.host import machine
-    from jarvisd.launchd import launchctl
-    from jarvisd.plan import missed_start
 
-    found = [line for line in (missed_start.skipped(home),) if line]
+    found = [line for line in (missed_start.skipped_message(home),) if line]
     if not machine.MACOS or not launchctl.is_installed():
         return found
     schedule = launchctl.schedule(home)
     if schedule is not None:
         found.append(f"Next start: {schedule.next(database.now()):%a %H:%M}.")
-    return found + [f"warning: {trouble}" for trouble in launchctl.troubles(home)]
+    return found + [f"warning: {trouble}" for trouble in launchctl.agent_problems(home)]
 
 
-def title(run: Run, brief: Brief) -> str:
+def title(run: Run, brief: RunSummary) -> str:
     until = f", until {run_status.clock(run.deadline)}" if run.deadline else ""
     return f"{run.id}: {brief.state}, {brief.settled:,} of {brief.total:,} jobs settled{until}"
 
@@ -181,7 +180,7 @@ def _run_lines(run: Run) -> list[str]:
     return page + [f"  {line}" for line in (*summary(brief), *warnings_of(run, brief))]
 
 
-def warnings_of(run: Run, brief: Brief) -> list[str]:
+def warnings_of(run: Run, brief: RunSummary) -> list[str]:
     """What an open run will lack; of many the first, because each takes a line or two."""
     if brief.state == "settled":
         return []
@@ -194,7 +193,7 @@ def _plain_row(job: Job) -> str:
     return f"{job.id:>5}  {label(job):<28} {job.status:<10} {what_of(job)}".rstrip()
 
 
-def summary(brief: Brief) -> list[str]:
+def summary(brief: RunSummary) -> list[str]:
     """How the jobs of a huge run stand, most of which have no line of their own."""
     return [run_status.in_words(brief.counts)] if brief.total > FULL_LIST else []
 

@@ -11,7 +11,7 @@ from jarvisd.store.models import Job
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lack:
+class Blocker:
     """Why a job cannot start now, how long it waits for that to change, and what is said when it is given up."""
 
     waiting: str
@@ -20,12 +20,12 @@ class Lack:
     of_all: bool = False  #: whether the computer lacks it, so that every other job does too
 
 
-def lack(job: Job, settings: Settings) -> Lack | None:
+def blocking_resource(job: Job, settings: Settings) -> Blocker | None:
     """What the job lacks, or None. A report lacks nothing: there is always one."""
     return None if job.kind == "report" else _power(settings) or _memory(job, settings)
 
 
-def _power(settings: Settings) -> Lack | None:
+def _power(settings: Settings) -> Blocker | None:
     policy = settings.power
     if policy.on_battery == "run":
         return None
@@ -34,7 +34,7 @@ def _power(settings: Settings) -> Lack | None:
         return None
     state = "on battery" if percent is None else f"on battery, which holds {percent} %"
     patience = dt.timedelta(minutes=policy.wait_minutes if policy.on_battery == "wait" else 0)
-    return Lack(
+    return Blocker(
         waiting=f"waiting for power: {state}",
         given_up=f"not plugged in: {state} (power.on_battery in settings.yaml). Plug the computer in and retry",
         patience=patience,
@@ -42,14 +42,14 @@ def _power(settings: Settings) -> Lack | None:
     )
 
 
-def _memory(job: Job, settings: Settings) -> Lack | None:
+def _memory(job: Job, settings: Settings) -> Blocker | None:
     if not job.memory_mb:
         return None
     need, free = job.memory_mb + settings.memory.margin_mb, machine.available_mb()
     if need <= free:
         return None
     numbers = f"needs {need:,} MB with its margin, {free:,} MB are free"
-    return Lack(
+    return Blocker(
         waiting=f"waiting for memory: {numbers}",
         given_up=f"not enough memory: {numbers}. Close other programs",
         patience=dt.timedelta(minutes=settings.memory.wait_minutes),

@@ -44,7 +44,7 @@ class Attempt:
         self.job = job
         self.limit = None if job.kind == "report" else limit
         self.began = time.monotonic()
-        self.vitals = watchdog.Vitals(job, self.settings, self._tell, self.began)
+        self.vitals = watchdog.Watchdog(job, self.settings, self._tell, self.began)
 
     def run(self) -> None:
         free, wanted = machine.free_disk_mb(self.home.var), self.settings.disk.keep_free_mb
@@ -196,7 +196,7 @@ class Attempt:
         outcomes.end_job(self.home, self.job, status, reason, took=took, **measured)
 
     def _tell(self, line: str) -> None:
-        logs.tell(self.home, self.job.run_id, line)
+        logs.append(self.home, self.job.run_id, line)
 
 
 def likeliest_cause(code: int) -> str:

@@ -37,9 +37,9 @@ from jarvisd.store import database, migrations, queries, sqlite, wakeup
 _log = logging.getLogger("jarvisd")
 
 #: The daemon looks by itself this often, whatever became of the messages.
-LOOK_BY_ITSELF_S = 30.0
+POLL_INTERVAL_S = 30.0
 #: With --wait, what is wrong is looked at again when settings.yaml changes, and this often, in seconds.
-LOOK_AGAIN_S = 60.0
+RECHECK_INTERVAL_S = 60.0
 
 
 class OneConsumer(Consumer):
@@ -155,7 +155,7 @@ def prepare(home: Home, *, patient: bool) -> Settings:
 
 
 def _await_change(path: Path) -> None:
-    before, end = _version(path), time.monotonic() + LOOK_AGAIN_S
+    before, end = _version(path), time.monotonic() + RECHECK_INTERVAL_S
     while _version(path) == before and time.monotonic() < end:
         time.sleep(0.5)
 
@@ -186,7 +186,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     )
     supervisor.stopping = consumer.stop_flag
     home.ready.touch(mode=0o600)
-    look = threading.Thread(target=_look_by_itself, args=(supervisor,), daemon=True)
+    look = threading.Thread(target=_poll, args=(supervisor,), daemon=True)
     look.start()
     consumer.run()
     home.ready.unlink(missing_ok=True)
@@ -195,7 +195,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
         raise JarvisError(f"{home.var} was removed or replaced while the daemon ran", "Start it again.")
 
 
-def _look_by_itself(supervisor: Supervisor) -> None:
+def _poll(supervisor: Supervisor) -> None:
     """Ring for a row that is due and that no message speaks of: the end of a backoff, of a pause, a lost message."""
     looked = busy = time.monotonic()
     while not supervisor.stopping.wait(1.0):
@@ -206,8 +206,8 @@ def _look_by_itself(supervisor: Supervisor) -> None:
             if not ours or (idles and _may_end(supervisor.home)):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            if queries.wait_is_over(database.now()) or time.monotonic() - looked >= LOOK_BY_ITSELF_S:
-                wakeup.ring_if_silent(supervisor.machine_id)
+            if queries.wait_is_over(database.now()) or time.monotonic() - looked >= POLL_INTERVAL_S:
+                wakeup.wake_if_due(supervisor.machine_id)
                 looked = time.monotonic()
         except Exception as error:  # the next look may succeed, and the worker goes on meanwhile
             _log.warning("the look by itself failed: %s", type(error).__name__)

@@ -13,7 +13,7 @@ from jarvisd.operations import status as run_status
 from jarvisd.paths import Home
 from jarvisd.store import database, queries, queue
 from jarvisd.store.models import Job, Run, Status
-from jarvisd.store.transitions import MAX_FRUITLESS
+from jarvisd.store.transitions import MAX_STARTS_WITHOUT_PROGRESS
 
 _log = logging.getLogger("jarvisd.daemon.outcome")
 
@@ -25,7 +25,7 @@ def end_job(
     if job.kind == "report" and status != Status.SUCCEEDED:
         placeholder.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)
     queue.settle(job, status, reason, database.now(), **fields)
-    logs.tell(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
+    logs.append(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
     failpoints.failpoint("settle.told")
     if_settled(home, job.run)
@@ -33,7 +33,7 @@ def end_job(
 
 def if_settled(home: Home, run: Run) -> None:
     if queries.is_settled(run.id):
-        logs.tell(home, run.id, run_status.ending(run))
+        logs.append(home, run.id, run_status.last_line(run))
         hooks.run_settled(home, run)
 
 
@@ -56,7 +56,7 @@ def may_start_again(job: Job) -> bool:
     """Whether an attempt that ended without an end of the job is followed by another one."""
     if job.attempts is not None:
         return bool(job.attempt - job.attempts_from < job.attempts)
-    return bool(job.fruitless < MAX_FRUITLESS)
+    return bool(job.fruitless < MAX_STARTS_WITHOUT_PROGRESS)
 
 
 def clock(moment: dt.datetime) -> str:

@@ -24,7 +24,7 @@ def recover(home: Home, machine_id: str) -> None:
             _put_back(home, job)
             failpoints.failpoint("recovery.put-back")
     files.sweep(home.results)
-    owed = wakeup.ring_for_owed()
+    owed = wakeup.requeue_wakeups()
     failpoints.failpoint("recovery.rung")
     _log.info("%d jobs are owed", owed)
 
@@ -41,13 +41,13 @@ def _end_orphan(job: Job) -> bool:
         if same:
             _log.warning("job %d still runs as pid %d; ending it", job.id, job.pid)
             processes.end_tree(job.pid, job.token, grace_s=2.0)
-    if ended := processes.end_carriers(job.token):
+    if ended := processes.end_processes_with_token(job.token):
         _log.warning("job %d had left %d processes; they are ended", job.id, ended)
     return True
 
 
 def _put_back(home: Home, job: Job) -> None:
-    logs.tell(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
+    logs.append(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
     failpoints.failpoint("recovery.told")
     if settle_as_committed(home, job):
         return

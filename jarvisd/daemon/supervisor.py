@@ -71,7 +71,7 @@ class Supervisor:
             self.attempt(job).run()
         except Exception as error:
             _log.exception("job %d could not be supervised", job.id)
-            self._rescue(job, disk_errors.trouble(error) or type(error).__name__)
+            self._rescue(job, disk_errors.disk_error(error) or type(error).__name__)
         return True
 
     def attempt(self, job: Job) -> Attempt:
@@ -92,13 +92,13 @@ class Supervisor:
                         outcomes.end_job(self.home, row, Status.FAILED, reason)
                 return
             except Exception as error:  # the disk may still be full: try until it is not
-                _log.error("cannot settle job %d: %s", job.id, disk_errors.trouble(error) or type(error).__name__)
+                _log.error("cannot settle job %d: %s", job.id, disk_errors.disk_error(error) or type(error).__name__)
                 self.stopping.wait(5)
 
     # ---------------------------------------------------------------------------------------------- before a claim
 
     def limit(self, run: Run) -> dt.datetime | None:
-        return queries.ends_by(run, self.settings.report.reserve_minutes)
+        return queries.soft_deadline(run, self.settings.report.reserve_minutes)
 
     def _skip_overdue(self, moment: dt.datetime) -> None:
         for run in queries.with_deadline():
@@ -112,13 +112,13 @@ class Supervisor:
         if not jobs:  # their owner was quicker
             return
         names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
-        logs.tell(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
+        logs.append(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
         _log.info("%d jobs of %s skipped: %s", len(jobs), run.id, reason)
         outcomes.if_settled(self.home, run)
 
     def _waits(self, job: Job, moment: dt.datetime) -> bool:
         """Whether the next job, and what lacks the same, was put off or given up because of what it lacks."""
-        lack = admission.lack(job, self.settings)
+        lack = admission.blocking_resource(job, self.settings)
         if lack is None:
             return False
         # Up to the look that was planned for now: hours of sleep and a clock that was set count for nothing.
@@ -128,7 +128,7 @@ class Supervisor:
             self._skip(job.run, jobs, lack.given_up, moment)
         else:
             again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
-            transitions.put_off(jobs, lack.waiting, until=again, since=moment - waited)
+            transitions.defer(jobs, lack.waiting, until=again, since=moment - waited)
         return True
 
     def _begin(self, job: Job) -> None:
@@ -140,13 +140,13 @@ class Supervisor:
             try:
                 if not (folder / "REPORT.md").exists():
                     placeholder.running_page(self.home, job.run)
-                files.point(self.home.latest, job.run_id)
+                files.replace_symlink(self.home.latest, job.run_id)
             except OSError as error:  # the night is worth more than a link to it
                 _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
-        if not logs.story(self.home, job.run_id).exists():
-            for line in run_status.opening(job.run):
-                logs.tell(self.home, job.run_id, line)
+        if not logs.run_log(self.home, job.run_id).exists():
+            for line in run_status.first_lines(job.run):
+                logs.append(self.home, job.run_id, line)
         again = f" (attempt {job.attempt})" if job.attempt > 1 else ""
         round_ = f", round {job.round}" if job.round > 1 else ""
-        logs.tell(self.home, job.run_id, f"{job.name} begins{round_}{again}")
+        logs.append(self.home, job.run_id, f"{job.name} begins{round_}{again}")
         _log.info("job %d %s begins, attempt %d", job.id, job.name, job.attempt)

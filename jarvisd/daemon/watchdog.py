@@ -38,7 +38,7 @@ def sample(home: Home, job: Job, pid: int) -> Sample:
     return Sample(memory_mb=memory_mb, cpu_s=cpu_s, progress=(*row, size), pressed=machine.is_short_of_memory())
 
 
-class Vitals:
+class Watchdog:
     """The samples of one attempt, judged."""
 
     def __init__(self, job: Job, settings: Settings, tell: Callable[[str], None], at: float) -> None:

@@ -20,7 +20,7 @@ _BY_NUMBER = {
 _BY_WORDS = {"is full": FULL, "disk I/O error": "the disk is full, or fails", "readonly": "the disk is read-only"}
 
 
-def trouble(error: BaseException | None) -> str | None:
+def disk_error(error: BaseException | None) -> str | None:
     """What is wrong with the disk, or None when this is about something else.
 
     The cause may hide behind another exception: SQLite ends a transaction by itself when the disk is full, and peewee

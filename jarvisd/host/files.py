@@ -67,7 +67,7 @@ def sweep(folder: Path) -> int:
     return removed
 
 
-def point(link: Path, target: str) -> None:
+def replace_symlink(link: Path, target: str) -> None:
     """Make `link` a symbolic link to `target` (relative), replacing an older link in one step."""
     if link.exists() and not link.is_symlink():
         raise FileExistsError(17, "not a symbolic link; move it away", str(link))

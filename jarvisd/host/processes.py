@@ -54,7 +54,7 @@ def is_same(pid: int, token: str) -> bool | None:
         return None
 
 
-def carriers(token: str) -> list[psutil.Process]:
+def processes_with_token(token: str) -> list[psutil.Process]:
     """Every process that carries the token, wherever it went: also what made a session of its own."""
     found = []
     for process in psutil.process_iter():
@@ -94,9 +94,9 @@ def end_tree(pid: int, token: str, grace_s: float) -> None:
         _wait(left, 5)
 
 
-def end_carriers(token: str) -> int:
+def end_processes_with_token(token: str) -> int:
     """End what carries the token of a child that is gone; returns how many there were."""
-    found = [process for process in carriers(token) if _lives(process)]
+    found = [process for process in processes_with_token(token) if _lives(process)]
     for process in found:
         kill(process)
     _wait(found, 5)
@@ -104,7 +104,7 @@ def end_carriers(token: str) -> int:
 
 
 def _members(pid: int, token: str) -> list[psutil.Process]:
-    return list({process.pid: process for process in (*tree(pid), *group(pid), *carriers(token))}.values())
+    return list({process.pid: process for process in (*tree(pid), *group(pid), *processes_with_token(token))}.values())
 
 
 def kill(process: psutil.Process) -> None:

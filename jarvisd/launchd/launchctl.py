@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trouble:
+class AgentProblem:
     """Why an agent will not do what it was installed for."""
 
     what: str
@@ -108,42 +108,44 @@ def schedule(home: Home) -> Schedule | None:
     return agents.schedule_of(agent) if agent and agents.home_of(agent) == str(home.root) else None
 
 
-def troubles(home: Home) -> list[Trouble]:
+def agent_problems(home: Home) -> list[AgentProblem]:
     """What is wrong with the installed agents; one line and one remedy each. Empty where all is well."""
-    return [trouble for label in LABELS if (trouble := _trouble(home, label)) is not None]
+    return [trouble for label in LABELS if (trouble := _agent_problem(home, label)) is not None]
 
 
-def _trouble(home: Home, label: str) -> Trouble | None:
+def _agent_problem(home: Home, label: str) -> AgentProblem | None:
     again = "Run `jarvisctl install`."
     agent = agents.installed(label)
     if agent is None:
-        return Trouble(f"{label} is not installed", again)
+        return AgentProblem(f"{label} is not installed", again)
     if not agent.get("ProgramArguments"):
-        return Trouble(f"{agents.file(label)} is no agent of ours", again)
+        return AgentProblem(f"{agents.file(label)} is no agent of ours", again)
     if (theirs := agents.home_of(agent)) != str(home.root):
-        return Trouble(f"{label} serves another home, {theirs}", f"`jarvisctl install` makes it serve {home.root}.")
+        return AgentProblem(
+            f"{label} serves another home, {theirs}", f"`jarvisctl install` makes it serve {home.root}."
+        )
     if moved := _moved(label, agent):
         return moved
     wanted = agents.schedule_of(agent) if label == NIGHTLY else Schedule()
     if wanted is None or agents.render(home, wanted, agent)[label] != agent:
-        return Trouble(f"{agents.file(label)} is not what this version would install", again)
+        return AgentProblem(f"{agents.file(label)} is not what this version would install", again)
     if is_disabled(label):
-        return Trouble(
+        return AgentProblem(
             f"{label} is switched off",
             "Allow it in System Settings > General > Login Items & Extensions, then run `jarvisctl install`.",
         )
-    return None if loaded(label) else Trouble(f"{label} is installed, but launchd has not loaded it", again)
+    return None if loaded(label) else AgentProblem(f"{label} is installed, but launchd has not loaded it", again)
 
 
-def _moved(label: str, agent: agents.Agent) -> Trouble | None:
+def _moved(label: str, agent: agents.Agent) -> AgentProblem | None:
     """Whether the program of an agent, or the Python behind it, is not where it was at installation."""
     program = Path(agent["ProgramArguments"][0])
     was, now = agent.get("EnvironmentVariables", {}).get(PYTHON), str(agents.python())
     grant = f"Run `jarvisctl install`, then give Full Disk Access to {now}."
     if not program.is_file():
-        return Trouble(f"{label} starts {program}, which is not there any more", grant)
+        return AgentProblem(f"{label} starts {program}, which is not there any more", grant)
     if was is not None and was != now:
-        return Trouble(f"Python has moved from {was} to {now}, and its permissions stayed behind", grant)
+        return AgentProblem(f"Python has moved from {was} to {now}, and its permissions stayed behind", grant)
     return None
 
 

@@ -42,7 +42,7 @@ def _start_by_launchd(home: Home) -> int:
                 raise
 
 
-def ensure(home: Home) -> None:
+def ensure_running(home: Home) -> None:
     """Have a daemon take jobs: start one unless one does. One that is about to end has taken its `ready` file away."""
     end = time.monotonic() + STOP_S
     while time.monotonic() < end:
@@ -55,13 +55,13 @@ def ensure(home: Home) -> None:
     raise JarvisError("the daemon runs, but takes no jobs yet", f"{home.logs / 'jarvisd.log'} says why.")
 
 
-def wake(home: Home) -> None:
+def start_if_on_demand(home: Home) -> None:
     """Something is owed: on demand this starts the daemon. Otherwise that is its owner's affair."""
-    if sleeps(home):
-        ensure(home)
+    if is_idle_on_demand(home):
+        ensure_running(home)
 
 
-def sleeps(home: Home) -> bool:
+def is_idle_on_demand(home: Home) -> bool:
     """Whether a daemon that is down only waits for the next job.
 
     `status` asks this and must stay fast: YAML is parsed only where a line looks like it.

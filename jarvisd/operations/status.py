@@ -56,7 +56,7 @@ def of_run(run: Run) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Brief:
+class RunSummary:
     """A run at a glance, however many jobs it has."""
 
     state: str
@@ -72,16 +72,16 @@ class Brief:
         return sum(count for status, count in self.counts.items() if status in models.SETTLED)
 
 
-def brief(run: Run, most: int) -> Brief:
+def brief(run: Run, most: int) -> RunSummary:
     """All jobs of a run that has no more than `most`; of a huge one what runs, what went wrong, and the next few."""
     counted = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.run == run.id).group_by(Job.status).tuples()
     by_name = dict(counted)
     counts = {status: by_name[status] for status in Status if status in by_name}
     jobs = queries.jobs_of(run) if sum(counts.values()) <= most else _few(run)
     if not set(counts) & set(models.OPEN):
-        return Brief("settled", counts, jobs)
+        return RunSummary("settled", counts, jobs)
     begun = set(counts) != {Status.QUEUED} or Job.select().where(Job.run == run.id, Job.attempt > 0).exists()
-    return Brief("running" if begun else "queued", counts, jobs)
+    return RunSummary("running" if begun else "queued", counts, jobs)
 
 
 def in_words(counts: dict[Status, int]) -> str:
@@ -89,7 +89,7 @@ def in_words(counts: dict[Status, int]) -> str:
     return ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
-def opening(run: Run) -> list[str]:
+def first_lines(run: Run) -> list[str]:
     """The first lines of a run's story: what is to be done, where, by when, and what was warned of."""
     here = run.snapshot.get("machine", {})
     place = f"{here.get('chip') or 'unknown'}, {here.get('memory_mb', 0):,} MB, {here.get('system', '')}"
@@ -101,7 +101,7 @@ def opening(run: Run) -> list[str]:
     return [begins, f"on {place}", *[f"warning: {warning}" for warning in run.warnings]]
 
 
-def ending(run: Run) -> str:
+def last_line(run: Run) -> str:
     """The last line of a run's story."""
     return f"run {run.id} is settled: {in_words(brief(run, 0).counts)}"
 
@@ -152,7 +152,7 @@ def stamp(moment: dt.datetime | None) -> str | None:
     return None if moment is None else moment.astimezone().isoformat(timespec="seconds")
 
 
-def shown_runs() -> list[Run]:
+def active_runs() -> list[Run]:
     """The runs that are not settled, and the newest one."""
     unsettled = Job.select(Job.run).where(Job.status.in_(models.OPEN))
     rows = list(Run.select().where(Run.id.in_(unsettled)).order_by(Run.number))

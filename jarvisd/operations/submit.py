@@ -12,7 +12,7 @@ from jarvisd.errors import JarvisError, UsageError
 from jarvisd.host import machine, power
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans
-from jarvisd.plan.missed_start import Start
+from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.schedule import Schedule
 from jarvisd.registry import JobSpec, find
 from jarvisd.store import database, models, queries, queue
@@ -40,17 +40,17 @@ def submit_nightly(home: Home, name: str, options: dict[str, Any], *, strict: bo
     """Store a run of a plan; as a nightly start (--due), for the night that it was due in, if it is not too late."""
     schedule = Schedule.of(options["due"], options["due_on"]) if options["due"] else None
     moment = database.now()
-    start = Start(schedule.last(moment), moment) if schedule else None
+    start = NightlyStart(schedule.last(moment), moment) if schedule else None
     given = {key: options[key] for key in ("only", "until", "again")}
     if start is None:
         return submit_plan(home, name, list(options["overrides"]), strict=strict, **given)
     if not start.may_run(plans.read(home, name).common.late):
-        missed_start.note(home, start, None)
+        missed_start.record(home, start, None)
         why = f"Nothing was submitted: {name} was {start}, and its plan says `late: skip` or a shorter window."
         power.notify("jarvisd", why)
         return Nothing(why)
     done = submit_plan(home, name, list(options["overrides"]), strict=strict, nightly=start, **given)
-    missed_start.note(home, start, done.run_id)
+    missed_start.record(home, start, done.run_id)
     return done
 
 
@@ -63,7 +63,7 @@ def submit_plan(
     until: str | None = None,
     again: bool = False,
     strict: bool = False,
-    nightly: Start | None = None,
+    nightly: NightlyStart | None = None,
 ) -> Submitted:
     """Store a run of a plan. What is wrong with the plan raises, and nothing is written."""
     plan = plans.read(home, name, overrides, only or [])

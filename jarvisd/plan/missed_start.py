@@ -18,7 +18,7 @@ ON_TIME = dt.timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class Start:
+class NightlyStart:
     """A nightly start: what it was for, and when it came."""
 
     due: dt.datetime
@@ -40,24 +40,24 @@ class Start:
         return f"due {self.due.astimezone():%a %H:%M}, {long} late: the computer slept"
 
 
-def note(home: Home, start: Start, run_id: str | None) -> None:
+def record(home: Home, start: NightlyStart, run_id: str | None) -> None:
     """Keep what became of the newest nightly start: the run, or None where it was too late for one."""
     home.make()
     document = {"due": start.due.isoformat(), "at": start.at.isoformat(), "run": run_id}
     files.replace(home.var / "nightly.json", json.dumps(document) + "\n")
 
 
-def last(home: Home) -> tuple[Start, str | None] | None:
+def last(home: Home) -> tuple[NightlyStart, str | None] | None:
     """The newest nightly start and its run; None where there was none, or nothing readable says so."""
     try:
         kept = json.loads((home.var / "nightly.json").read_text())
-        start = Start(dt.datetime.fromisoformat(kept["due"]), dt.datetime.fromisoformat(kept["at"]))
+        start = NightlyStart(dt.datetime.fromisoformat(kept["due"]), dt.datetime.fromisoformat(kept["at"]))
         return start, None if kept["run"] is None else str(kept["run"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def skipped(home: Home) -> str:
+def skipped_message(home: Home) -> str:
     """In a line, that the newest nightly start was skipped; "" where it was not."""
     found = last(home)
     if found is None or found[1] is not None:

@@ -22,8 +22,8 @@ from jarvisd.errors import PlanError, UsageError
 from jarvisd.host import machine
 from jarvisd.paths import Home
 from jarvisd.plan import settings, yamlfile
-from jarvisd.plan.missed_start import Start
-from jarvisd.registry import Finding, JobSpec, Setting
+from jarvisd.plan.missed_start import NightlyStart
+from jarvisd.registry import JobSpec, MissingRequirement, PlanContext
 from jarvisd.store import database, models
 from jarvisd.store.models import Job, Run
 
@@ -75,7 +75,7 @@ class Plan:
     name: str
     common: Any  #: a Common
     sections: dict[str, Any]  #: by kind, validated
-    setting: Setting
+    setting: PlanContext
     overrides: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     made: dict[str, list[JobSpec]] = field(default_factory=dict)  #: what `jobs_of` was asked for already
@@ -113,14 +113,14 @@ class Plan:
                 parts[kind] = section.model_dump(mode="json")
         return parts
 
-    def findings(self, names: Iterable[str]) -> list[Finding]:
+    def findings(self, names: Iterable[str]) -> list[MissingRequirement]:
         """What this machine lacks for the jobs of these names (all, or those of --only) and of later rounds."""
         chosen, found = set(names), []
         for kind, section in self.sections.items():
             own = {spec.name for spec in self.jobs_of(kind)}
             if own and not own & chosen:
                 continue
-            findings: list[Finding] = registry.find(kind).plan().check(section, self.setting)
+            findings: list[MissingRequirement] = registry.find(kind).plan().check(section, self.setting)
             found += [finding for finding in findings if finding.job not in own - chosen]
         return found
 
@@ -201,11 +201,11 @@ def _empty(kind: str) -> dict[str, Any] | list[Any]:
     return [] if issubclass(registry.find(kind).plan().Section, RootModel) else {}
 
 
-def _setting(home: Home, path: Path, common: Common, overrides: tuple[str, ...]) -> Setting:
+def _setting(home: Home, path: Path, common: Common, overrides: tuple[str, ...]) -> PlanContext:
     """Relative paths are taken from the plan's file, those of `--set` from where the caller is."""
     given = any(override.partition("=")[0].strip() == "messages" for override in overrides)
     messages = (Path.cwd() if given else path.parent) / Path(common.messages).expanduser()
-    return Setting(home=home, folder=path.parent, messages=messages.resolve(), run_title=common.title)
+    return PlanContext(home=home, folder=path.parent, messages=messages.resolve(), run_title=common.title)
 
 
 def _name_the_place(plan: Plan, document: yamlfile.Document) -> None:
@@ -298,7 +298,7 @@ def night_of(moment: dt.datetime) -> str:
 
 
 def build(
-    plan: Plan, moment: dt.datetime, until: str | None, *, again: bool, nightly: Start | None = None
+    plan: Plan, moment: dt.datetime, until: str | None, *, again: bool, nightly: NightlyStart | None = None
 ) -> tuple[Run, list[Job]]:
     """The rows of a run of this plan, not stored yet. `until` replaces the plan's own.
 

@@ -47,7 +47,7 @@ def last_report_took(plan: str) -> dt.timedelta | None:
 LONGEST_RESERVE = dt.timedelta(minutes=30)
 
 
-def ends_by(run: Run, reserve_minutes: float) -> dt.datetime | None:
+def soft_deadline(run: Run, reserve_minutes: float) -> dt.datetime | None:
     """When the run's jobs must end so that its report is ready by the deadline.
 
     The report is given `reserve_minutes`, or twice what the last report of that plan took.

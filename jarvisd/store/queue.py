@@ -27,7 +27,7 @@ def submit(run: Run, jobs: list[Job]) -> None:
         run.save(force_insert=True)
         transitions.store(jobs)
         failpoints.failpoint("submit.rows-stored")
-        wakeup.ring([job.id for job in jobs])
+        wakeup.wake_worker([job.id for job in jobs])
         failpoints.failpoint("submit.before-commit")
 
 
@@ -42,7 +42,7 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
         else:
             transitions.settle(job, status, reason, at, **fields)
             if status == Status.SUCCEEDED:
-                wakeup.ring([row.id for row in _begin_next_round(job)])
+                wakeup.wake_worker([row.id for row in _begin_next_round(job)])
         _ring_reports([job])
         failpoints.failpoint("settle.before-commit")
     failpoints.failpoint("settle.committed")
@@ -75,7 +75,7 @@ def _begin_next_round(job: Job) -> list[Job]:
 def _ring_reports(jobs: list[Job]) -> None:
     rounds = {(job.run_id, job.round) for job in jobs}
     reports = [queries.report_row(run_id, round_) for run_id, round_ in sorted(rounds)]
-    wakeup.ring([report.id for report in reports if report is not None and report.status == Status.QUEUED])
+    wakeup.wake_worker([report.id for report in reports if report is not None and report.status == Status.QUEUED])
 
 
 def requeue(job: Job, reason: str | None, **fields: Any) -> None:
@@ -85,7 +85,7 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
             settle(job, Status.CANCELLED, "cancelled by its owner", database.now())
         else:
             transitions.requeue(job, reason, **fields)
-            wakeup.ring([job.id])
+            wakeup.wake_worker([job.id])
             failpoints.failpoint("requeue.before-commit")
     failpoints.failpoint("requeue.committed")
 
@@ -93,7 +93,7 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
 def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
     """End those of these jobs that are still queued and will not be started any more, all at once; returns them."""
     with database.write():
-        queued = [job for job in transitions.as_they_are(jobs, whole=False) if job.status == Status.QUEUED]
+        queued = [job for job in transitions.reload(jobs, whole=False) if job.status == Status.QUEUED]
         transitions.end_queued(queued, Status.SKIPPED, reason, at)
         _ring_reports(queued)
     return queued
@@ -102,7 +102,7 @@ def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     """Cancel what is open of these jobs; returns those that were. A running one ends within seconds."""
     with database.write():
-        return _cancel(transitions.as_they_are(jobs, whole=False), at)
+        return _cancel(transitions.reload(jobs, whole=False), at)
 
 
 def _cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
@@ -119,7 +119,7 @@ def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
     """Cancel all that is open of a run, its report included, and let its plan be submitted again tonight."""
     with database.write():
         Run.update(unique_key=None).where(Run.id == run.id).execute()
-        return _cancel(transitions.as_they_are(Job.select(Job.id).where(Job.run == run.id), whole=False), at)
+        return _cancel(transitions.reload(Job.select(Job.id).where(Job.run == run.id), whole=False), at)
 
 
 def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
@@ -128,7 +128,7 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
     Pieces that succeeded are kept; `fresh` keeps none. The run's deadline becomes `deadline` (None: no limit).
     """
     with database.write():
-        now = transitions.as_they_are(jobs, whole=fresh)
+        now = transitions.reload(jobs, whole=fresh)
         chosen = [job for job in now if job.status in SETTLED]
         if not chosen:
             raise UsageError(
@@ -136,11 +136,11 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
                 "`jarvisctl status` shows what waits and what runs.",
             )
         if fresh:
-            transitions.forget_pieces(chosen)
-        transitions.revive(chosen)
+            transitions.delete_results(chosen)
+        transitions.requeue_settled(chosen)
         chosen += _revive_reports(chosen)
         Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
-        wakeup.ring([job.id for job in chosen])
+        wakeup.wake_worker([job.id for job in chosen])
         return chosen
 
 
@@ -149,7 +149,7 @@ def _revive_reports(jobs: list[Job]) -> list[Job]:
     for run_id, round_ in sorted({(job.run_id, job.round) for job in jobs}):
         report = queries.report_row(run_id, round_)
         if report is not None and report.status in SETTLED and report.status != Status.CANCELLED:
-            transitions.revive([report])
+            transitions.requeue_settled([report])
             revived.append(report)
     return revived
 
@@ -180,5 +180,5 @@ def resume(machine: str) -> bool:
         changed = int(ended.execute())
         job = queries.next_due(machine, database.now())
         if changed and job is not None:
-            wakeup.ring([job.id])
+            wakeup.wake_worker([job.id])
         return bool(changed)

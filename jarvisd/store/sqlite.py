@@ -104,7 +104,7 @@ def _is_ours(home: Home) -> bool:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            what = disk_errors.trouble(error) or "another process holds it"
+            what = disk_errors.disk_error(error) or "another process holds it"
             raise LedgerError(f"{home.database} cannot be looked at: {what}", "Try again in a moment.") from error
         return False
     finally:

@@ -13,12 +13,12 @@ from peewee import chunked
 
 from jarvisd import failpoints
 from jarvisd.errors import IllegalTransition, StaleAttempt
-from jarvisd.store import database, queries
 from jarvisd.store import database as store_database
+from jarvisd.store import queries
 from jarvisd.store.models import SETTLED, Job, Run, Status
 
 #: Starts in a row that committed nothing before a job is given up.
-MAX_FRUITLESS = 3
+MAX_STARTS_WITHOUT_PROGRESS = 3
 
 
 #: Every change of status there is. `retry` is the only way out of a settled one.
@@ -125,7 +125,7 @@ _ROWS = 1000
 
 def store(jobs: list[Job]) -> None:
     """Store new rows in their order, and give each its id."""
-    with database.write():
+    with store_database.write():
         _insert([field for field in Job._meta.sorted_fields if field.name != "id"], jobs)
         for run_id in {job.run_id for job in jobs}:
             stored = Job.select(Job.id, Job.name, Job.round).where(Job.run == run_id).tuples()
@@ -134,7 +134,7 @@ def store(jobs: list[Job]) -> None:
                 job.id = ids[job.name, job.round]
 
 
-def as_they_are(jobs: Iterable[Job], *, whole: bool = True) -> list[Job]:
+def reload(jobs: Iterable[Job], *, whole: bool = True) -> list[Job]:
     """What the ledger holds of these jobs now, in the order of their runs; not `whole`: names, places and statuses."""
     fields = () if whole else (Job.id, Job.run, Job.name, Job.kind, Job.round, Job.place, Job.status, Job.attempt)
     rows = [row for part in chunked(jobs, _ROWS) for row in Job.select(*fields).where(_among(part))]
@@ -146,15 +146,15 @@ def end_queued(jobs: list[Job], status: Status, reason: str, at: dt.datetime) ->
     _change_many(jobs, (Status.QUEUED,), status, reason=reason, ended_at=at, pid=None)
 
 
-def put_off(jobs: list[Job], reason: str, *, until: dt.datetime, since: dt.datetime) -> None:
+def defer(jobs: list[Job], reason: str, *, until: dt.datetime, since: dt.datetime) -> None:
     """Queued jobs cannot start yet: say why, and when they are looked at again."""
-    with database.write():
+    with store_database.write():
         for part in chunked(jobs, _ROWS):
             values = {"reason": reason, "not_before": until, "waiting_since": since}
             Job.update(values).where(_among(part), Job.status == Status.QUEUED).execute()
 
 
-def revive(jobs: list[Job]) -> None:
+def requeue_settled(jobs: list[Job]) -> None:
     """`retry`: settled jobs are owed again."""
     _change_many(
         jobs,
@@ -172,9 +172,9 @@ def revive(jobs: list[Job]) -> None:
     )
 
 
-def forget_pieces(jobs: list[Job]) -> None:
+def delete_results(jobs: list[Job]) -> None:
     """Remove everything these jobs have found so far: their rows go, what refers to them along, the rows come back."""
-    with database.write():
+    with store_database.write():
         for part in chunked(jobs, _ROWS):
             Job.delete().where(_among(part)).execute()
         _insert(Job._meta.sorted_fields, jobs)
@@ -183,7 +183,7 @@ def forget_pieces(jobs: list[Job]) -> None:
 def _change_many(jobs: list[Job], origins: tuple[Status, ...], to: Status, **fields: Any) -> None:
     if not all(to in TRANSITIONS[origin] for origin in origins):
         raise IllegalTransition(f"jobs cannot go from {', '.join(origins)} to {to}")
-    with database.write():
+    with store_database.write():
         for part in chunked(jobs, _ROWS):
             known = _among(part) & Job.status.in_(origins)
             if Job.update({"status": to, **fields}).where(known).execute() != len(part):
@@ -202,4 +202,4 @@ def _insert(fields: list[Any], jobs: list[Job]) -> None:
     """Insert row by row with one text: to build a statement takes ten times as long as to execute it."""
     statement, _ = Job.insert(dict.fromkeys(fields)).sql()
     for job in jobs:
-        database.db.execute_sql(statement, [field.db_value(job.__data__.get(field.name)) for field in fields])
+        store_database.db.execute_sql(statement, [field.db_value(job.__data__.get(field.name)) for field in fields])

@@ -54,7 +54,7 @@ def tables() -> list[type[peewee.Model]]:
     return [huey.storage.KV, huey.storage.Schedule, huey.storage.Task, huey.storage.Counter]
 
 
-def ring(job_ids: list[int]) -> None:
+def wake_worker(job_ids: list[int]) -> None:
     """Put one message for these rows into the queue, inside the caller's transaction; none when there are none.
 
     One is enough for ten thousand: whoever takes it does every due row until none is left.
@@ -64,17 +64,17 @@ def ring(job_ids: list[int]) -> None:
         look(job_ids[0])
 
 
-def ring_for_owed() -> int:
+def requeue_wakeups() -> int:
     """Empty the queue's table and ring for the rows that are owed. Returns how many there are."""
     huey, _ = build()
     with database.write():
         huey.storage.flush_all()  # with what somebody else may have put there
         owed = [row.id for row in Job.select(Job.id).where(Job.status == Status.QUEUED).order_by(Job.id)]
-        ring(owed)
+        wake_worker(owed)
     return len(owed)
 
 
-def ring_if_silent(machine: str) -> bool:
+def wake_if_due(machine: str) -> bool:
     """The daemon's look by itself: if a row is due and no message would say so, ring."""
     huey, _ = build()
     huey.storage.flush_results()  # ours has none; a key planted there could revoke every message
@@ -82,5 +82,5 @@ def ring_if_silent(machine: str) -> bool:
     if job is None or huey.storage.queue_size():
         return False
     with database.write():
-        ring([job.id])
+        wake_worker([job.id])
     return True

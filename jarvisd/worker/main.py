@@ -75,7 +75,7 @@ def _die_with_daemon(lifeline: int, token: str) -> None:
     """Wait for the end of the pipe, then end this job's whole process tree: nobody is left to settle it."""
     while os.read(lifeline, 1):
         pass
-    for process in [*processes.tree(os.getpid())[1:], *processes.carriers(token)]:
+    for process in [*processes.tree(os.getpid())[1:], *processes.processes_with_token(token)]:
         processes.kill(process)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -91,7 +91,7 @@ def _context(home: Home, job: Job, attempt: int) -> JobContext:
         params=job.params,
         plan=job.run.snapshot["plan"],
         folder=home.run_folder(job.run_id),
-        ends_by=queries.ends_by(job.run, settings.read(home).report.reserve_minutes),
+        ends_by=queries.soft_deadline(job.run, settings.read(home).report.reserve_minutes),
         log=logs.logger(home, job.run_id, job.name),
     )
 
@@ -117,7 +117,7 @@ def _run(context: JobContext, kind: str) -> Outcome:
             context.log.error("%s", line)
         last = logs.places(error)[-1]
         reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
-        if what := disk_errors.trouble(error):
+        if what := disk_errors.disk_error(error):
             reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
         outcome = Outcome(ok=False, reason=reason)
     return outcome

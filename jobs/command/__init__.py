@@ -6,10 +6,7 @@ import os
 import signal
 import subprocess
 
-from jarvisd.errors import JobFailed
-from jarvisd.host.processes import TOKEN
-from jarvisd.registry import Outcome
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import TOKEN, JobContext, JobFailed, Outcome
 
 #: A shell's convention for a program that cannot be found.
 _STOP_GRACE_S = 6.0

@@ -14,8 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
-from jarvisd.errors import UsageError
-from jarvisd.registry import Finding, JobSpec, Setting
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError
 
 #: What a program is given of its caller's environment beside the variables named by --env.
 ALWAYS = ("PATH", "HOME", "LANG")
@@ -93,7 +92,7 @@ def one(
     )
 
 
-def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     """One job a program; one without a name of its own whose name is taken is called NAME-2. Raises UsageError."""
     made: list[JobSpec] = []
     taken = {f"command:{program.name}" for program in section.root if program.name is not None}
@@ -126,7 +125,7 @@ def _free(base: str, numbers: Counter[str], taken: set[str]) -> str:
             return name
 
 
-def check(section: Section, setting: Setting) -> list[Finding]:
+def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """Programs and folders that are not there."""
     lack = functools.cache(_lack)
     return [finding for spec in jobs(section, setting) for finding in check_one(spec, lack)]
@@ -143,7 +142,9 @@ def _lack(program: str, cwd: str, path: str | None) -> tuple[str, str]:
     return "", ""
 
 
-def check_one(spec: JobSpec, lack: Callable[[str, str, str | None], tuple[str, str]] = _lack) -> list[Finding]:
+def check_one(
+    spec: JobSpec, lack: Callable[[str, str, str | None], tuple[str, str]] = _lack
+) -> list[MissingRequirement]:
     """What this machine lacks for one program."""
     what, remedy = lack(spec.params["program"][0], spec.params["cwd"], spec.params["env"].get("PATH"))
-    return [Finding(job=spec.name, what=what, remedy=remedy)] if what else []
+    return [MissingRequirement(job=spec.name, what=what, remedy=remedy)] if what else []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from jarvisd.registry import Outcome
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, Outcome
 
 
 def run(context: JobContext) -> Outcome:

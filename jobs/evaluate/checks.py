@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.evaluate.scenarios import Check, Guide, Prompt, Scenario
+    from jobs.evaluate.scenarios import Check, Prompt, PromptDefaults, Scenario
 
 #: Patterns see at most so many characters of a reply: what is longer has failed its length check anyway.
 MAX_MATCHED = 1000
@@ -39,7 +39,7 @@ class Verdict:
     quality: float  #: 0..1
 
 
-def judge(raw: str, finish_reason: str | None, guide: Guide, scenario: Scenario, prompt: Prompt) -> Verdict:
+def judge(raw: str, finish_reason: str | None, guide: PromptDefaults, scenario: Scenario, prompt: Prompt) -> Verdict:
     """Clean a reply, look for a failure, run its checks. finish_reason is "stop", "length" or None."""
     reply, thinking = clean(raw)
     wrong = failure(reply, thinking > 0, finish_reason)
@@ -88,7 +88,7 @@ def _is_symbol(character: str) -> bool:
 # ----------------------------------------------------------------------------------------------------- checks
 
 
-def run_checks(reply: str, guide: Guide, scenario: Scenario, prompt: Prompt) -> dict[str, bool]:
+def run_checks(reply: str, guide: PromptDefaults, scenario: Scenario, prompt: Prompt) -> dict[str, bool]:
     """Every check that counts for this prompt, by name: general ones, the scenario's, the prompt's own."""
     about = About(
         incoming=scenario.context,

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from jarvisd.errors import UsageError
-from jarvisd.registry import Finding, JobSpec, Setting
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError
 from jobs.evaluate import scenarios
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
@@ -55,7 +54,7 @@ class Section(BaseModel):
         return names
 
 
-def entries(section: Section, setting: Setting) -> list[ModelEntry]:
+def entries(section: Section, setting: PlanContext) -> list[ModelEntry]:
     """The models of the plan, in order, each under a key of its own. Raises UsageError for an unknown one."""
     found: list[ModelEntry] = []
     taken: set[str] = set()
@@ -68,7 +67,7 @@ def entries(section: Section, setting: Setting) -> list[ModelEntry]:
     return found
 
 
-def embedder(section: Section, setting: Setting) -> ModelEntry | None:
+def embedder(section: Section, setting: PlanContext) -> ModelEntry | None:
     """What compares meanings in later rounds. Raises UsageError for an unknown one, where there are later rounds."""
     if section.meaning is None:
         return None
@@ -80,7 +79,7 @@ def embedder(section: Section, setting: Setting) -> ModelEntry | None:
         raise
 
 
-def judge(section: Section, setting: Setting) -> ModelEntry | None:
+def judge(section: Section, setting: PlanContext) -> ModelEntry | None:
     """The model that also compares replies. Raises UsageError for an unknown one, and for one of the compared."""
     if section.judge is None:
         return None
@@ -91,7 +90,7 @@ def judge(section: Section, setting: Setting) -> ModelEntry | None:
     return entry
 
 
-def resolve(section: Section, setting: Setting) -> dict[str, Any]:
+def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:
     """The section as a run keeps it, complete: a later rendering needs no scenario file, no models.yaml."""
     sheet = scenarios.load(section.scenarios, setting)
     meaning, judging = embedder(section, setting), judge(section, setting)
@@ -105,7 +104,7 @@ def resolve(section: Section, setting: Setting) -> dict[str, Any]:
     }
 
 
-def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     sheet = scenarios.load(section.scenarios, setting)
     replies = section.samples * sum(len(scenario.prompts) for scenario in sheet.scenarios)
     timeout = max(SHORTEST_TIMEOUT_S, LOADING_S + SLOWEST_TOKEN_S * replies * section.max_tokens)
@@ -121,7 +120,7 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
     ]
 
 
-def check(section: Section, setting: Setting) -> list[Finding]:
+def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """One finding for each model that is not on this disk, or not a model; those of later rounds included."""
     wanted = [(f"evaluate:{entry.key}", entry) for entry in entries(section, setting)]
     if section.rounds != 1:

@@ -6,12 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from jarvisd.registry import Outcome
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, Outcome
 from jobs.evaluate import holdout
 from jobs.lib import imessage
 from jobs.lib.imessage import Message, Turn
-from jobs.lib.results.tables import Cut, RealTurn
+from jobs.lib.results.tables import HeldOutTurn, TrainTestSplit
 
 #: Fewer cannot tell models apart.
 FEWEST = 8
@@ -20,7 +19,7 @@ FEWEST = 8
 def prepare(context: JobContext) -> Outcome:
     """Fix the run's cut and choose its turns, once; then the yardsticks of style. Raises JobFailed without chat.db."""
     history = imessage.read(Path(context.plan["messages"]))
-    cut = Cut.get_or_none(Cut.run == context.run_id) or _fix(context, history.messages)
+    cut = TrainTestSplit.get_or_none(TrainTestSplit.run == context.run_id) or _fix(context, history.messages)
     if cut is None:
         return Outcome(reason="no turn of yours was answered in a direct chat", summary={"turns": 0})
     _measure_style(context, history.messages, cut.at)
@@ -30,7 +29,7 @@ def prepare(context: JobContext) -> Outcome:
     return Outcome(reason=remark, summary={"turns": chosen, "after_the_cut": cut.turns_after})
 
 
-def _fix(context: JobContext, messages: Sequence[Message]) -> Cut | None:
+def _fix(context: JobContext, messages: Sequence[Message]) -> TrainTestSplit | None:
     """Store the cut and the turns after it, in one piece."""
     found = imessage.turns(messages)
     at = holdout.instant(found)
@@ -40,9 +39,11 @@ def _fix(context: JobContext, messages: Sequence[Message]) -> Cut | None:
     chosen = holdout.choose(usable)
     own = sum(message.from_me and message.when < at for message in messages)
     with context.piece():
-        cut: Cut = Cut.create(run=context.run_id, at=at, own_before=own, turns_after=len(usable), chosen=len(chosen))
+        cut: TrainTestSplit = TrainTestSplit.create(
+            run=context.run_id, at=at, own_before=own, turns_after=len(usable), chosen=len(chosen)
+        )
         if chosen:
-            RealTurn.insert_many(_rows(context.run_id, chosen)).execute()
+            HeldOutTurn.insert_many(_rows(context.run_id, chosen)).execute()
     context.log.info("%d own messages before the cut, %d turns after it, %d chosen", own, len(usable), len(chosen))
     return cut
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from jarvisd.errors import PlanError
-from jarvisd.registry import Setting
+from jarvisd import plugin
+from jarvisd.plugin import PlanContext, PlanError
 from jobs.lib.results.tables import REAL_TURNS
 
 #: Checks that every scenario file may ask of every reply; `checks.py` holds their functions.
@@ -94,7 +94,7 @@ class Scenario(_Part):
         return self
 
 
-class Guide(_Part):
+class PromptDefaults(_Part):
     """What holds for every prompt of a file."""
 
     opening: str = Field(min_length=1, max_length=2000, description="the first lines of every prompt")
@@ -115,7 +115,7 @@ class Guide(_Part):
         return self
 
 
-class ScenarioFile(Guide):
+class ScenarioFile(PromptDefaults):
     """scenarios.yaml."""
 
     phrases: dict[str, Annotated[tuple[Pattern, ...], Field(min_length=1)]] = Field(
@@ -164,30 +164,29 @@ def _names(scenario: Scenario) -> Iterator[str]:
             yield from (item for item in (*check.says, *check.lacks) if item.startswith("$"))
 
 
-class Sheet(_Part):
+class ResolvedScenarios(_Part):
     """A scenario file as a run keeps it."""
 
-    guide: Guide
+    guide: PromptDefaults
     scenarios: tuple[Scenario, ...]
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
 
 
-def find(name: str, setting: Setting) -> Path:
+def find(name: str, setting: PlanContext) -> Path:
     """The file that a plan calls `name`: beside the plan, else a configuration file."""
     beside = setting.folder / Path(name).expanduser()
     return beside if beside.is_file() else setting.home.config_file(name)
 
 
-def load(name: str, setting: Setting) -> Sheet:
+def load(name: str, setting: PlanContext) -> ResolvedScenarios:
     """Read a scenario file. Raises PlanError with file, line and key."""
-    from jarvisd.plan import yamlfile
 
     path = find(name, setting)
     if not path.is_file():
         what = f"{name}: no such scenario file"  # the plan's file and line are put before it
         raise PlanError(what, "Name one beside the plan or in config/.", file="evaluate.scenarios")
-    content = yamlfile.load(path, ScenarioFile)
-    guide = Guide.model_validate({field: getattr(content, field) for field in Guide.model_fields})
-    return Sheet(guide=guide, scenarios=content.expanded())
+    content = plugin.load_yaml(path, ScenarioFile)
+    guide = PromptDefaults.model_validate({field: getattr(content, field) for field in PromptDefaults.model_fields})
+    return ResolvedScenarios(guide=guide, scenarios=content.expanded())

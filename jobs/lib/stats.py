@@ -71,7 +71,7 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> list[float
     return [0.0 if successes == 0 else max(0.0, low), 1.0 if successes == n else min(1.0, high)]
 
 
-def possible(ends: Sequence[float] | None, low: float = 0.0, high: float = 1.0) -> list[float] | None:
+def clip_interval(ends: Sequence[float] | None, low: float = 0.0, high: float = 1.0) -> list[float] | None:
     """The part of an interval that lies between `low` and `high`, where the mean itself must lie."""
     return None if ends is None else [min(high, max(low, end)) for end in ends]
 
@@ -224,7 +224,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def letters(keys: Sequence[str], separated: Iterable[tuple[str, str]]) -> dict[str, str]:
+def compact_letter_display(keys: Sequence[str], separated: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Tie groups as letters, "a" for the group of the first key: two keys share one unless they are `separated`.
 
     Insert and absorb: H.-P. Piepho, "An algorithm for a letter-based representation of all-pairwise comparisons",

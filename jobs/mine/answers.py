@@ -49,7 +49,7 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class MatchCounts:
     """What came of suggesting on some turns."""
 
     turns: int = 0
@@ -58,8 +58,8 @@ class Tally:
     right: int = 0  #: the first suggestion was
     among: int = 0  #: one of the first three was
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
+    def __add__(self, other: MatchCounts) -> MatchCounts:
+        return MatchCounts(
             self.turns + other.turns,
             self.replied + other.replied,
             self.fired + other.fired,
@@ -113,10 +113,10 @@ def first_three(scores: NDArray[np.float32], least: float, count: int = 3) -> Pl
     return offered
 
 
-def tally(offered: Places, good: Mask, replies: Places) -> Tally:
+def tally(offered: Places, good: Mask, replies: Places) -> MatchCounts:
     """offered (t, 3) columns of `good` (t, k), the first suggestion first, -1 for none; replies (t)."""
     right = hits(offered, good)
-    return Tally(
+    return MatchCounts(
         turns=len(offered),
         replied=int((replies >= 0).sum()),
         fired=int((offered[:, 0] >= 0).sum()),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jobs.mine import answers, baseline, coverage, rolling_origin, tiers
-from jobs.mine.answers import FIRES_AT, Mask, Places, Tally, Turns
+from jobs.mine.answers import FIRES_AT, Mask, MatchCounts, Places, Turns
 from jobs.mine.baseline import ManualSet
 from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Neighbours, Vectors
@@ -49,10 +49,10 @@ class Trial:
     covered: int  #: own messages of the report part within the similarity of a template
     messages: int  #: own messages of the report part
     counts: dict[str, int]  #: tier -> templates at this origin
-    tallies: dict[str, Tally]
-    by_tier: dict[str, Tally]  #: turns on which a template of the tier came first
-    by_text: dict[int, Tally]  #: place of a template in the corpus -> turns on which it came first
-    index: Tally  #: the per-template thresholds of our own index
+    tallies: dict[str, MatchCounts]
+    by_tier: dict[str, MatchCounts]  #: turns on which a template of the tier came first
+    by_text: dict[int, MatchCounts]  #: place of a template in the corpus -> turns on which it came first
+    index: MatchCounts  #: the per-template thresholds of our own index
     manual_covered: int = 0
     manual_fired: set[int] = field(default_factory=set)
 
@@ -116,7 +116,7 @@ def calibrated(ground: Ground, chosen: list[int], past: Places, calibration: Pla
     return tiers.calibrate(bank, near, _good(ground, chosen, calibration), ground.precision)
 
 
-def _near(ground: Ground, turns: Places, bank: tiers.Bank) -> tiers.Scores:
+def _near(ground: Ground, turns: Places, bank: tiers.TriggerSet) -> tiers.Scores:
     """(t, b) cosines of turns to triggers, which compete with those of the owner's own templates."""
     near = tiers.cosines(ground.incoming, turns, bank)
     return ground.manual.ahead_of(near, ground.incoming[turns]) if ground.manual else near
@@ -126,18 +126,18 @@ def _good(ground: Ground, chosen: list[int], turns: Places) -> Mask:
     return answers.fitting(ground.vectors, ground.turns.replies[turns], ground.vectors[chosen], ground.similarity)
 
 
-def _when(offered: Places, good: Mask, numbers: list[int]) -> Tally:
+def _when(offered: Places, good: Mask, numbers: list[int]) -> MatchCounts:
     """The turns on which one of these templates came first."""
     rows = np.isin(offered[:, 0], numbers)
-    return Tally(fired=int(rows.sum()), right=int(answers.hits(offered[rows, :1], good[rows]).sum()))
+    return MatchCounts(fired=int(rows.sum()), right=int(answers.hits(offered[rows, :1], good[rows]).sum()))
 
 
-def _index(found: Calibrated, scores: tiers.Scores, good: Mask) -> Tally:
+def _index(found: Calibrated, scores: tiers.Scores, good: Mask) -> MatchCounts:
     """The best template answers where its own threshold is reached."""
     limits = np.array([np.inf if limit is None else limit for limit in found.thresholds])
     best = scores.argmax(axis=1)
     fires = scores[np.arange(len(scores)), best] >= limits[best]
-    return Tally(turns=len(scores), fired=int(fires.sum()), right=int(good[fires, best[fires]].sum()))
+    return MatchCounts(turns=len(scores), fired=int(fires.sum()), right=int(good[fires, best[fires]].sum()))
 
 
 def _manual(ground: Ground, manual: ManualSet, held: Places, trial: Trial) -> Mask:

@@ -15,9 +15,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jarvisd.errors import JobFailed, PlanError
-from jarvisd.plan import yamlfile
-from jobs.mine.answers import FIRES_AT, Mask, Places, Tally, Turns, first_three, fitting, tally
+from jarvisd import plugin
+from jarvisd.plugin import JobFailed, PlanError
+from jobs.mine.answers import FIRES_AT, Mask, MatchCounts, Places, Turns, first_three, fitting, tally
 from jobs.mine.coverage import SLACK, Vectors
 
 MAX_BYTES = 16 << 20  # of JARVIS's file
@@ -61,7 +61,7 @@ def load(path: Path) -> list[Manual]:
     """The templates of a YAML file, or of JARVIS's custom_templates.json. Raises JobFailed."""
     if path.suffix != ".json":
         try:
-            return list(yamlfile.load(path, ManualFile).templates)
+            return list(plugin.load_yaml(path, ManualFile).templates)
         except PlanError as error:
             raise JobFailed(str(error), "Mend the file that mine.manual names.") from error
     try:
@@ -112,7 +112,7 @@ class ManualSet:
         return first_three(best, FIRES_AT)
 
 
-def frequent(turns: Turns, vectors: Vectors, past: Places, held: Places, similarity: float) -> Tally:
+def frequent(turns: Turns, vectors: Vectors, past: Places, held: Places, similarity: float) -> MatchCounts:
     """The replies that were most frequent in the past, the same three on every turn."""
     counts = np.bincount(turns.replies[past], minlength=len(vectors))
     top = np.argsort(-counts, kind="stable")[:3]
@@ -126,15 +126,15 @@ def seen_before(turns: Turns, past: Places, held: Places) -> Mask:
     return np.array([turns.texts[turn] in known for turn in held], dtype=np.bool_)
 
 
-def exact(turns: Turns, vectors: Vectors, past: Places, held: Places, similarity: float) -> Tally:
+def exact(turns: Turns, vectors: Vectors, past: Places, held: Places, similarity: float) -> MatchCounts:
     """The replies that most often followed the very same text, after normalisation; nothing where it is new."""
     seen: dict[str, Counter[int]] = {}
     for turn in past:
         seen.setdefault(turns.texts[turn], Counter())[int(turns.replies[turn])] += 1
-    total = Tally(turns=len(held), replied=int((turns.replies[held] >= 0).sum()))
+    total = MatchCounts(turns=len(held), replied=int((turns.replies[held] >= 0).sum()))
     for turn in held:
         if led := seen.get(turns.texts[turn]):
             top = sorted(led, key=lambda reply: (-led[reply], reply))[:3]
             good = fitting(vectors, turns.replies[[turn]], vectors[top], similarity)[0]
-            total += Tally(fired=1, right=int(good[0]), among=int(good.any()))
+            total += MatchCounts(fired=1, right=int(good[0]), among=int(good.any()))
     return total

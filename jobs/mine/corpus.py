@@ -108,7 +108,7 @@ def _spellings(messages: Sequence[Message], forms: list[str], place: dict[str, i
 def _reason(text: str, names: frozenset[str], *, judge: bool) -> str | None:
     """Why the text is refused. What was said once cannot be a template, so only its names are looked for (`judge`)."""
     return (reason(text) if judge else None) or (
-        people_names.REASON if people_names.slotted(text, names) != text else None
+        people_names.REASON if people_names.mask_names(text, names) != text else None
     )
 
 
@@ -130,7 +130,7 @@ def _slots(shown: list[str], reasons: list[str | None], counts: list[int], names
     found: Counter[str] = Counter()
     for text, why, count in zip(shown, reasons, counts, strict=True):
         if why == people_names.REASON:
-            found[people_names.slotted(text, names)] += count
+            found[people_names.mask_names(text, names)] += count
     return {text: count for text, count in found.most_common() if count >= LEAST_USES and reason(text) is None}
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from jobs.lib.stats import possible, t_interval, wilson
-from jobs.mine.answers import FIRES_AT, Tally
+from jobs.lib.stats import clip_interval, t_interval, wilson
+from jobs.mine.answers import FIRES_AT, MatchCounts
 from jobs.mine.backtest import (
     DEPLOYED,
     EVERY_TRIGGER,
@@ -67,7 +67,7 @@ def spread(values: Sequence[float]) -> list[float] | None:
 def over(name: str, shares: Sequence[float]) -> dict[str, Any]:
     """name, the median of the parts, with name_range; name_mean with name_mean_ci, Student's t over the parts."""
     found = t_interval(shares)
-    ends = possible(found.interval) if found else None
+    ends = clip_interval(found.interval) if found else None
     return {
         name: middle(shares),
         f"{name}_range": spread(shares),
@@ -100,7 +100,7 @@ def chats(found: Sequence[tuple[int, int]]) -> dict[str, Any]:
 def answering(found: Sequence[Trial]) -> dict[str, Any]:
     """What the calibrated triggers did on the report parts: medians over origins; precision over all of them."""
     parts = [trial.tallies[DEPLOYED] for trial in found]
-    total = sum(parts, Tally())
+    total = sum(parts, MatchCounts())
     return {
         **over("hit_rate", [part.fired / part.turns for part in parts]),
         **over("answered", [part.right / part.turns for part in parts]),
@@ -122,7 +122,7 @@ def tiers(found: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]
     """Per tier: templates tonight, and over the origins how many there were and how often they were right."""
     rows: dict[str, Any] = {}
     for tier in TIERS:
-        total = sum((trial.by_tier[tier] for trial in found), Tally())
+        total = sum((trial.by_tier[tier] for trial in found), MatchCounts())
         rows[tier] = {
             "templates": deployed.get(tier, 0),
             "templates_at_origins": [trial.counts[tier] for trial in found],
@@ -137,7 +137,7 @@ def tiers(found: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]
 
 def own_index(found: Sequence[Trial]) -> dict[str, Any]:
     """The index of our own, with a threshold a template."""
-    total = sum((trial.index for trial in found), Tally())
+    total = sum((trial.index for trial in found), MatchCounts())
     return {"turns": total.turns, "fired": total.fired, **proportion("precision", total.right, total.fired)}
 
 
@@ -146,7 +146,7 @@ def baselines(found: Sequence[Trial]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name, what in MEANINGS.items():
         parts = [trial.tallies[name] for trial in found if name in trial.tallies]
-        total = sum(parts, Tally())
+        total = sum(parts, MatchCounts())
         if total.turns:
             rows[name] = {
                 "what": what,
@@ -170,7 +170,7 @@ PAIRS = (
 )
 
 
-def duels(found: Sequence[Trial]) -> list[dict[str, Any]]:
+def head_to_head(found: Sequence[Trial]) -> list[dict[str, Any]]:
     """Mined against each rival at the same number of suggestions: right answers of both, origins ahead and behind."""
     rows = []
     for mine, rival in PAIRS:
@@ -198,7 +198,7 @@ def manual(found: Sequence[Trial], templates: int, replaced: list[dict[str, Any]
     fired: set[int] = set().union(*(trial.manual_fired for trial in found))
     covered, messages = sum(trial.manual_covered for trial in found), sum(trial.messages for trial in found)
     known = templates > 0 and bool(found)
-    total = sum((trial.tallies[MANUAL] for trial in found if MANUAL in trial.tallies), Tally())
+    total = sum((trial.tallies[MANUAL] for trial in found if MANUAL in trial.tallies), MatchCounts())
     unused = templates - len(fired)
     return {
         "templates": templates,

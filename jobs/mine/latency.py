@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from jarvisd.errors import JarvisError
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JarvisError, JobContext
 from jobs.lib import stats
 from jobs.lib.matching import triggers as trigger_rules
 from jobs.lib.matching.index import Index

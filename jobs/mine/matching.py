@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jarvisd.errors import JobFailed
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, JobFailed
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.embedding.numpy_bert import Bert
 from jobs.lib.matching.normalise import normal

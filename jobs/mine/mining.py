@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jarvisd.errors import JobFailed
-from jarvisd.registry import Outcome
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.lib import imessage
 from jobs.lib.embedding.encoder import Interrupted
 from jobs.lib.imessage import History
@@ -25,7 +23,7 @@ from jobs.lib.results.tables import Mining, Template
 from jobs.lib.stats import wilson
 from jobs.mine import answers, corpus, coverage, latency, person_names, rolling_origin, tiers
 from jobs.mine import figures as mining_figures
-from jobs.mine.answers import Mask, Tally, Turns
+from jobs.mine.answers import Mask, MatchCounts, Turns
 from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Neighbours, Vectors
 from jobs.mine.matching import Matching, embed, encoder_of, match
@@ -96,7 +94,7 @@ def _find(context: JobContext, section: Section, entry: ModelEntry, matcher: Mod
     history = imessage.read(Path(context.params["messages"]))
     own = [message for message in history.messages if message.from_me][-section.sample :]
     context.log.info("%d messages of the owner's, %d in all", len(own), len(history.messages))
-    known = person_names.spoken(own) | person_names.known({message.person for message in history.messages}, ())
+    known = person_names.addressed_names(own) | person_names.known({message.person for message in history.messages}, ())
     counted = corpus.build(own, section.max_words, known, section.min_people)
     turns = answers.collect(imessage.turns(history.messages), counted, [message.when.timestamp() for message in own])
     started = time.monotonic()
@@ -191,7 +189,7 @@ def _stats(found: _Found, section: Section) -> dict[str, Any]:
         "tiers": mining_figures.tiers(match.trials, Counter(match.tiers or [tiers.PHRASE] * len(found.chosen))),
         "own_index": mining_figures.own_index(match.trials),
         "baselines": mining_figures.baselines(match.trials),
-        "duels": mining_figures.duels(match.trials),
+        "duels": mining_figures.head_to_head(match.trials),
         "manual": mining_figures.manual(match.trials, len(match.manual), _replaced(found), match.manual_problem),
         "embedding_time_seconds": round(found.times["embedding"], 2),
         "clustering_time_seconds": round(found.times["clustering"], 2),
@@ -303,7 +301,7 @@ def _rows(context: JobContext, found: _Found, similarity: float) -> list[dict[st
 def _measured(match: Matching, number: int, place: int) -> dict[str, Any]:
     """Tier and threshold of tonight's calibration, precision of the same text at the origins."""
     parts = [part.by_text[place] for part in match.trials if place in part.by_text]
-    total = sum(parts, Tally())
+    total = sum(parts, MatchCounts())
     ends = wilson(total.right, total.fired)
     return {
         "tier": match.tiers[number] if match.tiers else tiers.PHRASE,

@@ -42,7 +42,7 @@ def known(addresses: Iterable[str], titles: Iterable[str]) -> frozenset[str]:
     return frozenset(word for word in words if len(word) >= _SHORTEST) - _NO_NAMES
 
 
-def spoken(messages: Sequence[Message]) -> frozenset[str]:
+def addressed_names(messages: Sequence[Message]) -> frozenset[str]:
     """Words by which the owner addresses people in `messages`, casefolded."""
     capital: Counter[str] = Counter()
     inside: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def _starts(text: str, at: int) -> bool:
     return not before or before[-1] in ".!?…\n:" or not before[-1].isascii()
 
 
-def slotted(text: str, names: frozenset[str]) -> str:
+def mask_names(text: str, names: frozenset[str]) -> str:
     """`text` with every name replaced by the slot; the same text where it names nobody."""
 
     def put(found: re.Match[str]) -> str:

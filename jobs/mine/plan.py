@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.registry import Finding, JobSpec, Setting
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
 from jobs.lib.models import catalogue
 
 JOB = "mine"
@@ -52,7 +52,7 @@ class Section(BaseModel):
     )
 
 
-def resolve(section: Section, setting: Setting) -> dict[str, Any]:
+def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:
     """The section as a run keeps it. Raises UsageError for an unknown embedder or matcher."""
     embedder, matcher = (catalogue.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
     return {
@@ -63,14 +63,14 @@ def resolve(section: Section, setting: Setting) -> dict[str, Any]:
     }
 
 
-def manual(section: Section, setting: Setting) -> Path:
+def manual(section: Section, setting: PlanContext) -> Path:
     """The file with the owner's present templates."""
     if section.manual is None:
         return setting.home.config_file(MANUAL)
     return setting.folder / Path(section.manual).expanduser()
 
 
-def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     embedder, matcher = (catalogue.resolve(name, setting, "embedder") for name in (section.embedder, section.matcher))
     entries = [embedder] if embedder == matcher else [embedder, matcher]
     return [
@@ -83,7 +83,7 @@ def jobs(section: Section, setting: Setting) -> list[JobSpec]:
     ]
 
 
-def check(section: Section, setting: Setting) -> list[Finding]:
+def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """What is wrong with the Messages database, the two models and the manual templates, one finding each."""
     findings = _messages(setting)
     entry = catalogue.resolve(section.embedder, setting, "embedder")
@@ -95,11 +95,11 @@ def check(section: Section, setting: Setting) -> list[Finding]:
         findings.append(finding)
     if not (file := manual(section, setting)).is_file():
         what = f"{file} is not there, so your present templates are not measured"
-        findings.append(Finding(job=JOB, what=what, remedy="Mend mine.manual, or leave it out."))
+        findings.append(MissingRequirement(job=JOB, what=what, remedy="Mend mine.manual, or leave it out."))
     return findings
 
 
-def _messages(setting: Setting) -> list[Finding]:
+def _messages(setting: PlanContext) -> list[MissingRequirement]:
     """Looked at by a child: under a permission prompt of macOS the look does not return."""
     command = [sys.executable, "-m", "jobs.lib.imessage.probe", str(setting.messages)]
     try:
@@ -114,4 +114,4 @@ def _messages(setting: Setting) -> list[Finding]:
         }
     except (OSError, ValueError):
         found = {"what": f"{setting.messages} could not be looked at", "remedy": "Run jarvisctl doctor."}
-    return [Finding(job=JOB, what=found["what"], remedy=found["remedy"])] if found else []
+    return [MissingRequirement(job=JOB, what=found["what"], remedy=found["remedy"])] if found else []

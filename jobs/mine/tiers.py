@@ -36,7 +36,7 @@ Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Bank:
+class TriggerSet:
     """Triggers (b): each text once, for the template that it led to most often."""
 
     turns: Places  #: (b) a turn that says the trigger
@@ -58,7 +58,7 @@ class Bank:
 class Calibrated:
     """What the calibration part allows."""
 
-    bank: Bank
+    bank: TriggerSet
     enabled: Mask  #: (b) triggers that may fire
     tiers: list[str]  #: (k)
     thresholds: list[float | None]  #: (k) for the index of our own
@@ -83,7 +83,7 @@ def allowed(turns: Turns) -> Mask:
     )
 
 
-def bank(turns: Turns, past: Places, may: Mask, label: Places, templates: int) -> Bank:
+def bank(turns: Turns, past: Places, may: Mask, label: Places, templates: int) -> TriggerSet:
     """The triggers of all templates among the turns that `may` (t) be; label (u) is each reply's template or -1."""
     counts: list[Counter[str]] = [Counter() for _ in range(templates)]
     total: dict[str, Counter[int]] = {}
@@ -102,10 +102,10 @@ def bank(turns: Turns, past: Places, may: Mask, label: Places, templates: int) -
         for text in sorted(found, key=lambda text: (-found[text], text))[:MAX_TRIGGERS]
     ]
     owners = np.array([number for number, _ in kept], dtype=np.int32)
-    return Bank(np.array([turn for _, turn in kept], dtype=np.int32), owners, templates)
+    return TriggerSet(np.array([turn for _, turn in kept], dtype=np.int32), owners, templates)
 
 
-def calibrate(found: Bank, near: Scores, good: Mask, target: float) -> Calibrated:
+def calibrate(found: TriggerSet, near: Scores, good: Mask, target: float) -> Calibrated:
     """near (t, b) cosines of calibration turns to the triggers, good (t, k) which templates are right there."""
     enabled = np.ones(len(found.owners), dtype=np.bool_)
     if not enabled.size or not len(near):
@@ -124,7 +124,7 @@ def calibrate(found: Bank, near: Scores, good: Mask, target: float) -> Calibrate
         enabled = kept
 
 
-def _without_wrong(found: Bank, near: Scores, good: Mask, enabled: Mask, target: float, least: float) -> Mask:
+def _without_wrong(found: TriggerSet, near: Scores, good: Mask, enabled: Mask, target: float, least: float) -> Mask:
     """The enabled triggers without those right in less than `least` of their firings, worst first.
 
     A template that has reached the target keeps what it has.
@@ -148,7 +148,7 @@ def _without_wrong(found: Bank, near: Scores, good: Mask, enabled: Mask, target:
     return enabled
 
 
-def _by_trigger(found: Bank, near: Scores, good: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _by_trigger(found: TriggerSet, near: Scores, good: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(b) how often each trigger fired as the best of all, and how often rightly."""
     best = near.argmax(axis=1)
     rows = np.flatnonzero(near[np.arange(len(near)), best] >= FIRES_AT - SLACK)
@@ -158,7 +158,7 @@ def _by_trigger(found: Bank, near: Scores, good: Mask) -> tuple[NDArray[np.int64
     return np.bincount(by, minlength=size), np.bincount(by[right], minlength=size)
 
 
-def _tiers(found: Bank, near: Scores, good: Mask, enabled: Mask, target: float) -> list[str]:
+def _tiers(found: TriggerSet, near: Scores, good: Mask, enabled: Mask, target: float) -> list[str]:
     scores = found.scores(near, enabled)
     order = first_three(scores, FIRES_AT, 4)
     right = hits(order, good)
@@ -209,7 +209,7 @@ def _threshold(scores: Scores, right: Mask, target: float) -> float | None:
     return lowest
 
 
-def cosines(incoming: Vectors, turns: Places, found: Bank) -> Scores:
+def cosines(incoming: Vectors, turns: Places, found: TriggerSet) -> Scores:
     """(t, b) of turns to triggers."""
     near: Scores = incoming[turns] @ incoming[found.turns].T
     return near

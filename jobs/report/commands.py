@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jarvisd import plugin
 from jarvisd.cli.common import App
-from jarvisd.errors import JarvisError, UsageError
-from jarvisd.host import files
 from jarvisd.operations import lookup
+from jarvisd.plugin import JarvisError, UsageError
 
 if TYPE_CHECKING:
-    from jarvisd.store.models import Run, Status
+    from jarvisd.plugin import Run, Status
 
 _FILES = {"md": "REPORT.md", "html": "report.html"}
 
@@ -58,7 +58,7 @@ def _newest() -> Run:
 
     Raises UsageError where there is none.
     """
-    from jarvisd.store.models import SETTLED, Job, Run
+    from jarvisd.plugin import SETTLED, Job, Run
 
     for statuses in (_written(), SETTLED):
         done = Run.select().join(Job).where(Job.kind == "report", Job.status.in_(statuses))
@@ -70,14 +70,14 @@ def _newest() -> Run:
 
 def _written() -> tuple[Status, ...]:
     """How a job of a report may end that leaves a page: whole, or a plain one that says what failed."""
-    from jarvisd.store.models import Status
+    from jarvisd.plugin import Status
 
     return (Status.SUCCEEDED, Status.FAILED)
 
 
 def _stands(run: Run) -> bool:
     """Whether the run's page is the one that its newest settled report wrote."""
-    from jarvisd.store.models import SETTLED, Job
+    from jarvisd.plugin import SETTLED, Job
 
     settled = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
     newest = settled.order_by(Job.round.desc()).first()
@@ -98,7 +98,7 @@ def _file(app: App, run: Run, name: str) -> Path:
 
 
 def _publish(folder: Path, name: str, text: str) -> Path:
-    return files.replace(folder / name, text)
+    return plugin.replace_file(folder / name, text)
 
 
 def _as_json(app: App, run: Run) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jarvisd.store.models import Job, Run, Status
+from jarvisd.plugin import Job, Run, Status
 from jobs.lib import stats
 from jobs.lib.results.tables import REAL_TURNS
 from jobs.report.escape import NOT_MEASURED, megabytes, milliseconds, number, percent
@@ -104,7 +104,7 @@ def _paired(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
         "figure": "checks",
         "before": then.mean if then else None,
         "now": after.mean if after else None,
-        "ci": stats.possible(gap.interval, -1.0) if gap else None,
+        "ci": stats.clip_interval(gap.interval, -1.0) if gap else None,
         "clusters": gap.n if gap else 0,
     }
 

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jarvisd import registry
-from jarvisd.errors import JarvisError
-from jarvisd.paths import Home
-from jarvisd.store import database, queries
-from jarvisd.store.models import OPEN, Job, Run, Status
+from jarvisd import plugin, registry
+from jarvisd.plugin import OPEN, Home, JarvisError, Job, Run, Status
 from jobs.lib.comparison import document
 from jobs.report import diff, latency_estimate, measured
-from jobs.report.latency_estimate import Design
+from jobs.report.latency_estimate import LatencyEstimate
 from jobs.report.plan import Section
 
 log = logging.getLogger(__name__)
@@ -73,7 +70,7 @@ class Report:
     templates: Mapping[str, Any] | None  #: templates.json, or None when nothing was mined
     curve: tuple[Mapping[str, Any], ...]  #: coverage against number of templates
     comparison: Mapping[str, Any] | None  #: mlx_comparison_results.json, or None when no model was loaded
-    design: Design
+    design: LatencyEstimate
     loadings: tuple[Mapping[str, Any], ...]  #: every loading of a model, see jobs.report.measured
     timeline: tuple[Mapping[str, Any], ...]  #: every timed reply, the oldest first
     prompts: Mapping[str, str]  #: key of a model -> the exact text of the first prompt it was given
@@ -119,7 +116,7 @@ def gather(run_id: str, home: Home) -> Report:
     if run is None:
         raise JarvisError(f"no run is called {run_id}", "`jarvisctl runs` lists them.")
     problems: list[str] = []
-    rows = queries.jobs_of(run)
+    rows = plugin.jobs_of(run)
     templates = _attempt("templates", problems, lambda: _templates(run_id))
     curve = _attempt("coverage curve", problems, lambda: _curve(run_id))
     models = _attempt("model comparison", problems, lambda: _comparison(run_id))
@@ -222,7 +219,7 @@ def _sections(rows: list[Job]) -> tuple[str, ...]:
 def _line(row: Job) -> JobLine:
     mendable = row.status in (Status.FAILED, Status.SKIPPED, Status.STOPPED, Status.CANCELLED)
     running = row.status == Status.RUNNING
-    seconds = (database.now() - row.started_at).total_seconds() if running else row.took_s
+    seconds = (plugin.now() - row.started_at).total_seconds() if running else row.took_s
     number: int = row.__data__["id"]
     return JobLine(
         id=number,

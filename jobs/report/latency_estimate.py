@@ -21,7 +21,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class LatencyEstimate:
     """The hybrid pipeline in numbers, and what is missing to complete them."""
 
     hit_rate: float | None
@@ -31,7 +31,7 @@ class Design:
     missing: tuple[str, ...]  #: in words
 
 
-def estimate(templates: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> Design:
+def estimate(templates: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> LatencyEstimate:
     """Expected latency per model where hit rate, match time and model latency were all measured.
 
     Means on both sides: the expected value of a sum of medians is nobody's waiting time.
@@ -41,7 +41,7 @@ def estimate(templates: Mapping[str, Any] | None, comparison: Mapping[str, Any] 
     match_ms = _number(stats.get("match_mean_ms"))
     rows = [_expect(key, model, hit_rate, match_ms) for key, model in (comparison or {}).get("models", {}).items()]
     known = tuple(row for row in rows if row is not None)
-    return Design(
+    return LatencyEstimate(
         hit_rate=hit_rate,
         match_ms=match_ms,
         match_n=int(stats.get("match_n") or 0),
@@ -55,7 +55,7 @@ def _number(value: Any) -> float | None:
 
 
 def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms: float | None) -> Expectation | None:
-    latency = _number(adjusted.shared(model["stats"]).get("avg_latency_ms"))
+    latency = _number(adjusted.with_adjusted(model["stats"]).get("avg_latency_ms"))
     if latency is None:
         return None
     expected = None

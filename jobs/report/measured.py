@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.lib.results.tables import Evaluation, Reply
+from jobs.lib.results.tables import ModelLoad, Reply
 
 
 def loadings(run_id: str) -> list[dict[str, Any]]:
     """Every loading of a model in the run, in the order of its jobs."""
-    rows = Evaluation.select().where(Evaluation.run == run_id).order_by(Evaluation.job)
+    rows = ModelLoad.select().where(ModelLoad.run == run_id).order_by(ModelLoad.job)
     return [
         {
             "model": row.model,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.registry import Finding, JobSpec, Setting
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 
@@ -51,11 +51,11 @@ class Section(_Part):
     weights: Weights = Weights()
 
 
-def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     """One job; it has no limit of memory or time, because a night without a report is lost."""
     return [JobSpec(name="report")]
 
 
-def check(section: Section, setting: Setting) -> list[Finding]:
+def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """A report needs nothing but the database."""
     return []

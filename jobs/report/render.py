@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jarvisd.paths import Home
+from jarvisd.plugin import Home
 from jobs.lib.comparison import document as comparison_document
 from jobs.report import charts
 from jobs.report.charts.svg import Chart

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.errors import UsageError
+from jarvisd.plugin import UsageError
 from jarvisd.words import plain
 
 if TYPE_CHECKING:

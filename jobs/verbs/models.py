@@ -12,17 +12,15 @@ from typing import Any
 import click
 
 from jarvisd.cli.common import App, on_terminal
-from jarvisd.errors import JarvisError, UsageError
 from jarvisd.operations.doctor.check import Check
-from jarvisd.paths import Home
 from jarvisd.plan import plans
 from jarvisd.plan.plans import Plan
-from jarvisd.registry import Download, Setting
+from jarvisd.plugin import Home, JarvisError, MissingDownload, PlanContext, UsageError
 from jarvisd.words import amount, plain, took
 from jobs.lib.models import catalogue, download, integrity
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.models.download import Order
-from jobs.lib.models.transfer import Effort, Transfer, effort
+from jobs.lib.models.download import DownloadPlan
+from jobs.lib.models.transfer import DownloadEstimate, TransferStats, download_estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +144,7 @@ def _entries(home: Home, names: tuple[str, ...], *, folders: bool) -> list[Model
     listed = {name: entry for entry in catalogue.catalogue(home) for name in (entry.key, entry.repo) if name}
     rest = [name for name in names if name not in listed]
     planned = {one.entry.key: one.entry for one in named(home)} if rest else {}
-    setting = Setting(home=home, folder=Path.cwd(), messages=Path())
+    setting = PlanContext(home=home, folder=Path.cwd(), messages=Path())
     try:
         found = [listed.get(name) or planned.get(name) or catalogue.resolve(name, setting) for name in names]
     except UsageError as error:
@@ -176,13 +174,13 @@ def _missing(home: Home, only: tuple[str, ...], failures: list[JarvisError]) -> 
 # ---------------------------------------------------------------------------------------------------------- for doctor
 
 
-def standing(plan: Plan, missing: list[Download]) -> Check:
+def models_check(plan: Plan, missing: list[MissingDownload]) -> Check:
     """How many of a plan's models are here, and what it takes to fetch those that its jobs miss."""
     lacking = _each_once(missing)
     others = _not_missing(plan, {one.source for one in lacking})
     here = sum(catalogue.problem(entry, plan.setting.home) is None for entry in others)
     total = len(others) + len(lacking)
-    needed = effort(sum(one.bytes for one in lacking), catalogue.hub_cache(), plan.setting.home)
+    needed = download_estimate(sum(one.bytes for one in lacking), catalogue.hub_cache(), plan.setting.home)
     figures = {"plan": plan.name, "models": total, "here": here, **_figures(lacking, needed)}
     said = f"{here} of {total} on this disk" if total else f"{plan.name} names none"
     if here < len(others):
@@ -193,14 +191,14 @@ def standing(plan: Plan, missing: list[Download]) -> Check:
     return Check(name="models", state="problem", what=what, remedy=_remedy(plan, needed), figures=figures)
 
 
-def _each_once(missing: list[Download]) -> list[Download]:
-    found: dict[str, Download] = {}
+def _each_once(missing: list[MissingDownload]) -> list[MissingDownload]:
+    found: dict[str, MissingDownload] = {}
     for one in missing:
         found.setdefault(one.source, one)
     return list(found.values())
 
 
-def _remedy(plan: Plan, needed: Effort) -> str:
+def _remedy(plan: Plan, needed: DownloadEstimate) -> str:
     fetch = f"`jarvisctl models fetch --only {plan.name}` fetches them, by day."
     return f"Free {amount(needed.lacking)}, or name fewer models in the plan; then {fetch}" if needed.lacking else fetch
 
@@ -220,7 +218,7 @@ def _not_missing(plan: Plan, missing: set[str]) -> list[ModelEntry]:
     ]
 
 
-def _to_fetch(lacking: list[Download], needed: Effort) -> str:
+def _to_fetch(lacking: list[MissingDownload], needed: DownloadEstimate) -> str:
     unsaid = ", ".join(one.name for one in lacking if not one.bytes)
     if not needed.bytes:
         return "only the hub knows how much there is to fetch"
@@ -228,7 +226,7 @@ def _to_fetch(lacking: list[Download], needed: Effort) -> str:
     return f"{at_least}{amount(needed.bytes)} to fetch{but}, {needed.disk()}; {needed.time()}"
 
 
-def _figures(lacking: list[Download], needed: Effort) -> dict[str, Any]:
+def _figures(lacking: list[MissingDownload], needed: DownloadEstimate) -> dict[str, Any]:
     return {
         "missing": [one.name for one in lacking],
         "of_unknown_size": [one.name for one in lacking if not one.bytes],
@@ -288,7 +286,7 @@ def _fetch(entries: list[ModelEntry], home: Home) -> list[JarvisError]:
         licence = f"licence: {order.licence}"
         lacking = f"{len(order.missing)} files, {amount(order.bytes)}" if order.missing else "all there, and whole"
         click.echo(plain(f"{order.entry.key}: {lacking} ({order.repo} at {order.commit[:12]}; {licence})"))
-    needed, transfer = download.make_room(orders, home), Transfer()
+    needed, transfer = download.make_room(orders, home), TransferStats()
     if needed.bytes:
         into = f"{amount(needed.bytes)} to fetch into {catalogue.hub_cache()}, {needed.disk()}; {needed.time()}"
         click.echo(plain(into))
@@ -305,11 +303,11 @@ def _fetch(entries: list[ModelEntry], home: Home) -> list[JarvisError]:
     return failures
 
 
-def _orders(entries: list[ModelEntry], failures: list[JarvisError]) -> list[Order]:
+def _orders(entries: list[ModelEntry], failures: list[JarvisError]) -> list[DownloadPlan]:
     orders = []
     for entry in entries:
         try:
-            orders.append(download.look(entry, _say))
+            orders.append(download.plan_download(entry, _say))
         except download.Unreachable:
             raise
         except JarvisError as error:

@@ -94,7 +94,7 @@ def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge
     within(0.2, lambda: status.brief(run, 40))
     within(
         0.2,
-        lambda: (queries.wait_is_over(store_database.now()), wakeup.ring_if_silent("here"), queries.is_settled(run)),
+        lambda: (queries.wait_is_over(store_database.now()), wakeup.wake_if_due("here"), queries.is_settled(run)),
     )
     assert len(within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))) == MANY - 1
     assert len(within(LIMIT_S, lambda: queue.retry(queries.jobs_of(run)))) == MANY
@@ -104,7 +104,7 @@ def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge
     }
     within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))
     assert len(within(2 * LIMIT_S, lambda: queue.retry(queries.jobs_of(run), fresh=True))) == MANY
-    assert within(LIMIT_S, wakeup.ring_for_owed) == MANY
+    assert within(LIMIT_S, wakeup.requeue_wakeups) == MANY
     within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))
     assert within(LIMIT_S, lambda: retention.remove(home, retention.removable(0))) == 1
     assert Job.select().count() == 0

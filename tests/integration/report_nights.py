@@ -16,15 +16,15 @@ from jarvisd.store.models import Job, Run, Status
 from jobs.lib.results.tables import (
     OWNER,
     REAL_TURNS,
-    Cut,
-    Evaluation,
+    HeldOutTurn,
     Mining,
-    RealTurn,
+    ModelLoad,
+    ReferenceScore,
     Reply,
     Score,
     Template,
+    TrainTestSplit,
     Vote,
-    Yardstick,
 )
 from jobs.report import render
 
@@ -133,7 +133,7 @@ def model(
         "path": f"/models/{key}",
         "revision": "d3a7e0594d66",
     }
-    Evaluation.create(job=work, run=row, model=key, info=info, load_time_s=3.2, load_peak_mb=1800.0)
+    ModelLoad.create(job=work, run=row, model=key, info=info, load_time_s=3.2, load_peak_mb=1800.0)
     for scenario in only:
         context, instructions = SCENARIOS[scenario]
         for place, instruction in enumerate(instructions):
@@ -348,10 +348,12 @@ def two_rounds(
     layers, votes. `better` is added to what every model reaches."""
     row = run(name, plan={"report": {}}, warnings=["1 model is not on this disk"])
     mining(row, stats=MEASURED | {"hit_rate": 0.12} | MATCH, tiers=("phrase",) * 3 + ("suggest", "automatic"))
-    Cut.create(run=row, at=START - dt.timedelta(days=90), own_before=18210, turns_after=2644, chosen=turns)
+    TrainTestSplit.create(run=row, at=START - dt.timedelta(days=90), own_before=18210, turns_after=2644, chosen=turns)
     for place in range(turns):
         incoming, answer, chat = TURNS[place % len(TURNS)]
-        RealTurn.create(run=row, place=place, chat=chat + place // 8, incoming=incoming, answer=answer, sent_at=START)
+        HeldOutTurn.create(
+            run=row, place=place, chat=chat + place // 8, incoming=incoming, answer=answer, sent_at=START
+        )
     for number, candidate in enumerate(CANDIDATES):
         _candidate(row, candidate, number, better, samples, turns)
     for layer, what, value in (
@@ -362,7 +364,9 @@ def two_rounds(
         ("meaning", "random", 0.19),
         ("meaning", "random, scaled", 0.06),
     ):
-        Yardstick.create(run=row, layer=layer, what=what, value=value, low=value - 0.04, high=value + 0.03, n=400)
+        ReferenceScore.create(
+            run=row, metric=layer, reference=what, value=value, low=value - 0.04, high=value + 0.03, n=400
+        )
     job(row, "layers", round=2, params={"left_out": {"lfm2-1.2b": "its upper bound lies under the leader"}})
     job(row, "evaluate:gone", Status.FAILED, "the model is not on this disk. Fetch it.")
     if votes:
@@ -383,7 +387,7 @@ def _candidate(row: Run, one: Candidate, number: int, better: float, samples: in
     }
     for round_ in (1, 2):
         work = job(row, f"evaluate:{one.key}", round=round_)
-        Evaluation.create(
+        ModelLoad.create(
             job=work,
             run=row,
             model=one.key,
@@ -446,9 +450,9 @@ def _two_round_reply(
         created_at=START + dt.timedelta(hours=round_, seconds=count * 3),
     )
     if not failed:
-        Score.create(reply=reply, layer="style", value=min(1.0, max(0.0, one.style + better + wobble)))
+        Score.create(reply=reply, metric="style", value=min(1.0, max(0.0, one.style + better + wobble)))
         if scenario == REAL_TURNS:
-            Score.create(reply=reply, layer="meaning", value=min(1.0, max(0.0, one.style / 2 + wobble)))
+            Score.create(reply=reply, metric="meaning", value=min(1.0, max(0.0, one.style / 2 + wobble)))
 
 
 def _votes(row: Run) -> None:

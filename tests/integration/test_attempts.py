@@ -99,7 +99,7 @@ def test_a_stop_uses_up_no_attempt_of_a_program_that_may_be_run_again(home: Home
 
 def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
-    for _ in range(transitions.MAX_FRUITLESS + 1):
+    for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
         Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
     assert (Job.get().status, Job.get().fruitless) == (Status.QUEUED, 0)
 
@@ -288,7 +288,7 @@ def test_the_daemon_looks_again_after_a_look_that_failed(home: Home) -> None:
         stopping.set()
         return True
 
-    main._look_by_itself(Supervisor(home, "here", Settings(), stopping, owns))
+    main._poll(Supervisor(home, "here", Settings(), stopping, owns))
     assert len(looks) == 2
 
 

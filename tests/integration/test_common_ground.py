@@ -9,7 +9,7 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store.models import Job, Run
-from jobs.lib.results.tables import REAL_TURNS, RealTurn, Reply
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply
 from jobs.report.charts import models as model_charts
 from jobs.report.formats import markdown
 from jobs.report.gather import Report, gather
@@ -24,7 +24,7 @@ def night(samples: int = 1) -> Run:
     """Real turns are harder for all: the leader reaches 0.90 on scenarios and 0.60 on turns, in half the time."""
     row = run(plan={"report": {}})
     for place in range(TURNS):
-        RealTurn.create(run=row, place=place, chat=place // 2, incoming=f"hey {place}", answer="yo", sent_at=START)
+        HeldOutTurn.create(run=row, place=place, chat=place // 2, incoming=f"hey {place}", answer="yo", sent_at=START)
     for key, name, scenarios, turns, latency in (
         ("qwen3-4b", "Qwen3 4B", 0.9, 0.6, 2000),
         ("smollm3-3b", "SmolLM3", 0.8, 0.5, 1000),

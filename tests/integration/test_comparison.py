@@ -14,7 +14,17 @@ from jarvisd.store import database, migrations
 from jarvisd.store.models import Job, Run, Status
 from jobs.lib import stats
 from jobs.lib.comparison import document, votes
-from jobs.lib.results.tables import OWNER, REAL_TURNS, Cut, Evaluation, RealTurn, Reply, Score, Vote, Yardstick
+from jobs.lib.results.tables import (
+    OWNER,
+    REAL_TURNS,
+    HeldOutTurn,
+    ModelLoad,
+    ReferenceScore,
+    Reply,
+    Score,
+    TrainTestSplit,
+    Vote,
+)
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 
@@ -50,7 +60,7 @@ class Night:
     def loaded(self, model: str, round_: int = 1, **figures: Any) -> Job:
         job = self.job(f"evaluate:{model}", round_, model=model)
         info = {"name": f"Model {model.upper()}", "revision": f"r{round_}"}
-        Evaluation.create(job=job, run=self.run, model=model, info=info, **({"load_time_s": 3.0} | figures))
+        ModelLoad.create(job=job, run=self.run, model=model, info=info, **({"load_time_s": 3.0} | figures))
         return job
 
     def reply(self, job: Job, scenario: str, place: int, **fields: Any) -> Reply:
@@ -91,9 +101,9 @@ class Night:
 
     def turns(self, chats: list[int]) -> None:
         at = database.now()
-        Cut.create(run=self.run, at=at, own_before=900, turns_after=70, chosen=len(chats))
+        TrainTestSplit.create(run=self.run, at=at, own_before=900, turns_after=70, chosen=len(chats))
         for place, chat in enumerate(chats):
-            RealTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer=f"yo {place}", sent_at=at)
+            HeldOutTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer=f"yo {place}", sent_at=at)
 
     def document(self) -> dict[str, Any]:
         found = document.document(self.run.id)
@@ -119,8 +129,8 @@ def test_layers_are_weighed_where_they_were_measured(night: Night) -> None:
     """0.6 checks + 0.2 style + 0.2 meaning; the checks alone at a prompt without scores."""
     for reply in night.first_round({"a": 0.9})["a"]:
         if reply.scenario_id == "invite":
-            Score.create(reply=reply, layer="style", value=0.5)
-            Score.create(reply=reply, layer="meaning", value=0.2)
+            Score.create(reply=reply, metric="style", value=0.5)
+            Score.create(reply=reply, metric="meaning", value=0.2)
     stats = night.document()["models"]["a"]["stats"]
     mixed = 0.6 * 0.9 + 0.2 * 0.5 + 0.2 * 0.2
     assert stats["quality"] == pytest.approx((mixed + 4 * 0.9) / 5)
@@ -131,7 +141,7 @@ def test_a_layer_that_one_reply_lacks_does_not_count_at_that_prompt(night: Night
     """The night ended before the second model's replies were measured: both are compared by their checks."""
     replies = night.first_round({"a": 0.9, "b": 0.9})
     for reply in replies["a"]:
-        Score.create(reply=reply, layer="style", value=0.1)
+        Score.create(reply=reply, metric="style", value=0.1)
     found = night.document()
     assert found["pairs"][0]["ci"] == [0.0, 0.0]
     assert found["models"]["a"]["generations"][0]["style"] == 0.1
@@ -142,7 +152,7 @@ def test_a_failed_reply_counts_nothing_in_every_layer(night: Night) -> None:
     job = night.loaded("a")
     good = night.reply(job, "invite", 0, quality=1.0)
     night.reply(job, "invite", 0, sample=2, success=False)
-    Score.create(reply=good, layer="style", value=0.8)
+    Score.create(reply=good, metric="style", value=0.8)
     stats = night.document()["models"]["a"]["stats"]
     assert stats["layers"]["style"]["mean"] == pytest.approx(0.4)
     assert stats["quality"] == pytest.approx((0.6 * 1.0 + 0.2 * 0.8) / 0.8 / 2)
@@ -207,7 +217,7 @@ def test_yardsticks_are_listed_by_layer(night: Night) -> None:
     """Ceiling, floor and random, each with its interval, its n, and what it is on the scale of the layer."""
     night.first_round({"a": 0.9})
     for what, value in (("ceiling", 0.9), ("ceiling, scaled", 0.7)):
-        Yardstick.create(run=night.run, layer="style", what=what, value=value, low=-0.1, high=1.2, n=400)
+        ReferenceScore.create(run=night.run, metric="style", reference=what, value=value, low=-0.1, high=1.2, n=400)
     scaled = {"value": 0.7, "low": 0.0, "high": 1.0}  # ends that cannot be are not shown
     expected = {"style": {"ceiling": {"value": 0.9, "low": -0.1, "high": 1.2, "n": 400, "scaled": scaled}}}
     assert night.document()["yardsticks"] == expected

@@ -12,7 +12,7 @@ import pytest
 
 from jarvisd.errors import JobFailed, StaleAttempt
 from jarvisd.paths import Home
-from jarvisd.registry import Outcome, Setting
+from jarvisd.registry import Outcome, PlanContext
 from jarvisd.store import transitions
 from jarvisd.store.models import Job, Run
 from jarvisd.worker.context import JobContext
@@ -20,7 +20,7 @@ from jobs import evaluate
 from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
 from jobs.evaluate.replies import generate
-from jobs.lib.results.tables import Evaluation, Reply
+from jobs.lib.results.tables import ModelLoad, Reply
 from tests.claiming import claim
 from tests.tiny_llama import CONFIG, make_model
 
@@ -51,7 +51,7 @@ Start = Callable[..., JobContext]
 def start(home: Home, make_run: Callable[..., Run], tiny: Path) -> Start:
     """A running evaluate job for a model folder."""
     (home.root / "scenarios.yaml").write_text(SCENARIOS)
-    setting = Setting(home=home, folder=home.root, messages=home.root / "chat.db")
+    setting = PlanContext(home=home, folder=home.root, messages=home.root / "chat.db")
 
     def begin(model: Path | str = tiny, **fields: Any) -> JobContext:
         section = Section.model_validate({"models": [str(model)], "max_tokens": 8} | fields)
@@ -114,7 +114,7 @@ def test_every_prompt_gets_one_reply_with_its_figures(start: Start) -> None:
 def test_the_model_is_described_and_the_comparison_written(start: Start, tiny: Path) -> None:
     context = start()
     evaluate.run(context)
-    loaded = Evaluation.get()
+    loaded = ModelLoad.get()
     assert (loaded.model, loaded.info["path"], loaded.info["chat_template"]) == ("tiny", str(tiny), True)
     assert loaded.info["remark"] == ""
     assert loaded.load_time_s > 0
@@ -164,7 +164,7 @@ def test_a_stop_in_the_middle_of_a_reply_leaves_no_half_reply(start: Start) -> N
     context.stop.set()
     assert not evaluate.run(context).ok
     assert replies() == []
-    assert Evaluation.select().count() == 0  # loading alone is no progress
+    assert ModelLoad.select().count() == 0  # loading alone is no progress
 
 
 def test_a_finished_job_is_not_loaded_again(start: Start, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_code_that_comes_with_a_model_is_not_run(start: Start, tmp_path: Path) -
 
 def test_a_model_without_a_chat_template_is_asked_in_plain_text_and_says_so(start: Start, tmp_path: Path) -> None:
     evaluate.run(start(make_model(tmp_path / "base", template=None)))
-    assert Evaluation.get().info["chat_template"] is False
+    assert ModelLoad.get().info["chat_template"] is False
     assert all(row.rendered.endswith("\nReply:") for row in replies())
     assert all("\n" not in row.reply for row in replies())
 
@@ -310,7 +310,7 @@ def test_a_model_that_takes_all_memory_is_refused_after_its_first_reply(
 def test_less_in_memory_than_on_the_disk_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.lib.models.catalogue.weight_bytes", lambda _: 1 << 40)
     evaluate.run(start())
-    assert "MB of weights are in memory" in Evaluation.get().info["remark"]
+    assert "MB of weights are in memory" in ModelLoad.get().info["remark"]
 
 
 def test_the_log_never_holds_a_reply_or_a_prompt(start: Start, caplog: pytest.LogCaptureFixture) -> None:

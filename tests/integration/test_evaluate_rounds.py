@@ -13,7 +13,7 @@ import pytest
 
 from jarvisd.errors import StaleAttempt
 from jarvisd.paths import Home
-from jarvisd.registry import Outcome, Setting
+from jarvisd.registry import Outcome, PlanContext
 from jarvisd.store import database, transitions
 from jarvisd.store.models import Job, Run
 from jarvisd.worker.context import JobContext
@@ -21,7 +21,7 @@ from jobs import evaluate
 from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
 from jobs.evaluate.replies import batch, generate, likelihood
-from jobs.lib.results.tables import REAL_TURNS, Evaluation, RealTurn, Reply
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ModelLoad, Reply
 from tests.claiming import claim
 from tests.tiny_llama import make_model
 
@@ -53,7 +53,7 @@ Rounds = Callable[..., JobContext]
 def rounds(home: Home, make_run: Callable[..., Run], tiny: Path) -> Rounds:
     """rounds(samples=[2, 3]): that job of round 2, whose run had its first round; model= for another folder."""
     (home.root / "scenarios.yaml").write_text(SCENARIOS)
-    setting = Setting(home=home, folder=home.root, messages=home.root / "chat.db")
+    setting = PlanContext(home=home, folder=home.root, messages=home.root / "chat.db")
 
     def begin(model: Path = tiny, **params: Any) -> JobContext:
         Job.update(status="succeeded").execute()
@@ -64,7 +64,7 @@ def rounds(home: Home, make_run: Callable[..., Run], tiny: Path) -> Rounds:
         evaluate.run(claim(home))
         for place, text in enumerate(("are you there?", "movie tomorrow?", "ok")):
             row = {"incoming": text, "answer": f"sure {place}", "sent_at": database.now()}
-            RealTurn.create(run=run.id, place=place, chat=place % 2, **row)
+            HeldOutTurn.create(run=run.id, place=place, chat=place % 2, **row)
         return further(home, run, model.name, **params)
 
     return begin
@@ -268,7 +268,7 @@ def test_a_reply_is_never_generated_twice_in_a_run(rounds: Rounds, home: Home) -
     evaluate.run(third)
     assert keys(of_job(third)) == [(REAL_TURNS, 2, 1)]
     assert Reply.select().count() == len(set(keys(Reply.select()))) == 12
-    assert Evaluation.select().count() == 3
+    assert ModelLoad.select().count() == 3
 
 
 def test_a_round_with_nothing_new_loads_no_model(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:

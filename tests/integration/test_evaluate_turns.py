@@ -16,7 +16,7 @@ from jarvisd.store.models import Job, Run
 from jarvisd.worker.context import JobContext
 from jobs import evaluate
 from jobs.evaluate import holdout
-from jobs.lib.results.tables import Cut, RealTurn
+from jobs.lib.results.tables import HeldOutTurn, TrainTestSplit
 from tests.chatdb import ChatDB
 from tests.claiming import claim
 
@@ -51,7 +51,7 @@ Row = tuple[int, int, str, str]
 
 
 def chosen(run_id: str) -> list[Row]:
-    rows = RealTurn.select().where(RealTurn.run == run_id).order_by(RealTurn.place)
+    rows = HeldOutTurn.select().where(HeldOutTurn.run == run_id).order_by(HeldOutTurn.place)
     return [(row.place, row.chat, row.incoming, row.answer) for row in rows]
 
 
@@ -60,9 +60,9 @@ def test_turns_are_chosen_after_the_cut_alone_and_balanced(start: Callable[[Path
     outcome = evaluate.run(context)
     assert outcome.ok
     assert outcome.summary == {"turns": 40, "after_the_cut": 40}
-    cut = Cut.get()
+    cut = TrainTestSplit.get()
     assert (cut.own_before, cut.turns_after, cut.chosen) == (160, 40, 40)
-    rows = list(RealTurn.select().order_by(RealTurn.place))
+    rows = list(HeldOutTurn.select().order_by(HeldOutTurn.place))
     assert [row.place for row in rows] == list(range(40))
     assert all(row.sent_at > cut.at for row in rows)
     assert all(int(row.incoming.split()[1]) >= 40 for row in rows)
@@ -75,12 +75,12 @@ def test_a_second_attempt_keeps_the_cut_and_the_turns(
     path = tmp_path / "chat.db"
     context = start(conversation(path, days=50))
     evaluate.run(context)
-    before, cut = chosen(context.run_id), Cut.get().at
+    before, cut = chosen(context.run_id), TrainTestSplit.get().at
     path.unlink()
     conversation(path, days=80)  # messages came in meanwhile
     transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
     assert evaluate.run(claim(home)).ok
-    assert (chosen(context.run_id), Cut.get().at) == (before, cut)
+    assert (chosen(context.run_id), TrainTestSplit.get().at) == (before, cut)
 
 
 def test_two_runs_on_one_history_choose_the_same(start: Callable[[Path], JobContext], tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_history_without_an_answer_is_said(start: Callable[[Path], JobContext]
     db.add("hello?", chat=db.direct("+4915112345678"), from_me=True)
     outcome = evaluate.run(start(db.close()))
     assert (outcome.ok, outcome.reason) == (True, "no turn of yours was answered in a direct chat")
-    assert Cut.select().count() == 0
+    assert TrainTestSplit.select().count() == 0
 
 
 def test_without_a_messages_database_the_job_fails_with_a_remedy(
@@ -132,4 +132,4 @@ def test_no_more_than_the_limit_are_kept(start: Callable[[Path], JobContext], tm
     context = start(conversation(tmp_path / "chat.db", days=600))
     evaluate.run(context)
     assert len(chosen(context.run_id)) == holdout.MOST_TURNS
-    assert Cut.get().turns_after == 480
+    assert TrainTestSplit.get().turns_after == 480

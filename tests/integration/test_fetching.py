@@ -18,8 +18,8 @@ from jarvisd.paths import Home
 from jobs.lib.models import catalogue, download, integrity
 from jobs.lib.models import transfer as transfers
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.models.download import Order
-from jobs.lib.models.transfer import Transfer
+from jobs.lib.models.download import DownloadPlan
+from jobs.lib.models.transfer import TransferStats
 from tests.hub import Hub, Repository, serving, tiny
 
 REPO = "someone/tiny"
@@ -56,15 +56,15 @@ def entry(**fields: Any) -> ModelEntry:
     return ModelEntry(**({"key": "tiny", "name": "Tiny", "repo": REPO} | fields))
 
 
-def get(home: Home, wanted: ModelEntry | None = None) -> tuple[Order, list[str]]:
+def get(home: Home, wanted: ModelEntry | None = None) -> tuple[DownloadPlan, list[str]]:
     said: list[str] = []
-    order = download.look(wanted or entry(), said.append)
+    order = download.plan_download(wanted or entry(), said.append)
     download.make_room([order], home)
-    download.fetch(order, home, said.append, Transfer())
+    download.fetch(order, home, said.append, TransferStats())
     return order, said
 
 
-def files_of(order: Order) -> list[str]:
+def files_of(order: DownloadPlan) -> list[str]:
     return sorted(str(file.relative_to(order.folder)) for file in order.folder.rglob("*") if file.is_file())
 
 
@@ -124,10 +124,10 @@ def test_only_the_file_that_is_gone_or_damaged_is_fetched_again(home: Home, hub:
 
 
 def test_the_licence_is_the_owners_words_or_the_hubs_and_says_where_to_accept_it(home: Home, hub: Hub) -> None:
-    assert download.look(entry(licence="MIT"), print).licence == "MIT"
-    assert download.look(entry(), print).licence == "apache-2.0"
+    assert download.plan_download(entry(licence="MIT"), print).licence == "MIT"
+    assert download.plan_download(entry(), print).licence == "apache-2.0"
     hub.repositories[REPO].gated = "manual"
-    assert download.look(entry(), print).licence == f"apache-2.0, to be accepted at {hub.url}/{REPO}"
+    assert download.plan_download(entry(), print).licence == f"apache-2.0, to be accepted at {hub.url}/{REPO}"
 
 
 # ------------------------------------------------------------------------------------------------------ what passes by
@@ -255,10 +255,10 @@ def test_a_disk_that_fills_up_on_the_way_is_named(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    order = download.look(entry(), print)
+    order = download.plan_download(entry(), print)
     monkeypatch.setattr(file_download, "http_get", full)
     with pytest.raises(JarvisError, match=r"tiny could not be stored: the disk is full\. Free some space"):
-        download.fetch(order, home, print, Transfer())
+        download.fetch(order, home, print, TransferStats())
     assert not list((tmp_path / "hf").rglob("*.incomplete"))
 
 
@@ -287,14 +287,14 @@ def test_an_interruption_leaves_nothing_half_and_the_next_fetch_goes_on(
 
 
 def test_what_a_killed_download_left_is_removed_but_not_what_is_being_written(home: Home, hub: Hub) -> None:
-    order = download.look(entry(), print)
+    order = download.plan_download(entry(), print)
     blobs = order.cached / "blobs"
     blobs.mkdir(parents=True)
     old, fresh = blobs / "a.1.incomplete", blobs / "a.2.incomplete"
     for piece in (old, fresh):
         piece.write_bytes(b"half")
     os.utime(old, (0, 0))
-    download.fetch(order, home, print, Transfer())
+    download.fetch(order, home, print, TransferStats())
     assert (old.exists(), fresh.exists()) == (False, True)
 
 
@@ -314,7 +314,7 @@ def test_the_speed_of_a_download_is_kept_for_its_owner_alone(home: Home, hub: Hu
 def test_a_small_download_tells_no_speed_and_hides_no_measured_one(home: Home, hub: Hub) -> None:
     get(home)
     assert transfers.last_speed(home) is None
-    Transfer(bytes=90_000_000, seconds=6.0).remember(home)
+    TransferStats(bytes=90_000_000, seconds=6.0).remember(home)
     shutil.rmtree(catalogue.hub_cache())
     get(home)
     assert transfers.last_speed(home) == 15e6
@@ -324,15 +324,15 @@ def test_what_was_in_the_cache_already_is_no_download(home: Home, hub: Hub) -> N
     hub.repositories[REPO] = Repository(tiny(transfers.TELLING_BYTES))
     order, _ = get(home)
     (order.folder / WEIGHTS).unlink()  # its content stays in the cache, under its hash
-    transfer = Transfer()
-    download.fetch(download.look(entry(), print), home, print, transfer)
+    transfer = TransferStats()
+    download.fetch(download.plan_download(entry(), print), home, print, transfer)
     assert (order.folder / WEIGHTS).is_file()
     assert transfer.bytes == 0
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "{}", '{"bytes": 1, "seconds": 0}', '{"bytes": NaN, "seconds": 1}', "\x00"])
 def test_a_damaged_record_of_the_speed_is_none(home: Home, kept: str) -> None:
-    Transfer(bytes=90_000_000, seconds=6.0).remember(home)
+    TransferStats(bytes=90_000_000, seconds=6.0).remember(home)
     (written,) = home.var.glob("*download*")
     written.write_text(kept)
     assert transfers.last_speed(home) is None

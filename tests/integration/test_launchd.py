@@ -121,12 +121,12 @@ def not_loaded(_path: Path, mac: FakeMac) -> str:
 
 def test_whatever_is_wrong_with_an_agent_is_said_with_one_remedy(home: Home, mac: FakeMac) -> None:
     said(home)
-    assert launchctl.troubles(home) == []
+    assert launchctl.agent_problems(home) == []
     path = agents.file(DAEMON)
     good = path.read_bytes()
     for spoil in (older, upgraded, removed, elsewhere, unreadable, missing, switched_off, not_loaded):
         expected = spoil(path, mac)
-        (found,) = launchctl.troubles(home)
+        (found,) = launchctl.agent_problems(home)
         assert expected in found.what
         assert "jarvisctl install" in found.remedy
         path.write_bytes(good)

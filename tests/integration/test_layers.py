@@ -21,7 +21,17 @@ from jobs.evaluate.replies import generate
 from jobs.evaluate.replies.generate import Generation
 from jobs.lib.comparison import agreement
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.results.tables import OWNER, REAL_TURNS, Cut, RealTurn, Reply, Score, StyleProfile, Vote, Yardstick
+from jobs.lib.results.tables import (
+    OWNER,
+    REAL_TURNS,
+    HeldOutTurn,
+    ReferenceScore,
+    Reply,
+    Score,
+    StyleProfile,
+    TrainTestSplit,
+    Vote,
+)
 from tests.chatdb import ChatDB
 from tests.claiming import claim
 from tests.tiny_embedder import make_embedder
@@ -59,9 +69,9 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, messages: Pa
         plan = {"evaluate": {"meaning": entry, "judge": _entry(home.root / "none", "chat")}, "messages": str(messages)}
         Run.update(snapshot={"plan": plan}).where(Run.id == run.id).execute()
         Job.update(params=params or {"layers": True}, round=2).where(Job.run == run.id).execute()
-        Cut.create(run=run.id, at=CUT, own_before=4, turns_after=len(ANSWERS), chosen=len(ANSWERS))
+        TrainTestSplit.create(run=run.id, at=CUT, own_before=4, turns_after=len(ANSWERS), chosen=len(ANSWERS))
         for place, answer in enumerate(ANSWERS):
-            RealTurn.create(
+            HeldOutTurn.create(
                 run=run.id, place=place, chat=place // 2, incoming="hey", answer=answer, sent_at=database.now()
             )
         return claim(home)
@@ -103,7 +113,7 @@ def yardsticks(context: JobContext) -> None:
 
 
 def scores() -> dict[tuple[str, int], float]:
-    return {(score.layer, score.reply_id): score.value for score in Score.select()}
+    return {(score.metric, score.reply_id): score.value for score in Score.select()}
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, commits: int, then: Callable[[], None]) -> None:
@@ -156,8 +166,8 @@ def test_the_owners_own_answer_means_what_the_owner_said(start: Callable[..., Jo
     assert sum(found["meaning", reply.id] for reply in other) < 0.5 * len(other)
 
 
-def marks_of(layer: str) -> dict[str, Yardstick]:
-    return {mark.what: mark for mark in Yardstick.select().where(Yardstick.layer == layer)}
+def marks_of(layer: str) -> dict[str, ReferenceScore]:
+    return {mark.reference: mark for mark in ReferenceScore.select().where(ReferenceScore.metric == layer)}
 
 
 def test_random_is_the_likeness_of_an_answer_from_before_the_cut(start: Callable[..., JobContext]) -> None:
@@ -183,11 +193,11 @@ def test_a_run_has_one_scale_of_meaning(start: Callable[..., JobContext], messag
     context = start()
     add(context, "ok")
     job.measure(context)
-    before = [(mark.what, mark.value) for mark in marks_of("meaning").values()]
+    before = [(mark.reference, mark.value) for mark in marks_of("meaning").values()]
     messages.unlink()
     add(context, "yes", place=1)
     assert job.measure(context) == Outcome(summary={"style": 0, "meaning": 1}, reason=layers_without_style())
-    assert [(mark.what, mark.value) for mark in marks_of("meaning").values()] == before
+    assert [(mark.reference, mark.value) for mark in marks_of("meaning").values()] == before
 
 
 def layers_without_style() -> str:
@@ -199,7 +209,7 @@ def test_without_messages_from_before_the_cut_meaning_is_left_out(
 ) -> None:
     context = start()
     add(context, "ok")
-    Cut.update(at=CUT - 99 * HOUR).execute()
+    TrainTestSplit.update(at=CUT - 99 * HOUR).execute()
     assert "there are no answers of yours from before the cut" in job.measure(context).reason
     messages.unlink()
     outcome = job.measure(context)
@@ -230,7 +240,7 @@ def test_too_few_messages_leave_style_out_with_a_remark(start: Callable[..., Job
 def test_others_who_write_like_the_owner_leave_style_out(start: Callable[..., JobContext]) -> None:
     context = start()
     style.store(context.run_id, style.yardsticks(["ok lol", "Fine then."] * 150, ["ok lol"] * 100))
-    Yardstick.update(value=0.9).where(Yardstick.what == "floor").execute()
+    ReferenceScore.update(value=0.9).where(ReferenceScore.reference == "floor").execute()
     add(context, "ok")
     outcome = job.measure(context)
     assert "look as much like yours as your own do" in outcome.reason
@@ -357,7 +367,7 @@ def test_the_tables_go_with_their_run(start: Callable[..., JobContext]) -> None:
     context = start()
     yardsticks(context)
     Run.delete().where(Run.id == context.run_id).execute()
-    assert StyleProfile.select().count() == Yardstick.select().count() == 0
+    assert StyleProfile.select().count() == ReferenceScore.select().count() == 0
 
 
 # ----------------------------------------------------------------------------------------------------------- the judge

@@ -114,7 +114,7 @@ def test_progress_of_an_earlier_attempt_is_refused(home: Home, make_run: MakeRun
 
 def test_a_committed_piece_ends_the_row_of_fruitless_starts(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
-    for _ in range(transitions.MAX_FRUITLESS + 1):
+    for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
         context = claiming.claim(home)
         assert Job.get().fruitless == 1
         with context.piece():
@@ -194,8 +194,8 @@ def test_the_look_by_itself_rings_for_what_is_due_unless_a_message_says_so_alrea
     make_run("mine")
     huey, _ = wakeup.build()
     huey.storage.flush_queue()
-    assert wakeup.ring_if_silent("here")
-    assert not wakeup.ring_if_silent("here")
+    assert wakeup.wake_if_due("here")
+    assert not wakeup.wake_if_due("here")
     assert huey.storage.queue_size() == 1
 
 
@@ -359,7 +359,7 @@ def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
     make_run("mine", "evaluate:a")
     rows = list(Job.select().order_by(Job.id))
     queue.cancel([rows[0]], database.now())
-    transitions.put_off(rows, "waiting for power", until=database.now(), since=database.now())
+    transitions.defer(rows, "waiting for power", until=database.now(), since=database.now())
     assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by its owner", "waiting for power"]
 
 
@@ -389,7 +389,7 @@ def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_l
     huey, look = wakeup.build(lambda: looks.append(1))
     huey.storage.put_data(huey._task_key(look.task_class, "rt"), b"[null, false]")
     make_run("mine")
-    wakeup.ring_if_silent("here")
+    wakeup.wake_if_due("here")
     huey.execute(huey.dequeue())
     assert looks == [1]
 
@@ -400,6 +400,6 @@ def test_a_start_empties_the_queue_of_whatever_somebody_put_there(make_run: Make
     huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)
     huey.storage.add_to_schedule(b"{", database.now())
     huey.storage.put_data("r:look", b"x")
-    assert wakeup.ring_for_owed() == 1
+    assert wakeup.requeue_wakeups() == 1
     assert (huey.storage.queue_size(), huey.storage.schedule_size(), huey.storage.result_store_size()) == (1, 0, 0)
     assert huey.dequeue().name == "look"

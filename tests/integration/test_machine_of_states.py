@@ -28,7 +28,7 @@ from jarvisd.plan.settings import Settings
 from jarvisd.registry import JobSpec, Outcome
 from jarvisd.store import database, migrations, queries, queue, transitions, wakeup
 from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
-from jarvisd.store.transitions import MAX_FRUITLESS
+from jarvisd.store.transitions import MAX_STARTS_WITHOUT_PROGRESS
 from jarvisd.worker import main
 from jarvisd.worker.context import JobContext
 
@@ -165,7 +165,7 @@ class Queue(RuleBasedStateMachine):
 
     def _work(self, *, looks: bool, let_go: bool) -> None:
         if looks:
-            wakeup.ring_if_silent(HERE)
+            wakeup.wake_if_due(HERE)
             self.look_owed = False
         self.working = self.working or self.huey.storage.dequeue() is not None
         if self.working and not self._running():
@@ -257,7 +257,7 @@ class Queue(RuleBasedStateMachine):
         for job_id, job in rows.items():
             now, before = Status(job.status), self.statuses.get(job_id)
             assert job.attempt >= self.attempts.get(job_id, 0)
-            assert job.fruitless <= MAX_FRUITLESS
+            assert job.fruitless <= MAX_STARTS_WITHOUT_PROGRESS
             assert before in (None, *OPEN) or now == before or job_id in self.retried, f"{before} became {now}"
             self.statuses[job_id], self.attempts[job_id] = now, job.attempt
         self.retried = set()

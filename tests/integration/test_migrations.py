@@ -82,7 +82,7 @@ def test_an_old_database_gets_the_schema_of_a_new_one_and_keeps_what_it_holds(re
     assert [job.status for job in queries.jobs_of(run)] == ["succeeded", "queued"]
     reply = result_tables.Reply.get()
     assert (reply.reply, reply.round, reply.batched, reply.thinking) == ("No worries!", 1, False, 0)
-    assert result_tables.Evaluation.get().load_time_s == 1.5
+    assert result_tables.ModelLoad.get().load_time_s == 1.5
     store_database.db.close()
     new = Home(tmp_path / "new", "--home")
     migrations.migrate(new)

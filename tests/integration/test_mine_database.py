@@ -14,7 +14,7 @@ import pytest
 
 from jarvisd.errors import JobFailed
 from jarvisd.paths import Home
-from jarvisd.registry import Setting
+from jarvisd.registry import PlanContext
 from jobs.lib import imessage
 from jobs.lib.imessage import database
 from jobs.lib.imessage.schema import encode_attributed_body
@@ -197,7 +197,7 @@ def test_each_thing_that_is_wrong_has_its_own_line(tmp_path: Path, make: object,
 
 
 def test_the_plan_finds_both_what_messages_and_what_the_embedder_lack(tmp_path: Path) -> None:
-    setting = Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
+    setting = PlanContext(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
     found = plan.check(plan.Section(), setting)
     assert {finding.job for finding in found} == {"mine"}
     assert "there is no Messages database" in found[0].what
@@ -205,7 +205,7 @@ def test_the_plan_finds_both_what_messages_and_what_the_embedder_lack(tmp_path: 
 
 
 def test_a_good_database_gives_no_finding(chat_db: Path, tmp_path: Path) -> None:
-    setting = Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=chat_db)
+    setting = PlanContext(home=Home(tmp_path, "--home"), folder=tmp_path, messages=chat_db)
     assert all("Messages" not in finding.what for finding in plan.check(plan.Section(), setting))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from jarvisd.errors import JobFailed
 from jarvisd.paths import Home
-from jarvisd.registry import Setting
+from jarvisd.registry import PlanContext
 from jarvisd.store import database, transitions
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker.context import JobContext
@@ -57,7 +57,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Pa
 
     def begin(messages: Path, **section: Any) -> JobContext:
         chosen = plan.Section(**{"embedder": str(embedder), "matcher": str(embedder)} | section)
-        setting = Setting(home=home, folder=tmp_path, messages=messages)
+        setting = PlanContext(home=home, folder=tmp_path, messages=messages)
         run = make_run("mine")
         (spec,) = plan.jobs(chosen, setting)
         Job.update(params=spec.params).where(Job.run == run).execute()

@@ -18,7 +18,7 @@ from jarvisd.store import database, migrations
 from jarvisd.store.models import Job, Run, Status
 from jobs.lib.comparison import document, next_round, snapshot
 from jobs.lib.comparison.next_round import Proposal
-from jobs.lib.results.tables import REAL_TURNS, Cut, Evaluation, RealTurn, Reply
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ModelLoad, Reply, TrainTestSplit
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 HOUR = 3600.0
@@ -110,7 +110,7 @@ class Night:
         self.clock += 10 + model.load_s
         if model.fails_in == job.round:
             return Status.FAILED
-        Evaluation.create(
+        ModelLoad.create(
             job=job, run=self.run, model=job.params["model"], info={}, load_time_s=model.load_s, first_reply_ms=900.0
         )
         samples = job.params.get("samples") or (None if "turns" in job.params else [1, 1])
@@ -122,18 +122,20 @@ class Night:
             self._reply(job, model, REAL_TURNS, turn.place, 1, f"chat:{turn.chat}")
         return Status.SUCCEEDED
 
-    def _asked(self, job: Job) -> list[RealTurn]:
+    def _asked(self, job: Job) -> list[HeldOutTurn]:
         start, stop = job.params.get("turns", [0, 0])
-        return list(RealTurn.select().where(RealTurn.place >= start, RealTurn.place < stop).order_by(RealTurn.place))
+        return list(
+            HeldOutTurn.select().where(HeldOutTurn.place >= start, HeldOutTurn.place < stop).order_by(HeldOutTurn.place)
+        )
 
     def _prepare(self) -> Status:
         if not self.turns:
             return Status.FAILED
         at = database.now()
-        Cut.create(run=self.run, at=at, own_before=900, turns_after=self.turns, chosen=self.turns)
+        TrainTestSplit.create(run=self.run, at=at, own_before=900, turns_after=self.turns, chosen=self.turns)
         for place in range(self.turns):
             chat = place % self.chats
-            RealTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer="yo", sent_at=at)
+            HeldOutTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer="yo", sent_at=at)
         return Status.SUCCEEDED
 
     def _reply(self, job: Job, model: Model, scenario: str, place: int, sample: int, cluster: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from jarvisd.paths import Home
 from jarvisd.store.models import Run, Status
 from jobs.lib.comparison import document
-from jobs.lib.results.tables import Evaluation, Mining
+from jobs.lib.results.tables import Mining, ModelLoad
 from jobs.report import charts
 from jobs.report.charts import models as model_charts
 from jobs.report.charts import svg
@@ -350,7 +350,7 @@ def test_settings_are_words(here: Home) -> None:
     mining(row)
     Mining.update(config={"matcher": {"name": "MiniLM", "fingerprint": "cc16"}, "revision": None}).execute()
     model(row, "a", "Model A")
-    Evaluation.update(conditions={"power": "", "free_mb": 22053}).execute()
+    ModelLoad.update(conditions={"power": "", "free_mb": 22053}).execute()
     rows = dict(run_rows.setting_rows(gather(row.id, here)))
     assert rows["mining: matcher"] == "name MiniLM, fingerprint cc16"
     assert rows["mining: revision"] == "–"

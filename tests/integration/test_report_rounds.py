@@ -12,7 +12,7 @@ import pytest
 from jarvisd.paths import Home
 from jarvisd.store.database import db
 from jarvisd.store.models import Job, Run, Status
-from jobs.lib.results.tables import Evaluation, RealTurn, Reply
+from jobs.lib.results.tables import HeldOutTurn, ModelLoad, Reply
 from jobs.report.charts import models as model_charts
 from jobs.report.gather import Report, gather
 from jobs.report.rows import models as model_rows
@@ -226,8 +226,8 @@ def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
         Reply.update(reply=HOSTILE, context=HOSTILE, instruction=HOSTILE, rendered=HOSTILE).execute()
         Reply.update(failure=HOSTILE).where(~Reply.success).execute()
         Reply.update(reply="x" * 10_000).where(Reply.model == "qwen3-4b").execute()
-        RealTurn.update(incoming=HOSTILE, answer=HOSTILE).execute()
-        for loaded in Evaluation.select():
+        HeldOutTurn.update(incoming=HOSTILE, answer=HOSTILE).execute()
+        for loaded in ModelLoad.select():
             loaded.info |= {"name": f"{loaded.model} {HOSTILE}", "licence": HOSTILE, "revision": HOSTILE}
             loaded.conditions = {HOSTILE: HOSTILE}
             loaded.save()

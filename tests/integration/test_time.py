@@ -127,7 +127,7 @@ def test_before_the_deadline_there_is_time_for_the_report_as_long_as_the_last_on
     if took_min is not None:
         queue.settle(claimed(clock.at), Status.SUCCEEDED, None, clock.at, took_s=took_min * 60)
     run = make_run("mine", "report", plan="overnight", deadline=clock.at + 9 * HOUR)
-    assert queries.ends_by(run, 5) == clock.at + 9 * HOUR - dt.timedelta(minutes=reserve_min)
+    assert queries.soft_deadline(run, 5) == clock.at + 9 * HOUR - dt.timedelta(minutes=reserve_min)
 
 
 # ----------------------------------------------------------------------------------------------- clocks that are set
@@ -254,7 +254,7 @@ def test_a_run_that_its_owner_cancels_during_the_look_is_told_to_have_ended_by_n
     waiting = queries.waiting_jobs(run)
     queue.cancel_run(run, clock.at)
     supervisor._skip(run, waiting, "too late", clock.at)
-    assert not logs.story(supervisor.home, run.id).exists()
+    assert not logs.run_log(supervisor.home, run.id).exists()
 
 
 # ---------------------------------------------------------------------------------------------- a computer that sleeps

@@ -54,7 +54,7 @@ def test_a_file_that_cannot_be_replaced_is_the_old_one(
         with pytest.raises(OSError) as caught:
             files.replace(path, "the new one")
     assert caught.value.errno == number
-    assert disk_errors.trouble(caught.value)
+    assert disk_errors.disk_error(caught.value)
     assert path.read_text() in ("the old one", "the new one")
     assert [left.name for left in tmp_path.iterdir()] == ["REPORT.md"]
 
@@ -71,7 +71,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
     files.replace(tmp_path / "REPORT.md", "a report")
     assert calls == ["data", "rename", "folder"]
     calls.clear()
-    files.point(tmp_path / "latest", "2026-11-22-overnight")
+    files.replace_symlink(tmp_path / "latest", "2026-11-22-overnight")
     assert calls == ["rename", "folder"]
 
 
@@ -79,7 +79,7 @@ def test_a_folder_where_a_link_should_be_stays_and_nothing_is_left_beside_it(tmp
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "thesis.tex").touch()
     with pytest.raises(FileExistsError, match="not a symbolic link"):
-        files.point(tmp_path / "latest", "2026-11-22-overnight")
+        files.replace_symlink(tmp_path / "latest", "2026-11-22-overnight")
     assert [path.name for path in tmp_path.iterdir()] == ["latest"]
     assert (tmp_path / "latest" / "thesis.tex").exists()
 
@@ -108,7 +108,7 @@ def test_a_submission_on_a_full_disk_stores_nothing_and_names_the_disk(home: Hom
     no_room(home)
     with pytest.raises(peewee.OperationalError) as caught:
         make_run(*[f"command:{number}" for number in range(2000)], plan="large")
-    assert disk_errors.trouble(caught.value) == "the disk is full"
+    assert disk_errors.disk_error(caught.value) == "the disk is full"
     assert (Run.select().count(), Job.select().count()) == (1, 1)
     store_database.db.execute_sql("PRAGMA max_page_count = 1000000")
     make_run(*[f"command:{number}" for number in range(2000)], plan="large")
@@ -168,7 +168,7 @@ def test_of_a_failure_that_nobody_foresaw_type_and_place_are_kept_and_no_text_of
         handler.close()
         context.log.removeHandler(handler)
     assert re.match(r"unexpected ValueError at test_write_faults.py:\d+ in work; ", outcome.reason)
-    said = outcome.reason + logs.story(home, job.run_id).read_text() + "".join(capfd.readouterr())
+    said = outcome.reason + logs.run_log(home, job.run_id).read_text() + "".join(capfd.readouterr())
     assert "in work" in said
     assert "canary" not in said
 
@@ -180,7 +180,7 @@ def test_the_pages_of_the_daemon_stop_nobody_when_they_cannot_be_written(
     run = make_run("mine", "report")
     home.run_folder(run.id).mkdir()
     refuse(monkeypatch, os, "open", number)
-    logs.tell(home, run.id, "a line")
+    logs.append(home, run.id, "a line")
     placeholder.plain_report(home, run, "it failed")
     placeholder.running_page(home, run)
     assert list(home.run_folder(run.id).iterdir()) == []
@@ -191,9 +191,9 @@ def test_the_cause_is_found_behind_the_complaint_that_follows_it(home: Home) -> 
     no_room(home)
     with pytest.raises(peewee.OperationalError) as caught, store_database.write():
         store_database.db.execute_sql("CREATE TABLE large AS SELECT hex(zeroblob(2000000)) AS x")
-    assert disk_errors.trouble(caught.value) == "the disk is full"
-    assert disk_errors.trouble(ValueError("the disk is full")) is None
-    assert disk_errors.trouble(None) is None
+    assert disk_errors.disk_error(caught.value) == "the disk is full"
+    assert disk_errors.disk_error(ValueError("the disk is full")) is None
+    assert disk_errors.disk_error(None) is None
 
 
 # --------------------------------------------------------------------------------------------- what is not ours

@@ -54,14 +54,14 @@ def test_gates_say_what_was_missed() -> None:
         "peak_memory_mb": 7000.0,
         "p95_latency_ms": 16_000.0,
     }
-    assert scores.gates(figures, scores.GATES) == [
+    assert scores.failed_gates(figures, scores.GATES) == [
         "7 of 10 replies usable, under 90 %",
         "peak of 7000 MB, over 6144 MB",
         "p95 of 16.0 s a reply, over 15.0 s",
     ]
-    assert scores.gates(figures, dict.fromkeys(scores.GATES)) == []
+    assert scores.failed_gates(figures, dict.fromkeys(scores.GATES)) == []
     unknown = figures | dict.fromkeys(("success_rate", "peak_memory_mb", "p95_latency_ms"))
-    assert scores.gates(unknown, scores.GATES) == []
+    assert scores.failed_gates(unknown, scores.GATES) == []
 
 
 def test_readers_get_scenarios_without_the_patterns_of_checks() -> None:

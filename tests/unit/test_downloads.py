@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from jarvisd import words
-from jobs.lib.models.transfer import Effort, Transfer
+from jobs.lib.models.transfer import DownloadEstimate, TransferStats
 
 GB = 1_000_000_000
 
 
-def effort(wanted: int, free: int = 60 * GB, speed: float | None = None) -> Effort:
-    return Effort(bytes=wanted, free=free, kept_free=GB, speed=speed)
+def effort(wanted: int, free: int = 60 * GB, speed: float | None = None) -> DownloadEstimate:
+    return DownloadEstimate(bytes=wanted, free=free, kept_free=GB, speed=speed)
 
 
 def test_a_disk_with_room_says_what_is_left_of_it() -> None:
@@ -31,7 +31,7 @@ def test_a_disk_without_room_says_how_much_is_lacking_beside_what_is_kept_free(f
     ("size", "seconds", "said"), [(880_000_000, 58.0, "880 MB at 15 MB/s"), (19_000_000, 1.0, "19 MB")]
 )
 def test_a_transfer_says_a_speed_only_where_it_tells_one(size: int, seconds: float, said: str) -> None:
-    assert str(Transfer(bytes=size, seconds=seconds)) == said
+    assert str(TransferStats(bytes=size, seconds=seconds)) == said
 
 
 def test_nothing_to_fetch_lacks_no_disk() -> None:

@@ -10,11 +10,11 @@ import pytest
 from jarvisd.errors import JobFailed
 from jobs.evaluate.replies import preflight, tasks
 from jobs.evaluate.replies.session import Clock
-from jobs.evaluate.scenarios import Guide, Prompt, Scenario, Sheet
+from jobs.evaluate.scenarios import Prompt, PromptDefaults, ResolvedScenarios, Scenario
 from jobs.lib.models.catalogue import ModelEntry
 
-SHEET = Sheet(
-    guide=Guide(opening="Help."),
+SHEET = ResolvedScenarios(
+    guide=PromptDefaults(opening="Help."),
     scenarios=(
         Scenario(id="a", context="Ann: Hi", prompts=(Prompt(instruction="Yes"), Prompt(instruction="No"))),
         Scenario(id="b", context="Bob: Hi", prompts=(Prompt(instruction="Ok"),)),

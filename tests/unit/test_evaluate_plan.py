@@ -12,15 +12,15 @@ from pydantic import ValidationError
 
 from jarvisd.errors import UsageError
 from jarvisd.paths import Home
-from jarvisd.registry import Setting
+from jarvisd.registry import PlanContext
 from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
 from jobs.evaluate.replies import generate
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    return Setting(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
+def setting(tmp_path: Path) -> PlanContext:
+    return PlanContext(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_brief_is_the_default() -> None:
     assert (section.samples, section.max_tokens, section.temperature) == (1, 50, 0.7)
 
 
-def test_one_job_a_model_with_the_memory_of_a_whole_process(setting: Setting) -> None:
+def test_one_job_a_model_with_the_memory_of_a_whole_process(setting: PlanContext) -> None:
     specs = plan.jobs(Section(models=("qwen2.5-1.5b", "qwen3-4b")), setting)
     assert [spec.name for spec in specs] == ["evaluate:qwen2.5-1.5b", "evaluate:qwen3-4b"]
     assert specs[1].memory_mb == 2816 + 450
@@ -58,17 +58,17 @@ def test_one_job_a_model_with_the_memory_of_a_whole_process(setting: Setting) ->
     assert specs[1].timeout_s == 3600
 
 
-def test_more_samples_get_more_time(setting: Setting) -> None:
+def test_more_samples_get_more_time(setting: PlanContext) -> None:
     (spec,) = plan.jobs(Section(models=("qwen3-4b",), samples=20), setting)
     assert spec.timeout_s == 600 + 2 * 13 * 20 * 50
 
 
-def test_two_folders_of_one_name_are_two_jobs(setting: Setting) -> None:
+def test_two_folders_of_one_name_are_two_jobs(setting: PlanContext) -> None:
     specs = plan.jobs(Section(models=("./a/model", "./b/model", "./c/model")), setting)
     assert [spec.name for spec in specs] == ["evaluate:model", "evaluate:model-2", "evaluate:model-3"]
 
 
-def test_what_a_run_keeps_is_complete_and_plain_json(setting: Setting) -> None:
+def test_what_a_run_keeps_is_complete_and_plain_json(setting: PlanContext) -> None:
     kept = plan.resolve(Section(models=("qwen3-4b",)), setting)
     assert json.loads(json.dumps(kept)) == kept
     assert kept["models"][0]["repo"] == "mlx-community/Qwen3-4B-Instruct-2507-4bit"
@@ -79,7 +79,7 @@ def test_what_a_run_keeps_is_complete_and_plain_json(setting: Setting) -> None:
 
 
 def test_a_model_that_is_not_here_is_a_finding_of_its_own_job(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
+    setting: PlanContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     (finding,) = plan.check(Section(models=("qwen3-4b",)), setting)
@@ -88,7 +88,7 @@ def test_a_model_that_is_not_here_is_a_finding_of_its_own_job(
     assert "jarvisctl models fetch qwen3-4b" in finding.remedy
 
 
-def test_what_compares_meanings_and_the_judge_are_kept_whole(setting: Setting) -> None:
+def test_what_compares_meanings_and_the_judge_are_kept_whole(setting: PlanContext) -> None:
     kept = plan.resolve(Section(models=("qwen3-4b",), rounds="auto", judge="gemma-3-4b"), setting)
     assert kept["meaning"]["repo"] == "sentence-transformers/all-MiniLM-L6-v2"
     assert kept["judge"]["key"] == "gemma-3-4b"
@@ -97,7 +97,7 @@ def test_what_compares_meanings_and_the_judge_are_kept_whole(setting: Setting) -
 
 
 def test_later_rounds_find_what_they_lack_and_one_round_does_not_ask(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
+    setting: PlanContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     later = plan.check(Section(models=("qwen3-4b",), rounds="auto", judge="gemma-3-4b"), setting)
@@ -108,18 +108,18 @@ def test_later_rounds_find_what_they_lack_and_one_round_does_not_ask(
 
 
 @pytest.mark.parametrize("judge", ["qwen3-4b", "mlx-community/Qwen3-4B-Instruct-2507-4bit"])
-def test_a_model_does_not_judge_itself(setting: Setting, judge: str) -> None:
+def test_a_model_does_not_judge_itself(setting: PlanContext, judge: str) -> None:
     with pytest.raises(UsageError, match="is one of the models that it would judge"):
         plan.resolve(Section(models=("qwen2.5-1.5b", "qwen3-4b"), judge=judge), setting)
 
 
-def test_an_unknown_embedder_is_refused_where_a_round_would_load_it(setting: Setting) -> None:
+def test_an_unknown_embedder_is_refused_where_a_round_would_load_it(setting: PlanContext) -> None:
     with pytest.raises(UsageError, match="no model is called 'minilmm'"):
         plan.resolve(Section(models=("qwen3-4b",), rounds=2, meaning="minilmm"), setting)
     assert plan.resolve(Section(models=("qwen3-4b",), rounds=1, meaning="minilmm"), setting)["meaning"] is None
 
 
-def test_an_unknown_model_is_refused(setting: Setting) -> None:
+def test_an_unknown_model_is_refused(setting: PlanContext) -> None:
     with pytest.raises(UsageError, match="Did you mean qwen3-4b"):
         plan.jobs(Section(models=("qwen3-5b",)), setting)
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from jobs.evaluate import checks as check_rules
-from jobs.evaluate.scenarios import GENERAL_CHECKS, Check, Guide, Prompt, Scenario
+from jobs.evaluate.scenarios import GENERAL_CHECKS, Check, Prompt, PromptDefaults, Scenario
 
-GUIDE = Guide(opening="You are helping draft an iMessage reply. Be brief.")
+GUIDE = PromptDefaults(opening="You are helping draft an iMessage reply. Be brief.")
 SCENARIO = Scenario(
     id="milk",
     context="Mom: Can you pick up milk on your way home?",
@@ -144,7 +144,7 @@ def test_a_prompt_may_allow_fewer_words() -> None:
 
 
 def test_only_the_general_checks_that_a_file_names_count() -> None:
-    guide = Guide(opening="Help.", every_reply=("one message",))
+    guide = PromptDefaults(opening="Help.", every_reply=("one message",))
     assert list(check_rules.run_checks("Ok", guide, SCENARIO, SCENARIO.prompts[0])) == ["one message", "is calm"]
 
 

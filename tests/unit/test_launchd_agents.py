@@ -17,7 +17,7 @@ from jarvisd.launchd import agents
 from jarvisd.launchd.agents import DAEMON, NIGHTLY
 from jarvisd.operations.doctor.mac import wakes_before
 from jarvisd.paths import Home
-from jarvisd.plan.missed_start import Start
+from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.schedule import Schedule
 
 HOME = Home(Path("/Users/mo/it's <here> & there"), "--home")
@@ -126,7 +126,7 @@ def test_a_start_is_for_the_last_scheduled_time_before_it() -> None:
     ],
 )
 def test_the_plan_decides_whether_a_late_start_runs(late: Any, minutes: int, runs: bool) -> None:
-    assert Start(SUNDAY, SUNDAY + dt.timedelta(minutes=minutes)).may_run(late) is runs
+    assert NightlyStart(SUNDAY, SUNDAY + dt.timedelta(minutes=minutes)).may_run(late) is runs
 
 
 # ----------------------------------------------------------------------------------------------------------- waking

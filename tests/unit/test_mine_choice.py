@@ -230,9 +230,9 @@ def test_names_are_known_from_addresses_titles_and_greetings() -> None:
         "ok Carla",
         "Hi Friday",
     ]
-    assert person_names.spoken(say(*texts)) == {"carla"}
-    assert person_names.slotted("Carla's here, carlas not", frozenset({"carla"})) == "{name}'s here, carlas not"
-    assert person_names.slotted("nobody here", frozenset({"carla"})) == "nobody here"
+    assert person_names.addressed_names(say(*texts)) == {"carla"}
+    assert person_names.mask_names("Carla's here, carlas not", frozenset({"carla"})) == "{name}'s here, carlas not"
+    assert person_names.mask_names("nobody here", frozenset({"carla"})) == "nobody here"
 
 
 def test_essays_need_no_vector() -> None:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from jarvisd.errors import JobFailed
 from jobs.mine import answers, baseline, figures, rolling_origin, tiers
-from jobs.mine.answers import Tally, Turns
+from jobs.mine.answers import MatchCounts, Turns
 from jobs.mine.rolling_origin import Origin
-from jobs.mine.tiers import Bank
+from jobs.mine.tiers import TriggerSet
 
 EYE = np.eye(6, dtype=np.float32)
 
 
-def bank(owners: list[int], templates: int) -> Bank:
-    return Bank(np.arange(len(owners), dtype=np.int32), np.array(owners, dtype=np.int32), templates)
+def bank(owners: list[int], templates: int) -> TriggerSet:
+    return TriggerSet(np.arange(len(owners), dtype=np.int32), np.array(owners, dtype=np.int32), templates)
 
 
 def turns(texts: list[str], replies: list[int]) -> Turns:
@@ -135,8 +135,10 @@ def test_rivals_are_measured_on_the_same_turns() -> None:
     """Most frequent: always the same. Exact: only where the text is known."""
     said = turns(["hi", "hi", "bye", "hi", "new", "bye"], [0, 0, 1, 0, 2, -1])
     past, held = said.past(3), said.within(3, 6, 6)
-    assert baseline.frequent(said, EYE, past, held, 0.8) == Tally(turns=3, replied=2, fired=3, right=1, among=1 + 1)
-    assert baseline.exact(said, EYE, past, held, 0.8) == Tally(turns=3, replied=2, fired=2, right=1, among=1)
+    assert baseline.frequent(said, EYE, past, held, 0.8) == MatchCounts(
+        turns=3, replied=2, fired=3, right=1, among=1 + 1
+    )
+    assert baseline.exact(said, EYE, past, held, 0.8) == MatchCounts(turns=3, replied=2, fired=2, right=1, among=1)
 
 
 def test_ranking_follows_the_turns_most_like_it_and_else_the_most_frequent() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.paths import Home
-from jarvisd.registry import Download, Setting
+from jarvisd.registry import MissingDownload, PlanContext
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 
@@ -23,10 +23,10 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def setting(home: Home, tmp_path: Path) -> Setting:
+def setting(home: Home, tmp_path: Path) -> PlanContext:
     folder = tmp_path / "plans"
     folder.mkdir()
-    return Setting(home=home, folder=folder, messages=tmp_path / "chat.db")
+    return PlanContext(home=home, folder=folder, messages=tmp_path / "chat.db")
 
 
 def make_model(folder: Path, tensors: dict[str, int] | None = None) -> Path:
@@ -89,22 +89,22 @@ def test_a_wrong_entry_is_refused_with_its_file(home: Home, entry: str, what: st
 # ---------------------------------------------------------------------------------------------- what a plan calls it
 
 
-def test_a_key_of_models_yaml_is_that_entry(setting: Setting) -> None:
+def test_a_key_of_models_yaml_is_that_entry(setting: PlanContext) -> None:
     assert catalogue.resolve("qwen3-4b", setting).repo == "mlx-community/Qwen3-4B-Instruct-2507-4bit"
 
 
-def test_a_repository_that_models_yaml_knows_keeps_its_pinned_revision(setting: Setting) -> None:
+def test_a_repository_that_models_yaml_knows_keeps_its_pinned_revision(setting: PlanContext) -> None:
     entry = catalogue.resolve("mlx-community/Qwen3-4B-Instruct-2507-4bit", setting)
     assert (entry.key, entry.revision) == ("qwen3-4b", "50d427756c6b1b2fe0c0a10f67fbda1fc8e82c1b")
 
 
-def test_any_other_repository_may_carry_its_revision(setting: Setting) -> None:
+def test_any_other_repository_may_carry_its_revision(setting: PlanContext) -> None:
     entry = catalogue.resolve("someone/Tiny_Model@abc123", setting)
     assert (entry.key, entry.repo, entry.revision) == ("tiny_model", "someone/Tiny_Model", "abc123")
     assert catalogue.resolve("someone/tiny", setting).revision is None
 
 
-def test_a_relative_folder_of_a_plan_is_taken_from_the_plans_folder(setting: Setting) -> None:
+def test_a_relative_folder_of_a_plan_is_taken_from_the_plans_folder(setting: PlanContext) -> None:
     make_model(setting.folder / "own" / "Model 1")
     entry = catalogue.resolve("own/Model 1", setting)
     assert (entry.key, entry.path) == ("model-1", str(setting.folder / "own" / "Model 1"))
@@ -112,12 +112,12 @@ def test_a_relative_folder_of_a_plan_is_taken_from_the_plans_folder(setting: Set
     assert catalogue.problem(entry, setting.home) is None
 
 
-def test_a_folder_that_is_not_there_is_still_a_folder_and_a_problem(setting: Setting) -> None:
+def test_a_folder_that_is_not_there_is_still_a_folder_and_a_problem(setting: PlanContext) -> None:
     entry = catalogue.resolve("./nowhere", setting)
     assert "is not on this disk" in str(catalogue.problem(entry, setting.home))
 
 
-def test_a_path_of_models_yaml_is_taken_from_home(setting: Setting, home: Home) -> None:
+def test_a_path_of_models_yaml_is_taken_from_home(setting: PlanContext, home: Home) -> None:
     make_model(home.root / "var/cache/models/smollm2-135m")
     entry = catalogue.resolve("smollm2-135m", setting)
     assert catalogue.locate(entry, home) == home.root / "var/cache/models/smollm2-135m"
@@ -126,13 +126,13 @@ def test_a_path_of_models_yaml_is_taken_from_home(setting: Setting, home: Home) 
 @pytest.mark.parametrize(
     ("name", "near"), [("qwen3-4", "qwen3-4b"), ("Gemma-3-4B", "gemma-3-4b"), ("smollm", "smollm")]
 )
-def test_an_unknown_name_is_refused_and_the_nearest_key_named(setting: Setting, name: str, near: str) -> None:
+def test_an_unknown_name_is_refused_and_the_nearest_key_named(setting: PlanContext, name: str, near: str) -> None:
     with pytest.raises(UsageError, match=f"Did you mean {near}") as refused:
         catalogue.resolve(name, setting)
     assert refused.value.exit_code == 2
 
 
-def test_where_models_yaml_has_none_of_the_kind_the_remedy_says_so(setting: Setting) -> None:
+def test_where_models_yaml_has_none_of_the_kind_the_remedy_says_so(setting: PlanContext) -> None:
     (setting.home.root / "config").mkdir()
     (setting.home.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
     with pytest.raises(UsageError, match=r"models\.yaml has no embedder; a repository"):
@@ -140,13 +140,13 @@ def test_where_models_yaml_has_none_of_the_kind_the_remedy_says_so(setting: Sett
 
 
 def test_what_is_missing_is_a_download_and_what_is_damaged_or_made_here_is_not(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
+    setting: PlanContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     entry = catalogue.resolve("phi-3-mini", setting)
     missing = catalogue.finding("evaluate:phi-3-mini", entry, setting.home)
     assert missing is not None
-    assert missing.download == Download(name="phi-3-mini", source=catalogue.source(entry), bytes=2_151_578_230)
+    assert missing.download == MissingDownload(name="phi-3-mini", source=catalogue.source(entry), bytes=2_151_578_230)
     (setting.folder / f"hub/models--{entry.repo.replace('/', '--')}/snapshots/{entry.revision}").mkdir(parents=True)
     for name in ("phi-3-mini", "smollm2-135m", "./nowhere"):
         found = catalogue.finding("a job", catalogue.resolve(name, setting), setting.home)
@@ -155,17 +155,17 @@ def test_what_is_missing_is_a_download_and_what_is_damaged_or_made_here_is_not(
 
 
 def test_a_model_that_models_yaml_does_not_know_is_fetched_by_its_repository(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
+    setting: PlanContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     found = catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home)
     assert found is not None
-    assert found.download == Download(name="someone/tiny@abc", source="someone/tiny@abc")
+    assert found.download == MissingDownload(name="someone/tiny@abc", source="someone/tiny@abc")
     make_model(setting.folder / "hub/models--someone--tiny/snapshots/abc")
     assert catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home) is None
 
 
-def test_an_embedder_is_no_chat_model_and_the_other_way_round(setting: Setting) -> None:
+def test_an_embedder_is_no_chat_model_and_the_other_way_round(setting: PlanContext) -> None:
     assert catalogue.resolve("minilm", setting, "embedder").kind == "embedder"
     with pytest.raises(UsageError, match="embedder"):
         catalogue.resolve("minilm", setting)
@@ -195,7 +195,9 @@ def test_a_download_of_the_hub_is_found_at_its_revision(
     assert catalogue.locate(ModelEntry(key="k", name="K", repo="o/n"), home) is None
 
 
-def test_a_missing_download_names_the_command_that_gets_it(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_download_names_the_command_that_gets_it(
+    setting: PlanContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     entry = catalogue.resolve("phi-3-mini", setting)
     assert catalogue.problem(entry, setting.home)

@@ -32,10 +32,18 @@ def test_stability_is_where_the_weighted_sums_cross() -> None:
     """Quality alone: 0.9 (1 - w) + 0.5 w = 0.7 (1 - w) + w gives w = 0.2857, rounded down."""
     both = figures(a=(0.9, 2000, 2000), b=(0.7, 1000, 2000))
     weights = {"quality": 1.0, "speed": 0.2, "memory": 0.0}
-    assert sensitivity.stability(both, "a", ["a", "b"], weights) == {"weight": "speed", "from": 0.0, "to": 0.28}
-    assert sensitivity.stability(both, "b", ["a", "b"], weights) == {"weight": "speed", "from": 0.29, "to": 1.0}
-    assert sensitivity.stability(figures(a=(0.9, 1, 1), b=(0.7, 1, 1)), "b", ["a", "b"], weights) is None
-    assert sensitivity.stability(both, "a", ["a"], weights) is None
+    assert sensitivity.weight_sensitivity(both, "a", ["a", "b"], weights) == {
+        "weight": "speed",
+        "from": 0.0,
+        "to": 0.28,
+    }
+    assert sensitivity.weight_sensitivity(both, "b", ["a", "b"], weights) == {
+        "weight": "speed",
+        "from": 0.29,
+        "to": 1.0,
+    }
+    assert sensitivity.weight_sensitivity(figures(a=(0.9, 1, 1), b=(0.7, 1, 1)), "b", ["a", "b"], weights) is None
+    assert sensitivity.weight_sensitivity(both, "a", ["a"], weights) is None
 
 
 def chatty(chats: int, gap: float, each: int = 4) -> dict[str, Scores]:
@@ -50,7 +58,7 @@ def chatty(chats: int, gap: float, each: int = 4) -> dict[str, Scores]:
 
 
 def settled(models: dict[str, Scores], ear: votes.Ranking = NO_VOTES, conversations: int | None = None) -> str:
-    return sensitivity.settle(verdict.find(models, NAMES), models, NAMES, ear, conversations)
+    return sensitivity.what_would_resolve_tie(verdict.find(models, NAMES), models, NAMES, ear, conversations)
 
 
 def test_a_tie_says_what_would_settle_it() -> None:
@@ -81,7 +89,7 @@ def test_a_conflict_is_settled_by_votes_or_by_nothing() -> None:
     assert settled(TORN).startswith("About 29 votes between Model A and Model B") and "turns" not in settled(TORN)
     torn = {"a": GOOD, "b": BAD}
     ear = given(("b", "a", 11, 1))
-    assert sensitivity.settle(verdict.find(torn, NAMES, votes=ear), torn, NAMES, ear) == ""
+    assert sensitivity.what_would_resolve_tie(verdict.find(torn, NAMES, votes=ear), torn, NAMES, ear) == ""
 
 
 def test_equal_replies_are_settled_by_votes_alone() -> None:

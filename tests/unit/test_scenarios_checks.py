@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jarvisd.paths import Home
-from jarvisd.registry import Setting
+from jarvisd.registry import PlanContext
 from jobs.evaluate import checks, scenarios
-from jobs.evaluate.scenarios import Sheet
+from jobs.evaluate.scenarios import ResolvedScenarios
 
 #: scenario, place of the prompt -> (replies that follow its instruction, replies that do not)
 EXAMPLES: dict[tuple[str, int], tuple[list[str], list[str]]] = {
@@ -218,12 +218,12 @@ EXAMPLES: dict[tuple[str, int], tuple[list[str], list[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def sheet() -> Sheet:
+def sheet() -> ResolvedScenarios:
     home = Home(Path("/nonexistent"), "--home")
-    return scenarios.load("scenarios.yaml", Setting(home=home, folder=Path("/nonexistent"), messages=Path("/x")))
+    return scenarios.load("scenarios.yaml", PlanContext(home=home, folder=Path("/nonexistent"), messages=Path("/x")))
 
 
-def declared(sheet: Sheet, scenario_id: str, place: int, reply: str) -> dict[str, bool]:
+def declared(sheet: ResolvedScenarios, scenario_id: str, place: int, reply: str) -> dict[str, bool]:
     """Results of the declared checks alone, without the general ones."""
     scenario = next(found for found in sheet.scenarios if found.id == scenario_id)
     prompt = scenario.prompts[place]
@@ -237,18 +237,20 @@ BAD = [(*key, reply) for key, (_, bad) in EXAMPLES.items() for reply in bad]
 
 @pytest.mark.parametrize(("scenario_id", "place", "reply"), GOOD)
 def test_a_reply_that_follows_the_instruction_passes_every_check(
-    sheet: Sheet, scenario_id: str, place: int, reply: str
+    sheet: ResolvedScenarios, scenario_id: str, place: int, reply: str
 ) -> None:
     results = declared(sheet, scenario_id, place, reply)
     assert all(results.values()), results
 
 
 @pytest.mark.parametrize(("scenario_id", "place", "reply"), BAD)
-def test_a_reply_that_does_not_fails_a_check(sheet: Sheet, scenario_id: str, place: int, reply: str) -> None:
+def test_a_reply_that_does_not_fails_a_check(
+    sheet: ResolvedScenarios, scenario_id: str, place: int, reply: str
+) -> None:
     assert not all(declared(sheet, scenario_id, place, reply).values())
 
 
-def test_every_shipped_prompt_has_examples_and_good_ones_reach_full_quality(sheet: Sheet) -> None:
+def test_every_shipped_prompt_has_examples_and_good_ones_reach_full_quality(sheet: ResolvedScenarios) -> None:
     places = {(scenario.id, place) for scenario in sheet.scenarios for place in range(len(scenario.prompts))}
     assert places == set(EXAMPLES)
     assert len(places) == 13

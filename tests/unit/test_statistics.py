@@ -205,10 +205,10 @@ def test_holm_agrees_with_a_worked_example() -> None:
 
 def test_letters_are_shared_by_what_is_not_separated() -> None:
     """A chain: a ties with b, b with c, c with d; a letter says exactly that."""
-    found = stats.letters("abcd", [("a", "c"), ("a", "d"), ("b", "d")])
+    found = stats.compact_letter_display("abcd", [("a", "c"), ("a", "d"), ("b", "d")])
     assert found == {"a": "a", "b": "ab", "c": "bc", "d": "c"}
-    assert stats.letters("abc", []) == {"a": "a", "b": "a", "c": "a"}
-    assert stats.letters("abc", [("a", "b"), ("c", "b"), ("a", "c")]) == {"a": "a", "b": "b", "c": "c"}
+    assert stats.compact_letter_display("abc", []) == {"a": "a", "b": "a", "c": "a"}
+    assert stats.compact_letter_display("abc", [("a", "b"), ("c", "b"), ("a", "c")]) == {"a": "a", "b": "b", "c": "c"}
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -218,7 +218,7 @@ def test_letters_never_contradict_the_pairs(seed: int) -> None:
     keys = "abcdefg"
     pairs = [(x, y) for i, x in enumerate(keys) for y in keys[i + 1 :]]
     separated = [pair for pair in pairs if random.uniform() < 0.4]
-    found = stats.letters(keys, separated)
+    found = stats.compact_letter_display(keys, separated)
     for x, y in pairs:
         assert bool(set(found[x]) & set(found[y])) == ((x, y) not in separated)
     groups = [{key for key in keys if letter in found[key]} for letter in set("".join(found.values()))]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jarvisd.daemon.watchdog import Sample, Vitals
+from jarvisd.daemon.watchdog import Sample, Watchdog
 from jarvisd.host import machine, processes
 from jarvisd.plan.settings import Memory, Settings, Stall
 from jarvisd.store.models import Job
@@ -24,7 +24,7 @@ class Patient:
     def __init__(self, kind: str = "mine", declared_mb: int = 0) -> None:
         self.told: list[str] = []
         settings = Settings(memory=Memory(hard_mb=700), stall=Stall(minutes=20))
-        self.vitals = Vitals(Job(name=kind, kind=kind, memory_mb=declared_mb), settings, self.told.append, 0)
+        self.vitals = Watchdog(Job(name=kind, kind=kind, memory_mb=declared_mb), settings, self.told.append, 0)
 
     def at(self, minutes: float, *, done: int = 0, **measured: Any) -> str:
         found = {"memory_mb": 100, "cpu_s": 0.0, **measured}

@@ -24,7 +24,7 @@ from jarvisd.words import amount
 #: The plan that the nightly agent submits.
 PLAN = "overnight"
 #: How the plan's models stand: a job's knowledge, loaded only when it is asked for.
-MODELS = "jobs.verbs.models:standing"
+MODELS = "jobs.verbs.models:models_check"
 #: Upserts with RETURNING.
 OLDEST_SQLITE = (3, 35, 0)
 _FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
@@ -103,7 +103,7 @@ def _set_aside(home: Home) -> list[Check]:
 
 def _daemon(home: Home) -> list[Check]:
     held = homes.lock_holder(home)
-    if held is None and service.sleeps(home):
+    if held is None and service.is_idle_on_demand(home):
         return [ok("daemon", "sleeps; it starts with the next job")]
     if held is None:
         return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]
@@ -146,7 +146,7 @@ def _plan(home: Home) -> list[Check]:
 
 
 def _last_night(home: Home) -> list[Check]:
-    if said := missed_start.skipped(home):
+    if said := missed_start.skipped_message(home):
         return [warning("last night", said.rstrip("."), "See when the Mac wakes, above.")]
     if not migrations.open_existing(home):
         return [ok("last night", "nothing was submitted yet")]

@@ -40,7 +40,7 @@ def _agents(home: Home) -> list[Check]:
     if not launchctl.is_installed():
         what = "launchd knows nothing of jarvisd, so no night begins by itself"
         return [warning("launchd", what, "`jarvisctl install` sets that up.")]
-    found = [problem("launchd", trouble.what, trouble.remedy) for trouble in launchctl.troubles(home)]
+    found = [problem("launchd", trouble.what, trouble.remedy) for trouble in launchctl.agent_problems(home)]
     return found or [ok("launchd", f"both agents are loaded from {agents.folder()}")]
 
 

@@ -12,14 +12,12 @@ from pathlib import Path
 
 import peewee
 
-from jarvisd.errors import JobFailed
-from jarvisd.registry import Outcome
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate import holdout
 from jobs.evaluate.metrics import similarity as similarity_metric
 from jobs.evaluate.metrics import style
 from jobs.lib.embedding.encoder import Interrupted
-from jobs.lib.results.tables import REAL_TURNS, Cut, RealTurn, Reply, Score
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, Score, TrainTestSplit
 
 BATCH = 200  # replies in a piece
 #: With less time left a batch might not be ready by the deadline.
@@ -51,7 +49,7 @@ class _TimeIsUp(Exception):
 def measure(context: JobContext) -> Outcome:
     """Score what has no score yet. What cannot be measured here is left out, with a remark, and fails nothing."""
     owed = {layer: _owed(context.run_id, layer) for layer in LAYERS}
-    have = Score.select().join(Reply).where(Reply.run == context.run_id, Score.layer.in_(LAYERS)).count()
+    have = Score.select().join(Reply).where(Reply.run == context.run_id, Score.metric.in_(LAYERS)).count()
     state = _State(done=have, total=have + sum(map(len, owed.values())))
     try:
         _check(context)
@@ -67,7 +65,7 @@ def measure(context: JobContext) -> Outcome:
 
 def _owed(run_id: str, layer: str) -> list[Reply]:
     """Successful replies without a score of the layer; of the meaning layer, those to real turns only."""
-    has = Score.select(Score.id).where(Score.reply == Reply.id, Score.layer == layer)
+    has = Score.select(Score.id).where(Score.reply == Reply.id, Score.metric == layer)
     wanted = (Reply.run == run_id) & Reply.success & ~peewee.fn.EXISTS(has)
     if layer == similarity_metric.LAYER:
         wanted &= Reply.scenario_id == REAL_TURNS
@@ -110,7 +108,7 @@ def _layer(
 def _commit(context: JobContext, layer: str, replies: list[Reply], scorer: Scorer) -> None:
     found = scorer(replies)
     rows = [
-        {"reply": reply.id, "layer": layer, "value": value, "parts": parts}
+        {"reply": reply.id, "metric": layer, "value": value, "parts": parts}
         for reply, (value, parts) in zip(replies, found, strict=True)
     ]
     with context.piece():
@@ -159,12 +157,12 @@ def _meaning(context: JobContext) -> Scorer | str:
 
 def _chance(
     context: JobContext,
-    real: list[RealTurn],
+    real: list[HeldOutTurn],
     vectors: similarity_metric.Vectors,
     encode: Callable[[list[str]], similarity_metric.Vectors],
 ) -> similarity_metric.Chance | str:
     """What an answer from before the cut reaches, stored; or why nothing says so."""
-    cut = Cut.get_or_none(Cut.run == context.run_id)
+    cut = TrainTestSplit.get_or_none(TrainTestSplit.run == context.run_id)
     earlier = holdout.earlier_answers(Path(context.plan["messages"]), cut.at) if cut else []
     if not earlier:
         return "there are no answers of yours from before the cut"

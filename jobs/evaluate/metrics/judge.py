@@ -18,10 +18,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from jarvisd.errors import JobFailed
-from jarvisd.registry import Outcome
-from jarvisd.store import database
-from jarvisd.worker.context import JobContext
+from jarvisd import plugin
+from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate.replies import generate
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
@@ -182,9 +180,7 @@ def _stopped(done: int, total: int) -> Outcome:
 
 def _commit(context: JobContext, pair: Pair, by: str, choice: str) -> None:
     with context.piece():
-        Vote.create(
-            run=context.run_id, by=by, left=pair.left, right=pair.right, choice=choice, created_at=database.now()
-        )
+        Vote.create(run=context.run_id, by=by, left=pair.left, right=pair.right, choice=choice, created_at=plugin.now())
 
 
 def _summary(run_id: str, by: str) -> dict[str, int]:

@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jarvisd.errors import JobFailed
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, JobFailed
 from jobs.lib import stats
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.results.tables import SCALED, RealTurn, Yardstick
+from jobs.lib.results.tables import SCALED, HeldOutTurn, ReferenceScore
 from jobs.lib.stats import Estimate
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Answers:
         return float(_value(similarity, self.random))
 
 
-def answers(turns: Sequence[RealTurn], vectors: Vectors, chance: Chance) -> Answers | str:
+def answers(turns: Sequence[HeldOutTurn], vectors: Vectors, chance: Chance) -> Answers | str:
     """What replies are compared with, or why that cannot be. `vectors` (n, size) are of the answers, unit rows."""
     if len(turns) < LEAST_TURNS:
         return f"it needs {LEAST_TURNS} real turns or more"
@@ -127,16 +126,18 @@ def store(run_id: str, found: Chance) -> None:
     """Keep what a value of 0 means."""
     rows = {"random": found.random} | ({f"random{SCALED}": found.scaled} if found.scaled else {})
     for what, row in rows.items():
-        Yardstick.create(run=run_id, layer=LAYER, what=what, value=row.mean, low=row.low, high=row.high, n=row.n)
+        ReferenceScore.create(
+            run=run_id, metric=LAYER, reference=what, value=row.mean, low=row.low, high=row.high, n=row.n
+        )
 
 
 def stored(run_id: str) -> Chance | None:
     """What an earlier round of the run kept: all of a run's replies are measured on one scale."""
-    rows = Yardstick.select().where(Yardstick.run == run_id, Yardstick.layer == LAYER)
-    found = {row.what: Estimate(row.value, row.low, row.high, row.n) for row in rows}
+    rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
+    found = {row.reference: Estimate(row.value, row.low, row.high, row.n) for row in rows}
     random = found.get("random")
     return None if random is None else Chance(random=random, scaled=found.get(f"random{SCALED}"))
 
 
-def real_turns(run_id: str) -> list[RealTurn]:
-    return list(RealTurn.select().where(RealTurn.run == run_id).order_by(RealTurn.place))
+def real_turns(run_id: str) -> list[HeldOutTurn]:
+    return list(HeldOutTurn.select().where(HeldOutTurn.run == run_id).order_by(HeldOutTurn.place))

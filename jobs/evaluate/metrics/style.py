@@ -29,9 +29,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jarvisd.store import database
+from jarvisd import plugin
 from jobs.lib import stats
-from jobs.lib.results.tables import SCALED, StyleProfile, Yardstick
+from jobs.lib.results.tables import SCALED, ReferenceScore, StyleProfile
 from jobs.lib.stats import Estimate
 
 LAYER = "style"
@@ -222,16 +222,16 @@ def store(run_id: str, fitted: Fitted | None) -> None:
 
     Nothing is kept for None: the layer is then left out.
     """
-    with database.write():
+    with plugin.write():
         StyleProfile.delete().where(StyleProfile.run == run_id).execute()
-        Yardstick.delete().where(Yardstick.run == run_id, Yardstick.layer == LAYER).execute()
+        ReferenceScore.delete().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER).execute()
         if fitted is None:
             return
         StyleProfile.create(run=run_id, document=fitted.profile.as_json())
         scaled = {f"{what}{SCALED}": found for what, found in fitted.scaled.items()}
         for what, found in ({"ceiling": fitted.ceiling, "floor": fitted.floor} | scaled).items():
-            Yardstick.create(
-                run=run_id, layer=LAYER, what=what, value=found.mean, low=found.low, high=found.high, n=found.n
+            ReferenceScore.create(
+                run=run_id, metric=LAYER, reference=what, value=found.mean, low=found.low, high=found.high, n=found.n
             )
 
 
@@ -251,8 +251,8 @@ class Scale:
 def scale(run_id: str) -> Scale | str:
     """What a run's replies are measured with, or why the layer is left out."""
     row = StyleProfile.get_or_none(StyleProfile.run == run_id)
-    found = Yardstick.select().where(Yardstick.run == run_id, Yardstick.layer == LAYER)
-    marks = {mark.what: mark.value for mark in found}
+    found = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
+    marks = {mark.reference: mark.value for mark in found}
     if row is None or not {"floor", "ceiling"} <= marks.keys():
         return f"it needs {LEAST_OWN} of your messages and {LEAST_OTHERS} of other people's from before the cut"
     if marks["ceiling"] <= marks["floor"]:

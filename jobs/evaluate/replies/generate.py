@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jarvisd.errors import JobFailed
+from jarvisd.plugin import JobFailed
 from jobs.evaluate.replies import prompt
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry

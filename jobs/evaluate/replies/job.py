@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from jarvisd.registry import Outcome
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, Outcome
 from jobs.evaluate.replies import tasks
 from jobs.evaluate.replies.session import End, Session
 from jobs.evaluate.replies.tasks import Task
-from jobs.evaluate.scenarios import Sheet
+from jobs.evaluate.scenarios import ResolvedScenarios
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import Reply
 
@@ -23,7 +22,7 @@ def evaluate(context: JobContext) -> Outcome:
     """One model of the plan. Replies that an earlier attempt or round committed are never generated again."""
     plan = context.plan["evaluate"]
     entry = _entry(plan, context.params["model"])
-    sheet = Sheet.model_validate({"guide": plan["guide"], "scenarios": plan["scenarios"]})
+    sheet = ResolvedScenarios.model_validate({"guide": plan["guide"], "scenarios": plan["scenarios"]})
     wanted = tasks.of_job(context.run_id, context.params, sheet, plan["samples"])
     there = tasks.answered(context.run_id, entry.key)
     owed = [task for task in wanted if task.key not in there]

@@ -10,8 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jarvisd.errors import JobFailed
-from jarvisd.paths import Home
+from jarvisd.plugin import Home, JobFailed
 from jobs.evaluate.replies import generate
 from jobs.evaluate.replies.generate import Generation, Loaded
 from jobs.lib.models import catalogue

@@ -7,19 +7,18 @@ import time
 from collections import deque
 from typing import Any
 
-from jarvisd.host import machine, power
-from jarvisd.store import database
-from jarvisd.worker.context import JobContext
+from jarvisd import plugin
+from jarvisd.plugin import JobContext
 from jobs.evaluate import checks
 from jobs.evaluate.checks import Verdict
 from jobs.evaluate.replies import generate, likelihood, preflight
 from jobs.evaluate.replies.batch import Batch, CannotBatch
 from jobs.evaluate.replies.generate import Generation, Loaded
 from jobs.evaluate.replies.tasks import Task
-from jobs.evaluate.scenarios import Guide
+from jobs.evaluate.scenarios import PromptDefaults
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.results.tables import Evaluation, Reply
+from jobs.lib.results.tables import ModelLoad, Reply
 
 #: From the second round on nothing is begun that would likely end later than this before the report's time, in s.
 SPARE_S = 10.0
@@ -54,7 +53,7 @@ class Clock:
 class Session:
     """What one job does with one model."""
 
-    def __init__(self, context: JobContext, entry: ModelEntry, guide: Guide, total: int, done: int) -> None:
+    def __init__(self, context: JobContext, entry: ModelEntry, guide: PromptDefaults, total: int, done: int) -> None:
         self._context, self._entry, self._guide = context, entry, guide
         self._total, self._done = total, done
         plan = context.plan["evaluate"]
@@ -91,7 +90,7 @@ class Session:
         if first is None:
             return False
         peak = max(loaded.load_peak_mb, first.peak_memory_mb or 0.0)
-        preflight.check_memory(self._entry, peak, machine.total_mb())
+        preflight.check_memory(self._entry, peak, plugin.total_mb())
         self._evaluation = _evaluation(self._entry, loaded, first, self._context)
         return True
 
@@ -189,8 +188,8 @@ class Session:
             if self._evaluation is not None:
                 # With the first reply, not before: a load alone is no progress, or a model that
                 # kills its process on the first prompt would be started for ever.
-                Evaluation.delete().where(Evaluation.job == self._context.job_id).execute()
-                Evaluation.create(**self._evaluation)
+                ModelLoad.delete().where(ModelLoad.job == self._context.job_id).execute()
+                ModelLoad.create(**self._evaluation)
             Reply.create(job=self._context.job_id, **row, **_reply(task, result, verdict, failure), **fields)
         self._evaluation, self._done = None, self._done + 1
         self._progress(failure or "")
@@ -201,13 +200,13 @@ class Session:
         if self._evaluation is not None:
             return
         with self._context.piece():
-            own = Evaluation.job == self._context.job_id
-            Evaluation.update(process_mb=generate.process_peak_mb()).where(own).execute()
+            own = ModelLoad.job == self._context.job_id
+            ModelLoad.update(process_mb=generate.process_peak_mb()).where(own).execute()
 
 
 def _last_loading_s(run_id: str, model: str) -> float:
     """How long loading and the first reply took in an earlier round, in seconds."""
-    rows = Evaluation.select().where(Evaluation.run == run_id, Evaluation.model == model)
+    rows = ModelLoad.select().where(ModelLoad.run == run_id, ModelLoad.model == model)
     return max((row.load_time_s + (row.first_reply_ms or 0) / 1000 for row in rows), default=0.0)
 
 
@@ -221,7 +220,7 @@ def _evaluation(entry: ModelEntry, loaded: Loaded, first: Generation, context: J
         "load_peak_mb": loaded.load_peak_mb,
         "first_reply_ms": first.latency_ms,
         "process_mb": generate.process_peak_mb(),
-        "conditions": power.conditions(),
+        "conditions": plugin.conditions(),
     }
 
 
@@ -241,7 +240,7 @@ def _reply(task: Task, result: Generation, verdict: Verdict, failure: str | None
         "failure": failure,
         "checks": verdict.checks,
         "quality": verdict.quality if failure is None else 0.0,
-        "created_at": database.now(),
+        "created_at": plugin.now(),
         **_figures(result, verdict.reply),
     }
 

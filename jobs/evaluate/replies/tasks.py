@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.evaluate.replies import generate, prompt
-from jobs.evaluate.scenarios import Guide, Prompt, Scenario, Sheet
-from jobs.lib.results.tables import REAL_TURNS, RealTurn, Reply
+from jobs.evaluate.scenarios import Prompt, PromptDefaults, ResolvedScenarios, Scenario
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply
 
 Key = tuple[str, int, int]  #: scenario, place, sample: a model answers each once in a run
 
@@ -43,11 +43,11 @@ class Task:
         """For status and log: never what was said."""
         return f"{self.scenario.id} {self.place + 1}, sample {self.sample}"
 
-    def words(self, guide: Guide) -> str:
+    def words(self, guide: PromptDefaults) -> str:
         return prompt.content(guide.opening, self.scenario.context, self.prompt.instruction)
 
 
-def of_job(run_id: str, params: Mapping[str, Any], sheet: Sheet, samples: int) -> list[Task]:
+def of_job(run_id: str, params: Mapping[str, Any], sheet: ResolvedScenarios, samples: int) -> list[Task]:
     """Every reply of a job, in order.
 
     params may name `samples` (first and last, from 1) and `turns` (half-open places). A job that names neither is
@@ -59,7 +59,7 @@ def of_job(run_id: str, params: Mapping[str, Any], sheet: Sheet, samples: int) -
     return tasks + (list(_turn_tasks(run_id, sheet.guide, *named["turns"])) if "turns" in named else [])
 
 
-def _scenario_tasks(sheet: Sheet, first: int, last: int) -> Iterator[Task]:
+def _scenario_tasks(sheet: ResolvedScenarios, first: int, last: int) -> Iterator[Task]:
     """One sample of all prompts before the next, so that whatever is there is even."""
     for sample in range(first, last + 1):
         for scenario in sheet.scenarios:
@@ -67,10 +67,10 @@ def _scenario_tasks(sheet: Sheet, first: int, last: int) -> Iterator[Task]:
                 yield Task(scenario=scenario, place=place, sample=sample)
 
 
-def _turn_tasks(run_id: str, guide: Guide, start: int, stop: int) -> Iterator[Task]:
-    rows = RealTurn.select().where(RealTurn.run == run_id, RealTurn.place >= start, RealTurn.place < stop)
+def _turn_tasks(run_id: str, guide: PromptDefaults, start: int, stop: int) -> Iterator[Task]:
+    rows = HeldOutTurn.select().where(HeldOutTurn.run == run_id, HeldOutTurn.place >= start, HeldOutTurn.place < stop)
     asked = Prompt(instruction=guide.turn_instruction)
-    for row in rows.order_by(RealTurn.place):
+    for row in rows.order_by(HeldOutTurn.place):
         scenario = Scenario(id=REAL_TURNS, context=f"Friend: {row.incoming}", prompts=(asked,))
         yield Task(scenario=scenario, place=row.place, answer=row.answer)
 

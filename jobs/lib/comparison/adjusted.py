@@ -18,14 +18,16 @@ from jobs.lib import stats
 from jobs.lib.comparison.replies import Prompt, Replies, Scores, by_cluster, known
 
 
-def common(scores: Mapping[str, Scores], ranking: Sequence[str], replies: Replies) -> dict[str, dict[str, Any]]:
+def leader_adjusted(
+    scores: Mapping[str, Scores], ranking: Sequence[str], replies: Replies
+) -> dict[str, dict[str, Any]]:
     """Model -> figures on the ground of the first of `ranking`, for `stats["common"]`; those of nothing are None."""
     every = set().union(*scores.values())
     leader = ranking[0] if ranking else None
     return {key: _figures(key, leader, scores, replies) | {"asked": len(every)} for key in scores}
 
 
-def shared(stats: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_adjusted(stats: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model's figures with those on common ground in the place of its own."""
     return {**stats, **(stats.get("common") or {})}
 
@@ -49,7 +51,7 @@ def _quality(ours: Scores, theirs: Scores, both: Collection[Prompt]) -> dict[str
         return {"quality": None, "quality_ci": None}
     shift = whole.mean - part.mean
     ends = [end + shift for end in mine.interval] if mine.interval else None
-    return {"quality": min(1.0, max(0.0, mine.mean + shift)), "quality_ci": stats.possible(ends)}
+    return {"quality": min(1.0, max(0.0, mine.mean + shift)), "quality_ci": stats.clip_interval(ends)}
 
 
 def _on(scores: Scores, prompts: Collection[Prompt]) -> Scores:

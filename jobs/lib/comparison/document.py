@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jarvisd.store.models import Job, Run
+from jarvisd.plugin import Job, Run
 from jobs.lib import stats
 from jobs.lib.comparison import adjusted, sensitivity, votes
 from jobs.lib.comparison import scores as scoring
 from jobs.lib.comparison import snapshot as snapshots
 from jobs.lib.comparison import verdict as verdicts
 from jobs.lib.comparison.replies import Replies
-from jobs.lib.results.tables import REAL_TURNS, SCALED, Cut, Evaluation, Reply, Yardstick
+from jobs.lib.results.tables import REAL_TURNS, SCALED, ModelLoad, ReferenceScore, Reply, TrainTestSplit
 
 _INFO = ("name", "params", "memory", "notes", "path", "revision")
 
@@ -65,9 +65,9 @@ def _decision(run_id: str, models: Mapping[str, Any], replies: Replies, rules: s
         remarks=_remarks(run_id, models),
         votes=ear,
     )
-    common = adjusted.common(scores, found.ranking, replies)
+    common = adjusted.leader_adjusted(scores, found.ranking, replies)
     models = {key: model | {"stats": model["stats"] | {"common": common.get(key)}} for key, model in models.items()}
-    figures = {key: adjusted.shared(model["stats"]) for key, model in models.items()}
+    figures = {key: adjusted.with_adjusted(model["stats"]) for key, model in models.items()}
     said = found.verdict
     # Weights order what quality leaves open; a conflict is told in the order in which it stands.
     among = list(found.groups) if said["winner"] else [] if said["conflict"] else said["tied"]
@@ -80,17 +80,17 @@ def _decision(run_id: str, models: Mapping[str, Any], replies: Replies, rules: s
         "groups": dict(found.groups),
         "ranking": list(found.ranking),
         "by_weights": by_weights,
-        "stability": sensitivity.stability(figures, first, among, rules.weights) if first and among else None,
+        "stability": sensitivity.weight_sensitivity(figures, first, among, rules.weights) if first and among else None,
         "votes": votes.summary(run_id, ear),
-        "settle": sensitivity.settle(found, scores, names, ear, _conversations(run_id, replies)),
+        "settle": sensitivity.what_would_resolve_tie(found, scores, names, ear, _conversations(run_id, replies)),
         "verdict": said,
     }
 
 
-def _loadings(run_id: str) -> dict[str, list[Evaluation]]:
+def _loadings(run_id: str) -> dict[str, list[ModelLoad]]:
     """Every loading of each model, the first one first."""
-    found: dict[str, list[Evaluation]] = defaultdict(list)
-    rows = Evaluation.select(Evaluation, Job).join(Job).where(Evaluation.run == run_id)
+    found: dict[str, list[ModelLoad]] = defaultdict(list)
+    rows = ModelLoad.select(ModelLoad, Job).join(Job).where(ModelLoad.run == run_id)
     for row in rows.order_by(Job.round, Job.id):
         found[row.model].append(row)
     return dict(found)
@@ -149,7 +149,7 @@ def _scenarios_of(replies: Sequence[Reply]) -> list[dict[str, Any]]:
 
 
 def _cut(run_id: str) -> dict[str, Any] | None:
-    row = Cut.get_or_none(Cut.run == run_id)
+    row = TrainTestSplit.get_or_none(TrainTestSplit.run == run_id)
     if row is None:
         return None
     return {"at": row.at, "own_before": row.own_before, "turns_after": row.turns_after, "chosen": row.chosen}
@@ -157,12 +157,16 @@ def _cut(run_id: str) -> dict[str, Any] | None:
 
 def _yardsticks(run_id: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in Yardstick.select().where(Yardstick.run == run_id).order_by(Yardstick.layer, Yardstick.what):
-        scaled = row.what.endswith(SCALED)
+    for row in (
+        ReferenceScore.select()
+        .where(ReferenceScore.run == run_id)
+        .order_by(ReferenceScore.metric, ReferenceScore.reference)
+    ):
+        scaled = row.reference.endswith(SCALED)
         ends = None if row.low is None or row.high is None else [row.low, row.high]
-        low, high = (stats.possible(ends) if scaled else ends) or (None, None)
+        low, high = (stats.clip_interval(ends) if scaled else ends) or (None, None)
         value = {"value": row.value, "low": low, "high": high}
-        mark = found[row.layer].setdefault(row.what.removesuffix(SCALED), {})
+        mark = found[row.metric].setdefault(row.reference.removesuffix(SCALED), {})
         mark.update({"scaled": value} if scaled else value | {"n": row.n})
     return dict(found)
 
@@ -171,7 +175,7 @@ def _yardsticks(run_id: str) -> dict[str, dict[str, Any]]:
 
 
 def _model(
-    key: str, replies: Replies, loadings: Sequence[Evaluation], snapshot: Any, rules: scoring.Rules
+    key: str, replies: Replies, loadings: Sequence[ModelLoad], snapshot: Any, rules: scoring.Rules
 ) -> dict[str, Any]:
     planned = next((entry for entry in snapshots.planned_models(snapshot) if entry["key"] == key), {})
     newest = loadings[-1].info if loadings else None
@@ -185,7 +189,7 @@ def _model(
         "load_time_s": loadings[0].load_time_s if loadings else None,
         "generations": [_generation(row, replies) for row in rows],
         "stats": figures,
-        "gates": scoring.gates(figures, rules.gates),
+        "gates": scoring.failed_gates(figures, rules.gates),
         "rounds": len({row.round for row in rows}),
     }
 

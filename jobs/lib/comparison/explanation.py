@@ -13,7 +13,7 @@ from jobs.lib.stats import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reasons:
+class Explanation:
     """What a verdict is made from, in words."""
 
     names: Mapping[str, str]

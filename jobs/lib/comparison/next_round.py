@@ -15,15 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jarvisd.registry import JobSpec
-from jarvisd.store.models import Job, Run
+from jarvisd.plugin import Job, JobSpec, Run
 from jobs.lib import stats
 from jobs.lib.comparison import replies as run_replies
 from jobs.lib.comparison import scores, snapshot, verdict
 from jobs.lib.comparison.pairwise import in_words
 from jobs.lib.comparison.replies import Replies
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.results.tables import Evaluation, RealTurn
+from jobs.lib.results.tables import HeldOutTurn, ModelLoad
 
 #: What a run's snapshot means where it does not say: the defaults of the `evaluate` section.
 DEFAULTS: dict[str, Any] = {"samples": 1, "rounds": 1, "more_samples": 4, "turns": 40}
@@ -64,7 +63,7 @@ def propose(run_id: str, round_: int, seconds_left: float) -> Proposal:
     field = _field(run, round_)
     if len(field.survivors) < LEAST_MODELS:
         return Proposal(why=f"no further round: {len(field.survivors)} of {len(field.rows)} models can go on")
-    ahead = _Ahead(plan=plan, round=round_ + 1, field=field, start=_asked(run_id), there=_turns(run_id))
+    ahead = _RoundPlanner(plan=plan, round=round_ + 1, field=field, start=_asked(run_id), there=_turns(run_id))
     return ahead.propose(seconds_left - RESERVE_S)
 
 
@@ -72,7 +71,7 @@ def propose(run_id: str, round_: int, seconds_left: float) -> Proposal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class Contestants:
     """The models of a run: who goes on, who does not and why, and what a reply costs each."""
 
     rows: Mapping[str, Job]  #: the jobs of round 1 by model, in the order of the plan
@@ -82,13 +81,13 @@ class Field:
     reply_s: Mapping[str, float]
 
 
-def _field(run: Run, round_: int) -> Field:
+def _field(run: Run, round_: int) -> Contestants:
     first = Job.select().where(Job.run == run, Job.kind == "evaluate", Job.round == 1).order_by(Job.place)
     rows = {str(job.params["model"]): job for job in first if isinstance(job.params, dict) and "model" in job.params}
     replies = Replies(run.id)
-    gone = dict(snapshot.left_out(run.id)) | _mute(rows, replies) | snapshot.broken(run.id, round_)
-    gone |= _behind(run, replies, [key for key in rows if key not in gone], gone)
-    return Field(
+    gone = dict(snapshot.left_out(run.id)) | _no_usable_reply(rows, replies) | snapshot.broken(run.id, round_)
+    gone |= _significantly_worse(run, replies, [key for key in rows if key not in gone], gone)
+    return Contestants(
         rows=rows,
         survivors=[key for key in rows if key not in gone],
         left_out=gone,
@@ -97,33 +96,33 @@ def _field(run: Run, round_: int) -> Field:
     )
 
 
-def _mute(rows: Mapping[str, Job], replies: Replies) -> dict[str, str]:
+def _no_usable_reply(rows: Mapping[str, Job], replies: Replies) -> dict[str, str]:
     """Models that gave no usable reply."""
     silent = (key for key in rows if not any(row.success for row in replies.by_model.get(key, ())))
     return dict.fromkeys(silent, "it gave no usable reply")
 
 
-def _behind(run: Run, replies: Replies, keys: Sequence[str], gone: Mapping[str, str]) -> dict[str, str]:
+def _significantly_worse(run: Run, replies: Replies, keys: Sequence[str], gone: Mapping[str, str]) -> dict[str, str]:
     """Of the models that could go on, those that need not: the worst first, as long as two remain."""
     rules = scores.rules(run.snapshot)
     figures = {key: scores.figures(key, replies, _loadings(run.id, key), rules.layers) for key in replies.by_model}
     found = verdict.find(
         {key: replies.scores(key, rules.layers) for key in replies.by_model},
         {},
-        gated={key: scores.gates(figures[key], rules.gates) for key in figures},
+        gated={key: scores.failed_gates(figures[key], rules.gates) for key in figures},
         left_out=gone,
     )
     left: dict[str, str] = {}
     for key in reversed([key for key in found.ranking if key in keys]):
         if len(keys) - len(left) <= LEAST_MODELS:
             break
-        why = _hopeless(figures[key], rules.gates) or _clearly_behind(found, key)
+        why = _cannot_pass_gate(figures[key], rules.gates) or _clearly_behind(found, key)
         if why:
             left[key] = why
     return left
 
 
-def _hopeless(figures: Mapping[str, Any], limits: Mapping[str, float | None]) -> str:
+def _cannot_pass_gate(figures: Mapping[str, Any], limits: Mapping[str, float | None]) -> str:
     """Why a model will not pass a gate any more, or ""; a peak never falls, and a rate has its interval."""
     least, most = limits.get("success"), limits.get("memory_mb")
     likely, peak = figures["success_rate_ci"], figures["peak_memory_mb"]
@@ -147,8 +146,8 @@ def _clearly_behind(found: verdict.Finding, key: str) -> str:
     return f"{gap.mean:.2f} behind {leader} ({interval}, {in_words(pair.p_holm)} after Holm)"
 
 
-def _loadings(run_id: str, key: str) -> list[Evaluation]:
-    return list(Evaluation.select().where(Evaluation.run == run_id, Evaluation.model == key))
+def _loadings(run_id: str, key: str) -> list[ModelLoad]:
+    return list(ModelLoad.select().where(ModelLoad.run == run_id, ModelLoad.model == key))
 
 
 def _load_s(run_id: str, key: str) -> float:
@@ -168,7 +167,7 @@ def _reply_s(replies: Replies, key: str) -> float:
 
 def _turns(run_id: str) -> int:
     """Turns of the owner's history that the run has chosen."""
-    return int(RealTurn.select().where(RealTurn.run == run_id).count())
+    return int(HeldOutTurn.select().where(HeldOutTurn.run == run_id).count())
 
 
 def _asked(run_id: str) -> int:
@@ -178,12 +177,12 @@ def _asked(run_id: str) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Ahead:
+class _RoundPlanner:
     """The next round, not yet sized."""
 
     plan: Mapping[str, Any]
     round: int
-    field: Field
+    field: Contestants
     start: int  #: first place of RealTurn to be asked
     there: int  #: turns that the run has; the second round does not know yet
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jobs.lib.results.tables import REAL_TURNS, RealTurn, Reply, Score
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, Score
 
 #: (cluster, place of the prompt in it) -> mean of a model's samples there, 0..1
 Scores = Mapping[tuple[str, int], float]
@@ -36,13 +36,15 @@ class Replies:
                 row.created_at,
             )
         )
-        self.turns: dict[int, RealTurn] = {row.place: row for row in RealTurn.select().where(RealTurn.run == run_id)}
+        self.turns: dict[int, HeldOutTurn] = {
+            row.place: row for row in HeldOutTurn.select().where(HeldOutTurn.run == run_id)
+        }
         self.by_model: dict[str, list[Reply]] = defaultdict(list)
         for row in rows:
             self.by_model[row.model].append(row)
         self.scored: dict[int, dict[str, float]] = defaultdict(dict)
         for score in Score.select().join(Reply).where(wanted):
-            self.scored[score.reply_id][score.layer] = score.value
+            self.scored[score.reply_id][score.metric] = score.value
         self.counting = self._counting(rows)
 
     def _counting(self, rows: Iterable[Reply]) -> dict[Prompt, frozenset[str]]:

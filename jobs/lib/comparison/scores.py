@@ -15,7 +15,7 @@ from typing import Any
 from jobs.lib import stats
 from jobs.lib.comparison import replies as run_replies
 from jobs.lib.comparison.replies import Replies
-from jobs.lib.results.tables import Evaluation, Reply
+from jobs.lib.results.tables import ModelLoad, Reply
 
 #: What a run's `report` section says when its snapshot has none: the defaults of that section.
 GATES: dict[str, float | None] = {"success": 0.9, "memory_mb": 6144, "p95_ms": 15_000}
@@ -49,7 +49,7 @@ def rules(snapshot: Any) -> Rules:
 
 
 def figures(
-    model: str, replies: Replies, loadings: Sequence[Evaluation], weights: Mapping[str, float]
+    model: str, replies: Replies, loadings: Sequence[ModelLoad], weights: Mapping[str, float]
 ) -> dict[str, Any]:
     """Figures of one model; `loadings` in the order of rounds. Whatever was not measured is None.
 
@@ -68,7 +68,7 @@ def figures(
         **_speed([row for row in good if not row.batched and row.latency_ms is not None]),
         "avg_tokens": stats.mean(run_replies.known(row.tokens for row in good)),
         "quality": quality.mean if quality else None,
-        "quality_ci": stats.possible(quality.interval) if quality else None,
+        "quality_ci": stats.clip_interval(quality.interval) if quality else None,
         "quality_clusters": quality.n if quality else 0,
         "layers": _layers(model, replies),
         "first_reply_ms": next(iter(run_replies.known(row.first_reply_ms for row in loadings)), None),
@@ -93,7 +93,7 @@ def _speed(timed: Sequence[Reply]) -> dict[str, Any]:
     }
 
 
-def _peak(rows: Sequence[Reply], loadings: Sequence[Evaluation]) -> float | None:
+def _peak(rows: Sequence[Reply], loadings: Sequence[ModelLoad]) -> float | None:
     """Peak of the model as JARVIS would use it, in MB: a batch holds several replies at once and is left out."""
     peaks = [row.peak_memory_mb for row in rows if not row.batched] + [row.load_peak_mb for row in loadings]
     return max(run_replies.known(peaks), default=None)
@@ -109,14 +109,14 @@ def _layers(model: str, replies: Replies) -> dict[str, Any]:
         estimate = stats.clustered_interval(run_replies.by_cluster(replies.means(model, value)))
         found[layer] = {
             "mean": estimate.mean if estimate else None,
-            "ci": stats.possible(estimate.interval, high=most) if estimate else None,
+            "ci": stats.clip_interval(estimate.interval, high=most) if estimate else None,
             "n": len(run_replies.known(value(row) for row in replies.by_model.get(model, ()))),
             "clusters": estimate.n if estimate else 0,
         }
     return found
 
 
-def gates(figures: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[str]:
+def failed_gates(figures: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[str]:
     """Why a model may not be chosen, whatever its quality; empty where it may. Nothing measured, nothing missed."""
     reasons = []
     share, peak, p95 = (figures[name] for name in ("success_rate", "peak_memory_mb", "p95_latency_ms"))

@@ -30,7 +30,7 @@ def order(figures: Mapping[str, Mapping[str, Any]], keys: Sequence[str], weights
     return sorted(keys, key=lambda key: -round(_sum(parts[key], weights), 9))
 
 
-def stability(
+def weight_sensitivity(
     figures: Mapping[str, Mapping[str, Any]], first: str, keys: Sequence[str], weights: Mapping[str, float]
 ) -> dict[str, Any] | None:
     """For which weight of speed `first` stays first of `keys`: {"weight": "speed", "from", "to"}, or None for none.
@@ -83,7 +83,7 @@ def _sum(parts: Mapping[str, float], weights: Mapping[str, float]) -> float:
 # ------------------------------------------------------------------------------------------ what would settle it
 
 
-def settle(
+def what_would_resolve_tie(
     finding: Finding,
     models: Mapping[str, Scores],
     names: Mapping[str, str],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jarvisd.store.models import Job, Status
+from jarvisd.plugin import Job, Status
 
 
 def left_out(run_id: str) -> dict[str, str]:

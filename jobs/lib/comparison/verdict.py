@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobs.lib import stats
-from jobs.lib.comparison.explanation import Reasons
+from jobs.lib.comparison.explanation import Explanation
 from jobs.lib.comparison.pairwise import LEVEL, Pair, beats, between, find_pairs, in_words, rank
 from jobs.lib.comparison.replies import Scores
 from jobs.lib.stats import Estimate
@@ -77,11 +77,11 @@ def find(
     if winner:
         eligible = [winner, *(key for key in eligible if key != winner)]
         ranking = [*eligible, *(key for key in ranking if key not in eligible)]
-    groups = stats.letters(eligible, [(pair.first, pair.second) for pair in pairs if pair.separated])
-    reasons = Reasons(
+    groups = stats.compact_letter_display(eligible, [(pair.first, pair.second) for pair in pairs if pair.separated])
+    reasons = Explanation(
         names=names, models=attempted, misses=misses, eligible=eligible, pairs=pairs, remarks=remarks or {}
     )
-    verdict = Case(reasons=reasons, eligible=eligible, pairs=pairs, votes=votes).decide(winner)
+    verdict = Decision(reasons=reasons, eligible=eligible, pairs=pairs, votes=votes).decide(winner)
     return Finding(ranking=tuple(ranking), pairs=pairs, groups=groups, verdict=verdict)
 
 
@@ -91,7 +91,7 @@ def _beats_all(key: str, family: Sequence[str], pairs: Sequence[Pair]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Decided:
     """Who is named, and who is not because of what."""
 
     winner: str | None = None
@@ -102,10 +102,10 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Decision:
     """What a verdict is made from."""
 
-    reasons: Reasons
+    reasons: Explanation
     eligible: Sequence[str]  #: pass the gates, best first
     pairs: Sequence[Pair]
     votes: Votes | None
@@ -115,13 +115,13 @@ class Case:
         say = self.reasons
         nothing = say.no_comparison()
         if nothing:
-            return _verdict(Standing(), nothing)
+            return _verdict(Decided(), nothing)
         if not self.eligible:
-            return _verdict(Standing(), f"No model passes the gates: {say.gated()}. {say.missing()}".strip())
+            return _verdict(Decided(), f"No model passes the gates: {say.gated()}. {say.missing()}".strip())
         leader = self.eligible[0]
         rows = say.differences(leader)
         if len(self.eligible) == 1 and not winner:
-            return _verdict(Standing(), say.alone(leader), rows)
+            return _verdict(Decided(), say.alone(leader), rows)
         found = self._heard(self._by_numbers(leader) if winner else self._tied(leader))
         named = [found.winner] if found.winner else found.tied
         parts = [
@@ -134,23 +134,21 @@ class Case:
         ]
         return _verdict(found, " ".join(part for part in parts if part), rows, self._confidence(found))
 
-    def _tied(self, leader: str) -> Standing:
-        return Standing(tied=[leader, *(key for key in self.eligible[1:] if not beats(leader, key, self.pairs))])
+    def _tied(self, leader: str) -> Decided:
+        return Decided(tied=[leader, *(key for key in self.eligible[1:] if not beats(leader, key, self.pairs))])
 
-    def _by_numbers(self, leader: str) -> Standing:
+    def _by_numbers(self, leader: str) -> Decided:
         """The leader as winner, unless a rival is better than it on the scenarios alone."""
         gaps = self.reasons.on_scenarios(leader)
         better = sorted((key for key, gap in gaps.items() if gap.below_zero), key=lambda key: gaps[key].mean)
         if not better:
-            return Standing(winner=leader)
+            return Decided(winner=leader)
         rivals = [key for key in better if key in self.eligible]
-        return (
-            Standing(tied=[leader, *rivals], conflict=_conflict("scenarios", leader, rivals)) if rivals else Standing()
-        )
+        return Decided(tied=[leader, *rivals], conflict=_conflict("scenarios", leader, rivals)) if rivals else Decided()
 
     # --------------------------------------------------------------------------------------- votes, confidence
 
-    def _heard(self, found: Standing) -> Standing:
+    def _heard(self, found: Decided) -> Decided:
         """The same after the owner's votes, which decide a tie and can veto a winner."""
         votes = self.votes
         if votes is None:
@@ -162,16 +160,16 @@ class Case:
             if others and all(votes.prefers(key, other) for other in others):
                 said = f"{votes.count(found.tied)} votes of the owner decide between them, for {self.reasons.name(key)}"
                 closest = max(others, key=lambda other: votes.p(key, other))
-                return Standing(winner=key, said=f"{said} ({self._counted(votes, key, closest)}).")
+                return Decided(winner=key, said=f"{said} ({self._counted(votes, key, closest)}).")
         return found
 
-    def _vetoed(self, found: Standing, winner: str, votes: Votes) -> Standing:
+    def _vetoed(self, found: Decided, winner: str, votes: Votes) -> Decided:
         rivals = [key for key in self.eligible if key != winner and votes.prefers(key, winner)]
         if not rivals:
             return found
         rivals.sort(key=lambda key: votes.p(key, winner))
         said = f"But the owner's votes prefer {self.reasons.name(rivals[0])}"
-        return Standing(
+        return Decided(
             tied=[winner, *rivals],
             conflict=_conflict("votes", winner, rivals),
             said=f"{said} ({self._counted(votes, rivals[0], winner)}): numbers and ear disagree.",
@@ -184,7 +182,7 @@ class Case:
             f"{won} of {won + lost} decided votes against {self.reasons.name(other)}, {in_words(votes.p(key, other))}"
         )
 
-    def _confidence(self, found: Standing) -> str:
+    def _confidence(self, found: Decided) -> str:
         """high: adjusted p under 0.01 against each, sign-flip test and scenarios alone agree; low: no winner."""
         winner = found.winner
         if winner is None:
@@ -204,7 +202,7 @@ def _conflict(with_: str, model: str, rivals: Sequence[str]) -> dict[str, Any]:
 
 
 def _verdict(
-    found: Standing, why: str, differences: list[dict[str, Any]] | None = None, confidence: str = "low"
+    found: Decided, why: str, differences: list[dict[str, Any]] | None = None, confidence: str = "low"
 ) -> dict[str, Any]:
     return {
         "winner": found.winner,

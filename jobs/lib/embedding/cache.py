@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jarvisd import plugin
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -15,8 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-
-from jarvisd.host import files
 
 #: Tokens of a text that are looked at; a longer one is an essay, and its start says what it is about.
 MAX_TOKENS = 128
@@ -94,7 +94,7 @@ class Cache:
         self._keys.unlink(missing_ok=True)
         self._vectors.unlink(missing_ok=True)
         meta = {"version": 1, "model": self.name, "size": size, "type": "float16", "max_tokens": MAX_TOKENS}
-        files.replace(self.folder / "meta.json", json.dumps(meta))
+        plugin.replace_file(self.folder / "meta.json", json.dumps(meta))
         self._rows = {}
 
     @contextmanager
@@ -113,4 +113,4 @@ def _write(file: Any, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
-    files.flush(file.fileno())
+    plugin.flush_file(file.fileno())

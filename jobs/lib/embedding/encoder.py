@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jarvisd.errors import JobFailed
+from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.cache import MAX_TOKENS, Cache
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ _FEW = 400
 _PROBES = 8  # texts of the cache on which the light reader must agree
 
 
-class Light(Protocol):
+class FastEncoder(Protocol):
     """What opens faster than sentence-transformers and computes a few texts, as float32 rows of length 1."""
 
     def encode_all(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
-LightLoader = Callable[[Path, int], Light]
+LightLoader = Callable[[Path, int], FastEncoder]
 
 
 class Interrupted(Exception):

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from jarvisd.errors import JobFailed
+from jarvisd.plugin import JobFailed
 
 _MAGIC = b"SQLite format 3\0"
 _PREFIX = "jarvisd-messages-"

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from jarvisd.errors import JobFailed
+from jarvisd.plugin import JobFailed
 from jobs.lib.imessage.database import snapshot
 from jobs.lib.imessage.rows import Chat, Row, classify, columns, is_automated, query
 

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from jarvisd.errors import JobFailed
+from jarvisd.plugin import JobFailed
 from jobs.lib import imessage
 
 

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jarvisd.errors import JarvisError
-from jarvisd.host import files
-from jarvisd.paths import Home
+from jarvisd import plugin
+from jarvisd.plugin import Home, JarvisError
 from jobs.lib.embedding.cache import MAX_TOKENS
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import ngrams, safety
@@ -211,8 +210,8 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
     }
     raw = io.BytesIO()
     np.save(raw, vectors, allow_pickle=False)
-    files.replace(index.file, raw.getvalue())
-    files.replace(index.folder / "meta.json", json.dumps(meta))
+    plugin.replace_file(index.file, raw.getvalue())
+    plugin.replace_file(index.folder / "meta.json", json.dumps(meta))
     for other in set(index.folder.glob("*.npy")) - {index.file}:
         other.unlink(missing_ok=True)  # whoever has it open keeps it
     return meta

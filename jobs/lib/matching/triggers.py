@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jarvisd.errors import JarvisError
-from jarvisd.paths import Home
-from jarvisd.store.models import Run
+from jarvisd.plugin import Home, JarvisError, Run
 from jobs.lib.matching.normalise import normal
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry

@@ -14,9 +14,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from jarvisd.errors import UsageError
-from jarvisd.paths import Home
-from jarvisd.registry import Download, Finding, Setting
+from jarvisd import plugin
+from jarvisd.plugin import Home, MissingDownload, MissingRequirement, PlanContext, UsageError
 
 KEY = r"^[a-z0-9][a-z0-9._-]*$"
 _REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
@@ -88,15 +87,14 @@ class Catalogue(BaseModel):
 
 def catalogue(home: Home) -> tuple[ModelEntry, ...]:
     """The entries of models.yaml, home's own or the shipped one. Raises PlanError."""
-    from jarvisd.plan import yamlfile
 
-    return yamlfile.load(home.config_file("models.yaml"), Catalogue).models
+    return plugin.load_yaml(home.config_file("models.yaml"), Catalogue).models
 
 
 # ------------------------------------------------------------------------------------------- what a plan says
 
 
-def resolve(name: str, setting: Setting, kind: Literal["chat", "embedder"] = "chat") -> ModelEntry:
+def resolve(name: str, setting: PlanContext, kind: Literal["chat", "embedder"] = "chat") -> ModelEntry:
     """The model that a plan calls `name`: a key of models.yaml, a hub repository or a local folder.
 
     A repository may carry its revision ("org/name@revision"). Raises UsageError for anything else, and for a
@@ -113,7 +111,7 @@ def resolve(name: str, setting: Setting, kind: Literal["chat", "embedder"] = "ch
     return entry if known else _weighed(entry, setting.home)
 
 
-def _local(name: str, setting: Setting, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
+def _local(name: str, setting: PlanContext, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
     """A folder: an existing one (relative to the plan), or what can only be meant as one."""
     folder = setting.folder / Path(name).expanduser()
     meant = name.startswith(("/", "~", ".")) or name.count("/") > 1
@@ -217,15 +215,15 @@ def _fetched_as(entry: ModelEntry) -> str:
     return f"{entry.repo}@{entry.revision}" if entry.revision else str(entry.repo)
 
 
-def finding(job: str, entry: ModelEntry, home: Home, consequence: str = "") -> Finding | None:
+def finding(job: str, entry: ModelEntry, home: Home, consequence: str = "") -> MissingRequirement | None:
     """What is wrong with a model that a job needs, or None. One that is only missing is a download."""
     what = problem(entry, home)
     if what is None:
         return None
     download = None
     if is_fetched(entry) and locate(entry, home) is None:
-        download = Download(name=_fetched_as(entry), source=source(entry), bytes=entry.download_bytes)
-    return Finding(job=job, what=what + consequence, remedy=remedy(entry), download=download)
+        download = MissingDownload(name=_fetched_as(entry), source=source(entry), bytes=entry.download_bytes)
+    return MissingRequirement(job=job, what=what + consequence, remedy=remedy(entry), download=download)
 
 
 def source(entry: ModelEntry) -> str:

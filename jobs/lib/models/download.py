@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jarvisd.errors import JarvisError
-from jarvisd.host import disk_errors, files
-from jarvisd.paths import Home
-from jarvisd.words import amount
+from jarvisd import plugin
+from jarvisd.plugin import Home, JarvisError, amount
 from jobs.lib.models import catalogue, integrity
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.models.integrity import Part
-from jobs.lib.models.transfer import Effort, Transfer, effort
+from jobs.lib.models.integrity import RemoteFile
+from jobs.lib.models.transfer import DownloadEstimate, TransferStats, download_estimate
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -54,15 +52,15 @@ class _Damaged(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class DownloadPlan:
     """What is to be fetched of one model."""
 
     entry: ModelEntry
     repo: str
     commit: str
     licence: str
-    parts: tuple[Part, ...]  #: every file that belongs here, weights last
-    missing: tuple[Part, ...]
+    parts: tuple[RemoteFile, ...]  #: every file that belongs here, weights last
+    missing: tuple[RemoteFile, ...]
 
     @property
     def cached(self) -> Path:
@@ -80,18 +78,18 @@ class Order:
 # ------------------------------------------------------------------------------------------------- what there is to do
 
 
-def look(entry: ModelEntry, say: Say) -> Order:
+def plan_download(entry: ModelEntry, say: Say) -> DownloadPlan:
     """Ask the hub what belongs to a model, and look what of it is here. Raises JarvisError."""
     if entry.repo is None or not catalogue.is_fetched(entry):
         raise JarvisError(f"{entry.key} is not fetched from the hub", catalogue.remedy(entry))
     api, repo = _api(say), entry.repo
-    info = _patiently(entry, say, lambda: api.model_info(repo, revision=entry.revision))
+    info = _with_retries(entry, say, lambda: api.model_info(repo, revision=entry.revision))
     commit = info.sha or ""
     if not re.fullmatch("[0-9a-f]{40}", commit):  # it becomes the name of a folder
         raise JarvisError(f"the hub names no commit of {repo}", "Is HF_ENDPOINT a hub?")
-    parts = sorted(_patiently(entry, say, lambda: list(_listed(api, repo, commit))), key=_weights_last)
+    parts = sorted(_with_retries(entry, say, lambda: list(_listed(api, repo, commit))), key=_weights_last)
     folder = catalogue.hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
-    return Order(
+    return DownloadPlan(
         entry=entry,
         repo=repo,
         commit=commit,
@@ -128,16 +126,16 @@ def _endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-def _listed(api: HfApi, repo: str, commit: str) -> Iterator[Part]:
+def _listed(api: HfApi, repo: str, commit: str) -> Iterator[RemoteFile]:
     from huggingface_hub.hf_api import RepoFile
 
     for file in api.list_repo_tree(repo, recursive=True, revision=commit):
         if isinstance(file, RepoFile) and any(fnmatch.fnmatch(file.path, pattern) for pattern in PATTERNS):
             size, digest = (file.lfs.size, file.lfs.sha256) if file.lfs else (file.size, file.blob_id)
-            yield Part(path=integrity.below(file.path), size=size, digest=digest)
+            yield RemoteFile(path=integrity.below(file.path), size=size, digest=digest)
 
 
-def _weights_last(part: Part) -> tuple[bool, str]:
+def _weights_last(part: RemoteFile) -> tuple[bool, str]:
     return part.path.endswith(".safetensors"), part.path
 
 
@@ -147,9 +145,9 @@ def _licence(entry: ModelEntry, info: ModelInfo) -> str:
     return f"{licence}, to be accepted at {_endpoint()}/{entry.repo}" if info.gated else licence
 
 
-def make_room(orders: list[Order], home: Home) -> Effort:
+def make_room(orders: list[DownloadPlan], home: Home) -> DownloadEstimate:
     """What all of it takes. Raises JarvisError where the disk would not stay as free as the settings want."""
-    needed = effort(sum(order.bytes for order in orders), catalogue.hub_cache(), home)
+    needed = download_estimate(sum(order.bytes for order in orders), catalogue.hub_cache(), home)
     if needed.lacking:
         wanted, kept_free, free = (amount(size) for size in (needed.bytes, needed.kept_free, needed.free))
         raise JarvisError(
@@ -162,22 +160,22 @@ def make_room(orders: list[Order], home: Home) -> Effort:
 # ------------------------------------------------------------------------------------------------------------ fetching
 
 
-def fetch(order: Order, home: Home, say: Say, transfer: Transfer) -> None:
+def fetch(order: DownloadPlan, home: Home, say: Say, transfer: TransferStats) -> None:
     """Fetch what is missing of a model, and add what came to `transfer`. Raises JarvisError."""
     integrity.remember(home, order.repo, order.commit, list(order.parts))
     _sweep(order.cached / "blobs")
     for number, part in enumerate(order.missing, 1):
-        _patiently(order.entry, say, lambda part=part: _fetch(order, part, transfer))  # type: ignore[misc]
+        _with_retries(order.entry, say, lambda part=part: _fetch(order, part, transfer))  # type: ignore[misc]
         transfer.remember(home)
         count = f"({number} of {len(order.missing)})"
         say(f"  {order.entry.key}/{part.path}: {part.size or 0:,} bytes, as the hub has it {count}")
     if (revision := order.entry.revision or "main") != order.commit:
-        files.replace(order.cached / "refs" / revision, order.commit)  # a branch: what it stood for today
+        plugin.replace_file(order.cached / "refs" / revision, order.commit)  # a branch: what it stood for today
     if what := catalogue.problem(order.entry, home):
         raise JarvisError(what, "The hub's files are here as they should be: name another model.")
 
 
-def _fetch(order: Order, part: Part, transfer: Transfer) -> None:
+def _fetch(order: DownloadPlan, part: RemoteFile, transfer: TransferStats) -> None:
     from huggingface_hub import hf_hub_download
 
     _discard(order.folder / part.path)  # what lies there is not as it should be, or it would not be missing
@@ -229,7 +227,7 @@ def _sweep(blobs: Path) -> None:
 # ------------------------------------------------------------------------------------------------------- what may fail
 
 
-def _patiently(entry: ModelEntry, say: Say, act: Callable[[], Result]) -> Result:
+def _with_retries(entry: ModelEntry, say: Say, act: Callable[[], Result]) -> Result:
     """Do it, and again after a pause where the fault may pass. Raises JarvisError for one that does not."""
     for pause in (*PAUSES_S, None):
         try:
@@ -241,7 +239,7 @@ def _patiently(entry: ModelEntry, say: Say, act: Callable[[], Result]) -> Result
             if explained is None:
                 raise
             wait = max(pause or 0.0, _asked_to_wait(error))
-            if pause is None or wait > LONGEST_WAIT_S or not _may_pass(error):
+            if pause is None or wait > LONGEST_WAIT_S or not _is_transient(error):
                 raise explained from error
             say(f"  {explained.what}; again in {wait:.0f} s")
             time.sleep(wait)
@@ -272,9 +270,9 @@ def _asked_to_wait(error: BaseException) -> float:
     return float(after) if after.isdecimal() else 0.0
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     status, _ = _answer(error)
-    if disk_errors.trouble(error):
+    if plugin.disk_error(error):
         return False
     if status:
         return status in (408, 429) or status >= 500
@@ -299,7 +297,7 @@ def _is_offline(error: BaseException) -> bool:
 
 def _explain(error: BaseException, entry: ModelEntry) -> JarvisError | None:
     """The fault in words; None for one that nobody foresaw."""
-    if what := disk_errors.trouble(error):
+    if what := plugin.disk_error(error):
         return JarvisError(f"{entry.key} could not be stored: {what}", f"Free some space. {_KEPT}")
     if (status := _answer(error)[0]) != 0:
         return _refused(error, status, entry)

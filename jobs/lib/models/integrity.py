@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from jarvisd.errors import JarvisError
-from jarvisd.host import files
-from jarvisd.paths import Home
+from jarvisd import plugin
+from jarvisd.plugin import Home, JarvisError
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 
@@ -24,7 +23,7 @@ _SHA256, _SHA1 = 64, 40  # digits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class RemoteFile:
     """One file of a repository, as the hub describes it."""
 
     path: str
@@ -63,29 +62,31 @@ def _record(home: Home, repo: str, commit: str) -> Path:
     return home.cache / "fetched" / f"{repo.replace('/', '--')}@{commit}.json"
 
 
-def remember(home: Home, repo: str, commit: str, parts: list[Part]) -> None:
+def remember(home: Home, repo: str, commit: str, parts: list[RemoteFile]) -> None:
     """Write down what the files of a repository must be."""
     text = json.dumps({"repo": repo, "commit": commit, "files": [asdict(part) for part in parts]}, indent=1)
-    files.replace(_record(home, repo, commit), text)
+    plugin.replace_file(_record(home, repo, commit), text)
 
 
-def expected(entry: ModelEntry, folder: Path, home: Home) -> list[Part]:
+def expected(entry: ModelEntry, folder: Path, home: Home) -> list[RemoteFile]:
     """What the files of a download must be; nothing where nobody knows."""
     if entry.repo is None:
         return []
     try:
         found = json.loads(_record(home, entry.repo, folder.name).read_text("utf-8"))
-        return [Part(path=str(one["path"]), size=one["size"], digest=str(one["digest"])) for one in found["files"]]
+        return [
+            RemoteFile(path=str(one["path"]), size=one["size"], digest=str(one["digest"])) for one in found["files"]
+        ]
     except (OSError, ValueError, LookupError, TypeError):
         return list(_by_links(folder))
 
 
-def _by_links(folder: Path) -> Iterator[Part]:
+def _by_links(folder: Path) -> Iterator[RemoteFile]:
     for file in sorted(folder.rglob("*")):
         if file.is_symlink():
             name = Path(os.readlink(file)).name  # noqa: PTH115 - one step only: a blob may be a link itself
             if len(name) in (_SHA256, _SHA1) and set(name) <= set("0123456789abcdef"):
-                yield Part(path=str(file.relative_to(folder)), size=None, digest=name)
+                yield RemoteFile(path=str(file.relative_to(folder)), size=None, digest=name)
 
 
 # --------------------------------------------------------------------------------------------------------- the verdict

@@ -11,16 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from jarvisd import words
-from jarvisd.host import files, machine
-from jarvisd.paths import Home
-from jarvisd.plan import settings
+from jarvisd import plugin
+from jarvisd.plugin import Home
 
 TELLING_BYTES = 20_000_000  # fewer say more of the other side's manners than of the line
 
 
 @dataclass
-class Transfer:
+class TransferStats:
     """Bytes that really came over the line, and how long that took."""
 
     bytes: int = 0
@@ -30,13 +28,13 @@ class Transfer:
         """Write it down where it tells how fast the line is. That it cannot be written must fail no download."""
         if self._tells():
             with suppress(OSError):
-                files.replace(_kept(home), json.dumps({"bytes": self.bytes, "seconds": round(self.seconds, 3)}))
+                plugin.replace_file(_kept(home), json.dumps({"bytes": self.bytes, "seconds": round(self.seconds, 3)}))
 
     def __str__(self) -> str:
         return (
-            f"{words.amount(self.bytes)} at {words.rate(self.bytes / self.seconds)}"
+            f"{plugin.amount(self.bytes)} at {plugin.rate(self.bytes / self.seconds)}"
             if self._tells()
-            else words.amount(self.bytes)
+            else plugin.amount(self.bytes)
         )
 
     def _tells(self) -> bool:
@@ -58,7 +56,7 @@ def _kept(home: Home) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class DownloadEstimate:
     """What it takes of this computer to fetch so many bytes."""
 
     bytes: int
@@ -81,22 +79,22 @@ class Effort:
 
     def disk(self) -> str:
         if self.lacking:
-            kept_free = words.amount(self.kept_free)
-            return f"for which {words.amount(self.lacking)} of disk are lacking ({kept_free} are kept free)"
-        return f"which leaves {words.amount(self.left)} of disk"
+            kept_free = plugin.amount(self.kept_free)
+            return f"for which {plugin.amount(self.lacking)} of disk are lacking ({kept_free} are kept free)"
+        return f"which leaves {plugin.amount(self.left)} of disk"
 
     def time(self) -> str:
         if self.speed is None or self.seconds is None:
             return "how long is not known: no download was measured yet"
-        return f"{words.lasting(self.seconds)} at the {words.rate(self.speed)} of the last download"
+        return f"{plugin.lasting(self.seconds)} at the {plugin.rate(self.speed)} of the last download"
 
 
-def effort(wanted: int, folder: Path, home: Home) -> Effort:
+def download_estimate(wanted: int, folder: Path, home: Home) -> DownloadEstimate:
     """What it takes to fetch so many bytes into a folder."""
-    return Effort(
+    return DownloadEstimate(
         bytes=wanted,
-        free=machine.free_disk_mb(folder) << 20,
-        kept_free=settings.read(home).disk.keep_free_mb << 20,
+        free=plugin.free_disk_mb(folder) << 20,
+        kept_free=plugin.read_settings(home).disk.keep_free_mb << 20,
         speed=last_speed(home),
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import peewee
 
-from jarvisd.store import schema
-from jarvisd.store.database import InstantField, JSONText, Record
-from jarvisd.store.models import Job, Run
+from jarvisd import plugin
+from jarvisd.plugin import InstantField, Job, JSONText, Record, Run
 
 
 class Mining(Record):
@@ -43,7 +42,7 @@ class Template(Record):
         indexes = ((("job", "uuid"), True),)
 
 
-class Evaluation(Record):
+class ModelLoad(Record):
     """One model loaded once, in one round: what it is and what loading it cost."""
 
     job = peewee.ForeignKeyField(Job, primary_key=True, on_delete="CASCADE")
@@ -57,17 +56,17 @@ class Evaluation(Record):
     conditions = JSONText(null=True)  #: power, free memory, swap at the time of loading
 
 
-class Cut(Record):
+class TrainTestSplit(Record):
     """The one instant of a run: turns to be answered lie after it; whatever knows the owner uses what lies before."""
 
     run = peewee.ForeignKeyField(Run, primary_key=True, on_delete="CASCADE")
     at = InstantField()
     own_before = peewee.IntegerField()  #: own messages before it
     turns_after = peewee.IntegerField()  #: usable turns after it
-    chosen = peewee.IntegerField()  #: of those, in the table RealTurn
+    chosen = peewee.IntegerField()  #: of those, in the table HeldOutTurn
 
 
-class RealTurn(Record):
+class HeldOutTurn(Record):
     """A turn of the owner's history that models are asked to answer: what came in, and what the owner wrote."""
 
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
@@ -124,34 +123,34 @@ REAL_TURNS = "real-turns"
 
 
 class Score(Record):
-    """What one layer says of one reply."""
+    """The value of one metric for one reply."""
 
     reply = peewee.ForeignKeyField(Reply, backref="scores", on_delete="CASCADE")
-    layer = peewee.CharField()  #: style | meaning
+    metric = peewee.CharField()  #: style | meaning
     value = peewee.FloatField()  #: 0..1, more is better; see jobs.evaluate.metrics.style and .meaning
     parts = JSONText(null=True)  #: what it was made of, by name
 
     class Meta:
-        indexes = ((("reply", "layer"), True),)
+        indexes = ((("reply", "metric"), True),)
 
 
-class Yardstick(Record):
-    """What a layer's values mean: the same measure taken of people instead of a model."""
+class ReferenceScore(Record):
+    """The same metric measured on people instead of a model: what its values mean."""
 
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
-    layer = peewee.CharField()
-    what = peewee.CharField()  #: ceiling (the owner's other half) | floor (other people) | random (another reply)
+    metric = peewee.CharField()
+    reference = peewee.CharField()  #: ceiling (the owner's other half) | floor (other people) | random (another reply)
     value = peewee.FloatField()
     low = peewee.FloatField(null=True)  #: 95 % interval
     high = peewee.FloatField(null=True)
     n = peewee.IntegerField()
 
     class Meta:
-        indexes = ((("run", "layer", "what"), True),)
+        indexes = ((("run", "metric", "reference"), True),)
 
 
-#: Behind a Yardstick's `what`: the same texts as the replies are scored, each clipped to 0..1 before the mean. Clipping
-#: moves both ends: the ceiling does not reach 1, and the floor lies above 0.
+#: Suffix of `ReferenceScore.reference`: the mean of the same texts after each was clipped to 0..1, as replies are.
+#: Clipping moves both ends: the ceiling does not reach 1, and the floor lies above 0.
 SCALED = ", scaled"
 
 
@@ -184,12 +183,17 @@ OWNER = "owner"
 
 def first_tables() -> None:
     """Mining, templates, evaluations, replies."""
-    schema.script("jobs.lib.results", "1_first_tables.sql")
+    plugin.run_script("jobs.lib.results", "1_first_tables.sql")
 
 
 def rounds_and_layers() -> None:
     """What a comparison in rounds stores beside them: real turns, scores, votes, and more about each reply."""
-    schema.script("jobs.lib.results", "2_rounds_and_layers.sql")
+    plugin.run_script("jobs.lib.results", "2_rounds_and_layers.sql")
 
 
-MIGRATIONS = (first_tables, rounds_and_layers)
+def names() -> None:
+    """Tables and columns get the names that the code uses."""
+    plugin.run_script("jobs.lib.results", "3_names.sql")
+
+
+MIGRATIONS = (first_tables, rounds_and_layers, names)

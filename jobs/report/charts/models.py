@@ -46,7 +46,7 @@ def points(report: Report) -> list[Point]:
             gated=bool(model.get("gates")),
         )
         for model in report.models.values()
-        if (stats := adjusted.shared(model["stats"])).get("p50_latency_ms") and stats.get("quality") is not None
+        if (stats := adjusted.with_adjusted(model["stats"])).get("p50_latency_ms") and stats.get("quality") is not None
     ]
 
 

@@ -83,7 +83,7 @@ def models(report: Report) -> str:
 
 
 def _model(report: Report, key: str, model: Mapping[str, Any], group: Any) -> list[Any]:
-    stats, peak = adjusted.shared(model["stats"]), model_rows.peak_mb(model["stats"])
+    stats, peak = adjusted.with_adjusted(model["stats"]), model_rows.peak_mb(model["stats"])
     low, high = stats.get("quality_ci") or (None, None)
     layers = [model_rows.layer(stats, which).get("mean") for which in model_rows.LAYERS]
     left = None if peak is None else model_rows.WHOLE_MB - peak

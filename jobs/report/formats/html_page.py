@@ -203,7 +203,7 @@ def _time_tile(report: Report) -> tuple[str, str] | None:
         keys = [verdict.get("winner") or verdict["tied"][0]]
     elif len(report.models) == 1:
         keys = list(report.models)
-    times = [adjusted.shared(report.models[key]["stats"])["p50_latency_ms"] for key in keys]
+    times = [adjusted.with_adjusted(report.models[key]["stats"])["p50_latency_ms"] for key in keys]
     if not keys or None in times:
         return None
     names = " / ".join(model_rows.name(report, key)[:40] for key in keys)

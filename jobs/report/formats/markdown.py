@@ -17,7 +17,7 @@ from jobs.report.rows import run as run_rows
 from jobs.report.rows import sentences
 from jobs.report.rows import templates as template_rows
 from jobs.report.rows import votes as vote_rows
-from jobs.report.rows.replies import Exchange, Said
+from jobs.report.rows.replies import PromptBlock, ReplyCell
 
 log = logging.getLogger(__name__)
 
@@ -183,14 +183,14 @@ def replies(report: Report) -> str:
     return "\n\n".join(blocks)
 
 
-def _spoken(exchange: Exchange) -> list[str]:
+def _spoken(exchange: PromptBlock) -> list[str]:
     """SmolLM3-3B:   "All good, take your time!" (1100ms) ×3"""
     width = max((len(said.model) for said in exchange.replies), default=0) + 1
     lines = [_line(said, width) for said in exchange.replies]
     return [*lines, f"({exchange.more} further replies that differ: replies.csv)"] if exchange.more else lines
 
 
-def _line(said: Said, width: int) -> str:
+def _line(said: ReplyCell, width: int) -> str:
     start = f"{said.model}:".ljust(width)
     time = f" ({said.latency_ms:.0f}ms)" if said.latency_ms is not None else ""
     time += f" ×{said.times}" if said.times > 1 else ""

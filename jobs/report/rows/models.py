@@ -89,7 +89,7 @@ def rows(report: Report) -> list[list[str]]:
 
 
 def _cells(report: Report, key: str, model: Mapping[str, Any], group: str) -> list[str]:
-    stats, peak, shared = model["stats"], peak_mb(model["stats"]), adjusted.shared(model["stats"])
+    stats, peak, shared = model["stats"], peak_mb(model["stats"]), adjusted.with_adjusted(model["stats"])
     return [
         name(report, key),
         group,

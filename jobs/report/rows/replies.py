@@ -20,7 +20,7 @@ Said_ = Mapping[str, Any]  #: one entry of a model's generations
 
 
 @dataclass(frozen=True)
-class Said:
+class ReplyCell:
     """A reply of one model, once for all the times it said the same: its text, or why there is none."""
 
     model: str
@@ -31,20 +31,20 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class PromptBlock:
     """A prompt and what every model made of it."""
 
     instruction: str
-    replies: tuple[Said, ...]
+    replies: tuple[ReplyCell, ...]
     more: int = 0  #: further replies that differ and are not shown
 
 
 @dataclass(frozen=True)
-class Scene:
+class ScenarioBlock:
     """A scenario: the incoming message and its prompts."""
 
     context: str
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[PromptBlock, ...]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Turn:
 
     incoming: str
     answer: str
-    exchange: Exchange
+    exchange: PromptBlock
 
 
 def shown(text: Any) -> str:
@@ -64,7 +64,7 @@ def shown(text: Any) -> str:
     return f"{found} [cut here, about {left:,} more characters]" if found.endswith("…") and left > 0 else found
 
 
-def scenes(report: Report) -> list[Scene]:
+def scenes(report: Report) -> list[ScenarioBlock]:
     """Every prompt of the scenarios, in the order of scenarios and models."""
     grid = _grid(report)
     order = [scenario.get("id") for scenario in (report.comparison or {}).get("scenarios") or []]
@@ -85,34 +85,36 @@ def _grid(report: Report) -> Grid:
     return grid
 
 
-def _scene(report: Report, prompts: Mapping[int, Mapping[str, Sequence[Said_]]]) -> Scene:
+def _scene(report: Report, prompts: Mapping[int, Mapping[str, Sequence[Said_]]]) -> ScenarioBlock:
     first = _any(next(iter(prompts.values())))
     exchanges = [_exchange(report, prompts[place]) for place in sorted(prompts)]
-    return Scene(clean(first["context"]), tuple(exchanges))
+    return ScenarioBlock(clean(first["context"]), tuple(exchanges))
 
 
 def _any(models: Mapping[str, Sequence[Said_]]) -> Said_:
     return next(iter(models.values()))[0]
 
 
-def _exchange(report: Report, models: Mapping[str, Sequence[Said_]]) -> Exchange:
+def _exchange(report: Report, models: Mapping[str, Sequence[Said_]]) -> PromptBlock:
     """One prompt: at most SHOWN_VARIANTS different replies of each model."""
     kept, more = [], 0
     for key, replies in models.items():
         variants = _variants(model_rows.name(report, key)[:60], replies)
         kept += variants[:SHOWN_VARIANTS]
         more += sum(said.times for said in variants[SHOWN_VARIANTS:])
-    return Exchange(clean(_any(models)["instruction"], 200), tuple(kept), more)
+    return PromptBlock(clean(_any(models)["instruction"], 200), tuple(kept), more)
 
 
-def _variants(name: str, replies: Sequence[Said_]) -> list[Said]:
+def _variants(name: str, replies: Sequence[Said_]) -> list[ReplyCell]:
     """What a model said, each text once, the most frequent first."""
     same: dict[tuple[str, str], list[Said_]] = {}
     for said in sorted(replies, key=lambda said: said.get("sample") or 1):
         failure = "" if said["success"] else clean(said["failure"] or "failed", 120)
         same.setdefault((shown(said["reply"]), failure), []).append(said)
     ordered = sorted(same.items(), key=lambda item: -len(item[1]))
-    return [Said(name, text, stats.median(_times(found)), failure, len(found)) for (text, failure), found in ordered]
+    return [
+        ReplyCell(name, text, stats.median(_times(found)), failure, len(found)) for (text, failure), found in ordered
+    ]
 
 
 def _times(replies: Sequence[Said_]) -> list[float]:
@@ -174,7 +176,7 @@ def _turn(report: Report, models: Mapping[str, Sequence[Said_]]) -> Turn:
 
 
 @dataclass(frozen=True)
-class Heat:
+class HeatCell:
     """One cell of the heat map."""
 
     text: str
@@ -185,7 +187,7 @@ def heat_header(report: Report) -> list[str]:
     return ["Scenario", *(model_rows.name(report, key) for key, _ in model_rows.in_order(report))]
 
 
-def heat_rows(report: Report) -> list[tuple[str, list[Heat]]]:
+def heat_rows(report: Report) -> list[tuple[str, list[HeatCell]]]:
     """Share of the checks passed, scenario by model; the scenarios' own messages as names."""
     keys = [key for key, _ in model_rows.in_order(report)]
     values: dict[str, dict[str, list[float]]] = {}
@@ -201,6 +203,6 @@ def heat_rows(report: Report) -> list[tuple[str, list[Heat]]]:
     return [(names[one], [_heat(values[one].get(key, [])) for key in keys]) for one in ids]
 
 
-def _heat(values: Sequence[float]) -> Heat:
+def _heat(values: Sequence[float]) -> HeatCell:
     mean = stats.mean(values)
-    return Heat("–", -1) if mean is None else Heat(f"{mean:.2f}", max(0, min(10, round(10 * mean))))
+    return HeatCell("–", -1) if mean is None else HeatCell(f"{mean:.2f}", max(0, min(10, round(10 * mean))))

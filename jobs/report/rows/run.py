@@ -176,7 +176,7 @@ def _best(report: Report) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def _rated(model: Mapping[str, Any]) -> float | None:
-    found: float | None = adjusted.shared(model["stats"]).get("quality")
+    found: float | None = adjusted.with_adjusted(model["stats"]).get("quality")
     return found
 
 

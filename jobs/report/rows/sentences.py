@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jarvisd.store.models import Status
+from jarvisd.plugin import Status
 from jobs.lib.comparison import adjusted
 from jobs.report.escape import inline, megabytes, milliseconds, percent
 from jobs.report.gather import Report
@@ -99,7 +99,7 @@ def _meanwhile(report: Report, conflict: Mapping[str, Any]) -> str:
 def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
     """**SmolLM3-3B**, with high confidence: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: ..."""
     winner = verdict["winner"]
-    stats = adjusted.shared(report.models[winner]["stats"])
+    stats = adjusted.with_adjusted(report.models[winner]["stats"])
     sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
     time = model_rows.seconds(stats.get("p50_latency_ms"))
     text = f"**{inline(name(report, winner))}**{sure}: {time} for a typical reply"
@@ -117,7 +117,7 @@ def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
     if not (report.comparison or {}).get("by_weights"):
         return ""
     first = verdict["tied"][0]
-    time = model_rows.seconds(adjusted.shared(report.models[first]["stats"]).get("p50_latency_ms"))
+    time = model_rows.seconds(adjusted.with_adjusted(report.models[first]["stats"]).get("p50_latency_ms"))
     sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
     return (
         f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first{sure}: "
@@ -239,7 +239,7 @@ def _deploy_model(report: Report) -> str:
     return (
         f"**Model:** quality does not separate {len(verdict['tied'])} of them, so let your ear decide; if all sound "
         f"alike, {inline(name(report, first))} comes first by the plan's weights "
-        f"({milliseconds(adjusted.shared(report.models[first]['stats'])['p50_latency_ms'])}, median)."
+        f"({milliseconds(adjusted.with_adjusted(report.models[first]['stats'])['p50_latency_ms'])}, median)."
     )
 
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jarvisd.host import files
+from jarvisd import plugin
 from jobs.lib.imessage.schema import create, encode_attributed_body
 from jobs.verbs.demo import corpus, packages
 from jobs.verbs.demo.corpus import Said
@@ -106,7 +106,7 @@ def build(data: bytes, target: Path, *, version: int, owner: str = corpus.OWNER)
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         _write(Path(name), rows, version)
-        files.flush(descriptor)
+        plugin.flush_file(descriptor)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

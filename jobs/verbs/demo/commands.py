@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
+from jarvisd import plugin
 from jarvisd.cli.common import App, on_terminal
-from jarvisd.errors import JarvisError
 from jarvisd.host import machine, processes
-from jarvisd.paths import Home
-from jarvisd.store import database, queries
+from jarvisd.plugin import Home, JarvisError
+from jarvisd.store import queries
 from jobs.verbs.demo.preparation import DemoFiles, Models, Say, prepare
 
 PLAN = "demo"
@@ -69,7 +69,7 @@ def _warn_if_slow() -> None:
 
 
 def _refuse_pause(home: Home) -> None:
-    if queries.paused(machine.identity(home), database.now()):
+    if queries.paused(machine.identity(home), plugin.now()):
         raise JarvisError("the queue is paused, so nothing would run", "End the pause with `jarvisctl resume`.")
 
 

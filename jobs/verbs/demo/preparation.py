@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jarvisd.errors import JarvisError
 from jarvisd.host import machine
-from jarvisd.paths import Home
+from jarvisd.plugin import Home, JarvisError
 from jobs.verbs.demo import chatdb, packages
 from jobs.verbs.demo.packages import Pin
 

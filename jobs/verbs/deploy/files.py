@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jarvisd.errors import JarvisError, UsageError
-from jarvisd.host import files
+from jarvisd import plugin
+from jarvisd.plugin import JarvisError, UsageError
 
 _MOST_BYTES = 64 << 20
 _TRIES = 3
@@ -111,7 +111,7 @@ def apply(path: Path, form: Form, change: Change, *, dry_run: bool = False) -> A
                 return done
             backup = _back_up(content)
             if _unchanged(path, content, form):
-                files.replace(content.path, done.new)
+                plugin.replace_file(content.path, done.new)
                 content.path.chmod(content.mode)
                 return Applied(done.before, done.after, backup, done.old, done.new)
             if backup is not None:
@@ -182,7 +182,7 @@ def _back_up(content: Content) -> Path | None:
     stem = f"{content.path.name}.backup-{dt.datetime.now():%Y%m%dT%H%M%S}"
     names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
     free = next(name for name in names if not content.path.with_name(name).exists())
-    return files.replace(content.path.with_name(free), content.raw)
+    return plugin.replace_file(content.path.with_name(free), content.raw)
 
 
 @contextmanager
@@ -201,7 +201,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def note_deployed(record: Path, path: Path, what: Any) -> None:
     """Keep in `record`, a file of ours, what was written into `path`."""
-    files.replace(record, json.dumps({**_noted(record), str(path): what}))
+    plugin.replace_file(record, json.dumps({**_noted(record), str(path): what}))
 
 
 def deployed(record: Path, path: Path) -> Any:

@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jarvisd.errors import JarvisError, UsageError
-from jarvisd.paths import Home
-from jarvisd.store.models import Run
+from jarvisd.plugin import Home, JarvisError, Run, UsageError
 from jobs.lib.comparison import document as comparison_document
 from jobs.lib.comparison import snapshot as snapshots
 from jobs.lib.models import catalogue as model_catalogue

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.errors import JarvisError, UsageError
 from jarvisd.operations import lookup
+from jarvisd.plugin import JarvisError, UsageError
 from jarvisd.words import plain
 from jobs.verbs.deploy.commands import print_diff
 
 if TYPE_CHECKING:
-    from jarvisd.store.models import Run
+    from jarvisd.plugin import Run
     from jobs.verbs.deploy.files import Applied
     from jobs.verbs.deploy.model import Choice
 
@@ -70,7 +70,7 @@ def _run_to_deploy(app: App, name: str | None) -> Run | None:
     app.open_ledger()
     if name is not None:
         return lookup.find_run(name)
-    from jarvisd.store.models import Job, Run, Status
+    from jarvisd.plugin import Job, Run, Status
     from jobs.lib.results.tables import Reply
 
     query = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)

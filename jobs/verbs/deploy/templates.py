@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jarvisd.errors import JarvisError
-from jarvisd.paths import Home
+from jarvisd.plugin import Home, JarvisError
 from jobs.lib.matching import triggers as trigger_rules
 from jobs.lib.matching.normalise import normal
 from jobs.lib.results.tables import Mining

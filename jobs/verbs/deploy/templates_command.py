@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.errors import JarvisError, UsageError
+from jarvisd.plugin import JarvisError, UsageError
 from jarvisd.words import plain
 from jobs.verbs.deploy.commands import print_diff
 

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jarvisd import registry
+from jarvisd import plugin, registry
 from jarvisd.cli.common import App
-from jarvisd.errors import JarvisError
-from jarvisd.host import files
 from jarvisd.operations import lookup
+from jarvisd.plugin import JarvisError
 from jarvisd.words import counted, plain
 
 if TYPE_CHECKING:
-    from jarvisd.store.models import Run
+    from jarvisd.plugin import Run
     from jobs.lib.comparison.votes import Ranking
-    from jobs.verbs.vote.session import Ballot, Session
+    from jobs.verbs.vote.session import Comparison, Session
 
 _LONGEST = 1000  # characters of a message that are shown
 _WIDEST = 100  # columns
@@ -130,7 +129,7 @@ def _ask_all(session: Session) -> None:
                 click.echo("This pair has an answer already, or its replies are gone.")
 
 
-def _page(ballot: Ballot, number: int) -> str:
+def _page(ballot: Comparison, number: int) -> str:
     parts = [f"\n{number}.", _wrapped("     ", _shown(ballot.context))]
     if ballot.instruction:
         parts.append(_wrapped("     ", f"({_shown(ballot.instruction)})"))
@@ -169,7 +168,7 @@ def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> 
 
 def _rendered(app: App, run: Run) -> Path | None:
     """Where the run's report is, written again; None where the run has none yet: its page says what still runs."""
-    from jarvisd.store.models import SETTLED, Job
+    from jarvisd.plugin import SETTLED, Job
 
     done = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
     if not done.exists():
@@ -181,7 +180,7 @@ def _rendered(app: App, run: Run) -> Path | None:
 
 
 def _publish(folder: Path, name: str, text: str) -> Path:
-    return files.replace(folder / name, text)
+    return plugin.replace_file(folder / name, text)
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any], ranking: Ranking) -> str:

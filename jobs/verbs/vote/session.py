@@ -15,8 +15,8 @@ from typing import Any
 
 import peewee
 
-from jarvisd.store import database
-from jarvisd.store.models import Run
+from jarvisd import plugin
+from jarvisd.plugin import Run
 from jobs.lib import stats
 from jobs.lib.comparison.votes import SHARES
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
@@ -29,7 +29,7 @@ _DIGITS = 9  # of the worth of a pair; below, two are worth the same
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Option:
     """A reply as a ballot shows it."""
 
     id: int
@@ -38,7 +38,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class Comparison:
     """Two replies of different models to the same prompt."""
 
     scenario_id: str
@@ -46,8 +46,8 @@ class Ballot:
     sample: int
     context: str
     instruction: str  #: what the reply should say; "" for a turn of the owner's history
-    left: Side
-    right: Side
+    left: Option
+    right: Option
 
     @property
     def models(self) -> tuple[str, str]:
@@ -77,7 +77,7 @@ class Session:
         allowed = set(models)
         self._left = [one for one in ballots if set(one.models) <= allowed and one.asks not in asked]
 
-    def _read_votes(self, ballots: list[Ballot]) -> set[tuple[object, ...]]:
+    def _read_votes(self, ballots: list[Comparison]) -> set[tuple[object, ...]]:
         """Take in the owner's earlier answers; returns what they were about."""
         known = {frozenset((one.left.id, one.right.id)): one for one in ballots}
         asked = set()
@@ -96,7 +96,7 @@ class Session:
     def remaining(self) -> int:
         return len(self._left)
 
-    def next(self) -> Ballot | None:
+    def next(self) -> Comparison | None:
         """The ballot that teaches most, the same one for the same votes; None where nothing is left to ask.
 
         Of the pairs of models the one about which least is known; of its prompts one that was not shown yet, of
@@ -118,18 +118,18 @@ class Session:
             ),
         )
 
-    def answer(self, ballot: Ballot, choice: str) -> bool:
+    def answer(self, ballot: Comparison, choice: str) -> bool:
         """Store an answer, one of CHOICES. False where the pair was answered elsewhere, or a reply is gone."""
         self._drop(ballot)
         try:
-            with database.write():
+            with plugin.write():
                 Vote.create(
                     run=self.run,
                     by=OWNER,
                     left=ballot.left.id,
                     right=ballot.right.id,
                     choice=choice,
-                    created_at=database.now(),
+                    created_at=plugin.now(),
                 )
         except peewee.IntegrityError:
             return False
@@ -137,11 +137,11 @@ class Session:
         self.stored += 1
         return True
 
-    def skip(self, ballot: Ballot) -> None:
+    def skip(self, ballot: Comparison) -> None:
         """Do not ask again in this session."""
         self._drop(ballot)
 
-    def _drop(self, ballot: Ballot) -> None:
+    def _drop(self, ballot: Comparison) -> None:
         self._seen[ballot.place] += 1
         self._left = [one for one in self._left if one.asks != ballot.asks]
 
@@ -155,7 +155,7 @@ def newest_with_replies() -> Run | None:
 # ------------------------------------------------------------------------------------------------- what may be asked
 
 
-def _ballots(run: Run, shown: Callable[[str], str]) -> Iterator[Ballot]:
+def _ballots(run: Run, shown: Callable[[str], str]) -> Iterator[Comparison]:
     """Every pair of successful replies of two models to the same prompt and sample that do not look the same."""
     fields = (Reply.scenario_id, Reply.prompt, Reply.sample)
     wanted = (Reply.id, Reply.model, Reply.reply, Reply.context, Reply.instruction, *fields)
@@ -167,9 +167,9 @@ def _ballots(run: Run, shown: Callable[[str], str]) -> Iterator[Ballot]:
         texts = {row.id: shown(row.reply) for row in group}
         for one, two in combinations(group, 2):
             if texts[one.id] != texts[two.id]:
-                left, right = (Side(row.id, row.model, texts[row.id]) for row in _shuffled(one, two))
+                left, right = (Option(row.id, row.model, texts[row.id]) for row in _shuffled(one, two))
                 instruction = "" if scenario == REAL_TURNS else one.instruction
-                yield Ballot(scenario, prompt, sample, one.context, instruction, left, right)
+                yield Comparison(scenario, prompt, sample, one.context, instruction, left, right)
 
 
 def _shuffled(one: Any, two: Any) -> tuple[Any, Any]:

@@ -9,9 +9,7 @@ import os
 import signal
 import time
 
-from jarvisd.registry import Outcome
-from jarvisd.store.database import db, write
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import JobContext, Outcome, db, write
 from pieces import plan
 
 _TABLE = "CREATE TABLE IF NOT EXISTS piece (job INTEGER, number INTEGER, attempt INTEGER)"

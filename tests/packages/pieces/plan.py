@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jarvisd.registry import Finding, JobSpec, Setting
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
 
 
 class Section(BaseModel):
@@ -23,9 +23,9 @@ def job(number: int, params: dict[str, Any]) -> JobSpec:
     return JobSpec(name=f"pieces:{number}", params=params)
 
 
-def jobs(section: Section, setting: Setting) -> list[JobSpec]:
+def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     return [job(number, section.model_dump()) for number in range(1, section.jobs + 1)]
 
 
-def check(section: Section, setting: Setting) -> list[Finding]:
+def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     return []

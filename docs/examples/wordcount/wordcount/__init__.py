@@ -8,11 +8,7 @@ from pathlib import Path
 
 import peewee
 
-from jarvisd.errors import JobFailed
-from jarvisd.registry import Outcome
-from jarvisd.store.database import JSONText, Record, db, write
-from jarvisd.store.models import Job
-from jarvisd.worker.context import JobContext
+from jarvisd.plugin import Job, JobContext, JobFailed, JSONText, Outcome, Record, db, write
 
 #: No file is begun when less time is left, in seconds.
 SPARE_S = 10

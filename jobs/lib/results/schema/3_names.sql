@@ -1,0 +1,20 @@
+-- Tables and columns are called what they are called everywhere else.
+ALTER TABLE "evaluation" RENAME TO "model_load";
+DROP INDEX "evaluation_run_id";
+CREATE INDEX "model_load_run_id" ON "model_load" ("run_id");
+ALTER TABLE "cut" RENAME TO "train_test_split";
+ALTER TABLE "real_turn" RENAME TO "held_out_turn";
+DROP INDEX "real_turn_run_id";
+DROP INDEX "real_turn_run_id_place";
+CREATE INDEX "held_out_turn_run_id" ON "held_out_turn" ("run_id");
+CREATE UNIQUE INDEX "held_out_turn_run_id_place" ON "held_out_turn" ("run_id", "place");
+ALTER TABLE "score" RENAME COLUMN "layer" TO "metric";
+DROP INDEX "score_reply_id_layer";
+CREATE UNIQUE INDEX "score_reply_id_metric" ON "score" ("reply_id", "metric");
+ALTER TABLE "yardstick" RENAME TO "reference_score";
+ALTER TABLE "reference_score" RENAME COLUMN "layer" TO "metric";
+ALTER TABLE "reference_score" RENAME COLUMN "what" TO "reference";
+DROP INDEX "yardstick_run_id";
+DROP INDEX "yardstick_run_id_layer_what";
+CREATE INDEX "reference_score_run_id" ON "reference_score" ("run_id");
+CREATE UNIQUE INDEX "reference_score_run_id_metric_reference" ON "reference_score" ("run_id", "metric", "reference");
