@@ -13,7 +13,6 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from jarvisd.errors import JarvisError, JobFailed, PlanError, UsageError
-from jarvisd.host.disk_errors import disk_error
 from jarvisd.host.files import flush as flush_file
 from jarvisd.host.files import replace as replace_file
 from jarvisd.host.machine import free_disk_mb, total_mb
@@ -22,7 +21,7 @@ from jarvisd.host.processes import TOKEN
 from jarvisd.paths import Home
 from jarvisd.plan.settings import read as read_settings
 from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
-from jarvisd.store.database import InstantField, JSONText, Record, db, now, write
+from jarvisd.store.database import InstantField, JSONText, Record, db, disk_error, now, write
 from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
 from jarvisd.store.queries import jobs_of
 from jarvisd.store.schema import script as run_script

@@ -93,7 +93,9 @@ class Kind:
         return f"{self.package}:run"
 
 
-_OWN = ("mine", "evaluate", "command", "report")
+#: The kind of job that ends a round: it is due when no other job of its round is queued or running.
+FINAL_KIND = "report"
+_OWN = ("mine", "evaluate", "command", FINAL_KIND)
 
 #: Lists of migrations beside the queue's own, in order: dotted name of a sequence of functions.
 MIGRATIONS = {"jobs": "jobs.lib.results.tables:MIGRATIONS"}
@@ -117,7 +119,7 @@ def registry() -> dict[str, Kind]:
     kinds = {name: Kind(name, f"jobs.{name}") for name in _OWN}
     for point in entry_points(group="jarvisd.jobs"):
         kinds.setdefault(point.name, Kind(point.name, point.value))
-    kinds["report"] = kinds.pop("report")
+    kinds[FINAL_KIND] = kinds.pop(FINAL_KIND)
     return kinds
 
 

@@ -11,7 +11,6 @@ import click
 
 from jarvisd import __version__, errors, failpoints, registry
 from jarvisd.cli.common import App
-from jarvisd.host import disk_errors
 from jarvisd.words import plain
 
 #: Verb -> where its click command lies, grouped as `--help` shows them.
@@ -174,11 +173,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _unforeseen(error: Exception) -> str:
-    import peewee
+    from jarvisd.store import database  # late: most verbs that fail never opened it
 
-    if isinstance(error, peewee.OperationalError) and "locked" in str(error):
+    if database.is_busy(error):
         return "the database is busy: another process holds it. Try again in a moment."
-    if isinstance(error, peewee.OperationalError) and (what := disk_errors.disk_error(error)):
+    if database.is_database_error(error) and (what := database.disk_error(error)):
         return f"{what}. Free some space, or make it writable, and try again; nothing was changed."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."

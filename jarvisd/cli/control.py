@@ -40,7 +40,7 @@ def cancel(app: App, what: str) -> None:
     ]
     click.echo("\n".join(said))
     for job in ended:
-        if job.kind == "report" and app.home.run_folder(job.run_id).exists():
+        if job.is_report and app.home.run_folder(job.run_id).exists():
             placeholder.plain_report(app.home, job.run, "it was cancelled", keep=True)
 
 

@@ -22,7 +22,7 @@ class Blocker:
 
 def blocking_resource(job: Job, settings: Settings) -> Blocker | None:
     """What the job lacks, or None. A report lacks nothing: there is always one."""
-    return None if job.kind == "report" else _power(settings) or _memory(job, settings)
+    return None if job.is_report else _power(settings) or _memory(job, settings)
 
 
 def _power(settings: Settings) -> Blocker | None:

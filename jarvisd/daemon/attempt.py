@@ -42,13 +42,13 @@ class Attempt:
     ) -> None:
         self.home, self.settings, self.stopping = home, settings, stopping
         self.job = job
-        self.limit = None if job.kind == "report" else limit
+        self.limit = None if job.is_report else limit
         self.began = time.monotonic()
         self.vitals = watchdog.Watchdog(job, self.settings, self._tell, self.began)
 
     def run(self) -> None:
         free, wanted = machine.free_disk_mb(self.home.var), self.settings.disk.keep_free_mb
-        if free < wanted and self.job.kind != "report":
+        if free < wanted and not self.job.is_report:
             reason = f"too little disk: {free:,} MB are free, {wanted:,} MB are wanted. Free some and retry"
             self._settle(Status.FAILED, reason, None)
         elif self.stopping.is_set():

@@ -34,7 +34,7 @@ def run_settled(home: Home, run: Run) -> None:
 
 
 def _in_a_line(run: Run) -> str:
-    jobs = [job for job in queries.jobs_of(run) if job.kind != "report"]  # as the report counts
+    jobs = [job for job in queries.jobs_of(run) if not job.is_report]  # as the report counts
     succeeded = sum(job.status == Status.SUCCEEDED for job in jobs)
     return f"{run.id}: {succeeded} of {len(jobs)} jobs succeeded. The report is ready: jarvisctl report --open"
 

@@ -173,9 +173,10 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     recovery.recover(home, machine_id)
     supervisor = Supervisor(home, machine_id, configuration, threading.Event(), lambda: owns(home, lock))
-    huey, _ = wakeup.build(supervisor.work)
+    messages = wakeup.messages()
+    messages.on_wakeup = supervisor.work
     consumer = OneConsumer(
-        huey,
+        messages.huey,
         workers=1,
         worker_type="thread",
         periodic=False,

@@ -22,7 +22,7 @@ def end_job(
     home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: float | None
 ) -> None:
     """Settle a job, tell the run's story, and leave a plain report where the report itself could not be had."""
-    if job.kind == "report" and status != Status.SUCCEEDED:
+    if job.is_report and status != Status.SUCCEEDED:
         placeholder.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)
     queue.settle(job, status, reason, database.now(), **fields)
     logs.append(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")

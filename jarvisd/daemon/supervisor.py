@@ -57,7 +57,7 @@ class Supervisor:
             return False
         self._skip_overdue(moment)
         due = queries.next_due(self.machine_id, moment)
-        if due is None:
+        if due is None or queries.is_occupied(self.machine_id):
             return False
         if self._waits(due, moment):
             return True
@@ -65,13 +65,13 @@ class Supervisor:
         at = database.now()  # looking took its time, and the Mac may have slept
         job = transitions.claim(self.machine_id, machine.boot_id(), at, admitted=due)
         if job is None:
-            return False
+            return True  # another claimer was quicker, or another job is next by now: look again
         try:
             self._begin(job)
             self.attempt(job).run()
         except Exception as error:
             _log.exception("job %d could not be supervised", job.id)
-            self._rescue(job, disk_errors.disk_error(error) or type(error).__name__)
+            self._rescue(job, database.disk_error(error) or type(error).__name__)
         return True
 
     def attempt(self, job: Job) -> Attempt:
@@ -92,7 +92,7 @@ class Supervisor:
                         outcomes.end_job(self.home, row, Status.FAILED, reason)
                 return
             except Exception as error:  # the disk may still be full: try until it is not
-                _log.error("cannot settle job %d: %s", job.id, disk_errors.disk_error(error) or type(error).__name__)
+                _log.error("cannot settle job %d: %s", job.id, database.disk_error(error) or type(error).__name__)
                 self.stopping.wait(5)
 
     # ---------------------------------------------------------------------------------------------- before a claim

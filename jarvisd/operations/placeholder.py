@@ -43,7 +43,7 @@ def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> No
     if keep and (home.run_folder(run.id) / "report.html").exists():
         return
     lines = [f"# {run.id}", "", f"There is no report of this run: {reason}", "", "## Jobs", ""]
-    jobs = [job for job in queries.jobs_of(run) if job.kind != "report"]
+    jobs = [job for job in queries.jobs_of(run) if not job.is_report]
     lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]
     lines += [f"    jarvisctl retry {queries.jobs_of(run)[-1].id}", ""]

@@ -93,7 +93,9 @@ class Plan:
         for wanted in self.only:
             if wanted not in names:
                 raise UsageError(f"the plan {self.name} has no job {wanted!r}", nearest(wanted, names))
-        return [(kind, spec) for kind, spec in made if {kind, spec.name} & set(self.only) or kind == "report"]
+        return [
+            (kind, spec) for kind, spec in made if {kind, spec.name} & set(self.only) or kind == registry.FINAL_KIND
+        ]
 
     def jobs_of(self, kind: str) -> list[JobSpec]:
         """The jobs of one section. Asked of the kind once: there may be thousands."""

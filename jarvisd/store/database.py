@@ -11,6 +11,9 @@ from typing import Any
 
 import peewee
 
+from jarvisd.host import disk_errors
+from jarvisd.store import sqlite
+
 db = peewee.DatabaseProxy()
 
 
@@ -49,20 +52,7 @@ class Record(peewee.Model):
 def connect(path: Path) -> None:
     """Bind the models to the database at `path`. Nothing is created; see `jarvisd.store.migrations`."""
     disconnect()
-    db.initialize(
-        peewee.SqliteDatabase(
-            str(path),
-            timeout=10,
-            pragmas={
-                "journal_mode": "wal",
-                "synchronous": 2,
-                "fullfsync": 1,
-                "checkpoint_fullfsync": 1,
-                "foreign_keys": 1,
-                "cache_size": -8000,
-            },
-        )
-    )
+    db.initialize(sqlite.open_database(path))
 
 
 def disconnect() -> None:
@@ -73,12 +63,31 @@ def disconnect() -> None:
 
 @contextmanager
 def write() -> Iterator[None]:
-    """One write transaction; inside another one, a part of it."""
+    """One write transaction. Inside another one, it is a part of that one."""
     if db.in_transaction():
         yield
-    elif isinstance(db.obj, peewee.SqliteDatabase):
-        with db.atomic("IMMEDIATE"):
-            yield
     else:
-        with db.atomic():
+        with sqlite.write_transaction(db):
             yield
+
+
+def is_database_error(error: BaseException) -> bool:
+    return sqlite.describe_error(error) is not None
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process held the database for longer than a statement waits."""
+    return sqlite.describe_error(error) is sqlite.ErrorKind.BUSY
+
+
+def disk_error(error: BaseException | None) -> str | None:
+    """What is wrong with the disk, in words, or None when the exception is about something else.
+
+    The cause may hide behind another exception: SQLite ends a transaction by itself when the disk is full, and peewee
+    then complains that there is none to roll back.
+    """
+    while error is not None:
+        if what := disk_errors.of_system_call(error) or sqlite.disk_trouble(error):
+            return what
+        error = error.__cause__ or error.__context__
+    return None

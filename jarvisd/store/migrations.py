@@ -1,7 +1,7 @@
 """The schema, as ordered functions. Each is applied in one transaction with its record, so that none is half done.
 
-A migration is named by its package and number. jarvisd's own come first; those of the packages in
-`kinds.MIGRATIONS` follow. A function once released is never changed: what comes later is a new one.
+A migration is identified by its package and number. jarvisd's own come first, then those of the packages in
+`registry.MIGRATIONS`. A released function is never changed; a later change is a new one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from jarvisd.errors import LedgerError
 from jarvisd.paths import Home
 from jarvisd.store import database, schema, sqlite, wakeup
 from jarvisd.store.database import InstantField, Record
-from jarvisd.store.sqlite import SET_ASIDE
 
 Migration = Callable[[], None]
 
 
 class Applied(Record):
-    """A migration that this database has."""
+    """A migration that was applied to this database."""
 
     package = peewee.CharField()
     number = peewee.IntegerField()
@@ -34,10 +33,9 @@ class Applied(Record):
 
 
 def _first_tables() -> None:
-    """Runs, jobs, machines, and the tables of Huey's queue beside them."""
-
+    """Runs, jobs, machines, and the tables of Huey's queue."""
     schema.script("jarvisd.store", "1_first_tables.sql")
-    database.db.create_tables(wakeup.tables(), safe=False)
+    database.db.create_tables(wakeup.messages().tables, safe=False)
 
 
 def _durations() -> None:
@@ -52,7 +50,7 @@ def applied() -> dict[str, int]:
     tables = database.db.get_tables()
     if "migration" not in tables:
         if tables:
-            raise LedgerError("var/jarvis.db is a database of another program", SET_ASIDE)
+            raise LedgerError("var/jarvis.db is a database of another program", sqlite.SET_ASIDE)
         return {}
     rows = Applied.select(Applied.package, peewee.fn.MAX(Applied.number)).group_by(Applied.package).tuples()
     return {str(package): int(number) for package, number in rows}
@@ -63,7 +61,7 @@ def known() -> dict[str, Sequence[Migration]]:
 
 
 def refuse_newer(have: dict[str, int], lists: dict[str, Sequence[Migration]]) -> None:
-    """Raise LedgerError when the database was written by a newer version of a package we know."""
+    """Raise LedgerError when a newer version of one of these packages wrote the database."""
     for package, migrations in lists.items():
         if have.get(package, 0) > len(migrations):
             raise LedgerError(
@@ -74,10 +72,10 @@ def refuse_newer(have: dict[str, int], lists: dict[str, Sequence[Migration]]) ->
 
 
 def migrate(home: Home) -> None:
-    """Open the database of `home` and bring its schema up to date. Makes `var/` and the database if need be."""
+    """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
     database.connect(home.database)
-    with sqlite.one_line(home):
+    with sqlite.usable(home):
         have, lists = applied(), known()
         refuse_newer(have, lists)
         if all(have.get(package, 0) == len(migrations) for package, migrations in lists.items()):
@@ -102,11 +100,11 @@ def _apply(package: str, number: int, function: Migration) -> None:
 
 
 def open_existing(home: Home) -> bool:
-    """Open the database to look at it. False when there is none yet. Light: no job package is imported."""
+    """Open the database to read it. False when there is none yet. Imports no job package, so that it is fast."""
     if not home.database.exists():
         return False
     database.connect(home.database)
-    with sqlite.one_line(home):
+    with sqlite.usable(home):
         have = applied()
         refuse_newer(have, {"jarvisd": OWN})
         if have.get("jarvisd", 0) < len(OWN):

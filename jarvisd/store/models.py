@@ -1,30 +1,29 @@
-"""The ledger: what was submitted, what is owed, how it ended. One row a run, one row a job.
-
-The only functions that change a job's status are in this file and, for many rows at once, in `many.py`. A child's
-writes are fenced by its attempt: what an earlier attempt still tries to write is refused.
-"""
+"""The tables: one row per run, per job and per machine. Only `transitions.py` changes a job's status."""
 
 from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
+from typing import Any
 
 import peewee
+from playhouse.hybrid import hybrid_property
 
+from jarvisd.registry import FINAL_KIND
 from jarvisd.store.database import InstantField, JSONText, Record
 
-#: No wait of a job is longer. One that seems to be was begun before somebody set the clock back: it is over.
+#: No wait of a job is longer. One that looks longer began before the clock was set back, so it is over.
 LONGEST_WAIT = dt.timedelta(hours=1)
 
 
 class Status(StrEnum):
-    """How a job stands."""
+    """The state of a job."""
 
-    QUEUED = "queued"  #: owed: waiting for its turn, for memory, for the end of a backoff
+    QUEUED = "queued"  #: pending: waiting for its turn, for memory, for the end of a backoff
     RUNNING = "running"  #: a child process works on it
     SUCCEEDED = "succeeded"  #: its child committed its outcome and ended with 0
     FAILED = "failed"  #: it could not be done; the reason says why
-    CANCELLED = "cancelled"  #: the owner did not want it any more
+    CANCELLED = "cancelled"  #: the user cancelled it
     SKIPPED = "skipped"  #: never started: the deadline, memory or power did not allow it
     STOPPED = "stopped"  #: the deadline came while it ran; what it finished is kept
 
@@ -44,7 +43,7 @@ class Run(Record):
     created_at = InstantField()
     deadline = InstantField(null=True)
     unique_key = peewee.CharField(null=True, unique=True)  #: plan@night while `once: nightly` holds it
-    snapshot = JSONText()  #: resolved plan, versions, machine: all that a later rendering may need
+    snapshot = JSONText()  #: resolved plan, versions, machine: a later rendering needs nothing else
     warnings = JSONText()
     started_at = InstantField(null=True)  #: when its first job started; its folder exists since then
 
@@ -86,6 +85,11 @@ class Job(Record):
     #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
     took_s = peewee.FloatField(null=True)
 
+    @hybrid_property  # type: ignore[untyped-decorator]
+    def is_report(self) -> Any:
+        """Whether it ends its round; on the class and its aliases an expression for a query."""
+        return self.kind == FINAL_KIND
+
     class Meta:
         indexes = ((("run", "name", "round"), True),)
 
@@ -97,15 +101,3 @@ class Machine(Record):
     paused_since = InstantField(null=True)
     paused_until = InstantField(null=True)  #: null while paused: until the next nightly run or `resume`
     daemon = JSONText(null=True)  #: {"pid", "started_at", "version"} of its daemon, as last written by it
-
-
-# ------------------------------------------------------------------------------------------------- the connection
-
-
-# -------------------------------------------------------------------------------------------------- what is stored
-
-
-# ------------------------------------------------------------------------------------------------ changes of status
-
-
-# --------------------------------------------------------------------------------------- writes of a running child

@@ -1,4 +1,4 @@
-"""Questions to the ledger that change nothing."""
+"""Queries. None of them changes anything."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from jarvisd.store.models import LONGEST_WAIT, OPEN, Job, Machine, Run, Status
 
 
 def with_deadline() -> list[Run]:
-    """Runs with a deadline and queued jobs, reports aside."""
-    waiting = Job.select(Job.run).where(Job.status == Status.QUEUED, Job.kind != "report")
+    """Runs with a deadline and queued jobs other than reports."""
+    waiting = Job.select(Job.run).where(Job.status == Status.QUEUED, ~Job.is_report)
     return list(Run.select().where(Run.deadline.is_null(False), Run.id.in_(waiting)))
 
 
 def waiting_jobs(run: Run) -> list[Job]:
-    """The queued jobs of a run, its reports aside."""
-    return list(Job.select().where(Job.run == run, Job.status == Status.QUEUED, Job.kind != "report"))
+    """The queued jobs of a run, without its reports."""
+    return list(Job.select().where(Job.run == run, Job.status == Status.QUEUED, ~Job.is_report))
 
 
 def waiting_like(job: Job) -> list[Job]:
-    """The queued jobs of its run, its reports aside, that have waited for as long as this one."""
-    alike = [
+    """The queued jobs of its run, without its reports, that have waited as long as this one."""
+    same_wait = [
         field.is_null() if value is None else field == value
         for field, value in ((Job.not_before, job.not_before), (Job.waiting_since, job.waiting_since))
     ]
-    return list(Job.select().where(Job.run == job.run_id, Job.status == Status.QUEUED, Job.kind != "report", *alike))
+    return list(Job.select().where(Job.run == job.run_id, Job.status == Status.QUEUED, ~Job.is_report, *same_wait))
 
 
 def newest_started() -> Run | None:
     """The newest started run whose plan has a report."""
-    reported = Job.select(Job.run).where(Job.kind == "report")
+    reported = Job.select(Job.run).where(Job.is_report)
     query = Run.select().where(Run.started_at.is_null(False), Run.id.in_(reported))
     return query.order_by(Run.started_at.desc()).first()
 
 
 def last_report_took(plan: str) -> dt.timedelta | None:
     """How long the newest finished report of that plan took."""
-    query = Job.select(Job.took_s).join(Run).where(Run.plan == plan, Job.kind == "report")
+    query = Job.select(Job.took_s).join(Run).where(Run.plan == plan, Job.is_report)
     job = query.where(Job.status == Status.SUCCEEDED).order_by(Job.ended_at.desc()).first()
     return None if job is None or job.took_s is None else dt.timedelta(seconds=job.took_s)
 
 
-#: A report that once took long, on a busy computer, must not cost the next night its time.
+#: The most time that is kept for a report, however long the last one took on a busy computer.
 LONGEST_RESERVE = dt.timedelta(minutes=30)
 
 
@@ -64,7 +64,7 @@ def soft_deadline(run: Run, reserve_minutes: float) -> dt.datetime | None:
 
 def newest_reported(before: int | None = None) -> Run | None:
     """The newest run whose report was written, or the newest before the run with that number."""
-    query = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)
+    query = Run.select().join(Job).where(Job.is_report, Job.status == Status.SUCCEEDED)
     if before is not None:
         query = query.where(Run.number < before)
     return query.order_by(Run.number.desc()).first()
@@ -76,7 +76,7 @@ def is_anything_open() -> bool:
 
 
 def wait_is_over(at: dt.datetime) -> bool:
-    """Whether a job's wait or pause has ended, and nothing may have said so."""
+    """Whether the wait of a queued job has ended. No message is sent when that happens."""
     over = (Job.not_before <= at) | (Job.not_before > at + LONGEST_WAIT)
     return bool(Job.select().where(Job.status == Status.QUEUED, over).exists())
 
@@ -84,9 +84,9 @@ def wait_is_over(at: dt.datetime) -> bool:
 def fresh_run_id(night: str, plan: str) -> str:
     """2026-11-22-overnight, then 2026-11-22-overnight-2, whichever is free."""
     base = f"{night}-{plan}"
-    taken = {row.id for row in Run.select(Run.id).where(Run.id.startswith(base))}
-    numbers = (base if n == 1 else f"{base}-{n}" for n in range(1, len(taken) + 2))
-    return next(name for name in numbers if name not in taken)
+    used = {row.id for row in Run.select(Run.id).where(Run.id.startswith(base))}
+    numbers = (base if n == 1 else f"{base}-{n}" for n in range(1, len(used) + 2))
+    return next(name for name in numbers if name not in used)
 
 
 def next_number() -> int:
@@ -94,21 +94,21 @@ def next_number() -> int:
 
 
 def is_due(machine: str, at: dt.datetime) -> peewee.Expression:
-    """Rows that `machine` may start at that time. A report is due when its round has nothing else left to do."""
+    """Jobs that `machine` may start at that time. A report is due when no other job of its round is open."""
     other = Job.alias()
     unfinished = other.select(peewee.SQL("1")).where(
-        other.run == Job.run, other.round == Job.round, other.kind != "report", other.status.in_(OPEN)
+        other.run == Job.run, other.round == Job.round, ~other.is_report, other.status.in_(OPEN)
     )
     return (
         (Job.status == Status.QUEUED)
         & (Job.machine.is_null() | (Job.machine == machine))
         & (Job.not_before.is_null() | (Job.not_before <= at) | (Job.not_before > at + LONGEST_WAIT))
-        & ((Job.kind != "report") | ~peewee.fn.EXISTS(unfinished))
+        & (~Job.is_report | ~peewee.fn.EXISTS(unfinished))
     )
 
 
 def next_due(machine: str, at: dt.datetime) -> Job | None:
-    """Runs with a deadline first, by deadline; then by submission; then by round and place in the plan."""
+    """The next due job: runs with a deadline first, by deadline; then by submission, round and place in the plan."""
     order = (Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
     query = Job.select(Job, Run).join(Run).where(is_due(machine, at)).order_by(*order).limit(1)
     return query.first()
@@ -120,13 +120,18 @@ def jobs_of(run: Run | str) -> list[Job]:
 
 
 def report_row(run: Run | str, round_: int) -> Job | None:
-    return Job.select().where(Job.run == run, Job.round == round_, Job.kind == "report").first()
+    return Job.select().where(Job.run == run, Job.round == round_, Job.is_report).first()
 
 
 def round_is_open(report: Job) -> bool:
     """Whether another job of the report's round is queued or running."""
-    others = Job.select().where(Job.run == report.run_id, Job.round == report.round, Job.kind != "report")
+    others = Job.select().where(Job.run == report.run_id, Job.round == report.round, ~Job.is_report)
     return bool(others.where(Job.status.in_(OPEN)).exists())
+
+
+def is_occupied(machine: str) -> bool:
+    """Whether a job runs on this machine."""
+    return bool(Job.select().where(Job.status == Status.RUNNING, Job.machine == machine).exists())
 
 
 def cancel_wanted(job: Job) -> bool:

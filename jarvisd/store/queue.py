@@ -1,7 +1,6 @@
-"""The queue: Huey on the ledger's own database, so that a row and its message are stored together or not at all.
+"""Submit, settle, requeue, cancel, retry, pause, resume: changes of status with the wake-up messages they need.
 
-A message only rings: it says "look", and holds a job's id as a hint. Huey deletes it before the work is done; what
-is owed is in the ledger. So whatever makes a row due rings in the same transaction, here.
+Whatever makes a job due sends a wake-up message in the same transaction.
 """
 
 from __future__ import annotations
@@ -18,9 +17,6 @@ from jarvisd.store.models import SETTLED, Job, Machine, Run, Status
 _log = logging.getLogger("jarvisd.store.queue")
 
 
-# ------------------------------------------------------------------------------------------------------ what people do
-
-
 def submit(run: Run, jobs: list[Job]) -> None:
     """Store a run, its jobs and their messages: all or nothing."""
     with database.write():
@@ -32,39 +28,39 @@ def submit(run: Run, jobs: list[Job]) -> None:
 
 
 def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fields: Any) -> None:
-    """End a job. If nothing else of its round is left to do, this rings for the report.
+    """End a job; when it was the last open one of its round, wake the worker for the report.
 
-    A report during which another job of its round was queued again is not ended but queued again: it did not see it.
+    A report that succeeds after another job of its round was queued again is queued again: it did not see that job.
     """
     with database.write():
-        if job.kind == "report" and status == Status.SUCCEEDED and queries.round_is_open(job):
+        if job.is_report and status == Status.SUCCEEDED and queries.round_is_open(job):
             transitions.requeue(job, None, fruitless=0)
         else:
             transitions.settle(job, status, reason, at, **fields)
             if status == Status.SUCCEEDED:
                 wakeup.wake_worker([row.id for row in _begin_next_round(job)])
-        _ring_reports([job])
+        _wake_for_reports([job])
         failpoints.failpoint("settle.before-commit")
     failpoints.failpoint("settle.committed")
 
 
 def _begin_next_round(job: Job) -> list[Job]:
-    """Store the jobs that the outcome proposes for the next round, and a report to end it.
+    """Store the jobs that the outcome proposes for the next round, and its report. Returns the stored jobs.
 
-    Nothing where nothing is proposed, where the owner has cancelled the job meanwhile, or where the run has that round
-    already: a report that is written again begins none.
+    None are stored when the user has cancelled the job meanwhile, or when the run has that round already because
+    this report is written for the second time.
     """
     outcome: dict[str, Any] = job.outcome or {}
     proposed = [] if queries.cancel_wanted(job) else outcome.get("next_round", [])
-    there = Job.select().where(Job.run == job.run_id, Job.round == job.round + 1).exists()
-    if there or not proposed:
+    exists = Job.select().where(Job.run == job.run_id, Job.round == job.round + 1).exists()
+    if exists or not proposed:
         return []
     failpoints.failpoint("round.proposed")
-    own = queries.report_row(job.run_id, job.round)
-    report = {"kind": "report", "name": own.name, "params": own.params} if own is not None else None
+    present = queries.report_row(job.run_id, job.round)
+    report = [] if present is None else [{"kind": present.kind, "name": present.name, "params": present.params}]
     rows = [
         Job(run=job.run_id, round=job.round + 1, place=place, **fields)
-        for place, fields in enumerate([*proposed, *([report] if report else [])])
+        for place, fields in enumerate([*proposed, *report])
     ]
     for row in rows:
         row.save(force_insert=True)
@@ -72,14 +68,14 @@ def _begin_next_round(job: Job) -> list[Job]:
     return rows
 
 
-def _ring_reports(jobs: list[Job]) -> None:
+def _wake_for_reports(jobs: list[Job]) -> None:
     rounds = {(job.run_id, job.round) for job in jobs}
     reports = [queries.report_row(run_id, round_) for run_id, round_ in sorted(rounds)]
     wakeup.wake_worker([report.id for report in reports if report is not None and report.status == Status.QUEUED])
 
 
 def requeue(job: Job, reason: str | None, **fields: Any) -> None:
-    """Put a running job back, or end it where its owner has asked for that meanwhile. For `fields` see the ledger."""
+    """Put a running job back, or end it when the user has cancelled it meanwhile. `fields` are columns of Job."""
     with database.write():
         if queries.cancel_wanted(job):
             settle(job, Status.CANCELLED, "cancelled by its owner", database.now())
@@ -91,16 +87,16 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
 
 
 def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
-    """End those of these jobs that are still queued and will not be started any more, all at once; returns them."""
+    """Settle those of these jobs that are still queued as skipped. Returns them."""
     with database.write():
         queued = [job for job in transitions.reload(jobs, whole=False) if job.status == Status.QUEUED]
         transitions.end_queued(queued, Status.SKIPPED, reason, at)
-        _ring_reports(queued)
+        _wake_for_reports(queued)
     return queued
 
 
 def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
-    """Cancel what is open of these jobs; returns those that were. A running one ends within seconds."""
+    """Cancel the open ones of these jobs. Returns them. A running one ends within seconds."""
     with database.write():
         return _cancel(transitions.reload(jobs, whole=False), at)
 
@@ -108,15 +104,15 @@ def cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
 def _cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     rows = [job for job in jobs if job.status in models.OPEN]
     queued = [job for job in rows if job.status == Status.QUEUED]
-    running = [job.id for job in rows if job.status == Status.RUNNING]
+    running = [job for job in rows if job.status == Status.RUNNING]
     transitions.end_queued(queued, Status.CANCELLED, "cancelled by its owner", at)
-    Job.update(cancel_requested=True).where(Job.id.in_(running)).execute()
-    _ring_reports(rows)
+    transitions.request_cancel(running)
+    _wake_for_reports(rows)
     return rows
 
 
 def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
-    """Cancel all that is open of a run, its report included, and let its plan be submitted again tonight."""
+    """Cancel every open job of a run, its report included. Its plan may then be submitted again tonight."""
     with database.write():
         Run.update(unique_key=None).where(Run.id == run.id).execute()
         return _cancel(transitions.reload(Job.select(Job.id).where(Job.run == run.id), whole=False), at)
@@ -125,37 +121,38 @@ def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
 def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
     """Queue settled jobs again, and the report of their run with them unless it was cancelled.
 
-    Pieces that succeeded are kept; `fresh` keeps none. The run's deadline becomes `deadline` (None: no limit).
+    Checkpoints are kept; `fresh` deletes them. The run's deadline becomes `deadline` (None: no limit). Raises
+    UsageError when none of the jobs is settled.
     """
     with database.write():
-        now = transitions.reload(jobs, whole=fresh)
-        chosen = [job for job in now if job.status in SETTLED]
+        rows = transitions.reload(jobs, whole=fresh)
+        chosen = [job for job in rows if job.status in SETTLED]
         if not chosen:
             raise UsageError(
-                "nothing to retry: " + ", ".join(f"{job.name} is {job.status}" for job in now),
+                "nothing to retry: " + ", ".join(f"{job.name} is {job.status}" for job in rows),
                 "`jarvisctl status` shows what waits and what runs.",
             )
         if fresh:
             transitions.delete_results(chosen)
         transitions.requeue_settled(chosen)
-        chosen += _revive_reports(chosen)
+        chosen += _requeue_reports(chosen)
         Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
         wakeup.wake_worker([job.id for job in chosen])
         return chosen
 
 
-def _revive_reports(jobs: list[Job]) -> list[Job]:
-    revived = []
+def _requeue_reports(jobs: list[Job]) -> list[Job]:
+    requeued = []
     for run_id, round_ in sorted({(job.run_id, job.round) for job in jobs}):
         report = queries.report_row(run_id, round_)
         if report is not None and report.status in SETTLED and report.status != Status.CANCELLED:
             transitions.requeue_settled([report])
-            revived.append(report)
-    return revived
+            requeued.append(report)
+    return requeued
 
 
 def pause(machine: str, at: dt.datetime, until: dt.datetime | None) -> None:
-    """Claim nothing on this machine until then; what runs finishes."""
+    """Claim nothing on this machine until then. The running job finishes."""
     with database.write():
         Machine.insert(id=machine, paused_since=at, paused_until=until).on_conflict(
             conflict_target=[Machine.id],
@@ -164,7 +161,7 @@ def pause(machine: str, at: dt.datetime, until: dt.datetime | None) -> None:
 
 
 def end_open_pause(machine: str) -> bool:
-    """End a pause that was given no end: the next nightly run does this. False when there was none."""
+    """End a pause without an end time, as each nightly submission does. False when there was none."""
     row = Machine.get_or_none(Machine.id == machine)
     if row is None or row.paused_since is None or row.paused_until is not None:
         return False
@@ -172,7 +169,7 @@ def end_open_pause(machine: str) -> bool:
 
 
 def resume(machine: str) -> bool:
-    """End a pause. False when there was none."""
+    """End a pause, and wake the worker if a job is due. False when there was none."""
     with database.write():
         ended = Machine.update(paused_since=None, paused_until=None).where(
             Machine.id == machine, Machine.paused_since.is_null(False)

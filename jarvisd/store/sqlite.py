@@ -1,4 +1,7 @@
-"""What only SQLite needs: backups, damaged files, and its errors in one line."""
+"""All that is particular to SQLite: connections, write transactions, the meaning of its errors, damaged files.
+
+The other files of this package use these functions and know no dialect.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from enum import Enum
 from pathlib import Path
 
 import peewee
@@ -20,80 +24,136 @@ from jarvisd.paths import Home
 
 _log = logging.getLogger("jarvisd.store.sqlite")
 
-
+#: What to do about a file that is no database of jarvisd.
 SET_ASIDE = "Nothing was changed. Move it away and start again; `jarvisd` sets such a file aside by itself."
-
-
 #: Copies of the database from before a migration.
 KEPT_BACKUPS = 3
+#: The first bytes of every SQLite database.
+_MAGIC = b"SQLite format 3\0"
+#: How long a statement waits for another process's write transaction, in seconds.
+_BUSY_TIMEOUT_S = 10
+#: Every commit reaches the disk itself: on macOS only with `fullfsync`.
+_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "fullfsync": 1,
+    "checkpoint_fullfsync": 1,
+    "foreign_keys": 1,
+    "cache_size": -8000,  # 8 MB
+}
+
+
+class ErrorKind(Enum):
+    """What an error of the database is about."""
+
+    DISK_FULL = disk_errors.FULL
+    DISK_FAILS = "the disk is full, or fails"
+    READ_ONLY = "the disk is read-only"
+    CANNOT_OPEN = "the file cannot be opened"
+    BUSY = "another process holds it"
+    DAMAGED = "it is damaged or is not a database"
+    OTHER = "another error"
+
+
+#: Words of SQLite's messages. A full disk is an "I/O error" where SQLite maps the file into memory.
+_BY_WORDS = {
+    "is full": ErrorKind.DISK_FULL,
+    "disk i/o error": ErrorKind.DISK_FAILS,
+    "readonly": ErrorKind.READ_ONLY,
+    "unable to open": ErrorKind.CANNOT_OPEN,
+    "locked": ErrorKind.BUSY,
+    "busy": ErrorKind.BUSY,
+    "not a database": ErrorKind.DAMAGED,
+    "malformed": ErrorKind.DAMAGED,
+}
+
+
+def open_database(path: Path) -> peewee.Database:
+    """The database in this file. Its connections are opened when they are first used, one per thread."""
+    return peewee.SqliteDatabase(str(path), timeout=_BUSY_TIMEOUT_S, pragmas=_PRAGMAS)
+
+
+def write_transaction(database: peewee.Database) -> AbstractContextManager[object]:
+    """A transaction that holds the write lock from its beginning.
+
+    A transaction that began by reading could not become a writer once another process has written.
+    """
+    transaction: AbstractContextManager[object] = database.atomic("IMMEDIATE")
+    return transaction
+
+
+def describe_error(error: BaseException) -> ErrorKind | None:
+    """What a database error is about. None for an exception that is none."""
+    if not isinstance(error, peewee.DatabaseError | sqlite3.Error):
+        return None
+    message = str(error).lower()
+    return next((kind for words, kind in _BY_WORDS.items() if words in message), ErrorKind.OTHER)
+
+
+@contextmanager
+def usable(home: Home) -> Iterator[None]:
+    """Raise LedgerError, with its remedy, for a database that cannot be used."""
+    refuse_no_file(home)
+    try:
+        yield
+    except peewee.DatabaseError as error:
+        match describe_error(error):
+            case ErrorKind.DAMAGED:
+                raise LedgerError(f"{home.database} is damaged or is not a database", SET_ASIDE) from error
+            case ErrorKind.READ_ONLY | ErrorKind.CANNOT_OPEN:
+                remedy = "Make the file and its folder writable."
+                raise LedgerError(f"cannot write to {home.database}", remedy) from error
+            case ErrorKind.BUSY:
+                what = f"{home.database} is busy: another process holds it"
+                raise LedgerError(what, "Try again in a moment.") from error
+        raise
 
 
 def refuse_no_file(home: Home) -> None:
-    """Raise LedgerError where the database is a folder, a pipe or a device: to open one may wait for ever."""
+    """Raise LedgerError where the database is a folder, a pipe or a device: opening one may never return."""
     if home.database.exists() and not home.database.is_file():
         raise LedgerError(f"{home.database} is not a file", "Nothing was changed. Move it away and start again.")
 
 
 def back_up(home: Home, have: dict[str, int]) -> Path:
-    """A copy of the database as it is, named by its schema; the newest KEPT_BACKUPS are kept.
+    """Copy the database to var/backups, under a name with its schema versions; keep the newest KEPT_BACKUPS.
 
-    A second process that migrates at the same time makes the same copy: the file is replaced in one step.
+    Two processes that migrate at the same time make the same copy: the file is replaced in one step.
     """
     folder = home.var / "backups"
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"jarvis-{'-'.join(f'{package}{number}' for package, number in sorted(have.items()))}.db"
-    with tempfile.TemporaryDirectory(dir=folder) as room:
-        copy = Path(room) / "copy.db"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        copy = Path(temporary) / "copy.db"
         copy.touch(mode=0o600)
-        with closing(sqlite3.connect(home.database)) as source, closing(sqlite3.connect(copy)) as made:
-            source.backup(made)
+        with closing(sqlite3.connect(home.database)) as source, closing(sqlite3.connect(copy)) as destination:
+            source.backup(destination)
         files.replace(target, copy.read_bytes())
     for old in sorted(folder.glob("jarvis-*.db"), key=lambda path: path.stat().st_mtime)[:-KEPT_BACKUPS]:
         old.unlink()
     return target
 
 
-@contextmanager
-def one_line(home: Home) -> Iterator[None]:
-    """Turn what SQLite says of a file it cannot use into one clear line."""
-    refuse_no_file(home)
-    try:
-        yield
-    except peewee.DatabaseError as error:
-        said = str(error).lower()
-        if "not a database" in said or "malformed" in said:
-            raise LedgerError(
-                f"{home.database} is damaged or is not a database",
-                SET_ASIDE,
-            ) from error
-        if "readonly" in said or "unable to open" in said:
-            raise LedgerError(f"cannot write to {home.database}", "Make the file and its folder writable.") from error
-        if "locked" in said or "busy" in said:
-            raise LedgerError(f"{home.database} is busy: another process holds it", "Try again in a moment.") from error
-        raise
-
-
-#: What a database of SQLite begins with.
-_MAGIC = b"SQLite format 3\0"
-
-
 def set_damaged_aside(home: Home) -> None:
-    """Move a damaged or foreign database away under a dated name, and say so. Only the holder of the lock does this."""
+    """Rename a damaged or foreign database to a dated name, and log it. Only the holder of the lock does this."""
     refuse_no_file(home)
-    if not home.database.exists() or _is_ours(home):
+    if not home.database.exists() or _is_whole(home):
         return
     aside = _free_name(home)
     for suffix in ("", "-wal", "-shm"):
         damaged = home.database.with_name(home.database.name + suffix)
         if damaged.exists():
             damaged.rename(aside.with_name(aside.name + suffix))
-    _log.error("the database was damaged, or another program's; it is kept as var/%s, a new one is made", aside.name)
+    _log.error(
+        "the database was damaged, or belonged to another program; it is kept as var/%s, and a new one is made",
+        aside.name,
+    )
 
 
-def _is_ours(home: Home) -> bool:
-    """Whether it is a whole database, and empty or with our list of migrations.
+def _is_whole(home: Home) -> bool:
+    """Whether the file is an undamaged database, and empty or with the table of migrations.
 
-    A file without the mark of a database is not opened as one: SQLite would write a journal left beside it into it.
+    A file without SQLite's first bytes is not opened: SQLite would write a journal left beside it into the file.
     """
     with home.database.open("rb") as file:
         if file.read(len(_MAGIC)) not in (b"", _MAGIC):
@@ -104,16 +164,22 @@ def _is_ours(home: Home) -> bool:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            what = disk_errors.disk_error(error) or "another process holds it"
-            raise LedgerError(f"{home.database} cannot be looked at: {what}", "Try again in a moment.") from error
+            what = disk_trouble(error) or ErrorKind.BUSY.value
+            raise LedgerError(f"{home.database} cannot be read: {what}", "Try again in a moment.") from error
         return False
     finally:
         connection.close()
     return whole and (not tables or "migration" in tables)
 
 
+def disk_trouble(error: BaseException) -> str | None:
+    """What is wrong with the disk, in words, where SQLite says so."""
+    kind = describe_error(error)
+    return kind.value if kind in (ErrorKind.DISK_FULL, ErrorKind.DISK_FAILS, ErrorKind.READ_ONLY) else None
+
+
 def _free_name(home: Home) -> Path:
-    """A dated name that no file has: what was set aside before is never overwritten."""
+    """A dated name that no file has, so that no file set aside earlier is overwritten."""
     stamp = dt.datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in itertools.count(1):
         name = f"jarvis-damaged-{stamp}.db" if number == 1 else f"jarvis-damaged-{stamp}-{number}.db"

@@ -1,4 +1,8 @@
-"""Huey on the ledger's own database. A message only wakes the worker up; the ledger decides what runs."""
+"""Huey, isolated. A Huey message is only a wake-up signal; the database decides what runs.
+
+Huey keeps its messages in tables of the same database, so that a row and its message are stored together or not at
+all. It deletes a message before the work is done, so a lost one must cost nothing: the daemon also polls.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from jarvisd.store.models import Job, Status
 
 
 class JSONMessages(Serializer):
-    """Messages as JSON: whoever can write to the queue's table must not be able to run code as the user."""
+    """Messages as JSON: a program that can write to the queue's table must not be able to run code as the user."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data._asdict()).encode()
@@ -29,57 +33,72 @@ class JSONMessages(Serializer):
         return Message(**fields)
 
 
-def build(on_ring: Callable[[], None] | None = None) -> tuple[Huey, Callable[[int], Any]]:
-    """Huey over the ledger's database, and the function that puts a message into its queue."""
-    huey = Huey(
-        "jarvisd",
-        results=False,
-        serializer=JSONMessages(),
-        storage_class=SqlStorage,
-        database=database.db.obj,
-        create_tables=False,
-    )
+class WakeUps:
+    """The queue of wake-up messages in one database."""
 
-    @huey.task(name="look")  # type: ignore[untyped-decorator]
-    def look(job_id: int) -> None:  # noqa: ARG001 - the id is a hint for people
-        if on_ring is not None:
-            on_ring()
+    def __init__(self, connected: peewee.Database) -> None:
+        self.database = connected
+        self.on_wakeup: Callable[[], None] | None = None  #: what the daemon's consumer calls per message
+        self.huey = Huey(
+            "jarvisd",
+            results=False,
+            serializer=JSONMessages(),
+            storage_class=SqlStorage,
+            database=connected,
+            create_tables=False,
+        )
+        #: Put one message into the queue; the job's id in it is a hint for people.
+        self.send = self.huey.task(name="wake_up")(self._received)
 
-    return huey, look
+    def _received(self, job_id: int) -> None:
+        if self.on_wakeup is not None:
+            self.on_wakeup()
+
+    @property
+    def tables(self) -> list[type[peewee.Model]]:
+        """The models of Huey's own tables, for the first migration."""
+        storage = self.huey.storage
+        return [storage.KV, storage.Schedule, storage.Task, storage.Counter]
 
 
-def tables() -> list[type[peewee.Model]]:
-    """The models of Huey's own tables, for the first migration."""
-    huey, _ = build()
-    return [huey.storage.KV, huey.storage.Schedule, huey.storage.Task, huey.storage.Counter]
+_queue: WakeUps | None = None
+
+
+def messages() -> WakeUps:
+    """The queue in the database in force. Built once per connection: it takes a Huey and four model classes."""
+    global _queue
+    if _queue is None or _queue.database is not database.db.obj:
+        _queue = WakeUps(database.db.obj)
+    return _queue
 
 
 def wake_worker(job_ids: list[int]) -> None:
-    """Put one message for these rows into the queue, inside the caller's transaction; none when there are none.
+    """Put one message for these jobs into the queue, inside the caller's transaction; none for an empty list.
 
-    One is enough for ten thousand: whoever takes it does every due row until none is left.
+    One is enough for ten thousand jobs: the worker that takes it does every due job.
     """
     if job_ids:
-        _, look = build()
-        look(job_ids[0])
+        messages().send(job_ids[0])
 
 
 def requeue_wakeups() -> int:
-    """Empty the queue's table and ring for the rows that are owed. Returns how many there are."""
-    huey, _ = build()
+    """Replace every message by one for the queued jobs. Returns how many jobs are queued.
+
+    This also drops the messages of an earlier version and whatever another program put there.
+    """
     with database.write():
-        huey.storage.flush_all()  # with what somebody else may have put there
-        owed = [row.id for row in Job.select(Job.id).where(Job.status == Status.QUEUED).order_by(Job.id)]
-        wake_worker(owed)
-    return len(owed)
+        messages().huey.storage.flush_all()
+        queued = [row.id for row in Job.select(Job.id).where(Job.status == Status.QUEUED).order_by(Job.id)]
+        wake_worker(queued)
+    return len(queued)
 
 
 def wake_if_due(machine: str) -> bool:
-    """The daemon's look by itself: if a row is due and no message would say so, ring."""
-    huey, _ = build()
-    huey.storage.flush_results()  # ours has none; a key planted there could revoke every message
+    """Put a message into the queue if a job is due and no message waits. Returns whether it did."""
+    storage = messages().huey.storage
+    storage.flush_results()  # this queue stores none; a key planted there could revoke every message
     job = queries.next_due(machine, database.now())
-    if job is None or huey.storage.queue_size():
+    if job is None or storage.queue_size():
         return False
     with database.write():
         wake_worker([job.id])

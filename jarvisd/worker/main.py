@@ -23,7 +23,7 @@ import peewee
 
 from jarvisd import failpoints, logs, registry
 from jarvisd.errors import JarvisError, JobFailed, StaleAttempt
-from jarvisd.host import disk_errors, processes
+from jarvisd.host import processes
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.registry import Outcome
@@ -117,7 +117,7 @@ def _run(context: JobContext, kind: str) -> Outcome:
             context.log.error("%s", line)
         last = logs.places(error)[-1]
         reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
-        if what := disk_errors.disk_error(error):
+        if what := database.disk_error(error):
             reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
         outcome = Outcome(ok=False, reason=reason)
     return outcome

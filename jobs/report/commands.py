@@ -61,7 +61,7 @@ def _newest() -> Run:
     from jarvisd.plugin import SETTLED, Job, Run
 
     for statuses in (_written(), SETTLED):
-        done = Run.select().join(Job).where(Job.kind == "report", Job.status.in_(statuses))
+        done = Run.select().join(Job).where(Job.is_report, Job.status.in_(statuses))
         found: Run | None = done.order_by(Run.number.desc()).first()
         if found is not None:
             return found
@@ -79,7 +79,7 @@ def _stands(run: Run) -> bool:
     """Whether the run's page is the one that its newest settled report wrote."""
     from jarvisd.plugin import SETTLED, Job
 
-    settled = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
+    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(SETTLED))
     newest = settled.order_by(Job.round.desc()).first()
     return newest is not None and newest.status in _written()
 

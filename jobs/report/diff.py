@@ -38,7 +38,7 @@ Prompt = tuple[str, str, str]
 
 def previous(run: Run) -> Run | None:
     """The newest earlier run of the same plan whose report was written."""
-    done = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)
+    done = Run.select().join(Job).where(Job.is_report, Job.status == Status.SUCCEEDED)
     found: Run | None = done.where(Run.plan == run.plan, Run.number < run.number).order_by(Run.number.desc()).first()
     return found
 

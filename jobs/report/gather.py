@@ -125,7 +125,7 @@ def gather(run_id: str, home: Home) -> Report:
     prompts = _attempt("prompts", problems, lambda: measured.prompts(run_id))
     since = _attempt("changes since the last run", problems, lambda: _changes(run, templates, models))
     snapshot = run.snapshot if isinstance(run.snapshot, dict) else {}
-    ended = [row.ended_at for row in rows if row.kind != "report" and row.ended_at]
+    ended = [row.ended_at for row in rows if not row.is_report and row.ended_at]
     return Report(
         run_id=run.id,
         folder=str(home.run_folder(run.id)),
@@ -138,7 +138,7 @@ def gather(run_id: str, home: Home) -> Report:
         deadline=run.deadline,
         late=_late(run, rows),
         sections=_sections(rows),
-        jobs=tuple(_line(row) for row in rows if row.kind != "report"),
+        jobs=tuple(_line(row) for row in rows if not row.is_report),
         warnings=tuple(map(str, run.warnings or [])),
         templates=templates,
         curve=tuple(curve or ()),
@@ -213,7 +213,7 @@ def _changes(run: Run, templates: Any, models: Any) -> dict[str, Any] | None:
 
 def _sections(rows: list[Job]) -> tuple[str, ...]:
     """Kinds that the run has jobs of, in order."""
-    return tuple(dict.fromkeys(row.kind for row in rows if row.kind != "report"))
+    return tuple(dict.fromkeys(row.kind for row in rows if not row.is_report))
 
 
 def _line(row: Job) -> JobLine:
@@ -237,7 +237,7 @@ def _line(row: Job) -> JobLine:
 
 def _late(run: Run, rows: list[Job]) -> str:
     """A sentence when the report began well after the run's deadline."""
-    began = [row.started_at for row in rows if row.kind == "report" and row.started_at]
+    began = [row.started_at for row in rows if row.is_report and row.started_at]
     if run.deadline is None or not began:
         return ""
     delay = (max(began) - run.deadline).total_seconds()

@@ -87,7 +87,7 @@ def within(limit_s: float, call: Callable[[], Any]) -> Any:
 
 def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge: tuple[Home, Run]) -> None:
     home, run = huge
-    huey, _ = wakeup.build()
+    huey = wakeup.messages().huey
     assert huey.storage.queue_size() == 1  # one message says "look"; it need not be said ten thousand times
     job = within(0.2, lambda: transitions.claim("here", "boot", store_database.now()))
     within(0.2, lambda: queue.settle(job, models.Status.SUCCEEDED, None, store_database.now()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import peewee
 import pytest
 
+from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.paths import Home
+from jarvisd.plan.settings import Settings
 from jarvisd.store import database, models, queries, queue, transitions, wakeup
 from jarvisd.store.models import SETTLED, Job, Run, Status
 from jarvisd.words import label
@@ -133,7 +136,7 @@ def test_a_fenced_write_that_fails_leaves_nothing(make_run: MakeRun) -> None:
 
 
 def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, make_run: MakeRun) -> None:
-    huey, _ = wakeup.build()
+    huey = wakeup.messages().huey
     with pytest.raises(peewee.IntegrityError):
         make_run("mine", "mine")  # two jobs of one name
     assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (0, 0, 0)
@@ -142,7 +145,7 @@ def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, ma
 
 
 def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
-    huey, _ = wakeup.build()
+    huey = wakeup.messages().huey
     make_run("mine", "report")
     huey.storage.flush_queue()
     finish(claimed())
@@ -153,7 +156,7 @@ def silent(make_run: MakeRun) -> Any:
     """A night of which the first job runs and no message is in the queue; its storage."""
     make_run("mine", "evaluate:a", "report", deadline=database.now() + dt.timedelta(hours=9))
     claimed()
-    huey, _ = wakeup.build()
+    huey = wakeup.messages().huey
     huey.storage.flush_queue()
     return huey.storage
 
@@ -192,7 +195,7 @@ def test_whatever_makes_a_row_due_rings_by_itself(make_run: MakeRun, happens: Ca
 
 def test_the_look_by_itself_rings_for_what_is_due_unless_a_message_says_so_already(make_run: MakeRun) -> None:
     make_run("mine")
-    huey, _ = wakeup.build()
+    huey = wakeup.messages().huey
     huey.storage.flush_queue()
     assert wakeup.wake_if_due("here")
     assert not wakeup.wake_if_due("here")
@@ -363,6 +366,76 @@ def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
     assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by its owner", "waiting for power"]
 
 
+class Rival:
+    """Another machine's claimer that takes the next due job between this one's query and its UPDATE.
+
+    SQLite lets no other process in there, a server does; so the rival works inside the same transaction.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.query, self.claims = queries.next_due, 0
+        monkeypatch.setattr(queries, "next_due", self.next_due)
+
+    def next_due(self, machine: str, at: dt.datetime) -> Job | None:
+        job = self.query(machine, at)
+        if job is not None and not self.claims and database.db.in_transaction():
+            self.claims += 1
+            assert transitions.claim("elsewhere", "boot", at) is not None
+        return job
+
+
+def test_a_claimer_that_loses_a_race_claims_nothing_and_the_row_keeps_its_winner(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("mine", "evaluate:a")
+    rival = Rival(monkeypatch)
+    assert due() is None
+    assert rival.claims == 1
+    assert [(job.name, job.machine, job.attempt) for job in Job.select().where(Job.status == Status.RUNNING)] == [
+        ("mine", "elsewhere", 1)
+    ]
+    assert claimed().name == "evaluate:a"
+
+
+def test_the_supervisor_looks_again_after_a_lost_race_and_does_the_next_job(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("mine", "evaluate:a")
+    rival = Rival(monkeypatch)
+    done: list[str] = []
+    service = Supervisor(home, "here", Settings(), threading.Event())
+    monkeypatch.setattr(service, "_begin", lambda job: done.append(job.name))
+    monkeypatch.setattr(service, "attempt", lambda job: type("Done", (), {"run": lambda _self: finish(job)})())
+    service.work()
+    assert (rival.claims, done) == (1, ["evaluate:a"])
+
+
+def test_two_claimers_at_once_take_every_job_once(home: Home, make_run: MakeRun) -> None:
+    make_run(*[f"evaluate:{number}" for number in range(30)])
+    taken: list[int] = []
+
+    def take(machine: str) -> None:
+        while (job := transitions.claim(machine, "boot", database.now())) is not None:
+            taken.append(job.id)
+            finish(job)
+        database.db.close()
+
+    claimers = [threading.Thread(target=take, args=(machine,)) for machine in ("here", "elsewhere")]
+    for claimer in claimers:
+        claimer.start()
+    for claimer in claimers:
+        claimer.join(60)
+    assert sorted(taken) == [job.id for job in Job.select().order_by(Job.id)]
+
+
+def test_the_queue_of_messages_is_built_once_per_connection(home: Home, make_run: MakeRun) -> None:
+    before = wakeup.messages()
+    make_run("mine")
+    assert wakeup.messages() is before
+    database.connect(home.database)
+    assert wakeup.messages() is not before
+
+
 def test_nobody_writes_between_the_look_and_the_claim(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,8 +459,10 @@ def test_nobody_writes_between_the_look_and_the_claim(
 
 def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_look(make_run: MakeRun) -> None:
     looks: list[int] = []
-    huey, look = wakeup.build(lambda: looks.append(1))
-    huey.storage.put_data(huey._task_key(look.task_class, "rt"), b"[null, false]")
+    messages = wakeup.messages()
+    messages.on_wakeup = lambda: looks.append(1)
+    huey = messages.huey
+    huey.storage.put_data(huey._task_key(messages.send.task_class, "rt"), b"[null, false]")
     make_run("mine")
     wakeup.wake_if_due("here")
     huey.execute(huey.dequeue())
@@ -396,10 +471,10 @@ def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_l
 
 def test_a_start_empties_the_queue_of_whatever_somebody_put_there(make_run: MakeRun) -> None:
     make_run("mine")
-    huey, _ = wakeup.build()
+    huey = wakeup.messages().huey
     huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)
     huey.storage.add_to_schedule(b"{", database.now())
-    huey.storage.put_data("r:look", b"x")
+    huey.storage.put_data("r:wake_up", b"x")
     assert wakeup.requeue_wakeups() == 1
     assert (huey.storage.queue_size(), huey.storage.schedule_size(), huey.storage.result_store_size()) == (1, 0, 0)
-    assert huey.dequeue().name == "look"
+    assert huey.dequeue().name == "wake_up"

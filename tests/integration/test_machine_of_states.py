@@ -82,7 +82,7 @@ class Queue(RuleBasedStateMachine):
         database.db.execute_sql("PRAGMA synchronous = 0")
         self.at, self.real_now = START, database.now
         database.now = lambda: self.at
-        self.huey, _ = wakeup.build()
+        self.huey = wakeup.messages().huey
         self.supervisor = Supervisor(self.home, HERE, Settings(), threading.Event())
         self.statuses: dict[int, Status] = {}
         self.attempts: dict[int, int] = {}

@@ -20,7 +20,7 @@ import pytest
 from jarvisd import logs
 from jarvisd.daemon import recovery
 from jarvisd.errors import JarvisError, LedgerError
-from jarvisd.host import disk_errors, files
+from jarvisd.host import files
 from jarvisd.operations import placeholder
 from jarvisd.paths import Home
 from jarvisd.store import database as store_database
@@ -54,7 +54,7 @@ def test_a_file_that_cannot_be_replaced_is_the_old_one(
         with pytest.raises(OSError) as caught:
             files.replace(path, "the new one")
     assert caught.value.errno == number
-    assert disk_errors.disk_error(caught.value)
+    assert store_database.disk_error(caught.value)
     assert path.read_text() in ("the old one", "the new one")
     assert [left.name for left in tmp_path.iterdir()] == ["REPORT.md"]
 
@@ -108,7 +108,7 @@ def test_a_submission_on_a_full_disk_stores_nothing_and_names_the_disk(home: Hom
     no_room(home)
     with pytest.raises(peewee.OperationalError) as caught:
         make_run(*[f"command:{number}" for number in range(2000)], plan="large")
-    assert disk_errors.disk_error(caught.value) == "the disk is full"
+    assert store_database.disk_error(caught.value) == "the disk is full"
     assert (Run.select().count(), Job.select().count()) == (1, 1)
     store_database.db.execute_sql("PRAGMA max_page_count = 1000000")
     make_run(*[f"command:{number}" for number in range(2000)], plan="large")
@@ -191,9 +191,9 @@ def test_the_cause_is_found_behind_the_complaint_that_follows_it(home: Home) -> 
     no_room(home)
     with pytest.raises(peewee.OperationalError) as caught, store_database.write():
         store_database.db.execute_sql("CREATE TABLE large AS SELECT hex(zeroblob(2000000)) AS x")
-    assert disk_errors.disk_error(caught.value) == "the disk is full"
-    assert disk_errors.disk_error(ValueError("the disk is full")) is None
-    assert disk_errors.disk_error(None) is None
+    assert store_database.disk_error(caught.value) == "the disk is full"
+    assert store_database.disk_error(ValueError("the disk is full")) is None
+    assert store_database.disk_error(None) is None
 
 
 # --------------------------------------------------------------------------------------------- what is not ours

@@ -73,7 +73,7 @@ def _run_to_deploy(app: App, name: str | None) -> Run | None:
     from jarvisd.plugin import Job, Run, Status
     from jobs.lib.results.tables import Reply
 
-    query = Run.select().join(Job).where(Job.kind == "report", Job.status == Status.SUCCEEDED)
+    query = Run.select().join(Job).where(Job.is_report, Job.status == Status.SUCCEEDED)
     found: Run | None = query.where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
     return found
 

@@ -170,7 +170,7 @@ def _rendered(app: App, run: Run) -> Path | None:
     """Where the run's report is, written again; None where the run has none yet: its page says what still runs."""
     from jarvisd.plugin import SETTLED, Job
 
-    done = Job.select().where(Job.run == run, Job.kind == "report", Job.status.in_(SETTLED))
+    done = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(SETTLED))
     if not done.exists():
         return None
     folder = app.home.run_folder(run.id)
