@@ -61,7 +61,7 @@ class Evidence:
 
 
 def no_acknowledged_submission_is_missing(evidence: Evidence) -> list[str]:
-    """A submitted job is in the database, unless it was pruned, and its program was started or the job was cancelled."""
+    """A submitted job has a row, unless it was pruned; its program was started, or the job was cancelled."""
     lost = []
     for tag, calls in evidence.calls.items():
         if not evidence.submission(tag).is_acknowledged:
