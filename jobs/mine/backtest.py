@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jobs.lib.stopping import Stopped
 from jobs.mine import answers, baseline, coverage, rolling_origin, tiers
 from jobs.mine.answers import FIRES_AT, Mask, MatchCounts, Places, Turns
 from jobs.mine.baseline import ManualSet
@@ -156,6 +157,6 @@ def trials(ground: Ground, origins: list[Origin], should_stop: Callable[[], bool
     found = []
     for origin in origins:
         if should_stop():
-            raise coverage.Stopped
+            raise Stopped
         found.append(run(ground, origin))
     return [trial for trial in found if trial is not None]

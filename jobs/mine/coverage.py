@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.lib.stopping import Stopped
+
 #: A cosine that misses the limit by less than this counts as reaching it: float32 sums differ between libraries.
 SLACK = 1e-6
 _BLOCK_BYTES = 64 << 20  # of one block of the product
@@ -22,10 +24,6 @@ MAX_NEIGHBOURS = 60_000_000  # entries of all lists together, 4 bytes each
 
 Vectors = NDArray[np.float32]
 Progress = Callable[[int, int], None]
-
-
-class Stopped(Exception):
-    """The owner asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)

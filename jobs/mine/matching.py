@@ -42,10 +42,8 @@ class Matching:
 
 
 def encoder_of(context: JobContext, entry: ModelEntry) -> Encoder:
-    what, folder = catalogue.problem(entry, context.home), catalogue.locate(entry, context.home)
-    if what or folder is None:
-        raise JobFailed(what or f"{entry.name} is not on this disk", catalogue.remedy(entry))
-    return Encoder(folder, entry.name, context.home.cache / "embeddings", light=Bert)
+    """Raises JobFailed where the model is not on disk or not usable."""
+    return Encoder(catalogue.require(entry, context.home), entry.name, context.home.cache / "embeddings", light=Bert)
 
 
 def embed(context: JobContext, encoder: Encoder, texts: list[str]) -> Vectors:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.lib import imessage
-from jobs.lib.embedding.encoder import Interrupted
 from jobs.lib.imessage import History
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import Mining, Template
 from jobs.lib.stats import wilson
+from jobs.lib.stopping import Stopped
 from jobs.mine import answers, corpus, coverage, latency, person_names, rolling_origin, tiers
 from jobs.mine import figures as mining_figures
 from jobs.mine.answers import Mask, MatchCounts, Turns
@@ -65,7 +65,7 @@ def mine(context: JobContext) -> Outcome:
     try:
         section, entry, matcher = _section(context)
         found = _find(context, section, entry, matcher)
-    except (Interrupted, coverage.Stopped):
+    except Stopped:
         return Outcome(ok=False, reason="asked to stop; what was embedded is kept")
     figures = _stats(found, section)
     _store(context, found, figures, _config(section, entry, matcher, found))

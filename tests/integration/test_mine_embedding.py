@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from jarvisd.errors import JobFailed
-from jobs.lib.embedding.encoder import Encoder, Interrupted
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.stopping import Stopped
 from tests.tiny_embedder import make_embedder
 
 TEXTS = ["ok", "see you soon", "on my way", "ok", "how are you"]
@@ -70,7 +71,7 @@ def test_another_model_never_shares_vectors(model: Path, tmp_path: Path) -> None
 
 
 def test_asked_to_stop_it_stops(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         Encoder(model, "tiny", tmp_path).encode(TEXTS, should_stop=lambda: True)
 
 

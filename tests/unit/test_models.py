@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd.errors import PlanError, UsageError
+from jarvisd.errors import JobFailed, PlanError, UsageError
 from jarvisd.paths import Home
 from jarvisd.registry import MissingDownload, PlanContext
 from jobs.lib.models import catalogue
@@ -209,6 +209,14 @@ def test_a_missing_download_names_the_command_that_gets_it(
 
 def test_a_whole_model_is_no_problem(home: Home, tmp_path: Path) -> None:
     assert catalogue.problem(entry_at(make_model(tmp_path / "m")), home) is None
+
+
+def test_a_job_that_requires_a_model_gets_its_folder_or_the_reason_with_a_remedy(home: Home, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    assert catalogue.require(entry_at(folder), home) == folder
+    with pytest.raises(JobFailed, match="is not on this disk") as missing:
+        catalogue.require(entry_at(tmp_path / "absent"), home)
+    assert missing.value.remedy == catalogue.remedy(entry_at(tmp_path / "absent"))
 
 
 def test_half_a_download_is_a_problem(home: Home, tmp_path: Path) -> None:

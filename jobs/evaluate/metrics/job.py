@@ -16,8 +16,9 @@ from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate import holdout
 from jobs.evaluate.metrics import similarity as similarity_metric
 from jobs.evaluate.metrics import style
-from jobs.lib.embedding.encoder import Interrupted
+from jobs.lib import stopping
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, Score, TrainTestSplit
+from jobs.lib.stopping import OutOfTime, Stopped
 
 BATCH = 200  # replies in a piece
 #: With less time left a batch might not be ready by the deadline.
@@ -42,23 +43,19 @@ class _State:
         return f"{self.done} of {self.total} scores"
 
 
-class _TimeIsUp(Exception):
-    """The run's deadline is near: what is committed stays, the rest is left."""
-
-
 def measure(context: JobContext) -> Outcome:
     """Score what has no score yet. What cannot be measured here is left out, with a remark, and fails nothing."""
     owed = {layer: _owed(context.run_id, layer) for layer in LAYERS}
     have = Score.select().join(Reply).where(Reply.run == context.run_id, Score.metric.in_(LAYERS)).count()
     state = _State(done=have, total=have + sum(map(len, owed.values())))
     try:
-        _check(context)
+        stopping.check(context, LEAST_S)
         for layer, open_scorer in ((style.LAYER, _style), (similarity_metric.LAYER, _meaning)):
             if owed[layer]:
                 _layer(context, state, layer, owed[layer], open_scorer)
-    except Interrupted:
+    except Stopped:
         return Outcome(ok=False, reason=f"asked to stop after {state.place}", summary=dict(state.scored))
-    except _TimeIsUp:
+    except OutOfTime:
         state.remarks.append(f"out of time after {state.place}")
     return Outcome(reason="; ".join(state.remarks), summary=dict(state.scored))
 
@@ -73,14 +70,6 @@ def _owed(run_id: str, layer: str) -> list[Reply]:
     return list(Reply.select(*columns).where(wanted).order_by(Reply.id))
 
 
-def _check(context: JobContext) -> None:
-    """Raise where the job must end here. The deadline goes first: it is no failure."""
-    if context.seconds_left() < LEAST_S:
-        raise _TimeIsUp
-    if context.should_stop():
-        raise Interrupted
-
-
 def _layer(
     context: JobContext,
     state: _State,
@@ -88,14 +77,14 @@ def _layer(
     owed: list[Reply],
     open_scorer: Callable[[JobContext], Scorer | str],
 ) -> None:
-    _check(context)
+    stopping.check(context, LEAST_S)
     context.progress(state.done, state.total, layer)
     try:
         scorer = open_scorer(context)
         if isinstance(scorer, str):
             raise JobFailed(scorer)
         for start in range(0, len(owed), BATCH):
-            _check(context)
+            stopping.check(context, LEAST_S)
             _commit(context, layer, owed[start : start + BATCH], scorer)
             state.scored[layer] += len(owed[start : start + BATCH])
             state.done += len(owed[start : start + BATCH])
@@ -135,7 +124,7 @@ def _meaning(context: JobContext) -> Scorer | str:
         return encoder
 
     def encode(texts: list[str]) -> similarity_metric.Vectors:
-        _check(context)
+        stopping.check(context, LEAST_S)
         return encoder.encode(texts, should_stop=context.should_stop)
 
     real = similarity_metric.real_turns(context.run_id)

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from jarvisd import plugin
 from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate.replies import generate
+from jobs.lib import stopping
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import REAL_TURNS, Reply, Vote
+from jobs.lib.stopping import OutOfTime, Stopped
 
 MOST_PAIRS = 60  #: of replies that one round compares: two short answers each
 MAX_TOKENS = 4  # a letter, perhaps a full stop and the end of the turn
@@ -146,35 +148,42 @@ def compare(context: JobContext) -> Outcome:
     owed = pairs(context.run_id, by, MOST_PAIRS * max(1, context.round - 1) - have)
     if not owed:
         return Outcome(reason="nothing new to compare", summary=_summary(context.run_id, by))
-    if ended := _ended(context, 0, len(owed)):
-        return ended
-    context.progress(0, len(owed), "loading the judge")
-    return judge(context, owed, by, _load(context))
+    try:
+        stopping.check(context, LEAST_S)
+        context.progress(0, len(owed), "loading the judge")
+        ask = _load(context)
+    except (Stopped, OutOfTime) as ended:
+        return _outcome(ended, 0, len(owed))
+    return judge(context, owed, by, ask)
 
 
 def judge(context: JobContext, owed: Sequence[Pair], by: str, ask: Ask) -> Outcome:
     """Ask about each pair in both orders; each vote is a committed piece."""
     for done, pair in enumerate(owed):
-        if ended := _ended(context, done, len(owed)):
-            return ended
-        answers = ask(question(pair)), ask(question(pair, swapped=True))
-        if answers[0] is None or answers[1] is None:
-            return _ended(context, done, len(owed)) or _stopped(done, len(owed))
-        _commit(context, pair, by, combined(answers[0], answers[1]))
+        try:
+            choice = _choice(context, pair, ask)
+        except (Stopped, OutOfTime) as ended:
+            return _outcome(ended, done, len(owed))
+        _commit(context, pair, by, choice)
         context.progress(done + 1, len(owed), "pairs compared")
     summary = _summary(context.run_id, by)
     remark = f"{summary['invalid']} of {summary['pairs']} answers were neither A nor B" if summary["invalid"] else ""
     return Outcome(reason=remark, summary=summary)
 
 
-def _ended(context: JobContext, done: int, total: int) -> Outcome | None:
-    """How the job ends now, if it must. The deadline goes first: it is no failure."""
-    if context.seconds_left() < LEAST_S:
+def _choice(context: JobContext, pair: Pair, ask: Ask) -> str:
+    """left, right, tie or invalid. Raises Stopped and OutOfTime."""
+    stopping.check(context, LEAST_S)
+    first, swapped = ask(question(pair)), ask(question(pair, swapped=True))
+    if first is None or swapped is None:
+        stopping.check(context, LEAST_S)
+        raise Stopped
+    return combined(first, swapped)
+
+
+def _outcome(ended: Stopped | OutOfTime, done: int, total: int) -> Outcome:
+    if isinstance(ended, OutOfTime):
         return Outcome(reason=f"out of time after {done} of {total} pairs")
-    return _stopped(done, total) if context.should_stop() else None
-
-
-def _stopped(done: int, total: int) -> Outcome:
     return Outcome(ok=False, reason=f"asked to stop after {done} of {total} pairs")
 
 
@@ -195,10 +204,7 @@ def _load(context: JobContext) -> Ask:
     if named is None:
         raise JobFailed("the plan names no judge", "Name a model with evaluate.judge.")
     entry = ModelEntry.model_validate(named)
-    what, folder = catalogue.problem(entry, context.home), catalogue.locate(entry, context.home)
-    if what or folder is None:
-        raise JobFailed(what or f"{entry.name} is not on this disk", catalogue.remedy(entry))
-    loaded = generate.load(entry, folder)
+    loaded = generate.load(entry, catalogue.require(entry, context.home))
     context.log.info("loaded %s in %.1f s", entry.key, loaded.load_time_s)
 
     def must_stop() -> bool:

@@ -42,11 +42,8 @@ def encoder_of(context: JobContext) -> Encoder | str:
     if entry is None:
         return "the plan names no embedder"
     named = ModelEntry.model_validate(entry)
-    what, folder = catalogue.problem(named, context.home), catalogue.locate(named, context.home)
-    if what or folder is None:
-        return what or f"{named.name} is not on this disk"
     try:
-        return Encoder(folder, named.name, context.home.cache / "embeddings")
+        return Encoder(catalogue.require(named, context.home), named.name, context.home.cache / "embeddings")
     except JobFailed as failure:
         return failure.what
 

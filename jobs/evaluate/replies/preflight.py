@@ -7,10 +7,9 @@ they are, and kernels of other lengths are other kernels.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
-from jarvisd.plugin import Home, JobFailed
+from jarvisd.plugin import JobFailed
 from jobs.evaluate.replies import generate
 from jobs.evaluate.replies.generate import Generation, Loaded
 from jobs.lib.models import catalogue
@@ -22,14 +21,6 @@ MARGIN_MB = 1024
 SEED = 0
 #: Nobody types these: pieces that a tokenizer which does not fit puts together wrongly.
 _PIECES = re.compile(r"[ĠĊ▁]|<pad>")
-
-
-def folder(entry: ModelEntry, home: Home) -> Path:
-    """Where the model is. Raises JobFailed when it is not there or not loadable as .safetensors."""
-    what, found = catalogue.problem(entry, home), catalogue.locate(entry, home)
-    if what or found is None:
-        raise JobFailed(what or f"{entry.name} is not on this disk", catalogue.remedy(entry))
-    return found
 
 
 def first_reply(loaded: Loaded, entry: ModelEntry, words: str, **options: Any) -> Generation | None:

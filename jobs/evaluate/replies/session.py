@@ -75,7 +75,7 @@ class Session:
     def load(self) -> Loaded:
         """The model in memory. Raises JobFailed."""
         self._progress("loading the model")
-        loaded = generate.load(self._entry, preflight.folder(self._entry, self._context.home))
+        loaded = generate.load(self._entry, catalogue.require(self._entry, self._context.home))
         self._context.log.info("loaded %s in %.1f s", self._entry.key, loaded.load_time_s)
         if loaded.remark:
             self._context.log.warning("%s", loaded.remark)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.cache import MAX_TOKENS, Cache
+from jobs.lib.stopping import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,10 +59,6 @@ class FastEncoder(Protocol):
 LightLoader = Callable[[Path, int], FastEncoder]
 
 
-class Interrupted(Exception):
-    """The owner asked to stop; what was embedded so far is in the cache."""
-
-
 class Encoder:
     """A sentence-transformers model in a local folder.
 
@@ -93,7 +90,10 @@ class Encoder:
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float32]:
-        """Unit vectors (len(texts), size) float32 in the order of `texts`. Raises Interrupted."""
+        """Unit vectors (len(texts), size) float32 in the order of `texts`.
+
+        Raises Stopped; the cache then holds the vectors of all finished batches.
+        """
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         rows = self._cache.rows()
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
@@ -101,7 +101,7 @@ class Encoder:
         self.computed += len(pending)
         for start in range(0, len(pending), _COMMIT):
             if should_stop():
-                raise Interrupted
+                raise Stopped
             progress(start, len(pending))
             chunk = pending[start : start + _COMMIT]
             vectors = self._lightly(chunk, keys, texts) if len(pending) <= _FEW else None

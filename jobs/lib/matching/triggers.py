@@ -113,9 +113,8 @@ def matcher(mining: Mining, home: Home) -> Path:
     name = str(told["name"])
     entries = _entries(mining, home, name)
     for entry in entries:
-        folder = catalogue.locate(entry, home)
-        if folder is not None and catalogue.problem(entry, home) is None:
-            return folder
+        if catalogue.problem(entry, home) is None:
+            return catalogue.require(entry, home)
     remedy = catalogue.remedy(entries[0]) if entries else "Name it in config/models.yaml, or mine again with another."
     raise JarvisError(f"{name}, with which the triggers were measured, is not on this disk", remedy)
 

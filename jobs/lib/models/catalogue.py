@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jarvisd import plugin
-from jarvisd.plugin import Home, MissingDownload, MissingRequirement, PlanContext, UsageError
+from jarvisd.plugin import Home, JobFailed, MissingDownload, MissingRequirement, PlanContext, UsageError
 
 KEY = r"^[a-z0-9][a-z0-9._-]*$"
 _REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
@@ -192,6 +192,14 @@ def problem(entry: ModelEntry, home: Home) -> str | None:
     except OSError as error:
         flaw = f"it cannot be read ({(error.strerror or type(error).__name__).lower()})"
     return f"{folder} is not a usable model: {flaw}" if flaw else None
+
+
+def require(entry: ModelEntry, home: Home) -> Path:
+    """The folder of a model that can be used. Raises JobFailed with what is wrong and what the owner can do."""
+    folder, what = locate(entry, home), problem(entry, home)
+    if what or folder is None:
+        raise JobFailed(what or f"{entry.name} is not on this disk", remedy(entry))
+    return folder
 
 
 def is_fetched(entry: ModelEntry) -> bool:
