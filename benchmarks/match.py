@@ -139,7 +139,7 @@ def _agreement(index: object, asked: Sequence[str]) -> None:
     """What each rung answered, and whether the encoder alone would have said the same."""
     from jobs.lib.matching.index import Index
     from jobs.lib.matching.ngrams import Grams
-    from jobs.lib.matching.triggers import form_of
+    from jobs.lib.matching.rules import form_of
     from jobs.lib.stats import wilson
 
     assert isinstance(index, Index)
@@ -162,7 +162,7 @@ def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
     """The same texts through sentence-transformers: the same answers, and how long it takes for one text."""
     from jobs.lib.embedding.encoder import Encoder
     from jobs.lib.matching.index import Index, _full_reader, _numpy_reader
-    from jobs.lib.matching.triggers import form_of
+    from jobs.lib.matching.rules import form_of
 
     assert isinstance(index, Index)
     folder = cache / "models" / "all-MiniLM-L6-v2"

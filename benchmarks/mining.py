@@ -36,6 +36,7 @@ from benchmarks._mining import LEAST, MAX_WORDS, SIMILARITY, SMALLEST, TEMPLATES
 from jarvisd import paths as homes
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.imessage import Message
+from jobs.lib.matching.rules import SLACK
 from jobs.mine import corpus, rolling_origin
 from jobs.mine import coverage as coverage_search
 from jobs.mine.coverage import Vectors
@@ -128,7 +129,7 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
 
 def _graph(vectors: Vectors) -> Graph:
     """Exact: one blocked product of all unique texts with each other."""
-    limit = 1 - _mining.EPS - coverage_search.SLACK
+    limit = 1 - _mining.EPS - SLACK
     counts, columns = [], []
     for block in coverage_search.blocks(len(vectors), len(vectors)):
         rows, found = np.nonzero(vectors[block] @ vectors.T >= limit)
@@ -174,7 +175,7 @@ def _recipe(graph: Graph, vectors: Vectors, counted: corpus.Corpus, begin: int) 
 def _share(vectors: Vectors, chosen: list[int], later: NDArray[np.float32]) -> float:
     if not chosen:
         return 0.0
-    near = (vectors @ vectors[chosen].T >= SIMILARITY - coverage_search.SLACK).any(axis=1)
+    near = (vectors @ vectors[chosen].T >= SIMILARITY - SLACK).any(axis=1)
     return float(later[near].sum() / later.sum())
 
 

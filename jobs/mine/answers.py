@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from jobs.lib.imessage import Turn
 from jobs.lib.matching.normalise import normal
+from jobs.lib.matching.rules import SLACK, form_of
 from jobs.mine.corpus import Corpus
-from jobs.mine.coverage import SLACK, Vectors, blocks
+from jobs.mine.coverage import Vectors, blocks
 
-FIRES_AT = 0.7
-MAX_WORDS = 40  #: of an incoming turn that are compared: its last ones are what is answered
 #: The ranking of drafts: a past turn at cosine c weighs exp((c - 1) / SOFTNESS) from ALIKE on, and the share of each
 #: template among all past replies weighs as much as PRIOR turns that say the same.
 SOFTNESS, ALIKE, PRIOR = 0.1, 0.3, 5.0
@@ -32,7 +31,7 @@ Places = NDArray[np.int32]
 class Turns:
     """Incoming turns in order of time (t), and the first message of each reply as a place in the corpus."""
 
-    texts: list[str]  #: (t) normal form of their last words
+    texts: list[str]  #: (t) the form that is compared, of the end of the turn
     shown: list[str]  #: (t) as they were written
     replies: Places  #: (t) unique text of the reply's first message, -1 where there was none
     before: NDArray[np.int64]  #: (t) how many of the owner's messages were older than the turn
@@ -72,13 +71,12 @@ def collect(found: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -
     """`own_times` are the POSIX times of the corpus' messages; a turn older than the first of them is left out."""
     place = corpus.index()
     kept = [turn for turn in found if own_times and turn.when.timestamp() >= own_times[0]]
-    texts = [" ".join(turn.text.split()[-MAX_WORDS:]) for turn in kept]
     replies = [place.get(normal(turn.reply[0].text), -1) if turn.reply else -1 for turn in kept]
     times = np.asarray(own_times)
     when = np.array([turn.when.timestamp() for turn in kept])
     then = np.array([turn.reply[0].when.timestamp() if turn.reply else np.inf for turn in kept])
     return Turns(
-        texts=[normal(text) for text in texts],
+        texts=[form_of(turn.text) for turn in kept],
         shown=[" ".join(turn.text.split()) for turn in kept],
         replies=np.array(replies, dtype=np.int32),
         before=np.searchsorted(times, when).astype(np.int64),

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jobs.lib.matching.rules import FIRES_AT
 from jobs.lib.stopping import Stopped
 from jobs.mine import answers, baseline, coverage, rolling_origin, tiers
-from jobs.mine.answers import FIRES_AT, Mask, MatchCounts, Places, Turns
+from jobs.mine.answers import Mask, MatchCounts, Places, Turns
 from jobs.mine.baseline import ManualSet
 from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Neighbours, Vectors

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jarvisd import plugin
 from jarvisd.plugin import JobFailed, PlanError
-from jobs.mine.answers import FIRES_AT, Mask, MatchCounts, Places, Turns, first_three, fitting, tally
-from jobs.mine.coverage import SLACK, Vectors
+from jobs.lib.matching.rules import FIRES_AT, SLACK
+from jobs.mine.answers import Mask, MatchCounts, Places, Turns, first_three, fitting, tally
+from jobs.mine.coverage import Vectors
 
 MAX_BYTES = 16 << 20  # of JARVIS's file
 

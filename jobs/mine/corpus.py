@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.lib.imessage import Message
+from jobs.lib.matching import safety
 from jobs.lib.matching.normalise import normal
-from jobs.lib.matching.safety import reason
-from jobs.mine import person_names as people_names
+from jobs.mine import person_names
 
 #: Texts of more words than this lie within 0.8 of no template: of 6,798 on three people, none was covered at any of
 #: the five origins. So they count as not covered without being embedded, which saves half of the time.
@@ -66,9 +66,9 @@ def people_needed(partners: int, wanted: int) -> int:
 
 
 def build(
-    messages: Sequence[Message], max_words: int, names: frozenset[str] = frozenset(), min_people: int = 3
+    messages: Sequence[Message], max_words: int, name_words: frozenset[str] = frozenset(), min_people: int = 3
 ) -> Corpus:
-    """Count `messages`, the owner's own, oldest first. `names` are casefolded words that name people."""
+    """Count `messages`, the owner's own, oldest first. `name_words` are casefolded words that name people."""
     forms = [normal(message.text) for message in messages]
     counts = Counter(forms)
     texts = sorted(counts, key=lambda text: (-counts[text], text))
@@ -76,25 +76,25 @@ def build(
     shown = _spellings(messages, forms, place)
     short = np.array([len(text.split()) <= max_words for text in texts], dtype=np.bool_)
     said = np.array([counts[text] >= LEAST_USES for text in texts], dtype=np.bool_)
-    reasons = [
-        _reason(text, names, judge=bool(often)) if is_short else None
-        for text, is_short, often in zip(shown, short, said, strict=True)
+    judged = [
+        _judge(text, name_words, repeated=bool(repeated)) if is_short else _FINE
+        for text, is_short, repeated in zip(shown, short, said, strict=True)
     ]
     groups: dict[str, int] = {}
-    found = Corpus(
+    corpus = Corpus(
         texts=texts,
         shown=shown,
         ids=np.array([place[form] for form in forms], dtype=np.int32),
         people=np.array([groups.setdefault(_who(message), len(groups)) for message in messages], dtype=np.int32),
         short=short,
-        candidate=short & said & np.array([why is None for why in reasons], dtype=np.bool_),
+        candidate=short & said & np.array([judgement.refusal is None for judgement in judged], dtype=np.bool_),
         min_people=people_needed(len({_who(message) for message in messages}), min_people),
-        slots=_slots(shown, reasons, [counts[text] for text in texts], names),
+        slots=_slots(judged, [counts[text] for text in texts]),
     )
-    known_to_few = found.candidate & (found.reach() < found.min_people)
-    found.candidate[known_to_few] = False
-    found.refused.update(_refused(reasons, known_to_few, found.counts(), found.min_people))
-    return found
+    known_to_few = corpus.candidate & (corpus.reach() < corpus.min_people)
+    corpus.candidate[known_to_few] = False
+    corpus.refused.update(_refused(judged, known_to_few, corpus.counts(), corpus.min_people))
+    return corpus
 
 
 def _spellings(messages: Sequence[Message], forms: list[str], place: dict[str, int]) -> list[str]:
@@ -105,33 +105,47 @@ def _spellings(messages: Sequence[Message], forms: list[str], place: dict[str, i
     return [min(found, key=lambda text: (-found[text], text)) for found in spellings]
 
 
-def _reason(text: str, names: frozenset[str], *, judge: bool) -> str | None:
-    """Why the text is refused. What was said once cannot be a template, so only its names are looked for (`judge`)."""
-    return (reason(text) if judge else None) or (
-        people_names.REASON if people_names.mask_names(text, names) != text else None
-    )
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """Whether a text may be a template."""
+
+    refusal: str | None = None  #: why it may not; None where it may
+    slot: str | None = None  #: "Thanks {name}!" where a name is the only reason
+
+
+_FINE = _Judgement()
+
+
+def _judge(text: str, name_words: frozenset[str], *, repeated: bool) -> _Judgement:
+    """A text that occurs once cannot become a template, so it is judged only where it may count for a slot."""
+    masked = person_names.mask_names(text, name_words)
+    if not repeated and masked == text:
+        return _FINE
+    if refusal := safety.reason(text):
+        return _Judgement(refusal)
+    return _FINE if masked == text else _Judgement(person_names.REASON, masked)
 
 
 def _refused(
-    reasons: list[str | None], known_to_few: NDArray[np.bool_], counts: NDArray[np.float32], needed: int
+    judged: Sequence[_Judgement], known_to_few: NDArray[np.bool_], counts: NDArray[np.float32], needed: int
 ) -> dict[str, int]:
-    """Reason -> messages, the most frequent first. Texts said once are nobody's loss: they are not counted here."""
-    found: Counter[str] = Counter()
-    for why, count in zip(reasons, counts, strict=True):
-        if why and count >= LEAST_USES:
-            found[why] += int(count)
-    if lost := int(counts[known_to_few & (counts >= LEAST_USES)].sum()):
-        found[f"said to fewer than {needed} people"] = lost
-    return dict(found.most_common())
+    """Reason -> messages, most frequent first. Texts that occur once are excluded: they could not become a template."""
+    refused: Counter[str] = Counter()
+    for judgement, count in zip(judged, counts, strict=True):
+        if judgement.refusal and count >= LEAST_USES:
+            refused[judgement.refusal] += int(count)
+    if messages := int(counts[known_to_few & (counts >= LEAST_USES)].sum()):
+        refused[f"said to fewer than {needed} people"] = messages
+    return dict(refused.most_common())
 
 
-def _slots(shown: list[str], reasons: list[str | None], counts: list[int], names: frozenset[str]) -> dict[str, int]:
-    """The texts that only a name keeps from being sent, with a slot in its place."""
-    found: Counter[str] = Counter()
-    for text, why, count in zip(shown, reasons, counts, strict=True):
-        if why == people_names.REASON:
-            found[people_names.mask_names(text, names)] += count
-    return {text: count for text, count in found.most_common() if count >= LEAST_USES and reason(text) is None}
+def _slots(judged: Sequence[_Judgement], counts: Sequence[int]) -> dict[str, int]:
+    """Slot text -> messages, of the texts that only a name keeps from being sent; most frequent first."""
+    slots: Counter[str] = Counter()
+    for judgement, count in zip(judged, counts, strict=True):
+        if judgement.slot:
+            slots[judgement.slot] += count
+    return {text: count for text, count in slots.most_common() if count >= LEAST_USES}
 
 
 def _who(message: Message) -> str:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.lib.matching.rules import SLACK
 from jobs.lib.stopping import Stopped
 
-#: A cosine that misses the limit by less than this counts as reaching it: float32 sums differ between libraries.
-SLACK = 1e-6
 _BLOCK_BYTES = 64 << 20  # of one block of the product
 MAX_NEIGHBOURS = 60_000_000  # entries of all lists together, 4 bytes each
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from jobs.lib.matching.rules import FIRES_AT
 from jobs.lib.stats import clip_interval, t_interval, wilson
-from jobs.mine.answers import FIRES_AT, MatchCounts
+from jobs.mine.answers import MatchCounts
 from jobs.mine.backtest import (
     DEPLOYED,
     EVERY_TRIGGER,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.lib import imessage
 from jobs.lib.imessage import History
+from jobs.lib.matching.rules import FIRES_AT
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import Mining, Template
@@ -233,7 +234,7 @@ def _config(section: Section, entry: ModelEntry, matcher: ModelEntry, found: _Fo
         "10 %, reported on the 10 % after that; nothing reported on was mined or calibrated on",
         "chat_out": f"mined without the chat, measured on it, for each of the {rolling_origin.CHATS_LEFT_OUT} largest",
         "answers": f"JARVIS's rule: the best cosine to any enabled trigger, your own templates' included, fires "
-        f"from {answers.FIRES_AT} on; right "
+        f"from {FIRES_AT} on; right "
         f"when your real reply's first message lies within {section.similarity:g} of the template",
         "tiers": match.problem
         or f"automatic: lower end of the 95 % Wilson interval of precision at least {section.precision:g} on the "

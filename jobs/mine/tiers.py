@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.lib.matching import safety
+from jobs.lib.matching.rules import FIRES_AT, SLACK
 from jobs.lib.stats import wilson
-from jobs.mine.answers import FIRES_AT, Mask, Places, Turns, first_three, hits
-from jobs.mine.coverage import SLACK, Vectors
+from jobs.mine.answers import Mask, Places, Turns, first_three, hits
+from jobs.mine.coverage import Vectors
 
 AUTOMATIC, SUGGEST, PHRASE = "automatic", "suggest", "phrase"
 TIERS = (AUTOMATIC, SUGGEST, PHRASE)
@@ -67,16 +68,11 @@ class Calibrated:
         return [number for number, found in enumerate(self.tiers) if found == tier]
 
 
-def harmless(text: str) -> bool:
-    """Whether an incoming text may fire anything: no code, no number, nothing grave."""
-    return safety.reason(text) is None and safety.sensitive(text) is None
-
-
 def allowed(turns: Turns) -> Mask:
     """(t) turns that may be triggers: answered, short and harmless."""
     return np.array(
         [
-            reply >= 0 and 0 < len(shown.split()) <= MAX_TRIGGER_WORDS and harmless(shown)
+            reply >= 0 and 0 < len(shown.split()) <= MAX_TRIGGER_WORDS and safety.reason(shown) is None
             for shown, reply in zip(turns.shown, turns.replies, strict=True)
         ],
         dtype=np.bool_,

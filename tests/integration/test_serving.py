@@ -21,6 +21,7 @@ from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import index as indexes
 from jobs.lib.matching.index import Index
 from jobs.lib.results.tables import Mining, Template
+from jobs.mine import answers
 from tests.tiny_embedder import WORDS, make_embedder
 
 ROWS = [
@@ -107,6 +108,17 @@ def test_what_means_the_same_fires_from_its_own_threshold_on(mined: Callable[...
     code, found = answer(home, "movie")
     assert (code, found["fires"], found["reply"], found["template"], found["tier"]) == (1, False, None, None, None)
     assert found["similarity"] < 0.9
+
+
+def test_serving_fires_at_the_very_score_from_which_calibration_fires(mined: Callable[..., Run], home: Home) -> None:
+    """A limit that the score misses by a hair: both take it for reached, or neither does."""
+    mined()
+    text = "later tonight see you"
+    score = Index.of_newest(home).match(text).similarity
+    for gap in (5e-7, 5e-6, 5e-5):
+        Template.update(threshold=score + gap).execute()
+        calibrated = answers.first_three(np.array([[score]], dtype=np.float64), score + gap)[0, 0] == 0
+        assert Index.of_newest(home).match(text).fires == calibrated
 
 
 def test_a_phrase_never_fires(mined: Callable[..., Run], home: Home) -> None:

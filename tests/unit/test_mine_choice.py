@@ -209,7 +209,7 @@ def test_how_many_people_know_a_text_never_looks_ahead() -> None:
 
 def test_names_become_slots_that_are_shown_and_never_sent() -> None:
     messages = [*said_to(6, "Thanks Anna!"), *said_to(6, "thanks Mike"), *said_to(6, "ok then")]
-    counted = corpus.build(messages, max_words=5, names=frozenset({"anna", "mike"}))
+    counted = corpus.build(messages, max_words=5, name_words=frozenset({"anna", "mike"}))
     assert [counted.texts[place] for place in np.flatnonzero(counted.candidate)] == ["ok then"]
     assert counted.refused == {"a name": 12}
     assert counted.slots == {"Thanks {name}!": 6, "thanks {name}": 6}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd.errors import JobFailed
+from jobs.lib.matching.rules import FIRES_AT
 from jobs.mine import answers, baseline, figures, rolling_origin, tiers
 from jobs.mine.answers import MatchCounts, Turns
 from jobs.mine.rolling_origin import Origin
@@ -91,7 +92,7 @@ def test_every_tier_holds_under_the_rule_that_will_fire_it(seed: int, rows: int,
     good = random.random((rows, count)) < 0.7
     found = tiers.calibrate(bank(sorted(random.integers(0, count, triggers).tolist()), count), near, good, 0.5)
     scores = found.bank.scores(near, found.enabled)
-    order = answers.first_three(scores, answers.FIRES_AT, 4)
+    order = answers.first_three(scores, FIRES_AT, 4)
     gain = tiers.gains(order, answers.hits(order, good), count)
     for number, tier in enumerate(found.tiers):
         fired = order[:, 0] == number

@@ -30,7 +30,8 @@ from jobs.lib.embedding.cache import MAX_TOKENS
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import ngrams, safety
 from jobs.lib.matching import triggers as trigger_rules
-from jobs.lib.matching.triggers import Trigger, form_of
+from jobs.lib.matching.rules import SLACK, form_of
+from jobs.lib.matching.triggers import Trigger
 from jobs.lib.results.tables import Mining
 
 _VERSION = 1
@@ -84,7 +85,7 @@ class Index:
         best = int(scores.argmax())
         trigger, similarity = self.triggers[best], float(scores[best])
         about = safety.sensitive(text)
-        fires = similarity >= trigger.threshold - trigger_rules.SLACK and about is None
+        fires = similarity >= trigger.threshold - SLACK and about is None
         return Match(fires, trigger, similarity, "encoder", about)
 
     def warm(self) -> None:
@@ -241,7 +242,7 @@ def _calibrated(index: Index, vectors: Vectors) -> float | None:
         quick = np.where(others, grams.scores(trigger.form), -1)
         full = np.where(others, vectors @ vectors[place], -1)
         fast, best = int(quick.argmax()), int(full.argmax())
-        fires = full[best] >= index.triggers[best].threshold - trigger_rules.SLACK
+        fires = full[best] >= index.triggers[best].threshold - SLACK
         scores.append(float(quick[fast]))
         agrees.append(bool(fires and owners[fast] == owners[best]))
     return ngrams.calibrate(scores, agrees)

@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from jarvisd.plugin import Home, JarvisError, Run
-from jobs.lib.matching.normalise import normal
+from jobs.lib.matching.rules import FIRES_AT, form_of
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import Mining, Template
 
 SENDABLE = ("automatic", "suggest")
-#: Where a template has no threshold of its own: JARVIS's.
-FIRES_AT = 0.7
-#: Float32 sums differ in their last digits from one library to the next.
-SLACK = 1e-5
 MINE_AGAIN = "Mine again with `jarvisctl enqueue templates`."
-_MAX_WORDS, _MAX_LETTERS = 40, 2000  # of a text that are looked at: its last ones are what is answered
 _MODEL_FILES = ("modules.json", "config.json", "tokenizer.json", "vocab.txt", "1_Pooling/config.json")
 
 
@@ -33,12 +28,6 @@ class Trigger:
     reply: str
     tier: str
     threshold: float
-
-
-def form_of(text: str) -> str:
-    """The form in which a text is compared: the normal form of its last words."""
-    valid = text[-_MAX_LETTERS:].encode("utf-8", "replace").decode("utf-8")
-    return normal(" ".join(valid.split()[-_MAX_WORDS:]))
 
 
 def newest() -> Mining:
@@ -112,9 +101,9 @@ def matcher(mining: Mining, home: Home) -> Path:
         raise JarvisError(f"{mining.run_id} does not say with which model its triggers were measured", MINE_AGAIN)
     name = str(told["name"])
     entries = _entries(mining, home, name)
-    for entry in entries:
-        if catalogue.problem(entry, home) is None:
-            return catalogue.require(entry, home)
+    usable = next((entry for entry in entries if catalogue.problem(entry, home) is None), None)
+    if usable is not None:
+        return catalogue.require(usable, home)
     remedy = catalogue.remedy(entries[0]) if entries else "Name it in config/models.yaml, or mine again with another."
     raise JarvisError(f"{name}, with which the triggers were measured, is not on this disk", remedy)
 
