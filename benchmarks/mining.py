@@ -114,7 +114,7 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
             ("any text", counted.counts(origin.begin) > 0),
         ):
             best, _ = coverage_search.greedy(every, later, TEMPLATES, allowed=allowed, uses=0, apart=False)
-            lines[name].append(rolling_origin.steps(every, best, later)[-1])
+            lines[name].append(coverage_search.cumulative_shares(every, best, later)[-1])
     middle = {name: median(values) for name, values in lines.items()}
     print(f"  person {owner[:8]}, {len(messages):,} messages, held-out coverage of {TEMPLATES} templates by origin:")
     for name, values in lines.items():

@@ -20,7 +20,7 @@ from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Vectors, blocks
 
 #: The ranking of drafts: a past turn at cosine c weighs exp((c - 1) / SOFTNESS) from ALIKE on, and the share of each
-#: template among all past replies weighs as much as PRIOR turns that say the same.
+#: template hit_at_3 all past replies weighs as much as PRIOR turns that say the same.
 SOFTNESS, ALIKE, PRIOR = 0.1, 0.3, 5.0
 
 Mask = NDArray[np.bool_]
@@ -38,7 +38,7 @@ class Turns:
     settled: NDArray[np.int64]  #: (t) how many were older than its reply; all of them where there was none
 
     def past(self, end: int) -> Places:
-        """Turns whose reply lies among the first `end` messages: all that a mining of those may know."""
+        """Turns whose reply lies hit_at_3 the first `end` messages: all that a mining of those may know."""
         return np.flatnonzero((self.replies >= 0) & (self.settled < end)).astype(np.int32)
 
     def within(self, begin: int, end: int, messages: int) -> Places:
@@ -55,7 +55,7 @@ class MatchCounts:
     replied: int = 0  #: turns that the owner answered
     fired: int = 0  #: turns on which anything was suggested
     right: int = 0  #: the first suggestion was
-    among: int = 0  #: one of the first three was
+    hit_at_3: int = 0  #: one of the first three was
 
     def __add__(self, other: MatchCounts) -> MatchCounts:
         return MatchCounts(
@@ -63,7 +63,7 @@ class MatchCounts:
             self.replied + other.replied,
             self.fired + other.fired,
             self.right + other.right,
-            self.among + other.among,
+            self.hit_at_3 + other.hit_at_3,
         )
 
 
@@ -119,7 +119,7 @@ def tally(offered: Places, good: Mask, replies: Places) -> MatchCounts:
         replied=int((replies >= 0).sum()),
         fired=int((offered[:, 0] >= 0).sum()),
         right=int(right[:, 0].sum()),
-        among=int(right.any(axis=1).sum()),
+        hit_at_3=int(right.any(axis=1).sum()),
     )
 
 

@@ -1,14 +1,15 @@
 """One origin, three parts: mined on what lies before it, calibrated on the next tenth, reported on the tenth after.
 
-Nothing that is reported on was mined on or calibrated on, and every rival is measured on the very same turns.
+The report part is used for neither mining nor calibration, and every rival is measured on the same turns of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.lib.matching.rules import FIRES_AT
 from jobs.lib.stopping import Stopped
@@ -28,136 +29,172 @@ RANKED_WHERE_EXACT, RANKED_WHERE_MANUAL = "ranked, where exact", "ranked, where 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class MatchData:
     """What all origins share."""
 
     corpus: Corpus
     turns: Turns
+    may_trigger: Mask  #: (turns) which of them may be triggers
     incoming: Vectors  #: (turns, e) in the matcher's space
     vectors: Vectors  #: (u, d) in the embedder's space
     near: Neighbours
-    may: Mask  #: (turns) which of them may be triggers
     similarity: float
     precision: float  #: the target of the automatic tier
     manual: ManualSet | None
 
+    def fitting(self, chosen: list[int], turns: Places) -> Mask:
+        """(t, k) whether the real reply to each turn lies within the similarity of each template."""
+        return answers.fitting(self.vectors, self.turns.replies[turns], self.vectors[chosen], self.similarity)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What one origin gave on its report part."""
+    """The results of one origin on its report part."""
 
     origin: Origin
     calibration_turns: int
     covered: int  #: own messages of the report part within the similarity of a template
     messages: int  #: own messages of the report part
     counts: dict[str, int]  #: tier -> templates at this origin
-    tallies: dict[str, MatchCounts]
+    tallies: dict[str, MatchCounts]  #: DEPLOYED, RANKED, ... -> all turns on which that way of suggesting was tried
     by_tier: dict[str, MatchCounts]  #: turns on which a template of the tier came first
     by_text: dict[int, MatchCounts]  #: place of a template in the corpus -> turns on which it came first
-    index: MatchCounts  #: the per-template thresholds of our own index
-    manual_covered: int = 0
-    manual_fired: set[int] = field(default_factory=set)
+    index: MatchCounts  #: with a threshold per template, as jarvisd's own index fires them
+    manual_covered: int
+    manual_fired: frozenset[int]
 
 
-def run(ground: Ground, origin: Origin) -> Trial | None:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The turns of the three parts of an origin, and the owner's messages of the third."""
+
+    past: Places
+    calibration: Places
+    report: Places
+    messages: NDArray[np.int32]  #: (m) unique texts
+
+
+def trials(data: MatchData, origins: list[Origin], should_stop: Callable[[], bool]) -> list[Trial]:
+    """One per origin that has all three parts. Raises Stopped."""
+    results = []
+    for origin in origins:
+        if should_stop():
+            raise Stopped
+        results.append(run(data, origin))
+    return [trial for trial in results if trial is not None]
+
+
+def run(data: MatchData, origin: Origin) -> Trial | None:
     """None where a part has no turns."""
-    turns, n = ground.turns, len(ground.corpus.ids)
-    end = min(n, origin.end + (origin.end - origin.begin))
-    past = turns.past(origin.begin)
-    calibration, held = turns.within(origin.begin, origin.end, n), turns.within(origin.end, end, n)
-    if end - origin.end < rolling_origin.LEAST_HELD_OUT or not len(past) or not len(calibration) or not len(held):
+    parts = _parts(data, origin)
+    if parts is None:
         return None
-    found = calibrated(ground, origin.chosen, past, calibration)
-    near = _near(ground, held, found.bank)
-    good = _good(ground, origin.chosen, held)
-    replies = turns.replies[held]
-    scores = found.bank.scores(near, found.enabled)
+    deployed = calibrated(data, origin.chosen, parts.past, parts.calibration)
+    near = _cosines(data, parts.report, deployed.bank)
+    scores = deployed.bank.scores(near, deployed.enabled)
     offered = answers.first_three(scores, FIRES_AT)
-    every = answers.first_three(found.bank.scores(near, np.ones_like(found.enabled)), FIRES_AT)
-    led = _good(ground, origin.chosen, past)
-    fired = held[every[:, 0] >= 0]
-    common = (turns, ground.vectors, past)
-    order = answers.ranked(ground.incoming, held, past, led)
-    known = baseline.seen_before(turns, past, held)
+    good = data.fitting(origin.chosen, parts.report)
+    manual = _manual_offers(data, parts)
+    reached = coverage.covered(data.near, origin.chosen, len(data.corpus.texts))
+    return Trial(
+        origin=origin,
+        calibration_turns=len(parts.calibration),
+        covered=int(reached[parts.messages].sum()),
+        messages=len(parts.messages),
+        counts={tier: len(deployed.of(tier)) for tier in tiers.TIERS},
+        tallies=_tallies(data, origin, parts, good, manual)
+        | {
+            DEPLOYED: answers.tally(offered, good, data.turns.replies[parts.report]),
+            **_every_trigger(data, parts, deployed.bank.scores(near, np.ones_like(deployed.enabled)), good),
+        },
+        by_tier={tier: _when_first(offered, good, deployed.of(tier)) for tier in tiers.TIERS},
+        by_text={origin.chosen[k]: _when_first(offered, good, [k]) for k in sorted(set(offered[:, 0].tolist()) - {-1})},
+        index=_index(deployed, scores, good),
+        manual_covered=_manual_covered(data, parts),
+        manual_fired=frozenset() if manual is None else frozenset(manual[:, 0].tolist()) - {-1},
+    )
+
+
+def _parts(data: MatchData, origin: Origin) -> _Parts | None:
+    """None where the report part is too short or a part has no turns."""
+    turns, n = data.turns, len(data.corpus.ids)
+    end = min(n, origin.end + (origin.end - origin.begin))
+    parts = _Parts(
+        past=turns.past(origin.begin),
+        calibration=turns.within(origin.begin, origin.end, n),
+        report=turns.within(origin.end, end, n),
+        messages=data.corpus.ids[origin.end : end],
+    )
+    whole = all(map(len, (parts.past, parts.calibration, parts.report)))
+    return parts if whole and end - origin.end >= rolling_origin.LEAST_HELD_OUT else None
+
+
+def calibrated(data: MatchData, chosen: list[int], past: Places, calibration: Places) -> Calibrated:
+    """Triggers from `past`, tiers and thresholds from `calibration`."""
+    label = answers.nearest_template(data.vectors, chosen, data.similarity)
+    bank = tiers.bank(data.turns, past, data.may_trigger, label, len(chosen))
+    near = _cosines(data, calibration, bank)
+    return tiers.calibrate(bank, near, data.fitting(chosen, calibration), data.precision)
+
+
+def _cosines(data: MatchData, turns: Places, bank: tiers.TriggerSet) -> tiers.Scores:
+    """(t, b) cosines of turns to triggers, which compete with those of the owner's own templates."""
+    near = tiers.cosines(data.incoming, turns, bank)
+    return data.manual.ahead_of(near, data.incoming[turns]) if data.manual else near
+
+
+# ----------------------------------------------------------------------------------------------- ways of suggesting
+
+
+def _tallies(
+    data: MatchData, origin: Origin, parts: _Parts, good: Mask, manual: Places | None
+) -> dict[str, MatchCounts]:
+    """The mined templates, ranked, and their rivals, each on the turns on which the rival suggests."""
+    turns, replies = data.turns, data.turns.replies[parts.report]
+    order = answers.ranked(data.incoming, parts.report, parts.past, data.fitting(origin.chosen, parts.past))
+    known = baseline.seen_before(turns, parts.past, parts.report)
     tallies = {
-        DEPLOYED: answers.tally(offered, good, replies),
-        EVERY_TRIGGER: answers.tally(every, good, replies),
         RANKED: answers.tally(order, good, replies),
-        FREQUENT: baseline.frequent(*common, held, ground.similarity),
-        FREQUENT_WHERE_FIRED: baseline.frequent(*common, fired, ground.similarity),
-        EXACT: baseline.exact(*common, held, ground.similarity),
+        FREQUENT: baseline.frequent(turns, data.vectors, parts.past, parts.report, data.similarity),
+        EXACT: baseline.exact(turns, data.vectors, parts.past, parts.report, data.similarity),
         RANKED_WHERE_EXACT: answers.tally(order[known], good[known], replies[known]),
     }
-    later = ground.corpus.ids[origin.end : end]
-    reached = coverage.covered(ground.near, origin.chosen, len(ground.corpus.texts))
-    trial = Trial(
-        origin=origin,
-        calibration_turns=len(calibration),
-        covered=int(reached[later].sum()),
-        messages=len(later),
-        counts={tier: len(found.of(tier)) for tier in tiers.TIERS},
-        tallies=tallies,
-        by_tier={tier: _when(offered, good, found.of(tier)) for tier in tiers.TIERS},
-        by_text={origin.chosen[k]: _when(offered, good, [k]) for k in sorted(set(offered[:, 0].tolist()) - {-1})},
-        index=_index(found, scores, good),
-        manual_covered=int(ground.manual.covered(ground.vectors[later], ground.similarity).sum())
-        if ground.manual
-        else 0,
-    )
-    if ground.manual:
-        spoke = _manual(ground, ground.manual, held, trial)
-        tallies[RANKED_WHERE_MANUAL] = answers.tally(order[spoke], good[spoke], replies[spoke])
-    return trial
+    if data.manual and manual is not None:
+        fitting = answers.fitting(data.vectors, replies, data.manual.replies, data.similarity)
+        fired = manual[:, 0] >= 0
+        tallies[MANUAL] = answers.tally(manual, fitting, replies)
+        tallies[RANKED_WHERE_MANUAL] = answers.tally(order[fired], good[fired], replies[fired])
+    return tallies
 
 
-def calibrated(ground: Ground, chosen: list[int], past: Places, calibration: Places) -> Calibrated:
-    """Triggers from `past`, tiers and thresholds from `calibration`."""
-    label = answers.nearest_template(ground.vectors, chosen, ground.similarity)
-    bank = tiers.bank(ground.turns, past, ground.may, label, len(chosen))
-    near = _near(ground, calibration, bank)
-    return tiers.calibrate(bank, near, _good(ground, chosen, calibration), ground.precision)
+def _every_trigger(data: MatchData, parts: _Parts, scores: tiers.Scores, good: Mask) -> dict[str, MatchCounts]:
+    """The mined templates with all their triggers, and the most frequent replies where one of these fires."""
+    offered = answers.first_three(scores, FIRES_AT)
+    fired = parts.report[offered[:, 0] >= 0]
+    return {
+        EVERY_TRIGGER: answers.tally(offered, good, data.turns.replies[parts.report]),
+        FREQUENT_WHERE_FIRED: baseline.frequent(data.turns, data.vectors, parts.past, fired, data.similarity),
+    }
 
 
-def _near(ground: Ground, turns: Places, bank: tiers.TriggerSet) -> tiers.Scores:
-    """(t, b) cosines of turns to triggers, which compete with those of the owner's own templates."""
-    near = tiers.cosines(ground.incoming, turns, bank)
-    return ground.manual.ahead_of(near, ground.incoming[turns]) if ground.manual else near
+def _manual_offers(data: MatchData, parts: _Parts) -> Places | None:
+    """(t, 3) the manual templates that fire on each turn of the report part; None where there are none."""
+    return data.manual.offers(data.incoming[parts.report]) if data.manual else None
 
 
-def _good(ground: Ground, chosen: list[int], turns: Places) -> Mask:
-    return answers.fitting(ground.vectors, ground.turns.replies[turns], ground.vectors[chosen], ground.similarity)
+def _manual_covered(data: MatchData, parts: _Parts) -> int:
+    return int(data.manual.covered(data.vectors[parts.messages], data.similarity).sum()) if data.manual else 0
 
 
-def _when(offered: Places, good: Mask, numbers: list[int]) -> MatchCounts:
+def _when_first(offered: Places, good: Mask, numbers: list[int]) -> MatchCounts:
     """The turns on which one of these templates came first."""
     rows = np.isin(offered[:, 0], numbers)
     return MatchCounts(fired=int(rows.sum()), right=int(answers.hits(offered[rows, :1], good[rows]).sum()))
 
 
-def _index(found: Calibrated, scores: tiers.Scores, good: Mask) -> MatchCounts:
+def _index(deployed: Calibrated, scores: tiers.Scores, good: Mask) -> MatchCounts:
     """The best template answers where its own threshold is reached."""
-    limits = np.array([np.inf if limit is None else limit for limit in found.thresholds])
+    limits = np.array([np.inf if limit is None else limit for limit in deployed.thresholds])
     best = scores.argmax(axis=1)
     fires = scores[np.arange(len(scores)), best] >= limits[best]
     return MatchCounts(turns=len(scores), fired=int(fires.sum()), right=int(good[fires, best[fires]].sum()))
-
-
-def _manual(ground: Ground, manual: ManualSet, held: Places, trial: Trial) -> Mask:
-    """Adds what the manual templates did; (t) the turns on which one of them fired."""
-    offered = manual.offers(ground.incoming[held])
-    replies = ground.turns.replies[held]
-    good = answers.fitting(ground.vectors, replies, manual.replies, ground.similarity)
-    trial.tallies[MANUAL] = answers.tally(offered, good, replies)
-    trial.manual_fired.update(set(offered[:, 0].tolist()) - {-1})
-    spoke: Mask = offered[:, 0] >= 0
-    return spoke
-
-
-def trials(ground: Ground, origins: list[Origin], should_stop: Callable[[], bool]) -> list[Trial]:
-    """Every origin that has all three parts."""
-    found = []
-    for origin in origins:
-        if should_stop():
-            raise Stopped
-        found.append(run(ground, origin))
-    return [trial for trial in found if trial is not None]

@@ -137,5 +137,5 @@ def exact(turns: Turns, vectors: Vectors, past: Places, held: Places, similarity
         if led := seen.get(turns.texts[turn]):
             top = sorted(led, key=lambda reply: (-led[reply], reply))[:3]
             good = fitting(vectors, turns.replies[[turn]], vectors[top], similarity)[0]
-            total += MatchCounts(fired=1, right=int(good[0]), among=int(good.any()))
+            total += MatchCounts(fired=1, right=int(good[0]), hit_at_3=int(good.any()))
     return total

@@ -137,6 +137,18 @@ def covered(near: Neighbours, chosen: list[int], size: int) -> NDArray[np.bool_]
     return mask
 
 
+def cumulative_shares(near: Neighbours, chosen: list[int], weights: NDArray[np.float32]) -> list[float]:
+    """Share of `weights` within the radius of the first 1, 2, ... of the chosen."""
+    left = weights.astype(np.float64)
+    total = float(left.sum())
+    reached, shares = 0.0, []
+    for members in near.of(chosen):
+        reached += float(left[members].sum())
+        left[members] = 0.0
+        shares.append(reached / total if total else 0.0)
+    return shares
+
+
 def in_any_cluster(
     vectors: Vectors,
     weights: NDArray[np.float32],

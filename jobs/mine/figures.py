@@ -29,18 +29,11 @@ from jobs.mine.backtest import (
 from jobs.mine.rolling_origin import Origin
 from jobs.mine.tiers import TIERS
 
-#: What each row of `baselines` is, in words that the report shows.
-MEANINGS = {
-    RANKED: "mined templates, ranked for the turn by the past turns most like it; always three drafts",
-    FREQUENT: "always the same: the replies that were most frequent before",
-    EVERY_TRIGGER: f"mined templates by JARVIS's rule (best trigger from cosine {FIRES_AT} on), no trigger dropped",
-    FREQUENT_WHERE_FIRED: "always the most frequent replies, on the turns of the line above alone",
-    EXACT: "what followed most often when the very same text came before",
-    RANKED_WHERE_EXACT: "mined templates, ranked, on the turns of the line above alone",
-    DEPLOYED: "mined templates by JARVIS's rule, with the calibrated triggers of both sendable tiers alone",
-    MANUAL: "your present templates by JARVIS's rule",
-    RANKED_WHERE_MANUAL: "mined templates, ranked, on the turns of the line above alone",
-}
+#: The rows of `baselines`, in the order in which they are shown.
+BASELINES = (
+    *(RANKED, FREQUENT, EVERY_TRIGGER, FREQUENT_WHERE_FIRED),
+    *(EXACT, RANKED_WHERE_EXACT, DEPLOYED, MANUAL, RANKED_WHERE_MANUAL),
+)
 
 
 def share(part: int, n: int) -> float | None:
@@ -105,7 +98,7 @@ def answering(found: Sequence[Trial]) -> dict[str, Any]:
     return {
         **over("hit_rate", [part.fired / part.turns for part in parts]),
         **over("answered", [part.right / part.turns for part in parts]),
-        **over("top3", [part.among / part.turns for part in parts]),
+        **over("top3", [part.hit_at_3 / part.turns for part in parts]),
         "precision": share(total.right, total.fired),
         "precision_ci": interval(total.right, total.fired),
         "turns_held_out": total.turns,
@@ -145,18 +138,17 @@ def own_index(found: Sequence[Trial]) -> dict[str, Any]:
 def baselines(found: Sequence[Trial]) -> dict[str, Any]:
     """Each rival on the same turns: how often it suggested, and was right with one suggestion and with three."""
     rows: dict[str, Any] = {}
-    for name, what in MEANINGS.items():
+    for name in BASELINES:
         parts = [trial.tallies[name] for trial in found if name in trial.tallies]
         total = sum(parts, MatchCounts())
         if total.turns:
             rows[name] = {
-                "what": what,
                 "turns": total.turns,
                 "fired": total.fired,
                 "right": total.right,
-                "among_three": total.among,
+                "among_three": total.hit_at_3,
                 **proportion("answered", total.right, total.turns),
-                **proportion("top3", total.among, total.turns),
+                **proportion("top3", total.hit_at_3, total.turns),
                 **proportion("precision", total.right, total.fired),
             }
     return rows
@@ -176,7 +168,7 @@ def head_to_head(found: Sequence[Trial]) -> list[dict[str, Any]]:
     rows = []
     for mine, rival in PAIRS:
         pairs = [(trial.tallies[mine], trial.tallies[rival]) for trial in found if rival in trial.tallies]
-        for suggestions, part in ((1, "right"), (3, "among")) if pairs else ():
+        for suggestions, part in ((1, "right"), (3, "hit_at_3")) if pairs else ():
             scores = [(getattr(one, part), getattr(two, part)) for one, two in pairs]
             rows.append(
                 {

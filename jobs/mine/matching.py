@@ -1,4 +1,4 @@
-"""What the matcher says of mined templates: tiers, triggers, thresholds, and what they were worth at the origins."""
+"""How mined templates do under the matcher: tiers, triggers and thresholds, and what they were worth at the origins."""
 
 from __future__ import annotations
 
@@ -7,134 +7,109 @@ from pathlib import Path
 
 import numpy as np
 
-from jarvisd.plugin import JobContext, JobFailed
+from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.embedding.numpy_bert import Bert
 from jobs.lib.matching.normalise import normal
-from jobs.lib.models import catalogue
-from jobs.lib.models.catalogue import ModelEntry
 from jobs.mine import backtest, baseline, rolling_origin
-from jobs.mine.answers import Mask, Turns
-from jobs.mine.backtest import Ground, Trial
+from jobs.mine.backtest import MatchData, Trial
 from jobs.mine.baseline import Manual, ManualSet
-from jobs.mine.corpus import Corpus
-from jobs.mine.coverage import Neighbours, Vectors
-from jobs.mine.plan import Section
-from jobs.mine.rolling_origin import Origin
+from jobs.mine.candidates import Candidates
+from jobs.mine.coverage import Vectors
+from jobs.mine.inputs import Messages, Task
+from jobs.mine.rolling_origin import Coverage
 from jobs.mine.tiers import Calibrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """What the matcher said of the templates; without it there are no tiers."""
+    """Results under the matcher; where there was none, every template is of the phrase tier."""
 
-    problem: str  #: why there was no matcher, "" where there was one
-    fingerprint: str | None
-    trials: list[Trial]
-    deployed: Calibrated | None
-    manual: list[Manual]
+    problem: str = ""  #: why nothing could be measured, "" where it was
+    fingerprint: str | None  #: of the matcher; None where it is not on disk
+    trials: list[Trial]  #: one per origin that has all three parts
+    deployed: Calibrated | None  #: what may be sent from now on
+    manual: list[Manual]  #: the owner's present templates
     manual_problem: str
-    manual_vectors: Vectors  #: (m, d) of the replies
-
-    @property
-    def tiers(self) -> list[str]:
-        return self.deployed.tiers if self.deployed else []
+    manual_vectors: Vectors  #: (m, d) of their replies
 
 
-def encoder_of(context: JobContext, entry: ModelEntry) -> Encoder:
-    """Raises JobFailed where the model is not on disk or not usable."""
-    return Encoder(catalogue.require(entry, context.home), entry.name, context.home.cache / "embeddings", light=Bert)
-
-
-def embed(context: JobContext, encoder: Encoder, texts: list[str]) -> Vectors:
-    """(len(texts), d) unit rows; what is in the cache costs nothing."""
-    before = encoder.computed
-    vectors = encoder.encode(
-        texts, lambda done, total: context.progress(done, total, "texts embedded"), context.should_stop
-    )
-    context.log.info("%d texts, %d of them embedded now", len(texts), encoder.computed - before)
-    return vectors
-
-
-def match(
-    context: JobContext,
-    section: Section,
-    encoder: Encoder,
-    entry: ModelEntry,
-    ground: tuple[Corpus, Turns, Vectors, Neighbours, Mask],
-    chosen: list[int],
-    origins: list[Origin],
-) -> Matching:
-    """Tiers, triggers and thresholds of what is deployed, and what they were worth at the origins."""
-    written, manual_problem = _written(section)
-    replies = embed(context, encoder, [normal(one.reply) for one in written])
-    try:
-        matcher = encoder_of(context, entry)
-    except JobFailed as missing:
-        problem = f"no tiers were measured: {missing.what}"
-        return _nothing(problem, None, written, manual_problem, replies)
-    if matcher.fingerprint == encoder.fingerprint:
-        matcher = encoder
-    counted, turns, vectors, near, may = ground
-    if not turns.texts:
-        problem = "no tiers were measured: no incoming message stands before a reply"
-        return _nothing(problem, matcher.fingerprint, written, manual_problem, replies)
-    shared = Ground(
-        corpus=counted,
-        turns=turns,
-        incoming=embed(context, matcher, turns.texts),
-        vectors=vectors,
-        near=near,
-        may=may,
-        similarity=section.similarity,
-        precision=section.precision,
-        manual=_manual_set(context, matcher, written, replies),
-    )
-    wanted = [origin for origin in origins if origin.share in rolling_origin.TRIALS]
-    n = len(counted.ids)
-    begin = round(n * (1 - rolling_origin.SPAN))
-    return Matching(
-        problem="",
-        fingerprint=matcher.fingerprint,
-        trials=backtest.trials(shared, wanted, context.should_stop),
-        deployed=backtest.calibrated(shared, chosen, turns.past(begin), turns.within(begin, n, n)),
-        manual=written,
-        manual_problem=manual_problem,
-        manual_vectors=replies,
-    )
-
-
-def _nothing(
-    problem: str, fingerprint: str | None, written: list[Manual], manual_problem: str, replies: Vectors
-) -> Matching:
+def match(task: Task, messages: Messages, candidates: Candidates, coverage: Coverage) -> Matching:
+    """Calibrate on the newest tenth for what is deployed, and measure the same calibration at the origins."""
+    manual, manual_problem = _manual_templates(task)
+    replies = task.embed(task.encoder, [normal(template.reply) for template in manual])
+    matcher, problem = _open_matcher(task, messages)
+    data = None
+    if matcher is not None and not problem:
+        data = _match_data(task, messages, candidates, matcher, _manual_set(task, matcher, manual, replies))
     return Matching(
         problem=problem,
-        fingerprint=fingerprint,
-        trials=[],
-        deployed=None,
-        manual=written,
+        fingerprint=matcher.fingerprint if matcher else None,
+        trials=_trials(task, data, coverage) if data else [],
+        deployed=_deployed(data, coverage) if data else None,
+        manual=manual,
         manual_problem=manual_problem,
         manual_vectors=replies,
     )
 
 
-def _written(section: Section) -> tuple[list[Manual], str]:
-    """The owner's present templates; a file that cannot be read costs this comparison alone, and says so."""
-    if section.manual is None:
+def _open_matcher(task: Task, messages: Messages) -> tuple[Encoder | None, str]:
+    """The matcher, None where it is not on disk; and why nothing can be measured, "" where it can."""
+    try:
+        matcher = task.open(task.matcher)
+    except JobFailed as missing:
+        return None, f"no tiers were measured: {missing.what}"
+    if matcher.fingerprint == task.encoder.fingerprint:
+        matcher = task.encoder
+    if not messages.turns.texts:
+        return matcher, "no tiers were measured: no incoming message stands before a reply"
+    return matcher, ""
+
+
+def _match_data(
+    task: Task, messages: Messages, candidates: Candidates, matcher: Encoder, manual: ManualSet | None
+) -> MatchData:
+    return MatchData(
+        corpus=messages.corpus,
+        turns=messages.turns,
+        may_trigger=messages.may_trigger,
+        incoming=task.embed(matcher, messages.turns.texts),
+        vectors=candidates.vectors,
+        near=candidates.near,
+        similarity=task.section.similarity,
+        precision=task.section.precision,
+        manual=manual,
+    )
+
+
+def _trials(task: Task, data: MatchData, coverage: Coverage) -> list[Trial]:
+    origins = [origin for origin in coverage.origins if origin.share in rolling_origin.TRIALS]
+    return backtest.trials(data, origins, task.context.should_stop)
+
+
+def _deployed(data: MatchData, coverage: Coverage) -> Calibrated:
+    """Triggers from the oldest nine tenths, tiers and thresholds from the newest."""
+    n = len(data.corpus.ids)
+    begin = round(n * (1 - rolling_origin.SPAN))
+    return backtest.calibrated(data, coverage.chosen, data.turns.past(begin), data.turns.within(begin, n, n))
+
+
+def _manual_templates(task: Task) -> tuple[list[Manual], str]:
+    """The owner's present templates, and why their file could not be read; that costs only this comparison."""
+    if task.section.manual is None:
         return [], ""
     try:
-        return baseline.load(Path(section.manual)), ""
+        return baseline.load(Path(task.section.manual)), ""
     except JobFailed as failure:
         return [], f"your present templates were not measured: {failure.what}"
 
 
-def _manual_set(context: JobContext, matcher: Encoder, written: list[Manual], replies: Vectors) -> ManualSet | None:
-    if not written:
+def _manual_set(task: Task, matcher: Encoder, manual: list[Manual], replies: Vectors) -> ManualSet | None:
+    if not manual:
         return None
-    spoken = [(number, normal(text)) for number, one in enumerate(written) for text in one.triggers]
+    triggers = [(number, normal(text)) for number, template in enumerate(manual) for text in template.triggers]
     return ManualSet(
-        templates=written,
+        templates=manual,
         replies=replies,
-        triggers=embed(context, matcher, [text for _, text in spoken]),
-        owners=np.array([number for number, _ in spoken], dtype=np.int32),
+        triggers=task.embed(matcher, [text for _, text in triggers]),
+        owners=np.array([number for number, _ in triggers], dtype=np.int32),
     )

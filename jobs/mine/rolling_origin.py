@@ -12,11 +12,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.mine import coverage
 from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Neighbours
+from jobs.mine.plan import Section
 
 #: Shares of the messages that are mined; the tenth after each is measured.
 ORIGINS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -49,6 +49,26 @@ class Origin:
         return self.end - self.begin
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The chosen templates, and how many messages they cover: in sample, after each origin, in chats left out."""
+
+    chosen: list[int]  #: places in the corpus, the template that covers most first
+    in_sample: list[float]  #: share of the mined messages covered by the first 1, 2, ... templates
+    origins: list[Origin]
+    chats: list[tuple[int, int]]  #: (covered, messages) of each chat that was left out
+
+
+def measure(corpus: Corpus, near: Neighbours, chosen: list[int], section: Section) -> Coverage:
+    """How much `chosen` covers, and how much the same method covers on messages that it was not given."""
+    return Coverage(
+        chosen=chosen,
+        in_sample=coverage.cumulative_shares(near, chosen, corpus.counts()),
+        origins=origins(corpus, near, section.templates, section.min_uses),
+        chats=chats_left_out(corpus, near, section.templates, section.min_uses),
+    )
+
+
 def origins(corpus: Corpus, near: Neighbours, templates: int, least: float) -> list[Origin]:
     """Mine before each origin, measure after it; none where there are too few messages. Counts never look ahead."""
     found = []
@@ -59,20 +79,8 @@ def origins(corpus: Corpus, near: Neighbours, templates: int, least: float) -> l
             continue
         chosen, _ = coverage.greedy(near, corpus.counts(begin), templates, least, allowed=corpus.allowed(begin))
         later = np.bincount(corpus.ids[begin:end], minlength=len(corpus.texts)).astype(np.float32)
-        found.append(Origin(share, begin, end, chosen, steps(near, chosen, later)))
+        found.append(Origin(share, begin, end, chosen, coverage.cumulative_shares(near, chosen, later)))
     return found
-
-
-def steps(near: Neighbours, chosen: list[int], weights: NDArray[np.float32]) -> list[float]:
-    """Share of `weights` within the radius of the first 1, 2, ... of the chosen."""
-    left = weights.astype(np.float64)
-    total = float(left.sum())
-    seen, shares = 0.0, []
-    for members in near.of(chosen):
-        seen += float(left[members].sum())
-        left[members] = 0.0
-        shares.append(seen / total if total else 0.0)
-    return shares
 
 
 def drift(found: list[Origin]) -> dict[str, Any] | None:

@@ -177,9 +177,9 @@ def gains(order: Places, right: Mask, templates: int) -> NDArray[np.int64]:
     count = np.cumsum(right, axis=1)
     for place in range(3):
         there = order[:, place] >= 0
-        among = count[:, 2] > 0
+        hit_at_3 = count[:, 2] > 0
         without = count[:, 3] - right[:, place] > 0
-        np.add.at(gain, order[there, place], np.subtract(among, without, dtype=np.int64)[there])
+        np.add.at(gain, order[there, place], np.subtract(hit_at_3, without, dtype=np.int64)[there])
     return gain
 
 

@@ -89,7 +89,7 @@ def test_greedy_is_within_its_bound_of_the_best_choice(seed: int, rows: int, cou
     assert sum(gains) == weights[coverage.covered(near, chosen, rows)].sum()
     assert (1 - 1 / np.e) * best <= sum(gains) <= best
     assert gains == sorted(gains, reverse=True)
-    assert rolling_origin.steps(near, chosen, weights) == pytest.approx(np.cumsum(gains) / weights.sum())
+    assert coverage.cumulative_shares(near, chosen, weights) == pytest.approx(np.cumsum(gains) / weights.sum())
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))

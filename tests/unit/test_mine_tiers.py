@@ -137,9 +137,9 @@ def test_rivals_are_measured_on_the_same_turns() -> None:
     said = turns(["hi", "hi", "bye", "hi", "new", "bye"], [0, 0, 1, 0, 2, -1])
     past, held = said.past(3), said.within(3, 6, 6)
     assert baseline.frequent(said, EYE, past, held, 0.8) == MatchCounts(
-        turns=3, replied=2, fired=3, right=1, among=1 + 1
+        turns=3, replied=2, fired=3, right=1, hit_at_3=1 + 1
     )
-    assert baseline.exact(said, EYE, past, held, 0.8) == MatchCounts(turns=3, replied=2, fired=2, right=1, among=1)
+    assert baseline.exact(said, EYE, past, held, 0.8) == MatchCounts(turns=3, replied=2, fired=2, right=1, hit_at_3=1)
 
 
 def test_ranking_follows_the_turns_most_like_it_and_else_the_most_frequent() -> None:
