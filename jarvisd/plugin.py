@@ -25,7 +25,7 @@ from jarvisd.store.database import InstantField, JSONText, Record, db, disk_erro
 from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
 from jarvisd.store.queries import jobs_of
 from jarvisd.store.schema import script as run_script
-from jarvisd.words import amount, lasting, rate
+from jarvisd.words import amount, lasting, nearest, rate
 from jarvisd.worker.context import JobContext
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "jobs_of",
     "lasting",
     "load_yaml",
+    "nearest",
     "now",
     "rate",
     "read_settings",

@@ -33,6 +33,7 @@ class JobSpec:
     memory_mb: int = 0  #: what it needs at its peak; 0 = next to nothing
     timeout_s: int | None = None  #: longest time one attempt may take
     attempts: int | None = None  #: starts in all; None = until three in a row were fruitless
+    reads_messages: bool = False  #: reads the Messages database; `doctor` checks that it may
     preload_blas: bool = False  #: on Linux, preload OpenBLAS: MLX is 17 times faster with it, torch twice as slow
 
 
@@ -77,6 +78,7 @@ class PlanContext:
     home: Home
     folder: Path  #: relative paths in the plan are taken from here
     messages: Path  #: the Messages database
+    messages_checked: bool = False  #: the caller checks itself whether the Messages database can be read
     run_title: str = ""
 
 
@@ -108,6 +110,23 @@ VERBS = {
     "models": "jobs.verbs.models:group",
     "report": "jobs.report.commands:report",
     "vote": "jobs.verbs.vote.commands:vote",
+}
+
+
+#: Renders the report of a run again.
+RENDER_REPORT = "jobs.report.render:render"
+#: A module: `python -m MODULE PATH` prints whether the Messages database can be read, as {"messages": N} or
+#: {"what": "…", "remedy": "…"}.
+PROBE_MESSAGES = "jobs.lib.imessage.probe"
+#: The check of `doctor` that adds up the models of a plan that are not on disk.
+CHECK_MODELS = "jobs.verbs.models:models_check"
+#: What reads each YAML file: a pydantic model, or a function that makes it.
+READERS = {
+    "settings": "jarvisd.plan.settings:Settings",
+    "plan": "jarvisd.plan.plans:model",
+    "models": "jobs.lib.models.catalogue:Catalogue",
+    "scenarios": "jobs.evaluate.scenarios:ScenarioFile",
+    "manual_templates": "jobs.mine.baseline:ManualFile",
 }
 
 

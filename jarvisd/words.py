@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jarvisd.errors import UsageError
@@ -55,6 +56,28 @@ def took(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+#: Similarity of two words, from 0 to 1, from which on one is suggested for the other.
+_CLOSE_ENOUGH = 0.5
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, whatever its case; "" where none is close."""
+    import difflib  # late: only a mistyped name needs it
+
+    names = {name.casefold(): name for name in sorted(set(known), reverse=True)}
+    close = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=_CLOSE_ENOUGH)
+    return names[close[0]] if close else ""
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """A remedy for an unknown name: "Did you mean NAME?", else `otherwise`, else the list of known names."""
+    names = list(dict.fromkeys(known))
+    meant = closest(word, [name for name in names if name != word])
+    if meant:
+        return f"Did you mean {meant}?"
+    return f"Known: {', '.join(names) or 'none'}." if otherwise is None else otherwise
 
 
 def plain(text: str | None) -> str:

@@ -11,7 +11,7 @@ import click
 
 from jarvisd import __version__, errors, failpoints, registry
 from jarvisd.cli.common import App
-from jarvisd.words import plain
+from jarvisd.words import nearest, plain
 
 #: Verb -> where its click command lies, grouped as `--help` shows them.
 VERBS: dict[str, dict[str, str]] = {
@@ -100,8 +100,6 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from jarvisd.plan.plans import nearest
-
             raise errors.UsageError(f"no verb is called {args[0]!r}", nearest(args[0], _DOTTED)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,17 +1,34 @@
-"""What several verbs need: the home, the ledger, and how a run or a job is named."""
+"""What several verbs need: the home, the database, and how a run and its progress are shown."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import click
+
 from jarvisd import paths as homes
-from jarvisd.errors import UsageError
 from jarvisd.paths import Home
 
 if TYPE_CHECKING:
-    pass
+    from rich.console import RenderableType
+
+    from jarvisd.store.models import Job, Run, Status
+
+#: A run with more jobs than this is shown as a summary.
+FULL_LIST = 40
+_COLOURS = {
+    "running": "green",
+    "succeeded": "green",
+    "queued": "yellow",
+    "failed": "red",
+    "cancelled": "red",
+    "skipped": "magenta",
+    "stopped": "magenta",
+}
 
 
 @dataclass(frozen=True)
@@ -31,23 +48,100 @@ class App:
         migrations.migrate(self.home)
 
     def look_into_ledger(self) -> bool:
-        """Open the database to look; False when nothing was ever submitted here."""
+        """Open the database to read; False where nothing was submitted here yet."""
         from jarvisd.store import migrations
 
         return migrations.open_existing(self.home)
 
     def need_ledger(self) -> None:
-        if not self.look_into_ledger():
-            raise UsageError(f"nothing was submitted in {self.home.root} yet", "Start with `jarvisctl enqueue PLAN`.")
+        """Open the database to read. Raises UsageError where nothing was submitted here yet."""
+        from jarvisd.operations import lookup
+
+        lookup.open_database(self.home)
 
     @property
     def daemon(self) -> dict[str, object] | None:
-        """Who holds the daemon's lock, or None."""
+        """Pid, version and start of the process that holds the daemon's lock, or None."""
         return homes.lock_holder(self.home)
-
-
-# ----------------------------------------------------------------------------------------------------------- words
 
 
 def on_terminal() -> bool:
     return sys.stdout.isatty()
+
+
+def follow(run_id: str, *, timeout_s: float | None = None) -> bool:
+    """Show a run's progress on stderr until it is settled: whether all its jobs succeeded. Raises TimeoutError."""
+    from jarvisd.operations import wait
+
+    with _progress(run_id) as show:
+        return wait.until_settled(run_id, show, timeout_s=timeout_s)
+
+
+@contextmanager
+def _progress(run_id: str) -> Iterator[Callable[[], None]]:
+    """Yields what to call again and again: a live table on a terminal, elsewhere one line per change of status."""
+    from jarvisd.operations import wait
+
+    if not on_terminal():
+        changes = wait.StatusChanges(run_id)
+        yield lambda: _print_lines(map(_change_line, changes.next()))
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from jarvisd.store.models import Run
+
+    with Live(run_table(Run.get_by_id(run_id)), console=Console(stderr=True), refresh_per_second=4) as live:
+        yield lambda: live.update(run_table(Run.get_by_id(run_id)))
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def _change_line(job: Job) -> str:
+    from jarvisd.store import models
+    from jarvisd.words import label, plain, took
+
+    line = f"{label(job)} {job.status}"
+    if job.status in models.SETTLED and job.took_s is not None:
+        line += f" after {took(job.took_s)}"
+    return f"{line}: {plain(job.reason)}" if job.reason else line
+
+
+def run_table(run: Run) -> RenderableType:
+    """A run as a table, with a bar for the running job."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from jarvisd.operations import status
+    from jarvisd.words import label
+
+    summary = status.summary(run, FULL_LIST)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("Id", "Job", "Status", "", ""):
+        table.add_column(heading, justify="right" if heading == "Id" else "left", overflow="fold")
+    for job in summary.jobs:
+        state = Text(job.status, style=_COLOURS[str(job.status)])
+        table.add_row(str(job.id), Text(label(job)), state, _bar(job), Text(status.details(job)))
+    warnings = [Text(line, style="yellow") for line in status.warnings(run, summary)]
+    counts = [Text(line) for line in counts_line(summary.counts)]
+    return Group(Text(status.title(run, summary), style="bold"), table, *counts, *warnings)
+
+
+def counts_line(counts: dict[Status, int]) -> list[str]:
+    """The number of jobs by status, for a run that is too large to list; else nothing."""
+    from jarvisd.operations import status
+
+    return [status.in_words(counts)] if sum(counts.values()) > FULL_LIST else []
+
+
+def _bar(job: Job) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    if job.status != "running" or not job.total:
+        return Text()
+    return ProgressBar(total=job.total, completed=job.done or 0, width=20)

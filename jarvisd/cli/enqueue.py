@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.errors import JarvisError, UsageError
+from jarvisd.errors import UsageError
 from jarvisd.operations import service, submit
-from jarvisd.operations.submit import Nothing, Submitted
+from jarvisd.operations.submit import NotSubmitted, Submitted
 from jarvisd.paths import Home
+from jarvisd.plan.schedule import Schedule
 
 
 class PlanOrCommand(click.Command):
@@ -63,32 +64,49 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
       jarvisctl enqueue command --timeout 3600 -- python train.py --epochs 3
     """
     app: App = ctx.obj
-    program = ctx.meta.get("program")
+    submitted = _submit(app.home, plan, ctx.meta.get("program"), strict, options)
+    if isinstance(submitted, NotSubmitted):
+        if as_json:
+            click.echo(json.dumps({"run": None, "jobs": [], "warnings": [submitted.reason]}))
+        click.echo(submitted.reason, err=True)
+        return
+    error = service.start_for_job(app.home, always=start)
+    _print(app, submitted, as_json=as_json)
+    if options["until"] and not submitted.new:
+        click.echo(_not_applied(plan, submitted.run_id, options["until"]), err=True)
+    if error is not None:  # after the run's id: the run is stored
+        raise error
+
+
+def _submit(
+    home: Home, plan: str, program: list[str] | None, strict: bool, options: dict[str, Any]
+) -> Submitted | NotSubmitted:
+    """Call the operation that the words of the command line mean."""
     if plan == "command":
-        done = submit.submit_command(app.home, program, options, strict=strict)
-    else:
-        _refuse_command_options(plan, program, options)
-        found = submit.submit_nightly(app.home, plan, options, strict=strict)
-        if isinstance(found, Nothing):
-            _say_nothing(found, as_json=as_json)
-            return
-        done = found
-    trouble = _have_it_started(app.home, start=start)
-    _say(app, done, as_json=as_json)
-    if options["until"] and not done.new:
-        click.echo(_not_applied(plan, done.run_id, options["until"]), err=True)
-    if trouble is not None:
-        raise trouble
+        return _submit_command(home, program, strict, options)
+    _refuse_command_options(plan, program, options)
+    given = {key: options[key] for key in ("only", "until", "again")}
+    if not options["due"]:
+        return submit.submit_plan(home, plan, options["overrides"], strict=strict, **given)
+    schedule = Schedule.of(options["due"], options["due_on"])
+    return submit.submit_nightly(home, plan, schedule, options["overrides"], strict=strict, **given)
 
 
-def _have_it_started(home: Home, *, start: bool) -> JarvisError | None:
-    """Start the daemon where that is wanted. What keeps it down is said after the run's id, which is stored already."""
-
-    try:
-        service.ensure_running(home) if start else service.start_if_on_demand(home)
-    except JarvisError as error:
-        return error
-    return None
+def _submit_command(home: Home, program: list[str] | None, strict: bool, options: dict[str, Any]) -> Submitted:
+    if not program or not program[0]:
+        raise UsageError("no program given", "For example `jarvisctl enqueue command -- echo hello`.")
+    for name, flag in (("overrides", "--set"), ("only", "--only"), ("again", "--again")):
+        if options[name]:
+            raise UsageError(f"{flag} goes with a plan, not with `enqueue command`")
+    return submit.submit_command(
+        home,
+        program,
+        **{key: options[key] for key in ("cwd", "name", "env", "until")},
+        timeout_s=options["timeout"],
+        memory_mb=options["memory"] or 0,
+        attempts=options["attempts"] or 1,
+        strict=strict,
+    )
 
 
 def _not_applied(plan: str, run_id: str, until: str) -> str:
@@ -99,29 +117,25 @@ def _not_applied(plan: str, run_id: str, until: str) -> str:
     )
 
 
-def _say_nothing(nothing: Nothing, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({"run": None, "jobs": [], "warnings": [nothing.why]}))
-    click.echo(nothing.why, err=True)
-
-
 def _refuse_command_options(plan: str, program: list[str] | None, options: dict[str, Any]) -> None:
     given = [name for name in ("cwd", "name", "env", "timeout", "memory", "attempts") if options[name]]
     if program is not None or given:
-        what = f"--{given[0]}" if given else "a program after --"
-        raise UsageError(f"{what} goes with `enqueue command`, not with the plan {plan}")
+        misplaced = f"--{given[0]}" if given else "a program after --"
+        raise UsageError(f"{misplaced} goes with `enqueue command`, not with the plan {plan}")
 
 
-def _say(app: App, done: Submitted, *, as_json: bool) -> None:
+def _print(app: App, submitted: Submitted, *, as_json: bool) -> None:
+    """The run's id, or the JSON document, on stdout; everything else on stderr."""
     if as_json:
-        click.echo(json.dumps({"run": done.run_id, "jobs": done.jobs, "warnings": done.warnings}))
+        document = {"run": submitted.run_id, "jobs": submitted.jobs, "warnings": submitted.warnings}
+        click.echo(json.dumps(document))
     else:
-        click.echo(done.run_id)
-    for warning in [] if as_json else done.warnings:
+        click.echo(submitted.run_id)
+    for warning in [] if as_json else submitted.warnings:
         click.echo(f"warning: {warning}", err=True)
-    if not done.new:
+    if not submitted.new:
         click.echo("Tonight's run was submitted before; --again submits it a second time.", err=True)
-    if done.pause_ended:
+    if submitted.pause_ended:
         click.echo("The queue was paused without an end; the nightly run ends that pause.", err=True)
     if app.daemon is None:
         click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)

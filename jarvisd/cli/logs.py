@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.cli.status import obstacle
 from jarvisd.errors import UsageError
+from jarvisd.operations import daemon_state
 from jarvisd.operations.lookup import find_job
 from jarvisd.store import models, queries
 from jarvisd.store.models import Job, Status
 
-LOOK_EVERY_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 
 @click.command()
@@ -35,8 +35,8 @@ def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
     app.need_ledger()
     named = find_job(job) if job else None
     awaited = named.status in models.OPEN if named else queries.is_anything_open()
-    if follow and awaited and (why := obstacle(app)):
-        click.echo(why, err=True)
+    if follow and awaited and (obstacle := daemon_state.obstacle(app.home)):
+        click.echo(obstacle, err=True)
     chosen = named or _current(follow)
     path = app.home.job_log(chosen.id)
     if follow:
@@ -59,7 +59,7 @@ def _current(wait: bool) -> Job:
             return started
         if not wait:
             raise UsageError("no job has started yet", "`jarvisctl logs -f` waits for the first.")
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _print(data: bytes, lines: int | None) -> None:
@@ -83,4 +83,4 @@ def _follow(job: Job, path: Path, lines: int | None) -> None:
             lines = None
         if settled:
             return
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)

@@ -29,5 +29,5 @@ def runs(app: App, number: int, as_json: bool) -> None:
     if not rows:
         click.echo("No run yet. `jarvisctl enqueue PLAN` submits one.")
     for run in rows:
-        brief = status.brief(run, most=0)
-        click.echo(f"{run.id:<32} {status.stamp(run.created_at)}  {brief.state:<8} {status.in_words(brief.counts)}")
+        summary = status.summary(run, most=0)
+        click.echo(f"{run.id:<32} {status.stamp(run.created_at)}  {summary.state:<8} {status.in_words(summary.counts)}")

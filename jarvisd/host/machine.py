@@ -38,6 +38,12 @@ def identity(home: Home) -> str:
     return path.read_text().strip()
 
 
+def known_identity(home: Home) -> str | None:
+    """The name that `identity` wrote, or None where it was never called."""
+    path = home.var / "machine-id"
+    return path.read_text().strip() if path.exists() else None
+
+
 @cache
 def boot_id() -> str:
     """A name for the time since this computer was started: process ids mean nothing in another one."""

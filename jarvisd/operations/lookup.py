@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jarvisd.errors import UsageError
+from jarvisd.paths import Home
+from jarvisd.words import closest
 
 if TYPE_CHECKING:
     from jarvisd.store.models import Job, Run
+
+
+def open_database(home: Home) -> None:
+    """Open the database. Raises UsageError where nothing was submitted yet, so that there is none."""
+    from jarvisd.store import migrations
+
+    if not migrations.open_existing(home):
+        raise UsageError(f"nothing was submitted in {home.root} yet", "Start with `jarvisctl enqueue PLAN`.")
 
 
 def find_run(text: str = "latest") -> Run:
@@ -36,8 +46,6 @@ def find_run(text: str = "latest") -> Run:
 
 def _unknown(text: str, newest: Run | None) -> UsageError:
     """Neither a job nor a run: what was probably meant."""
-    import difflib
-
     from jarvisd.store.models import Job, Run
 
     if newest is None:
@@ -45,18 +53,17 @@ def _unknown(text: str, newest: Run | None) -> UsageError:
     jobs = [name for (name,) in Job.select(Job.name).where(Job.run == newest).tuples()]
     runs = [number for (number,) in Run.select(Run.id).tuples()]
     known = {word: name for name in (*jobs, *runs) for word in (name, name.partition(":")[2]) if word}
-    close = difflib.get_close_matches(text, known, n=1)
-    remedy = "`jarvisctl status` lists the jobs, `jarvisctl runs` the runs."
-    if close:
-        remedy = f"Did you mean {known[close[0]]}?"
-    return UsageError(f"no job of {newest.id} and no run is called {text!r}", remedy)
+    meant = closest(text, known)
+    message = f"no job of {newest.id} and no run is called {text!r}"
+    lists = "`jarvisctl status` lists the jobs, `jarvisctl runs` the runs."
+    return UsageError(message, f"Did you mean {known[meant]}?" if meant else lists)
 
 
 def _ids(runs: list[Run]) -> list[str]:
     return [str(run.id) for run in runs[:5]]
 
 
-def find(text: str) -> Job | Run:
+def find_job_or_run(text: str) -> Job | Run:
     """What JOB|RUN names. A run's jobs are not read: there may be thousands.
 
     A pure number is a job's id; then a run's exact id, a job's name in the newest run (without its kind, or a prefix,
@@ -79,10 +86,10 @@ def find(text: str) -> Job | Run:
 def find_job(text: str) -> Job:
     from jarvisd.store import models
 
-    found = find(text)
-    if isinstance(found, models.Run):
+    target = find_job_or_run(text)
+    if isinstance(target, models.Run):
         raise UsageError(f"{text!r} is a run, not a job", "Name one of its jobs, or its number.")
-    return found
+    return target
 
 
 def _by_name(text: str) -> Job | None:

@@ -55,10 +55,14 @@ def ensure_running(home: Home) -> None:
     raise JarvisError("the daemon runs, but takes no jobs yet", f"{home.logs / 'jarvisd.log'} says why.")
 
 
-def start_if_on_demand(home: Home) -> None:
-    """Something is owed: on demand this starts the daemon. Otherwise that is its owner's affair."""
-    if is_idle_on_demand(home):
-        ensure_running(home)
+def start_for_job(home: Home, *, always: bool = False) -> JarvisError | None:
+    """A job was queued: start the daemon if it runs on demand, or `always`. Returns the error that prevents it."""
+    try:
+        if always or is_idle_on_demand(home):
+            ensure_running(home)
+    except JarvisError as error:
+        return error
+    return None
 
 
 def is_idle_on_demand(home: Home) -> bool:

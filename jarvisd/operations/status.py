@@ -1,4 +1,4 @@
-"""How things stand, as plain data: what `status` prints, `status --json` writes and other programs read."""
+"""The state of runs and jobs: as JSON for `status --json` and other programs, and as sentences for people."""
 
 from __future__ import annotations
 
@@ -8,38 +8,48 @@ from typing import Any
 
 import peewee
 
-from jarvisd.paths import Home
-from jarvisd.store import database, models, queries
+from jarvisd.host import machine
+from jarvisd.operations import lookup
+from jarvisd.paths import Home, lock_holder
+from jarvisd.store import database, migrations, models, queries
 from jarvisd.store.models import Job, Run, Status
+from jarvisd.words import counted, plain, took
+
+#: Warnings of an open run that are shown in full.
+MOST_WARNINGS = 3
 
 
-def overview(home: Home, runs: list[Run], daemon: dict[str, object] | None, machine_id: str | None) -> dict[str, Any]:
-    """The document of `status --json`."""
-    row = models.Machine.get_or_none(models.Machine.id == machine_id) if machine_id else None
-    paused = bool(machine_id) and queries.paused(machine_id or "", database.now())
-    until = row.paused_until if paused and row is not None else None
+def document(home: Home, name: str | None) -> dict[str, Any]:
+    """The document of `status --json`: of the run `name`, else of all active runs."""
+    runs = runs_to_show(home, name)
+    daemon = lock_holder(home)
+    until = paused = None
+    if runs is not None and (machine_id := machine.known_identity(home)):
+        paused = queries.paused(machine_id, database.now())
+        row = models.Machine.get_or_none(models.Machine.id == machine_id) if paused else None
+        until = row.paused_until if row is not None else None
     return {
         "home": str(home.root),
         "daemon": {
             "running": daemon is not None,
             "pid": daemon["pid"] if daemon else None,
             "version": daemon["version"] if daemon else None,
-            "paused": paused,
+            "paused": bool(paused),
             "paused_until": stamp(until),
         },
-        "runs": [of_run(run) for run in runs],
+        "runs": [of_run(run) for run in runs or ()],
     }
 
 
-def empty(home: Home, daemon: dict[str, object] | None) -> dict[str, Any]:
-    """The same document where nothing was ever submitted."""
-    state = {"running": daemon is not None, "pid": daemon["pid"] if daemon else None}
-    version = daemon["version"] if daemon else None
-    return {
-        "home": str(home.root),
-        "daemon": {**state, "version": version, "paused": False, "paused_until": None},
-        "runs": [],
-    }
+def runs_to_show(home: Home, name: str | None) -> list[Run] | None:
+    """The run `name`, else all active runs. None where nothing was submitted here yet; opens the database.
+
+    Raises UsageError for a name that no run has.
+    """
+    if name:
+        lookup.open_database(home)
+        return [lookup.find_run(name)]
+    return active_runs() if migrations.open_existing(home) else None
 
 
 def of_run(run: Run) -> dict[str, Any]:
@@ -57,11 +67,11 @@ def of_run(run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run at a glance, however many jobs it has."""
+    """The state of a run, however many jobs it has."""
 
     state: str
     counts: dict[Status, int]  #: jobs by status, where there are any
-    jobs: list[Job]  #: those worth a line
+    jobs: list[Job]  #: those shown in a line of their own
 
     @property
     def total(self) -> int:
@@ -72,10 +82,10 @@ class RunSummary:
         return sum(count for status, count in self.counts.items() if status in models.SETTLED)
 
 
-def brief(run: Run, most: int) -> RunSummary:
-    """All jobs of a run that has no more than `most`; of a huge one what runs, what went wrong, and the next few."""
-    counted = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.run == run.id).group_by(Job.status).tuples()
-    by_name = dict(counted)
+def summary(run: Run, most: int) -> RunSummary:
+    """The state of a run, with all its jobs up to `most`; of a larger run the running, the failed and the next ones."""
+    rows = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.run == run.id).group_by(Job.status).tuples()
+    by_name = dict(rows)
     counts = {status: by_name[status] for status in Status if status in by_name}
     jobs = queries.jobs_of(run) if sum(counts.values()) <= most else _few(run)
     if not set(counts) & set(models.OPEN):
@@ -90,28 +100,29 @@ def in_words(counts: dict[Status, int]) -> str:
 
 
 def first_lines(run: Run) -> list[str]:
-    """The first lines of a run's story: what is to be done, where, by when, and what was warned of."""
-    here = run.snapshot.get("machine", {})
-    place = f"{here.get('chip') or 'unknown'}, {here.get('memory_mb', 0):,} MB, {here.get('system', '')}"
+    """The first lines of a run's log: its jobs, its deadline, the computer and the warnings."""
+    described = run.snapshot.get("machine", {})
+    chip, memory_mb = described.get("chip") or "unknown", described.get("memory_mb", 0)
+    computer = f"{chip}, {memory_mb:,} MB, {described.get('system', '')}"
     until = f", to end by {run.deadline.astimezone():%a %H:%M}" if run.deadline else ""
-    names = [job.name for job in brief(run, 12).jobs]
-    total = sum(brief(run, 0).counts.values())
+    names = [job.name for job in summary(run, 12).jobs]
+    total = sum(summary(run, 0).counts.values())
     listed = ", ".join(names[:12]) + (f" and {total - len(names):,} more" if total > len(names) else "")
     begins = f"run {run.id} of the plan {run.plan} begins{until}: {total:,} jobs ({listed})"
-    return [begins, f"on {place}", *[f"warning: {warning}" for warning in run.warnings]]
+    return [begins, f"on {computer}", *[f"warning: {warning}" for warning in run.warnings]]
 
 
 def last_line(run: Run) -> str:
-    """The last line of a run's story."""
-    return f"run {run.id} is settled: {in_words(brief(run, 0).counts)}"
+    """The last line of a run's log."""
+    return f"run {run.id} is settled: {in_words(summary(run, 0).counts)}"
 
 
 def _few(run: Run) -> list[Job]:
     rows = Job.select().where(Job.run == run.id).order_by(Job.round, Job.place, Job.id)
-    wrong = (Status.FAILED, Status.SKIPPED, Status.STOPPED)
+    unsuccessful = (Status.FAILED, Status.SKIPPED, Status.STOPPED)
     chosen = [
         *rows.where(Job.status == Status.RUNNING),
-        *rows.where(Job.status.in_(wrong)).limit(10),
+        *rows.where(Job.status.in_(unsuccessful)).limit(10),
         *rows.where(Job.status == Status.QUEUED).limit(5),
     ]
     return sorted(chosen, key=lambda job: (job.round, job.place, job.id))
@@ -161,8 +172,49 @@ def active_runs() -> list[Run]:
 
 
 def seconds_left(job: Job, at: dt.datetime) -> float | None:
-    """An estimate from the pieces done so far in this attempt; None before the first."""
+    """Seconds left, from the average time per step of this attempt; None before the first step."""
     if not job.done or not job.total or job.started_at is None:
         return None
     elapsed = (at - job.started_at).total_seconds()
     return elapsed / job.done * (job.total - job.done)
+
+
+def title(run: Run, shown: RunSummary) -> str:
+    """2026-11-22-overnight: running, 3 of 13 jobs settled, until Mon 07:00"""
+    until = f", until {clock(run.deadline)}" if run.deadline else ""
+    return f"{run.id}: {shown.state}, {shown.settled:,} of {shown.total:,} jobs settled{until}"
+
+
+def warnings(run: Run, shown: RunSummary) -> list[str]:
+    """The first warnings of an open run, and how many more there are."""
+    if shown.state == "settled":
+        return []
+    first = [f"warning: {plain(warning)}" for warning in run.warnings[:MOST_WARNINGS]]
+    more = len(run.warnings) - len(first)
+    return [*first, f"{counted(more, 'more warning')}: `jarvisctl doctor`"] if more else first
+
+
+def details(job: Job) -> str:
+    """A job's progress, time, memory, attempt and reason, separated by commas."""
+    facts = _times(job, database.now())
+    if job.peak_memory_mb:
+        facts.append(f"{job.peak_memory_mb:,} MB")
+    if job.attempt > 1:
+        facts.append(f"attempt {job.attempt}")
+    if job.cancel_requested and job.status == Status.RUNNING:
+        facts.append("being cancelled")
+    if job.reason:
+        facts.append(plain(job.reason))
+    return ", ".join(facts)
+
+
+def _times(job: Job, at: dt.datetime) -> list[str]:
+    """Progress, note, time so far and time left of a running job; of a settled one how long it took."""
+    if job.status != Status.RUNNING:
+        return [f"took {took(job.took_s)}"] if job.status in models.SETTLED and job.took_s is not None else []
+    facts = [f"{job.done} of {job.total}"] if job.total else []
+    facts += [plain(job.note)] if job.note else []
+    facts.append(f"since {took((at - job.started_at).total_seconds())}")
+    if (left := seconds_left(job, at)) is not None:
+        facts.append(f"about {took(left)} left")
+    return facts

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from jarvisd import failpoints
-from jarvisd.errors import JarvisError, UsageError
+from jarvisd.errors import JarvisError
 from jarvisd.host import machine, power
 from jarvisd.paths import Home
-from jarvisd.plan import missed_start, plans
+from jarvisd.plan import missed_start, plans, rows, times
 from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.schedule import Schedule
 from jarvisd.registry import JobSpec, find
@@ -20,7 +20,7 @@ from jarvisd.store import database, models, queries, queue
 
 @dataclass(frozen=True)
 class Submitted:
-    """What became of a submission."""
+    """A stored run."""
 
     run_id: str
     jobs: list[dict[str, Any]]
@@ -30,49 +30,90 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """A nightly start that came too late for its plan: nothing was submitted."""
+class NotSubmitted:
+    """A nightly start that came too late for its plan."""
 
-    why: str
+    reason: str
 
 
-def submit_nightly(home: Home, name: str, options: dict[str, Any], *, strict: bool) -> Submitted | Nothing:
-    """Store a run of a plan; as a nightly start (--due), for the night that it was due in, if it is not too late."""
-    schedule = Schedule.of(options["due"], options["due_on"]) if options["due"] else None
+def submit_nightly(
+    home: Home,
+    name: str,
+    schedule: Schedule,
+    overrides: Iterable[str] = (),
+    *,
+    only: Iterable[str] = (),
+    until: str | None = None,
+    again: bool = False,
+    strict: bool = False,
+) -> Submitted | NotSubmitted:
+    """Store a run of a plan for the night that `schedule` was last due in, unless its `late` refuses that now."""
     moment = database.now()
-    start = NightlyStart(schedule.last(moment), moment) if schedule else None
-    given = {key: options[key] for key in ("only", "until", "again")}
-    if start is None:
-        return submit_plan(home, name, list(options["overrides"]), strict=strict, **given)
-    if not start.may_run(plans.read(home, name).common.late):
+    start = NightlyStart(schedule.last(moment), moment)
+    if not start.may_run(plans.read_plan(home, name).common.late):
         missed_start.record(home, start, None)
-        why = f"Nothing was submitted: {name} was {start}, and its plan says `late: skip` or a shorter window."
-        power.notify("jarvisd", why)
-        return Nothing(why)
-    done = submit_plan(home, name, list(options["overrides"]), strict=strict, nightly=start, **given)
-    missed_start.record(home, start, done.run_id)
-    return done
+        reason = f"Nothing was submitted: {name} was {start}, and its plan says `late: skip` or a shorter window."
+        power.notify("jarvisd", reason)
+        return NotSubmitted(reason)
+    submitted = submit_plan(home, name, overrides, only=only, until=until, again=again, strict=strict, nightly=start)
+    missed_start.record(home, start, submitted.run_id)
+    return submitted
 
 
 def submit_plan(
     home: Home,
     name: str,
-    overrides: list[str],
+    overrides: Iterable[str] = (),
     *,
-    only: Iterable[str] | None = None,
+    only: Iterable[str] = (),
     until: str | None = None,
     again: bool = False,
     strict: bool = False,
     nightly: NightlyStart | None = None,
 ) -> Submitted:
-    """Store a run of a plan. What is wrong with the plan raises, and nothing is written."""
-    plan = plans.read(home, name, overrides, only or [])
-    try:
-        run, jobs = plans.build(plan, database.now(), until, again=again, nightly=nightly)
-    except ValueError as error:
-        raise UsageError(f"--until: {error}") from None
+    """Store a run of a plan. Raises UsageError for what is wrong with the plan; then nothing is written."""
+    plan = plans.read_plan(home, name, overrides, only)
+    run, jobs = rows.run_of(plan, database.now(), until, again=again, nightly=nightly)
     _refuse_warnings(run, strict=strict)
     return store(home, run, jobs)
+
+
+def submit_command(
+    home: Home,
+    program: list[str],
+    *,
+    cwd: str | None = None,
+    name: str | None = None,
+    env: Iterable[str] = (),
+    timeout_s: int | None = None,
+    memory_mb: int = 0,
+    attempts: int = 1,
+    until: str | None = None,
+    strict: bool = False,
+) -> Submitted:
+    """Store one program as a run of one job."""
+    kind = find("command").plan()
+    spec: JobSpec = kind.one(
+        program,
+        cwd=str(Path(cwd or ".").expanduser().resolve()),
+        name=name,
+        env=kind.environment(env),
+        timeout_s=timeout_s,
+        memory_mb=memory_mb,
+        attempts=attempts,
+    )
+    moment = database.now()
+    run = models.Run(
+        plan="command",
+        title=spec.name,
+        night=times.night_of(moment),
+        created_at=moment,
+        deadline=times.requested_deadline(until, moment) if until else None,
+        snapshot={"plan": {}, "versions": rows.versions(), "machine": machine.describe()},
+        warnings=[*map(str, kind.check_one(spec)), *rows.too_large(home, [("command", spec)])],
+    )
+    _refuse_warnings(run, strict=strict)
+    return store(home, run, rows.job_rows(run, [("command", spec)]))
 
 
 def _refuse_warnings(run: models.Run, *, strict: bool) -> None:
@@ -86,7 +127,7 @@ def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
 
     migrations.migrate(home)
     with database.write():
-        before = plans.already_submitted(run)
+        before = rows.already_submitted(run)
         if before is None:
             run.number = queries.next_number()
             run.id = queries.fresh_run_id(run.night, run.plan)
@@ -97,40 +138,5 @@ def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
     failpoints.failpoint("submit.committed")
     kept = before or run
     stored = queries.jobs_of(before) if before else jobs
-    rows = [{"id": job.id, "name": job.name, "kind": job.kind} for job in stored]
-    return Submitted(kept.id, rows, list(kept.warnings), new=before is None, pause_ended=ended)
-
-
-def submit_command(home: Home, program: list[str] | None, options: dict[str, Any], *, strict: bool) -> Submitted:
-    """Store one program as a run of one job."""
-    if not program or not program[0]:
-        raise UsageError("no program given", "For example `jarvisctl enqueue command -- echo hello`.")
-    for name in ("overrides", "only", "again"):
-        if options[name]:
-            raise UsageError(f"--{name.replace('overrides', 'set')} goes with a plan, not with `enqueue command`")
-    kind = find("command").plan()
-    spec: JobSpec = kind.one(
-        program,
-        cwd=str(Path(options["cwd"] or ".").expanduser().resolve()),
-        name=options["name"],
-        env=kind.environment(options["env"]),
-        timeout_s=options["timeout"],
-        memory_mb=options["memory"] or 0,
-        attempts=options["attempts"] or 1,
-    )
-    moment = database.now()
-    try:
-        deadline = plans.deadline(options["until"], moment) if options["until"] else None
-    except ValueError as error:
-        raise UsageError(f"--until: {error}") from None
-    run = models.Run(
-        plan="command",
-        title=spec.name,
-        night=plans.night_of(moment),
-        created_at=moment,
-        deadline=deadline,
-        snapshot={"plan": {}, "versions": plans.versions(), "machine": machine.describe()},
-        warnings=[*map(str, kind.check_one(spec)), *plans.too_large(home, [("command", spec)])],
-    )
-    _refuse_warnings(run, strict=strict)
-    return store(home, run, plans.job_rows(run, [("command", spec)]))
+    listed = [{"id": job.id, "name": job.name, "kind": job.kind} for job in stored]
+    return Submitted(kept.id, listed, list(kept.warnings), new=before is None, pause_ended=ended)

@@ -24,7 +24,7 @@ class Schedule:
         """From `22:00` and `mon,tue` as people write them. Raises UsageError."""
         days = [day.strip().lower()[:3] for day in (weekdays or "").split(",") if day.strip()]
         if unknown := [day for day in days if day not in WEEKDAYS]:
-            raise UsageError(f"{unknown[0]!r} is no weekday", f"There is: {', '.join(WEEKDAYS)}.")
+            raise UsageError(f"{unknown[0]!r} is no weekday", f"Weekdays are {', '.join(WEEKDAYS)}.")
         return cls(tuple(sorted({_time(text) for text in times})), tuple(day for day in WEEKDAYS if day in days))
 
     def last(self, moment: dt.datetime) -> dt.datetime:

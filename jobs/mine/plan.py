@@ -79,13 +79,14 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
             params={"messages": str(setting.messages)},
             memory_mb=sum(entry.memory_mb or UNKNOWN_MODEL_MB for entry in entries) + WORKSPACE_MB,
             timeout_s=TIMEOUT_S,
+            reads_messages=True,
         )
     ]
 
 
 def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """What is wrong with the Messages database, the two models and the manual templates, one finding each."""
-    findings = _messages(setting)
+    findings = [] if setting.messages_checked else _messages(setting)
     entry = catalogue.resolve(section.embedder, setting, "embedder")
     if finding := catalogue.finding(JOB, entry, setting.home):
         findings.append(finding)
@@ -100,18 +101,20 @@ def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
 
 
 def _messages(setting: PlanContext) -> list[MissingRequirement]:
-    """Looked at by a child: under a permission prompt of macOS the look does not return."""
+    """Whether the Messages database can be read, asked of a child: the read hangs while macOS asks for permission."""
     command = [sys.executable, "-m", "jobs.lib.imessage.probe", str(setting.messages)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROBE_S, stdin=subprocess.DEVNULL, check=False
         )
-        found = json.loads(done.stdout)
+        answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        found = {
-            "what": f"looking at {setting.messages} took longer than {PROBE_S:.0f} seconds",
+        answer = {
+            "what": f"reading {setting.messages} took longer than {PROBE_S:.0f} seconds",
             "remedy": f"macOS may be asking for permission: grant Full Disk Access to {sys.executable}.",
         }
     except (OSError, ValueError):
-        found = {"what": f"{setting.messages} could not be looked at", "remedy": "Run jarvisctl doctor."}
-    return [MissingRequirement(job=JOB, what=found["what"], remedy=found["remedy"])] if found else []
+        answer = {"what": f"{setting.messages} could not be read", "remedy": "Run `jarvisctl doctor`."}
+    if "what" not in answer:
+        return []
+    return [MissingRequirement(job=JOB, what=answer["what"], remedy=answer["remedy"])]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from jarvisd import plugin
 from jarvisd.cli.common import App
 from jarvisd.operations import lookup
+from jarvisd.operations import report as report_files
 from jarvisd.plugin import JarvisError, UsageError
 
 if TYPE_CHECKING:
-    from jarvisd.plugin import Run, Status
+    from jarvisd.plugin import Run
 
 _FILES = {"md": "REPORT.md", "html": "report.html"}
 
@@ -43,7 +42,7 @@ def report(app: App, run: str | None, show: bool, where: bool, form: str | None)
     if printed and (show or where):
         raise UsageError(f"{form} is printed, not a file", "Leave out --open and --path, or name another format.")
     app.need_ledger()
-    chosen = lookup.find_run(run) if run else _newest()
+    chosen = lookup.find_run(run) if run else report_files.newest_reported_run()
     if printed:
         click.echo(printed(app, chosen), nl=False)
         return
@@ -53,52 +52,14 @@ def report(app: App, run: str | None, show: bool, where: bool, form: str | None)
     click.echo(path if show or where else path.read_text(), nl=show or where)
 
 
-def _newest() -> Run:
-    """The newest run whose report was written, else the newest whose report came to nothing, as of a cancelled run.
-
-    Raises UsageError where there is none.
-    """
-    from jarvisd.plugin import SETTLED, Job, Run
-
-    for statuses in (_written(), SETTLED):
-        done = Run.select().join(Job).where(Job.is_report, Job.status.in_(statuses))
-        found: Run | None = done.order_by(Run.number.desc()).first()
-        if found is not None:
-            return found
-    raise UsageError("no report is finished yet", "`jarvisctl status` shows what is still to be done.")
-
-
-def _written() -> tuple[Status, ...]:
-    """How a job of a report may end that leaves a page: whole, or a plain one that says what failed."""
-    from jarvisd.plugin import Status
-
-    return (Status.SUCCEEDED, Status.FAILED)
-
-
-def _stands(run: Run) -> bool:
-    """Whether the run's page is the one that its newest settled report wrote."""
-    from jarvisd.plugin import SETTLED, Job
-
-    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(SETTLED))
-    newest = settled.order_by(Job.round.desc()).first()
-    return newest is not None and newest.status in _written()
-
-
 def _file(app: App, run: Run, name: str) -> Path:
     """The file of the run's report, rendered again from the database where it is gone or was never the last word."""
-    folder = app.home.run_folder(run.id)
-    path = folder / name
-    if not path.is_file() or not _stands(run):
-        from jobs.report.render import render
-
-        render(run.id, app.home, partial(_publish, folder))
+    path = app.home.run_folder(run.id) / name
+    if not path.is_file() or not report_files.is_current(run):
+        report_files.write_again(app.home, run)
     if not path.is_file():
         raise JarvisError(f"{name} of {run.id} could not be rendered", "The lines above say why; try --format md.")
     return path
-
-
-def _publish(folder: Path, name: str, text: str) -> Path:
-    return plugin.replace_file(folder / name, text)
 
 
 def _as_json(app: App, run: Run) -> str:

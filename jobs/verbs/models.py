@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from jarvisd.operations.doctor.check import Check
 from jarvisd.plan import plans
 from jarvisd.plan.plans import Plan
 from jarvisd.plugin import Home, JarvisError, MissingDownload, PlanContext, UsageError
-from jarvisd.words import amount, plain, took
+from jarvisd.words import amount, nearest, plain, took
 from jobs.lib.models import catalogue, download, integrity
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.models.download import DownloadPlan
@@ -107,11 +106,11 @@ def named(home: Home, only: tuple[str, ...] = (), failures: list[JarvisError] | 
     found: dict[str, Named] = {}
     for plan in only or [file.stem for file in home.config_files("plans/*.yaml")]:
         try:
-            resolved = plans.read(home, plan).resolved()
+            resolved = plans.read_plan(home, plan).resolved()
         except JarvisError as error:
             if only:
                 raise
-            if plans.find(home, plan).is_relative_to(home.root):  # a shipped plan need not fit the owner's models
+            if plans.find_plan(home, plan).is_relative_to(home.root):  # a shipped plan need not fit the owner's models
                 _failed(failures if failures is not None else [], error)
             continue
         for entry in _within(resolved):
@@ -149,15 +148,14 @@ def _entries(home: Home, names: tuple[str, ...], *, folders: bool) -> list[Model
         found = [listed.get(name) or planned.get(name) or catalogue.resolve(name, setting) for name in names]
     except UsageError as error:
         wrong = [name for name in rest if repr(name) in error.what]
-        raise error if folders else UsageError(error.what, _nearest(wrong, [*listed, *planned])) from error
+        raise error if folders else UsageError(error.what, _instead(wrong, [*listed, *planned])) from error
     return list({catalogue.source(entry): entry for entry in found}.values())
 
 
-def _nearest(names: list[str], known: list[str]) -> str:
-    """What may be fetched instead: never a folder."""
-    near = next((close[0] for name in names if (close := difflib.get_close_matches(name.lower(), known, 1, 0.4))), "")
-    meant = f"Did you mean {near}? " if near else ""
-    return f"{meant}What can be fetched is a key of models.yaml or a repository (org/name)."
+def _instead(names: list[str], known: list[str]) -> str:
+    """What may be fetched instead of the first of `names` that resembles a known one: never a folder."""
+    remedy = next((hint for name in names if (hint := nearest(name, known, otherwise=""))), "")
+    return f"{remedy} What can be fetched is a key of models.yaml or a repository (org/name).".lstrip()
 
 
 def _missing(home: Home, only: tuple[str, ...], failures: list[JarvisError]) -> list[ModelEntry]:

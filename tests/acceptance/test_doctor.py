@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import BIN, House, until
+from tests.chatdb import ChatDB
 from tests.fakes.mac import BATTERY, FakeMac
 
 DAEMON = "org.jarvisd.daemon"
@@ -40,12 +40,11 @@ def doctor(house: House, code: int | None = None) -> dict[str, dict[str, Any]]:
 
 
 def messages(path: Path, count: int) -> Path:
-    database = sqlite3.connect(path)
-    database.execute("CREATE TABLE message (ROWID INTEGER PRIMARY KEY)")
-    database.executemany("INSERT INTO message VALUES (?)", [(number,) for number in range(count)])
-    database.commit()
-    database.close()
-    return path
+    database = ChatDB(path)
+    chat = database.direct("+15550001")
+    for _ in range(count):
+        database.add("on my way", chat=chat, from_me=True)
+    return database.close()
 
 
 def test_all_is_well_where_nothing_is_missing(house: House) -> None:
@@ -55,7 +54,7 @@ def test_all_is_well_where_nothing_is_missing(house: House) -> None:
     assert {check["state"] for check in checks.values()} == {"ok"}
     everywhere = {"python", "configuration", "memory", "disk", "sqlite", "daemon", "clock", "jobs", "last night"}
     assert everywhere <= set(checks)
-    assert checks["jobs"]["what"] == "command:echo, report: all there"
+    assert checks["jobs"]["what"] == "command:echo, report: nothing is missing"
 
 
 def test_what_is_missing_is_a_problem_with_a_remedy_and_the_exit_code_says_so(house: House, tmp_path: Path) -> None:

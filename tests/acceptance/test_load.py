@@ -91,7 +91,7 @@ def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge
     assert huey.storage.queue_size() == 1  # one message says "look"; it need not be said ten thousand times
     job = within(0.2, lambda: transitions.claim("here", "boot", store_database.now()))
     within(0.2, lambda: queue.settle(job, models.Status.SUCCEEDED, None, store_database.now()))
-    within(0.2, lambda: status.brief(run, 40))
+    within(0.2, lambda: status.summary(run, 40))
     within(
         0.2,
         lambda: (queries.wait_is_over(store_database.now()), wakeup.wake_if_due("here"), queries.is_settled(run)),

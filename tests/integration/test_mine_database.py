@@ -112,7 +112,7 @@ def test_what_is_written_while_it_is_read_does_not_show(chat_db: Path) -> None:
 READ_IT = """
 import resource, sys, time
 from pathlib import Path
-from jobs import imessage
+from jobs.lib import imessage
 
 def peak_bytes():
     status = Path("/proc/self/status")

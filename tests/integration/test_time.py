@@ -16,7 +16,7 @@ from jarvisd import logs
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.host import power
 from jarvisd.paths import Home
-from jarvisd.plan import plans
+from jarvisd.plan import times
 from jarvisd.plan.settings import Memory, Power, Settings
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Run, Status
@@ -76,7 +76,7 @@ def test_a_deadline_is_the_wall_clock_of_the_morning_when_the_clocks_change(
 ) -> None:
     here = zone(name)
     start = dt.datetime.fromisoformat(f"{evening}T22:00").replace(tzinfo=here)
-    end = plans.deadline("07:00", start.astimezone(dt.UTC))
+    end = times.deadline("07:00", start.astimezone(dt.UTC))
     assert end - start.astimezone(dt.UTC) == dt.timedelta(hours=hours)
     assert end.astimezone(here).strftime("%H:%M") == "07:00"
 
@@ -89,7 +89,7 @@ def test_a_night_with_a_change_of_clocks_has_one_date(
     here = zone(name)
     start = dt.datetime.fromisoformat(f"{evening}T22:00").replace(tzinfo=here).astimezone(dt.UTC)
     moments = [start + dt.timedelta(minutes=15 * n) for n in range(60)]
-    night = {plans.night_of(moment) for moment in moments if moment.astimezone(here).hour not in (11, 12, 13)}
+    night = {times.night_of(moment) for moment in moments if moment.astimezone(here).hour not in (11, 12, 13)}
     assert night == {evening}
 
 
@@ -107,7 +107,7 @@ def test_a_deadline_lies_ahead_and_within_25_hours_and_shows_its_time_where_that
         patch.setenv("TZ", name)
         time.tzset()
         try:
-            end = plans.deadline(f"{hour:02}:{minute:02}", moment)
+            end = times.deadline(f"{hour:02}:{minute:02}", moment)
         finally:
             patch.undo()
             time.tzset()

@@ -34,7 +34,7 @@ def test_a_pause_is_shown_also_while_the_daemon_is_down(home: Home, make_run: Ma
     queue.pause(machine.identity(home), database.now(), None)
     first = call(home, "status").output.splitlines()[0]
     assert first.startswith("The daemon is down")
-    assert first.endswith("Paused; `jarvisctl resume`.")
+    assert first.endswith("Paused; `jarvisctl resume` ends the pause.")
 
 
 def test_the_warnings_of_a_run_stand_below_its_jobs_and_do_not_fill_the_page(home: Home, make_run: MakeRun) -> None:

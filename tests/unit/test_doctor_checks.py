@@ -1,12 +1,14 @@
-"""A check of doctor's that fails itself."""
+"""Checks of doctor: one that fails itself, and the one look at the Messages database."""
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from jarvisd import registry
 from jarvisd.host import machine
 from jarvisd.operations import doctor
 from jarvisd.paths import Home
@@ -32,3 +34,42 @@ def test_the_remedy_of_such_a_check_shows_where(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("JARVISD_DEBUG", "1")
     with pytest.raises(LookupError):
         list(doctor.examine(Home(tmp_path, "--home")))
+
+
+def overnight(folder: Path, text: str) -> Home:
+    plan = folder / "config" / "plans" / "overnight.yaml"
+    plan.parent.mkdir(parents=True)
+    plan.write_text(text)
+    return Home(folder, "--home")
+
+
+def test_a_database_that_is_not_of_messages_is_one_problem_and_not_also_the_job_s(tmp_path: Path) -> None:
+    """The file opens and has rows, so that counting them succeeds; what mining needs is not there."""
+    database = sqlite3.connect(tmp_path / "chat.db")
+    database.execute("CREATE TABLE message (ROWID INTEGER PRIMARY KEY)")
+    database.execute("INSERT INTO message VALUES (1)")
+    database.commit()
+    database.close()
+    home = overnight(tmp_path, f"messages: {tmp_path / 'chat.db'}\nmine: {{}}\nreport: {{}}\n")
+    about = [check for check in doctor.examine(home) if "chat.db" in check.what]
+    assert [(check.name, check.state) for check in about] == [("messages", "problem")]
+    assert "is not a Messages database" in about[0].what
+
+
+def test_messages_are_checked_for_every_kind_of_job_that_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reads_chats").mkdir()
+    (tmp_path / "reads_chats" / "__init__.py").touch()
+    (tmp_path / "reads_chats" / "plan.py").write_text(
+        "from pydantic import BaseModel\nclass Section(BaseModel): pass\n"
+        "from jarvisd.plugin import JobSpec\n"
+        "def jobs(section, context): return [JobSpec(name='reads_chats', reads_messages=True)]\n"
+        "def check(section, context): return []\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.registry(), "reads_chats", registry.Kind("reads_chats", "reads_chats"))
+    home = overnight(tmp_path, f"messages: {tmp_path / 'none.db'}\nreads_chats: {{}}\n")
+    checks = {check.name: check for check in doctor.examine(home)}
+    assert checks["messages"].state == "problem"
+    assert "reads_chats" not in getattr(checks.get("jobs"), "what", "")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from jarvisd import registry
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.paths import Home
-from jarvisd.plan import plans, yamlfile
+from jarvisd.plan import plans, times, yamlfile
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def write(home: Home, text: str, name: str = "mine-only") -> str:
 
 
 def test_until_is_its_next_occurrence(berlin: None) -> None:
-    assert plans.deadline("07:00", at("2026-11-22T22:00")) == at("2026-11-23T07:00")
-    assert plans.deadline("07:00", at("2026-11-22T06:59")) == at("2026-11-22T07:00")
-    assert plans.deadline("07:00", at("2026-11-22T07:00")) == at("2026-11-23T07:00")
+    assert times.deadline("07:00", at("2026-11-22T22:00")) == at("2026-11-23T07:00")
+    assert times.deadline("07:00", at("2026-11-22T06:59")) == at("2026-11-22T07:00")
+    assert times.deadline("07:00", at("2026-11-22T07:00")) == at("2026-11-23T07:00")
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_until_is_its_next_occurrence(berlin: None) -> None:
 )
 def test_until_means_the_wall_clock_in_nights_of_23_and_25_hours(berlin: None, evening: str, hours: int) -> None:
     start = at(evening)
-    assert plans.deadline("07:00", start) - start == dt.timedelta(hours=hours)
+    assert times.deadline("07:00", start) - start == dt.timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("text", ["25:00", "7 o'clock", "", "07:60", "2020-01-01T07:00"])
 def test_what_is_no_time_or_in_the_past_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no time|in the past"):
-        plans.deadline(text, dt.datetime.now().astimezone())
+        times.deadline(text, dt.datetime.now().astimezone())
 
 
 @pytest.mark.parametrize(
@@ -72,26 +72,26 @@ def test_what_is_no_time_or_in_the_past_is_refused(text: str) -> None:
     ],
 )
 def test_evening_and_the_morning_after_are_one_night(berlin: None, moment: str, night: str) -> None:
-    assert plans.night_of(at(moment)) == night
+    assert times.night_of(at(moment)) == night
 
 
 def test_an_unknown_plan_names_the_nearest(home: Home) -> None:
     write(home, "report: {}", "halloween")
     with pytest.raises(UsageError, match=r"Did you mean halloween\?"):
-        plans.find(home, "haloween")
+        plans.find_plan(home, "haloween")
 
 
 @pytest.mark.parametrize("name", ["../secrets", "/etc/passwd", "a/b", "", "."])
 def test_a_plan_is_never_looked_for_outside_the_configuration(home: Home, name: str) -> None:
     with pytest.raises(UsageError):
-        plans.find(home, name)
+        plans.find_plan(home, name)
 
 
 def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) -> None:
     (home.root / "config" / "secrets.yaml").write_text("report: {}")
     for name in ("../secrets", "../plans/../secrets", "./../secrets"):
         with pytest.raises(UsageError, match="no plan is called"):
-            plans.find(home, name)
+            plans.find_plan(home, name)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) ->
 )
 def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, said: str) -> None:
     with pytest.raises(PlanError, match=said) as caught:
-        plans.read(home, write(home, text))
+        plans.read_plan(home, write(home, text))
     assert caught.value.exit_code == 2
 
 
@@ -140,12 +140,12 @@ def test_aliases_that_multiply_are_refused(home: Home) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
     with pytest.raises(PlanError, match="too many values"):
-        plans.read(home, write(home, bomb))
+        plans.read_plan(home, write(home, bomb))
 
 
 def test_a_huge_file_is_refused_unread(home: Home) -> None:
     with pytest.raises(PlanError, match="larger than"):
-        plans.read(home, write(home, "#" * 300_000))
+        plans.read_plan(home, write(home, "#" * 300_000))
 
 
 def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Path) -> None:
@@ -178,20 +178,20 @@ def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Pa
 def test_a_wrong_override_is_named(home: Home, override: str, said: str) -> None:
     name = write(home, "title: x\ncommand:\n  - run: [echo]\n")
     with pytest.raises(UsageError, match=said):
-        plans.read(home, name, [override])
+        plans.read_plan(home, name, [override])
 
 
 def test_an_override_changes_the_plan_and_marks_it_changed(home: Home) -> None:
     name = write(home, "title: x\ncommand:\n  - run: [echo]\n")
-    assert not plans.read(home, name).changed
-    changed = plans.read(home, name, ["title=y"])
+    assert not plans.read_plan(home, name).changed
+    changed = plans.read_plan(home, name, ["title=y"])
     assert changed.changed
     assert changed.common.title == "y"
 
 
 def test_programs_of_one_name_become_jobs_of_different_names(home: Home) -> None:
     name = write(home, "command:\n  - run: [echo, a]\n  - run: [echo, b]\n  - run: [echo, c]\n    name: last\n")
-    assert [spec.name for _, spec in plans.read(home, name).specs()] == [
+    assert [spec.name for _, spec in plans.read_plan(home, name).specs()] == [
         "command:echo",
         "command:echo-2",
         "command:last",
@@ -200,9 +200,9 @@ def test_programs_of_one_name_become_jobs_of_different_names(home: Home) -> None
 
 def test_only_keeps_the_named_jobs(home: Home) -> None:
     name = write(home, "command:\n  - run: [echo]\n    name: a\n  - run: [echo]\n    name: b\n")
-    assert [spec.name for _, spec in plans.read(home, name, only=["command:b"]).specs()] == ["command:b"]
+    assert [spec.name for _, spec in plans.read_plan(home, name, only=["command:b"]).specs()] == ["command:b"]
     with pytest.raises(UsageError, match="Did you mean command:a"):
-        plans.read(home, name, only=["comand:a"]).specs()
+        plans.read_plan(home, name, only=["comand:a"]).specs()
 
 
 def test_what_later_rounds_lack_is_no_warning_where_only_other_jobs_run(
@@ -216,14 +216,14 @@ def test_what_later_rounds_lack_is_no_warning_where_only_other_jobs_run(
         ("command:echo", []),
         ("evaluate:qwen3-4b", ["evaluate:qwen3-4b", "layers"]),
     ):
-        plan = plans.read(home, name, only=[only])
-        assert [found.job for found in plan.findings(spec.name for _, spec in plan.specs())] == lacking
+        plan = plans.read_plan(home, name, only=[only])
+        assert [found.job for found in plan.missing_requirements(spec.name for _, spec in plan.specs())] == lacking
 
 
 def test_the_jobs_of_a_plan_are_made_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Mock(wraps=registry.find("command").plan().jobs)
     monkeypatch.setattr("jobs.command.plan.jobs", asked)
-    plan = plans.read(home, write(home, "command:\n  - run: [echo]\n"))
+    plan = plans.read_plan(home, write(home, "command:\n  - run: [echo]\n"))
     assert plan.specs() == plan.specs()
     assert asked.call_count == 1
 

@@ -23,8 +23,6 @@ from jarvisd.words import amount
 
 #: The plan that the nightly agent submits.
 PLAN = "overnight"
-#: How the plan's models stand: a job's knowledge, loaded only when it is asked for.
-MODELS = "jobs.verbs.models:models_check"
 #: Upserts with RETURNING.
 OLDEST_SQLITE = (3, 35, 0)
 _FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
@@ -59,14 +57,14 @@ def _configuration(home: Home) -> list[Check]:
     """The settings, tonight's plan and the owner's others. Another shipped one need not fit the owner's models."""
     settings.read(home)
     files = [path for path in home.config_files("plans/*.yaml") if path.is_relative_to(home.root) or path.stem == PLAN]
-    read = [f"{plans.read(home, path.stem).name}.yaml" for path in files]
+    read = [f"{plans.read_plan(home, path.stem).name}.yaml" for path in files]
     return [ok("configuration", f"{', '.join(['settings.yaml', *read])} are in order")]
 
 
 def _memory(home: Home) -> list[Check]:
     """The largest job of the plan, against what the computer has, and what is free now."""
     total, free = machine.total_mb(), machine.available_mb()
-    largest = max(plans.read(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
+    largest = max(plans.read_plan(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
     need = (largest[1].memory_mb if largest else 0) + settings.read(home).memory.margin_mb
     said = f"{free:,} of {total:,} MB are free"
     if largest is None or need <= free:
@@ -133,16 +131,18 @@ def _mac(home: Home) -> list[Check]:
 
 
 def _plan(home: Home) -> list[Check]:
-    """Messages and models: what the kinds of job find, each in its own words."""
-    plan = plans.read(home, PLAN)
-    found = [access.check(home, plan.setting.messages)] if "mine" in plan.sections else []
-    unread = bool(found) and found[0].state == "problem"
-    names = [spec.name for _, spec in plan.specs()]
-    lacking = [one for one in plan.findings(names) if not (unread and str(plan.setting.messages) in one.what)]
-    found.append(registry.load(MODELS)(plan, [one.download for one in lacking if one.download]))
-    found += [problem(one.job, one.what, one.remedy) for one in lacking if not one.download]
-    well = sorted(set(names) - {one.job for one in lacking} - ({"mine"} if unread else set()))
-    return found + ([ok("jobs", f"{', '.join(well)}: all there")] if well else [])
+    """The Messages database and the models that the jobs of the plan need, and what else they lack."""
+    plan = plans.read_plan(home, PLAN)
+    specs = [spec for _, spec in plan.specs()]
+    readers = {spec.name for spec in specs if spec.reads_messages}
+    messages = [access.check(home, plan.setting.messages)] if readers else []
+    missing = plan.missing_requirements([spec.name for spec in specs], messages_checked=bool(readers))
+    models = registry.load(registry.CHECK_MODELS)(plan, [lack.download for lack in missing if lack.download])
+    others = [problem(lack.job, lack.what, lack.remedy) for lack in missing if not lack.download]
+    unreadable = any(check.state == "problem" for check in messages)
+    failing = {lack.job for lack in missing} | (readers if unreadable else set())
+    ready = sorted({spec.name for spec in specs} - failing)
+    return [*messages, models, *others, *([ok("jobs", f"{', '.join(ready)}: nothing is missing")] if ready else [])]
 
 
 def _last_night(home: Home) -> list[Check]:

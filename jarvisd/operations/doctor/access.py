@@ -1,50 +1,50 @@
-"""May the agents read Messages? Asked in launchd's own context: from a terminal it is the terminal that is asked about.
+"""Whether the agents may read the Messages database.
 
-macOS gives Full Disk Access to a program file. What a terminal may read says nothing of what the same Python may read
-when launchd starts it. So an agent of a moment, org.jarvisd.probe, looks for us, and is removed.
+macOS grants Full Disk Access to the program that started a process. What a terminal's Python may read says nothing of
+what the same Python may read when launchd starts it. So launchd runs the check, as the temporary agent
+org.jarvisd.probe.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from jarvisd import registry
 from jarvisd.host import files, machine
 from jarvisd.launchd import agents, launchctl
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
 
 PROBE = "org.jarvisd.probe"
-#: A look takes milliseconds; one that waits for an answer on the screen does not return.
+#: Longest time for the check. It takes milliseconds, but does not return while macOS asks on the screen.
 PATIENCE_S = 20.0
 NAME = "messages"
 
 
 def check(home: Home, messages: Path) -> Check:
     """Whether the jobs will be able to read the Messages database tonight."""
-    if _is_missing(messages):
-        what = f"there is no Messages database at {messages}"
-        return problem(NAME, what, "Name it with `messages:` in the plan; on a Mac it is ~/Library/Messages/chat.db.")
     by_launchd = machine.MACOS and launchctl.has_session()
-    found = _by_launchd(home, messages) if by_launchd else _by_child(messages)
-    if (count := found.get("messages")) is not None:
-        said = f"{messages} holds {count:,} messages"
+    answer = _ask_launchd(home, messages) if by_launchd and not _is_missing(messages) else _ask_child(messages)
+    if (count := answer.get("messages")) is not None:
+        holds = f"{messages} holds {count:,} messages"
         if machine.MACOS and not by_launchd:
-            return warning(NAME, f"{said}, read from here, not by launchd", "Run this at the Mac itself, not over ssh.")
-        return ok(NAME, said)
-    if not machine.MACOS:
-        return problem(
-            NAME, f"{messages} cannot be read ({found['error']})", "Name another with `messages:` in the plan."
-        )
-    return problem(NAME, f"launchd's jarvisd may not read {messages} ({found['error']})", _steps())
+            return warning(
+                NAME, f"{holds}, read from here, not by launchd", "Run this at the Mac itself, not over ssh."
+            )
+        return ok(NAME, holds)
+    if not by_launchd or _is_missing(messages):
+        return problem(NAME, answer["what"], answer["remedy"])
+    return problem(NAME, f"launchd's jarvisd cannot read Messages: {answer['what']}", f"{answer['remedy']} {_steps()}")
 
 
 def _is_missing(messages: Path) -> bool:
-    """Whether it is surely not there. Where macOS lets nobody look, that is another problem."""
+    """Whether there is no such file. False where macOS refuses the question."""
     try:
         messages.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -55,11 +55,11 @@ def _is_missing(messages: Path) -> bool:
 
 
 def _steps() -> str:
-    """What the owner clicks. The binary is the one behind every link, which is what macOS remembers."""
+    """How to grant Full Disk Access. macOS remembers the binary behind every link, so that one is named."""
     running = _running()
     also = f", and {running}" if running != agents.python() else ""
     return (
-        "System Settings > Privacy & Security > Full Disk Access > + > (Cmd-Shift-G) "
+        "If macOS refuses it: System Settings > Privacy & Security > Full Disk Access > + > (Cmd-Shift-G) "
         f"{agents.python()}{also}; then `jarvisctl restart`."
     )
 
@@ -74,29 +74,32 @@ def _running() -> Path:
         return agents.python()
 
 
-def _words(messages: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "jarvisd.operations.doctor.look", str(messages)]
+def _command(messages: Path) -> list[str]:
+    return [sys.executable, "-P", "-m", registry.PROBE_MESSAGES, str(messages)]
 
 
-def _by_child(messages: Path) -> dict[str, Any]:
-    command = _words(messages)
+def _ask_child(messages: Path) -> dict[str, Any]:
+    command = _command(messages)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, check=False
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"no answer within {PATIENCE_S:.0f} s"}
-    return _answer(done.stdout) or {"error": "the look at it failed"}
+        return _no_answer(messages)
+    return _answer(done.stdout) or {
+        "what": f"{messages} could not be read",
+        "remedy": f"`{shlex.join(command)}` shows why.",
+    }
 
 
-def _by_launchd(home: Home, messages: Path) -> dict[str, Any]:
-    """Have launchd start the look, from a file that lies outside LaunchAgents, so that it is never started again."""
+def _ask_launchd(home: Home, messages: Path) -> dict[str, Any]:
+    """Have launchd run the probe once, from a file outside LaunchAgents, which launchd does not load at login."""
     home.make()
     out, plist = home.var / "probe.out", home.var / f"{PROBE}.plist"
     out.unlink(missing_ok=True)
     agent = {
         "Label": PROBE,
-        "ProgramArguments": _words(messages),
+        "ProgramArguments": _command(messages),
         "RunAtLoad": True,
         "EnvironmentVariables": {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
         "StandardOutPath": str(out),
@@ -106,7 +109,10 @@ def _by_launchd(home: Home, messages: Path) -> dict[str, Any]:
     launchctl.launchctl("bootout", launchctl.target(PROBE))
     done = launchctl.launchctl("bootstrap", launchctl.domain(), str(plist))
     try:
-        return _wait_for(out) if not done.returncode else {"error": launchctl.complaint(done)}
+        if done.returncode:
+            what = f"launchd does not start the check: {launchctl.complaint(done)}"
+            return {"what": what, "remedy": "Run `jarvisctl install` again."}
+        return _wait_for(out) or _no_answer(messages)
     finally:
         launchctl.launchctl("bootout", launchctl.target(PROBE))
         plist.unlink(missing_ok=True)
@@ -116,18 +122,24 @@ def _by_launchd(home: Home, messages: Path) -> dict[str, Any]:
 def _wait_for(out: Path) -> dict[str, Any]:
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        if out.exists() and (found := _answer(out.read_text())):
-            return found
+        if out.exists() and (answer := _answer(out.read_text())):
+            return answer
         time.sleep(0.1)
-    return {"error": f"no answer within {PATIENCE_S:.0f} s; macOS may be asking on the screen"}
+    return {}
+
+
+def _no_answer(messages: Path) -> dict[str, Any]:
+    what = f"reading {messages} took longer than {PATIENCE_S:.0f} s"
+    return {"what": what, "remedy": "macOS may be asking for permission on the screen."}
 
 
 def _answer(text: str) -> dict[str, Any]:
+    """The first JSON object that the probe printed; {} where there is none."""
     for line in text.splitlines():
         try:
-            found = json.loads(line)
+            answer = json.loads(line)
         except ValueError:
             continue
-        if isinstance(found, dict):
-            return found
+        if isinstance(answer, dict):
+            return answer
     return {}

@@ -1,5 +1,8 @@
-"""`python -m jobs.lib.imessage.probe PATH`: what is wrong with the Messages database, as JSON on stdout;
-{} when nothing is wrong."""
+"""`python -m jobs.lib.imessage.probe PATH`: whether the Messages database can be read, as one JSON object on stdout.
+
+{"messages": N} where it can, else {"what": "…", "remedy": "…"}. A process of its own, because the read does not return
+while macOS asks for permission on the screen.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,12 @@ from jarvisd.plugin import JobFailed
 from jobs.lib import imessage
 
 
-def main(path: str) -> dict[str, str]:
+def main(path: str) -> dict[str, str | int]:
     try:
-        imessage.probe(Path(path))
+        return {"messages": imessage.probe(Path(path))}
     except JobFailed as failure:
         return {"what": failure.what, "remedy": failure.remedy}
-    return {}
 
 
 if __name__ == "__main__":
-    json.dump(main(sys.argv[1]), sys.stdout)
+    print(json.dumps(main(sys.argv[1])), flush=True)

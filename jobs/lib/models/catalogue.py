@@ -5,7 +5,6 @@ Standard library and pydantic only: plans are checked with it before anything he
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -104,10 +103,10 @@ def resolve(name: str, setting: PlanContext, kind: Literal["chat", "embedder"] =
     known = next((entry for entry in entries if name in (entry.key, entry.repo)), None)
     entry = known or _local(name, setting, kind) or _hub(name, kind)
     if entry is None:
-        raise UsageError(f"no model is called {name!r}", _nearest(name, entries, kind))
+        raise UsageError(f"no model is called {name!r}", _instead(name, entries, kind))
     if entry.kind != kind:
         what = f"{name} is a model of the kind {entry.kind}, not {kind}"
-        raise UsageError(what, _nearest(name, entries, kind))
+        raise UsageError(what, _instead(name, entries, kind))
     return entry if known else _weighed(entry, setting.home)
 
 
@@ -143,13 +142,11 @@ def _weighed(entry: ModelEntry, home: Home) -> ModelEntry:
     return entry.model_copy(update={"memory_mb": -(-size // (1 << 20))})
 
 
-def _nearest(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
+def _instead(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
+    """What can stand in the place of `name`."""
     keys = [entry.key for entry in entries if entry.kind == kind]
-    near = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.4)
-    if near and near[0] != name:
-        return f"Did you mean {near[0]}? A repository (org/name) or a folder can stand here too."
-    known = f"Known: {', '.join(keys)}; a" if keys else f"models.yaml has no {kind}; a"
-    return f"{known} repository (org/name) or a folder can stand here too."
+    remedy = plugin.nearest(name, keys) if keys else f"models.yaml has no {kind}."
+    return f"{remedy} A repository (org/name) or a folder can stand here too."
 
 
 def slug(name: str) -> str:

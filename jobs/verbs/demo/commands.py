@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from jarvisd import plugin
-from jarvisd.cli.common import App, on_terminal
+from jarvisd.cli.common import App, follow, on_terminal
 from jarvisd.host import machine, processes
 from jarvisd.plugin import Home, JarvisError
 from jarvisd.store import queries
@@ -117,7 +117,6 @@ def _daemon(app: App, *, keep_running: bool) -> Iterator[None]:
 
 def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:
     """Submit the plan and watch it to its end: the run's id, and 0 when every job succeeded."""
-    from jarvisd.cli.wait import follow
     from jarvisd.operations.submit import submit_plan
 
     # As JSON, which is YAML: a path may hold characters that YAML would read as something else.
@@ -128,7 +127,7 @@ def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:
     for warning in submitted.warnings:
         _say(f"warning: {warning}")
     try:
-        return submitted.run_id, follow(submitted.run_id)
+        return submitted.run_id, 0 if follow(submitted.run_id) else 1
     except KeyboardInterrupt:
         run_id = submitted.run_id
         _say(f"{run_id} is kept: `jarvisctl start` goes on with it, `jarvisctl cancel {run_id}` ends it.")

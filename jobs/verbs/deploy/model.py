@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jarvisd.plugin import Home, JarvisError, Run, UsageError
+from jarvisd.plugin import Home, JarvisError, Run, UsageError, nearest
 from jobs.lib.comparison import document as comparison_document
 from jobs.lib.comparison import snapshot as snapshots
 from jobs.lib.models import catalogue as model_catalogue
@@ -124,10 +124,7 @@ def _named(home: Home, name: str, entries: dict[str, ModelEntry]) -> str:
     found = catalogue.get(name)
     if found is None:
         keys = [*entries, *(key for key, entry in catalogue.items() if entry.kind == "chat" and key not in entries)]
-        near = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.4)
-        raise UsageError(
-            f"no model is called {name!r}", f"Did you mean {near[0]}?" if near else f"Known: {', '.join(keys)}."
-        )
+        raise UsageError(f"no model is called {name!r}", nearest(name, keys))
     if found.kind != "chat":
         raise UsageError(f"{name} writes no replies: it is a model of the kind {found.kind}", "Name another one.")
     entries[name] = found

@@ -7,15 +7,12 @@ import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from jarvisd import plugin, registry
 from jarvisd.cli.common import App
-from jarvisd.operations import lookup
+from jarvisd.operations import lookup, report
 from jarvisd.plugin import JarvisError
 from jarvisd.words import counted, plain
 
@@ -159,28 +156,11 @@ def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> 
     if not session.stored:
         click.echo("No vote was stored.")
         return
-    path = _rendered(app, run)
+    path = report.write_after_vote(app.home, run)
     after = comparison_document.document(run.id)
     stored = f"{counted(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
     where = f"The report: {path}" if path else f"The report of {run.id} will count them"
     click.echo(f"{stored}. {_change(before, after, votes.of_run(run.id))} {where}")
-
-
-def _rendered(app: App, run: Run) -> Path | None:
-    """Where the run's report is, written again; None where the run has none yet: its page says what still runs."""
-    from jarvisd.plugin import SETTLED, Job
-
-    done = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(SETTLED))
-    if not done.exists():
-        return None
-    folder = app.home.run_folder(run.id)
-    registry.load("jobs.report.render:render")(run.id, app.home, partial(_publish, folder))
-    page = folder / "report.html"
-    return page if page.is_file() else folder / "REPORT.md"
-
-
-def _publish(folder: Path, name: str, text: str) -> Path:
-    return plugin.replace_file(folder / name, text)
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any], ranking: Ranking) -> str:

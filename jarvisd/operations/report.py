@@ -1,0 +1,61 @@
+"""The report of a run as files: which run has one, and writing it again from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from jarvisd import registry
+from jarvisd.errors import UsageError
+from jarvisd.host import files
+from jarvisd.paths import Home
+from jarvisd.store import models
+from jarvisd.store.models import Job, Run, Status
+
+#: Writes one file of the report: name and text in, path out.
+Publish = Callable[[str, str], Path]
+#: Statuses of a report job that leave a page: a full report, or a placeholder that says what failed.
+_LEAVES_A_PAGE = (Status.SUCCEEDED, Status.FAILED)
+
+
+def newest_reported_run() -> Run:
+    """The newest run whose report was written, else the newest whose report job is settled, as of a cancelled run.
+
+    Raises UsageError where there is none.
+    """
+    for statuses in (_LEAVES_A_PAGE, models.SETTLED):
+        settled = Run.select().join(Job).where(Job.is_report, Job.status.in_(statuses))
+        newest: Run | None = settled.order_by(Run.number.desc()).first()
+        if newest is not None:
+            return newest
+    raise UsageError("no report is finished yet", "`jarvisctl status` shows what is still to be done.")
+
+
+def is_current(run: Run) -> bool:
+    """Whether the files of the run were written by its newest settled report job."""
+    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED))
+    newest = settled.order_by(Job.round.desc()).first()
+    return newest is not None and newest.status in _LEAVES_A_PAGE
+
+
+def write_again(home: Home, run: Run) -> Path:
+    """Render the run's report from the database and replace its files. Returns their folder."""
+    folder = home.run_folder(run.id)
+    render: Callable[[str, Home, Publish], object] = registry.load(registry.RENDER_REPORT)
+    render(run.id, home, partial(_publish, folder))
+    return folder
+
+
+def write_after_vote(home: Home, run: Run) -> Path | None:
+    """Render the run's report with its new votes. Returns the page; None where no report job is settled yet."""
+    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED))
+    if not settled.exists():
+        return None
+    folder = write_again(home, run)
+    page = folder / "report.html"
+    return page if page.is_file() else folder / "REPORT.md"
+
+
+def _publish(folder: Path, name: str, text: str) -> Path:
+    return files.replace(folder / name, text)

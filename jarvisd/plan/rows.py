@@ -1,0 +1,130 @@
+"""A plan as rows of the database: a Run and its Jobs, not stored yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+from typing import Any
+
+from jarvisd import __version__
+from jarvisd.errors import UsageError
+from jarvisd.host import machine
+from jarvisd.paths import Home
+from jarvisd.plan import settings, times
+from jarvisd.plan.missed_start import NightlyStart
+from jarvisd.plan.plans import Plan
+from jarvisd.registry import JobSpec
+from jarvisd.store import models
+from jarvisd.store.models import Job, Run
+
+#: Packages whose version a figure of the report may depend on.
+_VERSIONS = (
+    "huey",
+    "peewee",
+    "mlx",
+    "mlx-lm",
+    "sentence-transformers",
+    "transformers",
+    "torch",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def run_of(
+    plan: Plan, moment: dt.datetime, until: str | None, *, again: bool, nightly: NightlyStart | None = None
+) -> tuple[Run, list[Job]]:
+    """The rows of a run of this plan, not stored yet. `until` replaces the plan's own.
+
+    A nightly start that comes late belongs to the night that it was due in.
+    """
+    specs = plan.specs()
+    if not specs:
+        raise UsageError(f"the plan {plan.name} has no jobs", "Give it a section: mine, evaluate or command.")
+    warnings = [str(finding) for finding in plan.missing_requirements(spec.name for _, spec in specs)]
+    warnings += [*_too_little_disk(plan.setting.home), *too_large(plan.setting.home, specs)]
+    warnings += [f"it was {nightly}"] if nightly and nightly.is_late else []
+    night = times.night_of(nightly.due if nightly else moment)
+    once = plan.common.once == "nightly" and not plan.changed and not again
+    run = Run(
+        id="",  # given in the transaction that stores it
+        number=0,
+        plan=plan.name,
+        title=plan.common.title or plan.name,
+        night=night,
+        created_at=moment,
+        deadline=_deadline(plan, until, moment),
+        unique_key=f"{plan.name}@{night}" if once else None,
+        snapshot=_snapshot(plan),
+        warnings=warnings,
+    )
+    return run, job_rows(run, specs)
+
+
+def _deadline(plan: Plan, until: str | None, moment: dt.datetime) -> dt.datetime | None:
+    text = until or plan.common.until
+    return times.requested_deadline(text, moment) if text else None
+
+
+def _too_little_disk(home: Home) -> list[str]:
+    """What the supervisor will refuse a job for, said already now."""
+    free, wanted = machine.free_disk_mb(home.var), settings.read(home).disk.keep_free_mb
+    if free >= wanted:
+        return []
+    return [
+        f"too little disk: {free:,} MB are free below {home.var}, {wanted:,} MB are wanted. Free some before tonight."
+    ]
+
+
+def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
+    """Jobs that would wait for more memory than there is, and be skipped then."""
+    total, margin = machine.total_mb(), settings.read(home).memory.margin_mb
+    return [
+        f"{spec.name}: it can never fit: it needs {spec.memory_mb:,} MB beside {margin:,} that are kept free, and this "
+        f"computer has {total:,}. Declare less, or leave it out."
+        for _, spec in specs
+        if spec.memory_mb + margin > total
+    ]
+
+
+def job_rows(run: Run, specs: list[tuple[str, JobSpec]]) -> list[Job]:
+    return [
+        Job(
+            run=run,
+            name=spec.name,
+            kind=kind,
+            place=place,
+            params=spec.params,
+            memory_mb=spec.memory_mb,
+            timeout_s=spec.timeout_s,
+            attempts=spec.attempts,
+            preload_blas=spec.preload_blas,
+        )
+        for place, (kind, spec) in enumerate(specs)
+    ]
+
+
+def _snapshot(plan: Plan) -> dict[str, Any]:
+    return {
+        "plan": plan.resolved(),
+        "overrides": list(plan.overrides),
+        "only": list(plan.only),
+        "versions": {"jarvisd": __version__, **versions()},
+        "machine": machine.describe(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what a figure may depend on; nothing is imported for it."""
+    found = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def already_submitted(run: Run) -> Run | None:
+    """The run that holds the same unique key, if there is one."""
+    return models.Run.get_or_none(Run.unique_key == run.unique_key) if run.unique_key else None

@@ -1,0 +1,45 @@
+"""Times as people write them in plans and on the command line: deadlines, and which night a moment belongs to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from jarvisd.errors import UsageError
+
+
+def deadline(until: str, moment: dt.datetime) -> dt.datetime:
+    """`07:00` as its next occurrence after `moment`, or a full timestamp, as an instant with zone.
+
+    Raises ValueError when it is no time, or a full timestamp in the past.
+    """
+    if re.fullmatch(r"\d{1,2}:\d{2}", until):
+        hour, minute = (int(part) for part in until.split(":"))
+        if hour > 23 or minute > 59:
+            raise ValueError(f"{until} is no time of day; write it as 07:00")
+        local = moment.astimezone().replace(tzinfo=None)
+        at = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        if at <= local:
+            at += dt.timedelta(days=1)
+        return at.astimezone()
+    try:
+        full = dt.datetime.fromisoformat(until)
+    except ValueError:
+        raise ValueError(f"{until!r} is no time; write it as 07:00, or as 2026-11-23T07:00") from None
+    full = full.astimezone()
+    if full <= moment:
+        raise ValueError(f"{until} is in the past")
+    return full
+
+
+def requested_deadline(until: str, moment: dt.datetime) -> dt.datetime:
+    """The deadline that `--until` asks for. Raises UsageError."""
+    try:
+        return deadline(until, moment)
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
+
+
+def night_of(moment: dt.datetime) -> str:
+    """The local date twelve hours before: 22:00 and the 06:00 that follows belong to one night."""
+    return (moment - dt.timedelta(hours=12)).astimezone().date().isoformat()
