@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from jarvisd.plugin import JobContext, Outcome
+from jobs.lib.evaluate_task import EvaluateTask, task_of
 
 
 def run(context: JobContext) -> Outcome:
-    """What this job is for stands in its parameters: `prepare`, `judge`, `layers`, or a `model` that replies."""
-    params = context.params
-    if params.get("prepare"):
-        from jobs.evaluate.prepare import prepare
+    """Do the task that the job's params name."""
+    match task_of(context.params):
+        case EvaluateTask.PREPARE:
+            from jobs.evaluate.prepare import prepare
 
-        return prepare(context)
-    if params.get("judge"):
-        from jobs.evaluate.metrics.judge import compare
+            return prepare(context)
+        case EvaluateTask.JUDGE:
+            from jobs.evaluate.metrics.judge import compare
 
-        return compare(context)
-    if params.get("layers"):
-        from jobs.evaluate.metrics.job import measure
+            return compare(context)
+        case EvaluateTask.METRICS:
+            from jobs.evaluate.metrics.job import measure
 
-        return measure(context)
-    from jobs.evaluate.replies.job import evaluate  # not "run": a submodule of that name would hide this function
+            return measure(context)
+        case EvaluateTask.REPLIES:
+            from jobs.evaluate.replies.job import evaluate  # not "run": a submodule would hide this function
 
-    return evaluate(context)
+            return evaluate(context)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError
 from jobs.evaluate import scenarios
+from jobs.lib.evaluate_task import EvaluateTask
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 
@@ -111,7 +112,7 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     return [
         JobSpec(
             name=f"evaluate:{entry.key}",
-            params={"model": entry.key},
+            params={"task": EvaluateTask.REPLIES, "model": entry.key},
             memory_mb=entry.needs_mb,
             timeout_s=timeout,
             preload_blas=True,

@@ -40,7 +40,7 @@ def conversation(path: Path, days: int, people: int = 4) -> Path:
 def start(home: Home, make_run: Callable[..., Run]) -> Callable[[Path], JobContext]:
     def begin(messages: Path) -> JobContext:
         run = make_run("evaluate:turns")
-        Job.update(params={"prepare": "turns"}).where(Job.run == run.id).execute()
+        Job.update(params={"task": "prepare"}).where(Job.run == run.id).execute()
         Run.update(snapshot={"plan": {"messages": str(messages)}}).where(Run.id == run.id).execute()
         return claim(home)
 

@@ -68,7 +68,7 @@ def start(home: Home, make_run: Callable[..., Run], embedder: Path, messages: Pa
         entry = meaning_folder and _entry(meaning_folder, "embedder")
         plan = {"evaluate": {"meaning": entry, "judge": _entry(home.root / "none", "chat")}, "messages": str(messages)}
         Run.update(snapshot={"plan": plan}).where(Run.id == run.id).execute()
-        Job.update(params=params or {"layers": True}, round=2).where(Job.run == run.id).execute()
+        Job.update(params=params or {"task": "metrics"}, round=2).where(Job.run == run.id).execute()
         TrainTestSplit.create(run=run.id, at=CUT, own_before=4, turns_after=len(ANSWERS), chosen=len(ANSWERS))
         for place, answer in enumerate(ANSWERS):
             HeldOutTurn.create(
@@ -375,7 +375,7 @@ def test_the_tables_go_with_their_run(start: Callable[..., JobContext]) -> None:
 
 @pytest.fixture
 def judging(start: Callable[..., JobContext]) -> JobContext:
-    return start(params={"judge": "tiny"})
+    return start(params={"task": "judge", "judge": "tiny"})
 
 
 def longer(words: str) -> str:

@@ -103,7 +103,7 @@ class Night:
     def _play(self, job: Job) -> Status:
         if "model" not in job.params:
             self.clock += 30
-            if job.params.get("prepare"):
+            if job.params["task"] == "prepare":
                 return self._prepare()
             return Status.SUCCEEDED
         model = self.models[job.params["model"]]
@@ -240,10 +240,10 @@ def test_the_order_of_models_turns_around_every_round(night: Night) -> None:
 
 def test_a_round_begins_with_the_turns_and_ends_with_the_layers(night: Night) -> None:
     """The history is read once, in round 2; each later round ends with what measures its replies."""
-    assert night.rounds[1][0].params == {"prepare": "turns"}
+    assert night.rounds[1][0].params == {"task": "prepare"}
     assert (night.rounds[1][0].name, night.rounds[1][0].memory_mb) == ("turns", 600)
     for number, jobs in enumerate(night.rounds[1:], start=2):
-        assert (jobs[-1].name, jobs[-1].params["layers"]) == ("layers", True)
+        assert (jobs[-1].name, jobs[-1].params["task"]) == ("layers", "metrics")
         assert [job.name for job in jobs].count("turns") == int(number == 2)
 
 
@@ -355,8 +355,8 @@ def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: 
     slow, fast, judge = (proposal.jobs[place][1] for place in (1, 2, 3))
     assert (fast.memory_mb, fast.timeout_s, fast.preload_blas) == (3000, 3600, True)
     assert (slow.memory_mb, slow.timeout_s) == (3001, 600 + 10 * 40 * 60)
-    assert fast.params == {"model": "a", "turns": [0, 40]}
-    assert judge.params == {"judge": "judge-3b"} and judge.memory_mb > 2000
+    assert fast.params == {"task": "replies", "model": "a", "turns": [0, 40]}
+    assert judge.params == {"task": "judge", "judge": "judge-3b"} and judge.memory_mb > 2000
 
 
 def test_a_run_that_compares_nothing_has_one_round(here: Home) -> None:

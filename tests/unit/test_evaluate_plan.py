@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from jarvisd.registry import PlanContext
 from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
 from jobs.evaluate.replies import generate
+from jobs.lib.evaluate_task import task_of
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_one_job_a_model_with_the_memory_of_a_whole_process(setting: PlanContext
     specs = plan.jobs(Section(models=("qwen2.5-1.5b", "qwen3-4b")), setting)
     assert [spec.name for spec in specs] == ["evaluate:qwen2.5-1.5b", "evaluate:qwen3-4b"]
     assert specs[1].memory_mb == 2816 + 450
-    assert specs[1].params == {"model": "qwen3-4b"}
+    assert specs[1].params == {"task": "replies", "model": "qwen3-4b"}
     assert specs[1].timeout_s == 3600
 
 
@@ -141,3 +143,24 @@ def test_reading_a_plan_imports_nothing_heavy() -> None:
     root = Path(plan.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("params", "task"),
+    [
+        ({"model": "a"}, "replies"),
+        ({"model": "a", "turns": [0, 40], "samples": [2, 5]}, "replies"),
+        ({"prepare": "turns"}, "prepare"),
+        ({"judge": "judge-3b"}, "judge"),
+        ({"layers": True, "left_out": {}}, "metrics"),
+    ],
+)
+def test_a_job_that_version_0_1_0_queued_keeps_its_task(params: dict[str, Any], task: str) -> None:
+    """Its params have no `task`; the keys that they do have tell which one it is."""
+    assert task_of(params) == task
+    assert task_of({**params, "task": task}) == task
+
+
+def test_a_task_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        task_of({"task": "nonsense", "model": "a"})

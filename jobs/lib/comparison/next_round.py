@@ -21,6 +21,7 @@ from jobs.lib.comparison import replies as run_replies
 from jobs.lib.comparison import scores, snapshot, verdict
 from jobs.lib.comparison.pairwise import in_words
 from jobs.lib.comparison.replies import Replies
+from jobs.lib.evaluate_task import EvaluateTask
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import HeldOutTurn, ModelLoad
 
@@ -231,7 +232,7 @@ class _RoundPlanner:
     def _sized(self, samples: int, turns: int) -> Proposal:
         order = list(self.field.survivors)[:: -1 if self.round % 2 == 0 else 1]
         jobs = [self._model_job(key, samples, turns) for key in order]
-        first = [_spec("turns", {"prepare": "turns"}, 600, 1800)] if self.round == 2 else []
+        first = [_spec("turns", {"task": EvaluateTask.PREPARE}, 600, 1800)] if self.round == 2 else []
         asked = " and ".join(
             part
             for part in (f"{samples} more samples of each prompt" * bool(samples), f"{turns} turns" * bool(turns))
@@ -243,7 +244,11 @@ class _RoundPlanner:
 
     def _model_job(self, key: str, samples: int, turns: int) -> tuple[str, JobSpec]:
         row, done = self.field.rows[key], int(self.plan["samples"])
-        params: dict[str, Any] = {"model": key, "turns": [self.start, self.start + turns]}
+        params: dict[str, Any] = {
+            "task": EvaluateTask.REPLIES,
+            "model": key,
+            "turns": [self.start, self.start + turns],
+        }
         if samples:
             params["samples"] = [done + 1, done + samples]
         replies = samples * _prompts(self.plan) + turns
@@ -261,7 +266,7 @@ class _RoundPlanner:
     def _last(self) -> Jobs:
         """The judge, if any, and the job that measures all replies. It also keeps who was left out, and why."""
         judge = self.plan.get("judge")
-        layers = {"layers": True, "left_out": dict(self.field.left_out)}
+        layers = {"task": EvaluateTask.METRICS, "left_out": dict(self.field.left_out)}
         last = _spec("layers", layers, 1200 if self.plan.get("meaning") else 400, 3600)
         return (_judge(judge), last) if judge else (last,)
 
@@ -269,10 +274,14 @@ class _RoundPlanner:
 def _judge(judge: Any) -> tuple[str, JobSpec]:
     """The judge's job; a plan keeps its whole entry."""
     if not isinstance(judge, dict):
-        return _spec("judge", {"judge": str(judge)}, 0, 3600)
+        return _spec("judge", {"task": EvaluateTask.JUDGE, "judge": str(judge)}, 0, 3600)
     entry = ModelEntry.model_validate(judge)
     return "evaluate", JobSpec(
-        name="judge", params={"judge": entry.key}, memory_mb=entry.needs_mb, timeout_s=3600, preload_blas=True
+        name="judge",
+        params={"task": EvaluateTask.JUDGE, "judge": entry.key},
+        memory_mb=entry.needs_mb,
+        timeout_s=3600,
+        preload_blas=True,
     )
 
 
