@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.tiny_llama import make_model
 
 _INFO = re.compile(r"/api/models/([^/]+/[^/]+?)(?:/revision/(.+))?$")
 _TREE = re.compile(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)/?$")
@@ -173,3 +176,9 @@ def tiny(weights: int = 200_000) -> dict[str, bytes]:
         "pytorch_model.bin": b"a pickle",
         "onnx/model.onnx": b"another form",
     }
+
+
+def loadable(folder: Path) -> dict[str, bytes]:
+    """The files of a repository whose model mlx-lm loads; `folder` is where it is made."""
+    made = make_model(folder)
+    return tiny() | {file.name: file.read_bytes() for file in made.iterdir()}

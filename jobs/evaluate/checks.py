@@ -21,6 +21,7 @@ MAX_MATCHED = 1000
 
 #: Some templates open the block in the prompt, so that a reply only closes it.
 _THINKING = re.compile(r"\A(?:.*?</think(?:ing)?>|\s*<think(?:ing)?>.*\Z)", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 #: Traces of a tokenizer whose pieces were put together wrongly, and stop tokens that were taken for text.
 _BROKEN = re.compile(
     r"[ĠĊ▁]|<pad>|<unk>|<0x[0-9A-F]{2}>|<\|[a-z_]{2,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|\ufffd(?!\s*\Z)"
@@ -56,15 +57,21 @@ def _share(passed: Sequence[bool]) -> float:
 
 
 def clean(raw: str) -> tuple[str, int]:
-    """The reply without a leading think block, and how many characters that had."""
+    """The reply without a leading think block, and how many characters that had: 0 where nothing stood in it.
+
+    Prompts that switch thinking off hold an empty block, so a model may repeat it.
+    """
     reply = _THINKING.sub("", raw, count=1)
-    return reply.strip(), len(raw) - len(reply)
+    block = raw[: len(raw) - len(reply)]
+    return reply.strip(), len(block) if _TAG.sub("", block).strip() else 0
 
 
 def failure(reply: str, thought: bool, finish_reason: str | None) -> str | None:
     """Why a reply is no reply at all, or None."""
     if thought:
         return "leaked thinking"
+    if reply.endswith("\ufffd"):  # an emoji of several tokens, cut in the middle
+        return "truncated"
     if not any(character.isalnum() or _is_symbol(character) for character in reply):
         return "empty"
     if _BROKEN.search(reply):
@@ -82,7 +89,8 @@ def ends_a_sentence(reply: str) -> bool:
 
 def _is_symbol(character: str) -> bool:
     """An emoji or a part of one (its variation selector, skin tone or joiner)."""
-    return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u200d"
+    is_symbol = unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u200d"
+    return is_symbol and character != "\ufffd"  # which stands for bytes that are no character
 
 
 # ----------------------------------------------------------------------------------------------------- checks

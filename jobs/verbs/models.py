@@ -16,7 +16,7 @@ from jarvisd.plan import plans
 from jarvisd.plan.plans import Plan
 from jarvisd.plugin import Home, JarvisError, MissingDownload, PlanContext, UsageError
 from jarvisd.words import amount, nearest, plain, took
-from jobs.lib.models import catalogue, download, integrity
+from jobs.lib.models import catalogue, download, integrity, loading
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.models.download import DownloadPlan
 from jobs.lib.models.transfer import DownloadEstimate, TransferStats, download_estimate
@@ -330,12 +330,17 @@ def _quiet_unless_watched() -> None:
 
 
 def _checked(entry: ModelEntry, home: Home) -> bool:
+    """Check the files of a model, then whether mlx-lm can load them, and print the result. True where all is well."""
     verdict = integrity.examine(entry, home)
     for problem in verdict.problems:
         click.echo(plain(f"problem  {entry.key}: {problem}"))
     if verdict.problems:
         click.echo(plain(f"         {catalogue.remedy(entry)}"))
-    else:
-        how = f"{verdict.compared} files as the hub has them" if verdict.compared else "sizes only: nobody knows hashes"
-        click.echo(plain(f"ok       {entry.key}: {verdict.bytes:,} bytes, {how}"))
-    return not verdict.problems
+        return False
+    if entry.kind == "chat" and (flaw := loading.flaw(catalogue.require(entry, home))):
+        click.echo(plain(f"problem  {entry.key}: {flaw}"))
+        click.echo(f"         {catalogue.LEAVE_OUT}")
+        return False
+    how = f"{verdict.compared} files as the hub has them" if verdict.compared else "sizes only: no hashes are known"
+    click.echo(plain(f"ok       {entry.key}: {verdict.bytes:,} bytes, {how}"))
+    return True

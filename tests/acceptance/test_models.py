@@ -17,7 +17,7 @@ import pytest
 
 from jobs.lib.models import transfer
 from tests.acceptance.conftest import BIN, House, until
-from tests.hub import Hub, Repository, serving, tiny
+from tests.hub import Hub, Repository, loadable, serving, tiny
 
 MODELS = """
 models:
@@ -36,8 +36,9 @@ def hub(house: House, tmp_path: Path) -> Iterator[Hub]:
     (folder / "models.yaml").write_text(MODELS)
     (folder / "plans" / "overnight.yaml").write_text(PLAN % "one, two, own")
     (folder / "plans" / "short.yaml").write_text(PLAN % "one")
+    files = loadable(tmp_path / "loadable")
     with serving() as found:
-        found.repositories = {"someone/one": Repository(tiny(1000)), "someone/two": Repository(tiny(2000))}
+        found.repositories = {"someone/one": Repository(files), "someone/two": Repository(files)}
         house.environment = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": found.url}
         yield found
 
@@ -140,6 +141,15 @@ def test_a_changed_byte_is_found_and_mended(house: House, hub: Hub, tmp_path: Pa
     assert "jarvisctl models fetch one" in said
     house.ctl("models", "fetch", "one")
     house.ctl("models", "check", "one")
+
+
+def test_what_only_mlx_lm_can_tell_is_a_problem_by_day(house: House, hub: Hub) -> None:
+    """Every file is as the hub has it, and no night could load the model."""
+    hub.repositories["someone/one"].files["config.json"] = b'{"model_type": "unheard_of"}'
+    house.ctl("models", "fetch", "one")
+    said = house.ctl("models", "check", "one", code=1).stdout
+    assert "problem  one: mlx-lm cannot load it: it does not know the model type unheard_of" in said
+    assert "Leave it out of the plan, or install a newer mlx-lm." in said
 
 
 def test_a_model_that_is_refused_keeps_no_other_from_coming(house: House, hub: Hub) -> None:

@@ -21,6 +21,7 @@ from jobs import evaluate
 from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
 from jobs.evaluate.replies import batch, generate, likelihood
+from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ModelLoad, Reply
 from tests.claiming import claim
 from tests.tiny_llama import make_model
@@ -284,9 +285,7 @@ def test_bits_per_character_are_those_of_the_whole_text_in_one_pass(tiny: Path, 
     import mlx.core as mx
     import numpy as np
 
-    from jobs.lib.models.catalogue import ModelEntry
-
-    loaded = generate.load(ModelEntry(key="tiny", name="tiny", path=str(tiny)), tiny)
+    loaded = generate.load(ModelEntry(key="tiny", name="tiny", path=str(tiny)), tiny, dt.date(2026, 1, 31))
     given = loaded.template.render("Hi").ids
     answer = loaded.tokenizer.encode("ok then", add_special_tokens=False)
     logits = np.array(loaded.model(mx.array([*given, *answer])[None])[0].astype(mx.float32), dtype=np.float64)
@@ -362,3 +361,12 @@ def test_a_later_round_without_a_usable_reply_fails_only_a_model_that_never_gave
     outcome = evaluate.run(context)
     assert outcome.ok is usable_before
     assert "3 of 3" in outcome.reason
+
+
+def test_a_batch_holds_as_many_replies_as_the_declared_memory_allows(tiny: Path) -> None:
+    loaded = generate.load(ModelEntry(key="tiny", name="tiny", path=str(tiny)), tiny, dt.date(2026, 1, 31))
+    large = replace(loaded, weights_mb=2050.0, process_mb=450, cache_bytes_per_token=384 * 1024)
+    assert batch.fitting_size(large, 3522, 200) == 4
+    assert batch.fitting_size(large, 5000, 200) == 8
+    assert batch.fitting_size(large, 0, 200) == 4  # nobody said how much the process may take
+    assert batch.fitting_size(replace(large, cache_bytes_per_token=None), 3522, 200) == 4

@@ -36,7 +36,12 @@ def judge(raw: str, finish_reason: str | None = "stop") -> check_rules.Verdict:
         ("...", "stop", "empty"),
         ("😂", "stop", None),
         ("<think>\nHe is late.\n</think>\nNo worries!", "stop", "leaked thinking"),
-        ("<think>\n\n</think>\n\nNo worries!", "stop", "leaked thinking"),
+        ("<think>\n\n</think>\n\nNo worries!", "stop", None),  # prompts that switch it off hold this block
+        ("\n</think>\n\nNo worries!", "stop", None),
+        ("See you soon \ufffd", "length", "truncated"),  # an emoji of four tokens, cut after two
+        ("See you soon. \ufffd", "stop", "truncated"),
+        ("\ufffd", "length", "truncated"),
+        ("See \ufffd you", "stop", "broken tokens"),
         ("<think> So the friend", "length", "leaked thinking"),
         ("He is late.\n</think>\nNo worries!", "stop", "leaked thinking"),
         ("NoĠworries", "stop", "broken tokens"),
@@ -59,6 +64,7 @@ def test_what_is_no_reply_fails_with_its_reason(raw: str, finish_reason: str, fa
         ("<think>hm</think>\n No worries! ", 17),
         ("hm</think>\n No worries! ", 10),  # a template that opens the block in the prompt
         ("No worries!", 0),
+        ("<think>\n\n</think>No worries!", 0),
     ],
 )
 def test_thinking_is_cut_off_the_reply_that_is_shown_and_counted(raw: str, thinking: int) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from jarvisd import plugin
 from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate.replies import generate
+from jobs.evaluate.replies.tasks import run_date
 from jobs.lib import stopping
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
@@ -204,7 +205,7 @@ def _load(context: JobContext) -> Ask:
     if named is None:
         raise JobFailed("the plan names no judge", "Name a model with evaluate.judge.")
     entry = ModelEntry.model_validate(named)
-    loaded = generate.load(entry, catalogue.require(entry, context.home))
+    loaded = generate.load(entry, catalogue.require(entry, context.home), run_date(context.run_id))
     context.log.info("loaded %s in %.1f s", entry.key, loaded.load_time_s)
 
     def must_stop() -> bool:

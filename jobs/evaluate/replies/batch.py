@@ -1,4 +1,4 @@
-"""Several replies at once: for more samples of a prompt, whose times nobody asks for.
+"""Several replies at once: for more samples of a prompt, which are not timed.
 
 What prompts share at their beginning is computed once, and all of a prompt but its last token once for all its
 samples; each continues on a deep copy. Never by trimming a cache: rotating ones (Gemma's) silently do not. Every
@@ -17,9 +17,7 @@ from typing import Any
 
 from jobs.evaluate.replies.generate import Generation, Loaded, is_whole_line
 from jobs.evaluate.replies.prompt import Rendered
-
-#: Replies at once. The caches of more of them do not fit beside a 4B model in 8 GB.
-SIZE = 8
+from jobs.lib.models import memory
 
 
 class CannotBatch(Exception):
@@ -46,28 +44,40 @@ class Batch:
     """
 
     def __init__(
-        self, loaded: Loaded, words: Sequence[str], *, max_tokens: int, temperature: float, size: int = SIZE
+        self,
+        loaded: Loaded,
+        words: Sequence[str],
+        *,
+        max_tokens: int,
+        temperature: float,
+        memory_mb: int,
+        size: int | None = None,
     ) -> None:
-        """`words` are those of every prompt that will be added. Raises CannotBatch, as all of it does."""
+        """`words` are those of every prompt that will be added. Every method raises CannotBatch.
+
+        `memory_mb` is what the process may take, 0 where nobody said; `size` is worked out from it where it is None.
+        """
         from mlx_lm.generate import BatchGenerator
 
-        self._loaded, self._temperature, self._size = loaded, temperature, size
+        self._loaded, self._temperature = loaded, temperature
         self._replies: dict[int, _Reply] = {}
         with _translated():
             self._prompts = {text: loaded.template.render(text) for text in dict.fromkeys(words)}
+            longest = max(len(prompt.ids) for prompt in self._prompts.values()) + max_tokens
+            self.size = size or fitting_size(loaded, memory_mb, longest)
             self._shared = _Prefix.empty(loaded).longer(_common([p.ids[:-1] for p in self._prompts.values()]))
             self._last = self._shared
             self._generator = BatchGenerator(
                 loaded.model,
                 max_tokens=max_tokens,
                 stop_tokens=[[token] for token in loaded.tokenizer.eos_token_ids],
-                completion_batch_size=size,
-                prefill_batch_size=size,
+                completion_batch_size=self.size,
+                prefill_batch_size=self.size,
             )
 
     @property
     def has_room(self) -> bool:
-        return len(self._replies) < self._size
+        return len(self._replies) < self.size
 
     def add(self, words: str, seed: int) -> int:
         """Begin a reply; the number that `step` will name it by."""
@@ -98,6 +108,14 @@ class Batch:
     def close(self) -> None:
         """Give back the limits that the generator set."""
         self._generator.close()
+
+
+def fitting_size(loaded: Loaded, memory_mb: int, longest: int) -> int:
+    """Replies at once whose caches fit into `memory_mb` beside the weights; `longest` is in tokens."""
+    if not memory_mb or loaded.cache_bytes_per_token is None:
+        return memory.USUAL_BATCH
+    room = memory_mb - loaded.weights_mb - loaded.process_mb - memory.CACHE_LIMIT_MB
+    return memory.batch_size(room, loaded.cache_bytes_per_token, longest)
 
 
 def _common(prompts: Sequence[list[int]]) -> list[int]:

@@ -5,29 +5,24 @@ Times are what a person would feel: they start before the prompt is put together
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-import json
 import os
-import re
 import resource
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from jarvisd.plugin import JobFailed
 from jobs.evaluate.replies import prompt
-from jobs.lib.models import catalogue
+from jobs.lib.models import catalogue, loading, memory
 from jobs.lib.models.catalogue import ModelEntry
 
-MB = 1 << 20
-#: Freed buffers that MLX may keep. Its default is about all memory, which drives a small Mac into swap.
-CACHE_LIMIT_BYTES = 256 * MB
-#: Less than this share of the weights in memory: something else was loaded than what lies on the disk.
+MB = memory.MB
+#: With less than this share of the weights in memory, something else was loaded than what lies on the disk.
 MIN_LOADED = 0.8
 
 
@@ -42,6 +37,8 @@ class Loaded:
     load_peak_mb: float
     active_mb: float
     weights_mb: float
+    process_mb: int  #: of Python, the libraries and the tokenizer
+    cache_bytes_per_token: int | None  #: of keys and values; None where the config does not tell
 
     @property
     def remark(self) -> str:
@@ -90,50 +87,47 @@ def seed(scenario_id: str, place: int, sample: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def _why(error: Exception, folder: Path) -> str:
-    """What mlx-lm lacks, or type and place of the exception: its text may quote what it was given."""
-    kind = str(json.loads((folder / "config.json").read_text())["model_type"])
-    if find_spec("mlx_lm.models." + re.sub(r"\W", "_", kind)) is None:
-        return f"it does not know the model type {kind[:60]}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+def load(entry: ModelEntry, folder: Path, today: dt.date) -> Loaded:
+    """Load a model from its folder. Raises JobFailed when mlx-lm cannot.
 
-
-def load(entry: ModelEntry, folder: Path) -> Loaded:
-    """Load a model from its folder. Raises JobFailed when mlx-lm cannot."""
+    `today` is the date for templates that write one into the prompt.
+    """
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the library is imported: a night never touches the network
     import mlx.core as mx
     from mlx_lm import load as load_folder
 
-    mx.set_cache_limit(CACHE_LIMIT_BYTES)
+    mx.set_cache_limit(memory.CACHE_LIMIT_MB * MB)
     mx.reset_peak_memory()
     before, start = mx.get_active_memory(), time.perf_counter()
     try:
-        model, tokenizer, *_ = load_folder(str(folder), tokenizer_config={"trust_remote_code": False})
+        model, tokenizer, *_ = load_folder(str(folder), tokenizer_config=loading.TOKENIZER_OPTIONS)
     except Exception as error:  # whatever a library raises for files it does not understand
-        why = _why(error, folder)
-        raise JobFailed(f"mlx-lm cannot load {entry.name} from {folder}: {why}", catalogue.remedy(entry)) from error
+        what = f"mlx-lm cannot load {entry.name} from {folder}: {loading.reason(error, folder)}"
+        raise JobFailed(what, catalogue.remedy_unusable(entry)) from error
     load_time = time.perf_counter() - start
     prompt.complete_stops(tokenizer)
+    config = catalogue.read_config(folder)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        template=_template(tokenizer, entry),
+        template=_template(tokenizer, entry, today),
         load_time_s=load_time,
         load_peak_mb=mx.get_peak_memory() / MB,
         active_mb=(mx.get_active_memory() - before) / MB,
         weights_mb=catalogue.weight_bytes(folder) / MB,
+        process_mb=memory.process_mb(config, catalogue.OVERHEAD_MB),
+        cache_bytes_per_token=memory.cache_bytes_per_token(config),
     )
 
 
-def _template(tokenizer: Any, entry: ModelEntry) -> prompt.Template:
+def _template(tokenizer: Any, entry: ModelEntry, today: dt.date) -> prompt.Template:
     """The model's template, tried out: one that raises would raise for every prompt."""
     try:
-        template = prompt.Template(tokenizer, entry.template)
+        template = prompt.Template(tokenizer, entry.template, today)
         template.render("Hi")
     except Exception as error:  # templates raise what they like
         what = f"the chat template of {entry.name} does not render a message ({type(error).__name__})"
-        raise JobFailed(what, catalogue.remedy(entry)) from error
+        raise JobFailed(what, catalogue.remedy_unusable(entry)) from error
     return template
 
 

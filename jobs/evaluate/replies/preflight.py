@@ -1,7 +1,7 @@
-"""What is wrong with a model, found in its first minute: files, memory, and a first reply that nobody counts.
+"""Checks of a loaded model before its replies count: the first reply, and the memory at its peak.
 
-That reply is also the cold one, whose time is shown beside the others, and the warm-up of those: it is as long as
-they are, and kernels of other lengths are other kernels.
+The first reply is not kept. Its time is shown as the cold one, and it warms MLX up for the others: its prompt has the
+same length because MLX compiles one kernel per length.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def first_reply(loaded: Loaded, entry: ModelEntry, words: str, **options: Any) -
         raise
     except Exception as error:  # its text may quote the prompt, so only its type is kept
         what = f"{entry.name} broke off in its first reply with {type(error).__name__}"
-        raise JobFailed(what, catalogue.remedy(entry)) from error
+        raise JobFailed(what, catalogue.remedy_unusable(entry)) from error
     if result is not None and _PIECES.search(result.text):
-        raise JobFailed(f"{entry.name} writes broken tokens: its tokenizer does not fit", catalogue.remedy(entry))
+        what = f"{entry.name} writes broken tokens: its tokenizer does not fit"
+        raise JobFailed(what, catalogue.remedy_unusable(entry))
     return result
 
 

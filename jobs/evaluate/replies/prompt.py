@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: Tokens that end a turn in one family of models or another; mlx-lm knows those that a model's files declare.
-TURN_ENDS = ("<|end|>", "<end_of_turn>", "<|im_end|>", "<|eot_id|>")
+#: Tokens that end a turn, or can only begin another one, in one family of models or another. mlx-lm knows those that
+#: a model's files declare, and converters of 2024 wrote no generation_config.json, which declares most of them.
+TURN_ENDS = (
+    *("<|end|>", "<end_of_turn>", "<|im_end|>", "<|eot_id|>"),
+    *("<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>"),
+    *("<|assistant|>", "<|user|>", "<|im_start|>", "<start_of_turn>"),
+)
 #: Says nothing that the prompt does not say. Repeating the prompt's opening here makes small models echo it.
 SYSTEM = "You write text messages."
+#: The format of a date that a template asks for: strftime_now("%d %B %Y").
+_FORMAT = re.compile(r"""strftime_now\(\s*["']([^"'\\{}]*)["']\s*\)""")
 _MARK = "§ 7f3a §"  # stands in for a system text while a template is tried out
 
 
@@ -30,15 +39,18 @@ class Template:
     """Puts the words of a prompt into the form that one model was trained on.
 
     One user message holds everything: some templates drop a system message and some refuse it. Where a
-    template would put a system text of its own before the user's (a brand's persona, today's date), SYSTEM
-    stands there instead. A model without a chat template is given plain text that ends in "Reply:", and its
-    reply is one line.
+    template would put a system text of its own before the user's (a brand's persona), SYSTEM stands there
+    instead. A template that writes today's date gets `today`, so that all prompts of a run are the same. A model
+    without a chat template is given plain text that ends in "Reply:", and its reply is one line.
     """
 
-    def __init__(self, tokenizer: Any, options: Mapping[str, Any]) -> None:
+    def __init__(self, tokenizer: Any, options: Mapping[str, Any], today: dt.date) -> None:
         self._tokenizer = tokenizer
         # Never left to mlx-lm, which switches thinking on for every tokenizer that knows the token.
         self._options = {**options, "enable_thinking": False, "add_generation_prompt": True}
+        template = getattr(tokenizer, "chat_template", None)
+        if isinstance(template, str) and "strftime_now" in template:
+            self._options["chat_template"] = with_date(template, today)
         self.is_chat = bool(tokenizer.has_chat_template)
         self._system = SYSTEM if self.is_chat and self._brings_its_own_system() else None
 
@@ -64,9 +76,21 @@ class Template:
         return _MARK in given and len(given) - len(_MARK) < len(self._apply("words", None))
 
 
+def with_date(template: str, today: dt.date) -> str:
+    """`template` with its own strftime_now, which writes `today` in the formats that the template asks for.
+
+    A macro, because transformers turns a function among the options into text.
+    """
+    formats = sorted(set(_FORMAT.findall(template)))
+    cases = "".join(f'{{%- if format == "{item}" -%}}{today.strftime(item)}{{%- endif -%}}' for item in formats)
+    return "{%- macro strftime_now(format) -%}" + cases + "{%- endmacro %}" + template
+
+
 def complete_stops(tokenizer: Any) -> None:
-    """Let every token that ends a turn end the reply, also where the model's files forgot to say so."""
-    vocabulary = tokenizer.get_vocab()
-    for token in TURN_ENDS:
-        if token in vocabulary:
-            tokenizer.add_eos_token(token)
+    """Let every token that ends a turn end the reply, also where the model's files do not say so.
+
+    Special tokens alone: to Gemma `</s>` is the end of text that is struck through.
+    """
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special and token.content in TURN_ENDS:
+            tokenizer.add_eos_token(token.content)

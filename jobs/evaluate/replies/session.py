@@ -11,7 +11,7 @@ from jarvisd import plugin
 from jarvisd.plugin import JobContext
 from jobs.evaluate import checks
 from jobs.evaluate.checks import Verdict
-from jobs.evaluate.replies import generate, likelihood, preflight
+from jobs.evaluate.replies import generate, likelihood, preflight, tasks
 from jobs.evaluate.replies.batch import Batch, CannotBatch
 from jobs.evaluate.replies.generate import Generation, Loaded
 from jobs.evaluate.replies.tasks import Task
@@ -75,7 +75,8 @@ class Session:
     def load(self) -> Loaded:
         """The model in memory. Raises JobFailed."""
         self._progress("loading the model")
-        loaded = generate.load(self._entry, catalogue.require(self._entry, self._context.home))
+        folder = catalogue.require(self._entry, self._context.home)
+        loaded = generate.load(self._entry, folder, tasks.run_date(self._context.run_id))
         self._context.log.info("loaded %s in %.1f s", self._entry.key, loaded.load_time_s)
         if loaded.remark:
             self._context.log.warning("%s", loaded.remark)
@@ -148,7 +149,9 @@ class Session:
         waiting = deque(sorted(tasks, key=lambda task: task.key))
         running: dict[int, tuple[Task, float]] = {}
         try:
-            batch = Batch(loaded, [task.words(self._guide) for task in tasks], **self._sampling)
+            prompts = [task.words(self._guide) for task in tasks]
+            batch = Batch(loaded, prompts, **self._sampling, memory_mb=self._entry.needs_mb)
+            self._context.log.info("%d replies at once", batch.size)
             try:
                 return self._batch(batch, waiting, running)
             finally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jarvisd.plugin import Run
 from jobs.evaluate.replies import generate, prompt
 from jobs.evaluate.scenarios import Prompt, PromptDefaults, ResolvedScenarios, Scenario
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply
@@ -73,6 +75,12 @@ def _turn_tasks(run_id: str, guide: PromptDefaults, start: int, stop: int) -> It
     for row in rows.order_by(HeldOutTurn.place):
         scenario = Scenario(id=REAL_TURNS, context=f"Friend: {row.incoming}", prompts=(asked,))
         yield Task(scenario=scenario, place=row.place, answer=row.answer)
+
+
+def run_date(run_id: str) -> dt.date:
+    """The day on which the run was submitted, here: all its rounds put this date into prompts that hold one."""
+    created: dt.datetime = Run.get_by_id(run_id).created_at
+    return created.astimezone().date()
 
 
 def answered(run_id: str, model: str) -> set[Key]:

@@ -6,6 +6,7 @@ Standard library and pydantic only: plans are checked with it before anything he
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -15,19 +16,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jarvisd import plugin
 from jarvisd.plugin import Home, JobFailed, MissingDownload, MissingRequirement, PlanContext, UsageError
+from jobs.lib.models import memory
 
 KEY = r"^[a-z0-9][a-z0-9._-]*$"
 _REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w.-]*))?")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.json", "vocab.txt")
-#: Weights that are pickles, whose loading may run code, and a format that mlx-lm does not read.
-#: Pickles under their usual names, and programs.
+#: Pickles under their usual names, and programs: loading them may run code.
 _CODE = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so", ".dylib"})
+#: Weights that are pickles, and a format that mlx-lm does not read.
 _NOT_LOADED = (".bin", ".pt", ".pth", ".pkl", ".gguf")
 #: Tensors of these parts are in some checkpoints, and mlx-lm never loads them.
 _NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
-#: What a process needs beside weights, in MB: Python, the tokenizer, the cache of a short prompt.
+#: What a process needs beside the loaded model, in MB: Python, the libraries, the tokenizer.
 OVERHEAD_MB = 450
 _UNLISTED = "not in models.yaml"
+_FOLDER = "a local folder"
+LEAVE_OUT = "Leave it out of the plan, or install a newer mlx-lm."
 _MAX_JSON = 64 << 20  # bytes; the largest header or index of the models listed here is under 1 MB
 
 
@@ -40,7 +44,12 @@ class ModelEntry(BaseModel):
     name: str = Field(description="what people call it")
     kind: Literal["chat", "embedder"] = Field(default="chat", description="what writes replies, or compares texts")
     params: str = Field(default="", description='number of parameters, in words: "1.5B"')
-    memory_mb: int = Field(default=0, ge=0, description="of the loaded model, without the process around it")
+    memory_mb: int = Field(
+        default=0, ge=0, description="of the loaded model and its caches, without the process around it"
+    )
+    overhead_mb: int = Field(
+        default=OVERHEAD_MB, ge=0, description="of the process around it; more where the vocabulary is large"
+    )
     repo: str | None = Field(
         default=None, pattern=r"^[\w.-]+/[\w.-]+$", description="its repository on the hub; this or path"
     )
@@ -65,7 +74,7 @@ class ModelEntry(BaseModel):
     @property
     def needs_mb(self) -> int:
         """Memory of a whole process that runs it."""
-        return self.memory_mb + OVERHEAD_MB if self.memory_mb else 0
+        return self.memory_mb + self.overhead_mb if self.memory_mb else 0
 
 
 class Catalogue(BaseModel):
@@ -122,7 +131,7 @@ def _local(name: str, setting: PlanContext, kind: Literal["chat", "embedder"]) -
         name=folder.name or str(folder),
         kind=kind,
         path=str(folder),
-        notes="a local folder",
+        notes=_FOLDER,
     )
 
 
@@ -136,10 +145,15 @@ def _hub(name: str, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
 
 
 def _weighed(entry: ModelEntry, home: Home) -> ModelEntry:
-    """An entry that models.yaml does not know, with the memory that its weights on this disk will need."""
+    """An entry that models.yaml does not know, with the memory that it needs where it is on this disk."""
     folder = locate(entry, home)
     size = weight_bytes(folder) if folder else 0
-    return entry.model_copy(update={"memory_mb": -(-size // (1 << 20))})
+    if folder is None or not size:
+        return entry
+    config = read_config(folder)
+    working = memory.working_mb(config) if entry.kind == "chat" else 0
+    overhead = memory.process_mb(config, OVERHEAD_MB)
+    return entry.model_copy(update={"memory_mb": math.ceil(size / memory.MB) + working, "overhead_mb": overhead})
 
 
 def _instead(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
@@ -213,6 +227,12 @@ def remedy(entry: ModelEntry) -> str:
     return "Name a folder that holds config.json, a tokenizer and weights as .safetensors."
 
 
+def remedy_unusable(entry: ModelEntry) -> str:
+    """What the owner can do about a model that is on this disk and does not work."""
+    name = _fetched_as(entry) if entry.repo else entry.path if entry.notes == _FOLDER else entry.key
+    return f"`jarvisctl models check {name}` checks its files. If they are whole: {LEAVE_OUT}"
+
+
 def _fetched_as(entry: ModelEntry) -> str:
     """What `jarvisctl models fetch` calls a model of the hub."""
     if entry.notes != _UNLISTED:
@@ -234,6 +254,12 @@ def finding(job: str, entry: ModelEntry, home: Home, consequence: str = "") -> M
 def source(entry: ModelEntry) -> str:
     """Where a model comes from: two entries of one source are one model."""
     return f"{entry.repo}@{entry.revision or 'main'}" if entry.repo else str(entry.path)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a model; empty where there is none that can be read."""
+    config = _json(folder / "config.json")
+    return config if isinstance(config, dict) else {}
 
 
 def _unsafe(folder: Path) -> str | None:
