@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd.errors import JarvisError
-from jobs.verbs.deploy import templates, templates_file
+from jobs.verbs.deploy import files, templates
 
 NOW = dt.datetime(2026, 11, 22, 7, 30, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(days=1)
@@ -112,11 +112,11 @@ JSON = st.recursive(
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(), JSON, max_size=6), max_size=4))
 def test_any_entries_of_the_users_survive_in_order(entries: list[dict[str, Any]]) -> None:
     before = document(*entries)
-    kept = copy.deepcopy([found for found in entries if not templates.is_ours(found)])
+    kept = copy.deepcopy([found for found in entries if not templates.is_deployed(found)])
     once = templates.merge(before, fresh("Omw"), NOW)
-    assert [found for found in once["templates"] if not templates.is_ours(found)] == kept
+    assert [found for found in once["templates"] if not templates.is_deployed(found)] == kept
     assert templates.merge(once, fresh("Omw"), LATER) == once
-    assert json.loads(templates_file.serialise(once)) == once
+    assert json.loads(files.serialise(once)) == once
 
 
 # ------------------------------------------------------------------------------------------------------- the file
@@ -147,46 +147,46 @@ def add(found: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_file_that_is_not_understood_is_refused_and_left_alone(tmp_path: Path, raw: bytes) -> None:
-    path = tmp_path / templates_file.NAME
+    path = tmp_path / templates.NAME
     path.write_bytes(raw)
     with pytest.raises(JarvisError, match="is not understood"):
-        templates_file.apply(path, add)
+        templates.apply(path, add)
     assert path.read_bytes() == raw
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_to_another_folder_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
-    folder, path = tmp_path / "jarvis", tmp_path / "jarvis" / templates_file.NAME
+    folder, path = tmp_path / "jarvis", tmp_path / "jarvis" / templates.NAME
     folder.mkdir()
     (tmp_path / "secret.json").write_text('{"version": 1, "templates": []}')
     path.symlink_to(tmp_path / "secret.json")
     with pytest.raises(JarvisError, match="a link to another folder"):
-        templates_file.apply(path, add)
+        templates.apply(path, add)
     path.unlink()
     path.mkdir()
     with pytest.raises(JarvisError, match="not a file"):
-        templates_file.apply(path, add)
+        templates.apply(path, add)
     path.rmdir()
     os.mkfifo(path)
     with pytest.raises(JarvisError, match="not a file"):
-        templates_file.apply(path, add)
+        templates.apply(path, add)
     assert (tmp_path / "secret.json").read_text() == '{"version": 1, "templates": []}'
 
 
 def test_a_link_within_the_folder_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real.json").write_bytes(templates_file.serialise(document(OWN)))
-    (tmp_path / templates_file.NAME).symlink_to("real.json")
-    templates_file.apply(tmp_path / templates_file.NAME, add)
-    assert (tmp_path / templates_file.NAME).is_symlink()
+    (tmp_path / "real.json").write_bytes(files.serialise(document(OWN)))
+    (tmp_path / templates.NAME).symlink_to("real.json")
+    templates.apply(tmp_path / templates.NAME, add)
+    assert (tmp_path / templates.NAME).is_symlink()
     assert len(json.loads((tmp_path / "real.json").read_bytes())["templates"]) == 2
 
 
 def test_the_mode_is_kept_and_the_backup_is_private(tmp_path: Path) -> None:
-    path = tmp_path / templates_file.NAME
-    raw = templates_file.serialise(document(OWN))
+    path = tmp_path / templates.NAME
+    raw = files.serialise(document(OWN))
     path.write_bytes(raw)
     path.chmod(0o640)
-    done = templates_file.apply(path, add)
+    done = templates.apply(path, add)
     assert path.stat().st_mode & 0o777 == 0o640
     assert done.backup is not None
     assert done.backup.name.startswith("custom_templates.json.backup-")
@@ -195,63 +195,63 @@ def test_the_mode_is_kept_and_the_backup_is_private(tmp_path: Path) -> None:
 
 
 def test_a_new_file_is_private_and_needs_no_backup(tmp_path: Path) -> None:
-    done = templates_file.apply(tmp_path / "new" / templates_file.NAME, add)
+    done = templates.apply(tmp_path / "new" / templates.NAME, add)
     assert done.backup is None
-    assert (tmp_path / "new" / templates_file.NAME).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "new" / templates.NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_changes_twice_not_even_the_time(tmp_path: Path) -> None:
-    path = tmp_path / templates_file.NAME
-    templates_file.apply(path, add)
+    path = tmp_path / templates.NAME
+    templates.apply(path, add)
     state = path.stat()
-    assert not templates_file.apply(path, add).changed
+    assert not templates.apply(path, add).changed
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (state.st_mtime_ns, state.st_ino)
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    assert templates_file.apply(tmp_path / "new" / templates_file.NAME, add, dry_run=True).changed
+    assert templates.apply(tmp_path / "new" / templates.NAME, add, dry_run=True).changed
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_change_while_we_think_is_noticed_and_kept(tmp_path: Path) -> None:
     """JARVIS writes between our reading and our writing: its entry survives."""
-    path = tmp_path / templates_file.NAME
-    path.write_bytes(templates_file.serialise(document()))
+    path = tmp_path / templates.NAME
+    path.write_bytes(files.serialise(document()))
     seen = []
 
     def slow(found: dict[str, Any]) -> dict[str, Any]:
         if not seen:
-            path.write_bytes(templates_file.serialise(document(OWN)))
+            path.write_bytes(files.serialise(document(OWN)))
         seen.append(found)
         return add(found)
 
-    done = templates_file.apply(path, slow)
+    done = templates.apply(path, slow)
     assert len(seen) == 2
     assert [found["name"] for found in json.loads(path.read_bytes())["templates"]] == ["Mine", "Omw"]
     assert sorted(tmp_path.iterdir()) == sorted([path, done.backup or path])
 
 
 def test_a_file_that_never_rests_is_left_to_the_other(tmp_path: Path) -> None:
-    path = tmp_path / templates_file.NAME
-    path.write_bytes(templates_file.serialise(document()))
+    path = tmp_path / templates.NAME
+    path.write_bytes(files.serialise(document()))
 
     def busy(found: dict[str, Any]) -> dict[str, Any]:
-        path.write_bytes(templates_file.serialise(document(*found["templates"], OWN)))
+        path.write_bytes(files.serialise(document(*found["templates"], OWN)))
         return add(found)
 
     with pytest.raises(JarvisError, match="changes while it is being written"):
-        templates_file.apply(path, busy)
+        templates.apply(path, busy)
     assert list(tmp_path.iterdir()) == [path]
-    assert not any(templates.is_ours(found) for found in json.loads(path.read_bytes())["templates"])
+    assert not any(templates.is_deployed(found) for found in json.loads(path.read_bytes())["templates"])
 
 
 def test_escapes_are_written_as_they_were_found(tmp_path: Path) -> None:
-    path = tmp_path / templates_file.NAME
+    path = tmp_path / templates.NAME
     for escaped in (True, False):
         path.write_text(json.dumps(document(OWN), ensure_ascii=escaped), encoding="utf-8")
-        templates_file.apply(path, add)
+        templates.apply(path, add)
         assert path.read_bytes().isascii() is escaped
     path.write_text('{"version": 1, "templates": [{"name": "half an emoji \\ud83d"}]}')
-    templates_file.apply(path, add)
+    templates.apply(path, add)
     assert json.loads(path.read_bytes())["templates"][0]["name"] == "half an emoji \ud83d"

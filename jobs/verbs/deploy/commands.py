@@ -1,15 +1,18 @@
-"""`jarvisctl deploy`: its parts belong to different kinds of job, and each is loaded when it is called."""
+"""`jarvisctl deploy`: the group. Its commands, templates and model, are loaded when they are called."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from jarvisd import registry
 from jarvisd.cli.common import on_terminal
 from jarvisd.words import plain
+
+if TYPE_CHECKING:
+    from jobs.verbs.deploy.files import Applied
 
 #: What can be deployed -> where its click command lies.
 PARTS = {
@@ -56,9 +59,17 @@ def deploy() -> None:
     """
 
 
-def print_diff(lines: Iterable[str]) -> None:
-    """Lines of a unified diff, coloured on a terminal."""
+def print_diff(change: Applied) -> None:
+    """Print a unified diff of a file, coloured on a terminal."""
+    from jobs.verbs.deploy import files
+
     colour = on_terminal() and not os.environ.get("NO_COLOR")
-    for line in lines:
+    for line in files.diff(change):
         shade = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         click.echo(click.style(plain(line), fg=shade) if colour else plain(line))
+
+
+def print_backup(change: Applied) -> None:
+    """Print where the file of before the change is, if it was backed up."""
+    if change.backup is not None:
+        click.echo(f"What it was is in {change.backup}.")

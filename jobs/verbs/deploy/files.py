@@ -1,20 +1,22 @@
-"""JARVIS's own files: read with suspicion, written whole or not at all, never without a backup.
+"""Read and write JARVIS's own JSON files: each is validated, backed up and replaced atomically.
 
-JARVIS rewrites them itself, so they may change at any moment: a change between reading and writing is noticed, and
-the work is done again on what is there then. No lock keeps JARVIS out in the last instant before the rename.
+JARVIS rewrites the files itself, at any moment. `apply` detects a change between reading and writing and starts again
+from the new contents. JARVIS takes no lock, so a change in the last instant before the rename is lost. Values, keys and
+their order survive; the layout becomes an indentation by two, as JARVIS writes it.
 """
 
 from __future__ import annotations
 
 import copy
 import datetime as dt
+import difflib
 import fcntl
 import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,11 +32,10 @@ Change = Callable[[Document], Document]
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What one of the files must look like, and how it is written."""
+    """What one of the files must look like."""
 
     flaw: Callable[[Document], str | None]  #: why a document is not understood, or None
-    write: Callable[[Document, bytes | None], bytes]  #: a document as it goes into the file that held these bytes
-    empty: Document | None = None  #: stands for a file that is not there; None = there must be one
+    empty: Document | None = None  #: used where there is no file; None = there must be one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a change came to."""
+    """The documents before and after a change, and the copy of the file before it."""
 
     before: Document
     after: Document
-    backup: Path | None
-    old: bytes  #: the file before, nothing where there was none
-    new: bytes  #: the file afterwards, or as it would be
+    backup: Path | None = None
 
     @property
     def changed(self) -> bool:
@@ -64,13 +63,13 @@ class Applied:
 
 
 def folder(named: str | None) -> Path:
-    """JARVIS's folder: the one named, else ~/.jarvis, which must be there."""
-    place = Path(named or "~/.jarvis").expanduser().absolute()
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{place} is not a folder", "Name the folder that holds JARVIS's files.")
-    if named is None and not place.exists():
-        raise JarvisError(f"there is no {place}", "Start JARVIS once, or name its folder with --to DIR.")
-    return place
+    """JARVIS's folder: `named`, else ~/.jarvis, which must exist. Raises JarvisError."""
+    path = Path(named or "~/.jarvis").expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is not a folder", "Name the folder that holds JARVIS's files.")
+    if named is None and not path.exists():
+        raise JarvisError(f"there is no {path}", "Start JARVIS once, or name its folder with --to DIR.")
+    return path
 
 
 def read(path: Path, form: Form) -> Content:
@@ -99,35 +98,43 @@ def apply(path: Path, form: Form, change: Change, *, dry_run: bool = False) -> A
     """
     if dry_run or not path.parent.is_dir():
         content = read(path, form)
-        done = _planned(content, form, change)
+        done = Applied(content.document, change(content.document))
         if dry_run or not done.changed:
             return done
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(path.parent):
         for _ in range(_TRIES):
             content = read(path, form)
-            done = _planned(content, form, change)
+            done = Applied(content.document, change(content.document))
             if not done.changed:
                 return done
             backup = _back_up(content)
             if _unchanged(path, content, form):
-                plugin.replace_file(content.path, done.new)
+                plugin.replace_file(content.path, serialise(done.after, content.raw))
                 content.path.chmod(content.mode)
-                return Applied(done.before, done.after, backup, done.old, done.new)
+                return replace(done, backup=backup)
             if backup is not None:
                 backup.unlink()
     raise JarvisError(f"{path} changes while it is being written", "Quit JARVIS, then try again; nothing was changed.")
 
 
-def _planned(content: Content, form: Form, change: Change) -> Applied:
-    """What the change would come to; nothing is written."""
-    old = content.raw or b""
-    after = change(content.document)
-    same = after == content.document
-    return Applied(content.document, after, None, old, old if same else form.write(after, content.raw))
+def serialise(document: Document, before: bytes | None = None) -> bytes:
+    """A document as JSON, indented by two. Characters are escaped where the file `before` was written that way."""
+    escaped = before is not None and before.isascii() and b"\\u" in before
+    text = json.dumps(document, indent=2, ensure_ascii=escaped) + "\n"
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, escaped in the file
+        return (json.dumps(document, indent=2) + "\n").encode("ascii")
 
 
-# ------------------------------------------------------------------------------------------------------- suspicion
+def diff(change: Applied) -> list[str]:
+    """Lines of a unified diff of both documents, serialised in the same way."""
+    old, new = (serialise(document).decode().splitlines() for document in (change.before, change.after))
+    return list(difflib.unified_diff(old, new, "now", "then", lineterm="", n=2))
+
+
+# ------------------------------------------------------------------------------------------------------ validation
 
 
 def _followed(path: Path) -> Path:
@@ -145,7 +152,7 @@ def _followed(path: Path) -> Path:
 
 def _parsed(path: Path, raw: bytes, form: Form) -> Document:
     try:
-        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_number)
     except (ValueError, RecursionError):
         refuse(path, "it is not JSON")
     if not isinstance(document, dict):
@@ -155,11 +162,11 @@ def _parsed(path: Path, raw: bytes, form: Form) -> Document:
     return document
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")  # one of the two would be lost
-    return found
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key occurs twice")  # one of the two values would be lost
+    return document
 
 
 def _no_number(name: str) -> NoReturn:
@@ -196,22 +203,22 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-# ---------------------------------------------------------------------------------------- what was deployed from here
+# --------------------------------------------------------------------------------- record of what was deployed
 
 
-def note_deployed(record: Path, path: Path, what: Any) -> None:
-    """Keep in `record`, a file of ours, what was written into `path`."""
-    plugin.replace_file(record, json.dumps({**_noted(record), str(path): what}))
+def note_deployed(record: Path, path: Path, deployment: Any) -> None:
+    """Keep in the file `record`, in var/, what was written into `path`."""
+    plugin.replace_file(record, json.dumps({**_noted(record), str(path): deployment}))
 
 
 def deployed(record: Path, path: Path) -> Any:
-    """What was last written into `path` from here; None where nothing was, or nobody can tell any more."""
+    """What was last written into `path`; None where nothing was, or the record cannot be read."""
     return _noted(record).get(str(path))
 
 
 def _noted(record: Path) -> dict[str, Any]:
     try:
-        found = json.loads(record.read_text("utf-8"))
+        deployments = json.loads(record.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return deployments if isinstance(deployments, dict) else {}

@@ -1,10 +1,8 @@
-"""The model that won, or another one, in JARVIS's config.json: two or three values change, every other byte stays."""
+"""The winner, or another model, in JARVIS's config.json: two or three values change, every other value stays."""
 
 from __future__ import annotations
 
 import copy
-import difflib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +14,7 @@ from jobs.lib.comparison import document as comparison_document
 from jobs.lib.comparison import snapshot as snapshots
 from jobs.lib.models import catalogue as model_catalogue
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.verbs.deploy import files, json_edit
+from jobs.verbs.deploy import files
 from jobs.verbs.deploy.files import Applied, Document
 
 NAME = "config.json"
@@ -85,17 +83,17 @@ def _entries(run: Run | None, document: Mapping[str, Any]) -> dict[str, ModelEnt
     """The models of the run by key, as its plan had them."""
     snapshot = run.snapshot if run is not None else None
     known = set(ModelEntry.model_fields)
-    found: dict[str, ModelEntry] = {}
+    entries: dict[str, ModelEntry] = {}
     for entry in snapshots.planned_models(snapshot):
         info = document["models"].get(entry["key"], {}).get("info", {})
         values = {name: value for name, value in entry.items() if name in known}
         if not values.get("repo") and not values.get("path"):  # a plan that says no more than the key
             values |= {"repo": info["repo"]} if info.get("repo") else {"path": info.get("path") or None}
         try:
-            found[entry["key"]] = ModelEntry.model_validate({"name": info.get("name") or entry["key"]} | values)
-        except ValueError:  # a run of an older version, or none that we wrote
+            entries[entry["key"]] = ModelEntry.model_validate({"name": info.get("name") or entry["key"]} | values)
+        except ValueError:  # a run of an older version, or one that another program wrote
             continue
-    return found
+    return entries
 
 
 def _winner(run: Run, document: Mapping[str, Any]) -> str:
@@ -121,13 +119,13 @@ def _named(home: Home, name: str, entries: dict[str, ModelEntry]) -> str:
     if close:
         return close[0]
     catalogue = {entry.key: entry for entry in model_catalogue.catalogue(home)}
-    found = catalogue.get(name)
-    if found is None:
+    listed = catalogue.get(name)
+    if listed is None:
         keys = [*entries, *(key for key, entry in catalogue.items() if entry.kind == "chat" and key not in entries)]
         raise UsageError(f"no model is called {name!r}", nearest(name, keys))
-    if found.kind != "chat":
-        raise UsageError(f"{name} writes no replies: it is a model of the kind {found.kind}", "Name another one.")
-    entries[name] = found
+    if listed.kind != "chat":
+        raise UsageError(f"{name} writes no replies: it is a model of the kind {listed.kind}", "Name another one.")
+    entries[name] = listed
     return name
 
 
@@ -143,7 +141,7 @@ def _choice(home: Home, entry: ModelEntry, remarks: Iterable[str]) -> Choice:
 
 def apply(path: Path, choice: Choice, *, no_auto_select: bool, dry_run: bool) -> Applied:
     """Write the choice into config.json at `path`; see jobs.verbs.deploy.files.apply."""
-    return files.apply(path, _FORM, lambda found: rewritten(found, choice, no_auto_select), dry_run=dry_run)
+    return files.apply(path, _FORM, lambda document: rewritten(document, choice, no_auto_select), dry_run=dry_run)
 
 
 def read(path: Path) -> Document:
@@ -171,14 +169,7 @@ def _flaw(document: Document) -> str | None:
     return None if isinstance(document.get("model", {}), dict) else 'its "model" is not an object'
 
 
-def _written(document: Document, before: bytes | None) -> bytes:
-    """The bytes of the file with the values of the document, in the form in which the file was found."""
-    text = json_edit.changed((before or b"{}").decode("utf-8"), document)
-    assert json.loads(text) == document  # noqa: S101 - half a change must never reach the file
-    return text.encode("utf-8")
-
-
-_FORM = files.Form(flaw=_flaw, write=_written)
+_FORM = files.Form(flaw=_flaw)
 
 
 def model_of(document: Document) -> str:
@@ -190,13 +181,7 @@ def selects_itself(document: Document) -> bool:
     return document.get("model", {}).get("auto_select") is True
 
 
-def diff(done: Applied) -> list[str]:
-    """Lines of a unified diff of the file."""
-    old, new = (raw.decode("utf-8").splitlines() for raw in (done.old, done.new))
-    return list(difflib.unified_diff(old, new, "now", "then", lineterm="", n=2))
-
-
-# ---------------------------------------------------------------------------------------- what was deployed from here
+# --------------------------------------------------------------------------------- record of what was deployed
 
 
 def remember(home: Home, path: Path, choice: Choice) -> None:

@@ -11,7 +11,7 @@ from jarvisd.cli.common import App
 from jarvisd.operations import lookup
 from jarvisd.plugin import JarvisError, UsageError
 from jarvisd.words import plain
-from jobs.verbs.deploy.commands import print_diff
+from jobs.verbs.deploy.commands import print_backup, print_diff
 
 if TYPE_CHECKING:
     from jarvisd.plugin import Run
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-auto-select", is_flag=True, help="Also set auto_select to false, so that JARVIS keeps to the model."
 )
-@click.option("--check", is_flag=True, help="Only tell whether what was deployed is still there; exit code 1 if not.")
+@click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
 @click.pass_obj
 def deploy_model(
@@ -74,16 +74,16 @@ def _run_to_deploy(app: App, name: str | None) -> Run | None:
     from jobs.lib.results.tables import Reply
 
     query = Run.select().join(Job).where(Job.is_report, Job.status == Status.SUCCEEDED)
-    found: Run | None = query.where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
-    return found
+    newest: Run | None = query.where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
+    return newest
 
 
 def _show(path: Path, choice: Choice, done: Applied, dry_run: bool) -> None:
-    """The diff where nothing is written, then the change in one line, then what the owner must know."""
+    """Print the diff of a dry run, then the change in one line, then warnings."""
     from jobs.verbs.deploy import model as work
 
     if dry_run:
-        print_diff(work.diff(done))
+        print_diff(done)
     model = plain(f"{choice.name} ({work.model_of(done.after)})")
     before = plain(work.model_of(done.before))
     if not done.changed:
@@ -92,10 +92,9 @@ def _show(path: Path, choice: Choice, done: Applied, dry_run: bool) -> None:
         click.echo(f"{path}: the model stays {model}, other keys {'would change' if dry_run else 'changed'}.")
     else:
         click.echo(f"{path}: {model} {'would replace' if dry_run else 'replaces'} {before}.")
-    if done.backup is not None:
-        click.echo(f"What it was is in {done.backup}.")
-    if said := _compared(choice):
-        click.echo(said)
+    print_backup(done)
+    if sentences := _compared(choice):
+        click.echo(sentences)
     for remark in choice.remarks:
         click.echo(f"Warning: {plain(remark)}")
     if work.selects_itself(done.after):
@@ -116,11 +115,11 @@ def _check(app: App, path: Path) -> int:
     from jobs.verbs.deploy import model as work
 
     document = work.read(path)
-    found = work.missing(app.home, path, document)
-    if found is None:
+    deployment = work.missing(app.home, path, document)
+    if deployment is None:
         raise JarvisError(f"no model was deployed to {path} from here", "Do it with `jarvisctl deploy model`.")
-    model, gone = found
-    if gone:
+    model, is_gone = deployment
+    if is_gone:
         raise JarvisError(
             f"{path} no longer names {model} but {work.model_of(document)}", "Quit JARVIS, deploy again, then start it."
         )

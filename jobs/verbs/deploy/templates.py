@@ -1,14 +1,13 @@
-"""Mined templates as JARVIS keeps them: ours carry a tag, the user's own are never touched.
+"""Mined templates in JARVIS's custom_templates.json. Deployed ones carry a tag; the owner's own are never changed.
 
-What JARVIS counted for one of ours (usage_count, created_at, turned off or not) stays with it as long as its reply is
-mined again. The phrase tier is never deployed: nothing says when to send it.
+A deployed template keeps what JARVIS counted for it (usage_count, created_at, enabled) as long as its reply is mined
+again. The phrase tier is never deployed: it has no triggers.
 """
 
 from __future__ import annotations
 
 import copy
 import datetime as dt
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +18,17 @@ from jarvisd.plugin import Home, JarvisError
 from jobs.lib.matching import triggers as trigger_rules
 from jobs.lib.matching.normalise import normal
 from jobs.lib.results.tables import Mining
-from jobs.verbs.deploy import templates_file
-from jobs.verbs.deploy.files import deployed, note_deployed
-from jobs.verbs.deploy.templates_file import Document
+from jobs.verbs.deploy import files
+from jobs.verbs.deploy.files import Applied, Change, Document
 
+NAME = "custom_templates.json"
+VERSION = 1
 TAG = "jarvisd"
 _RECORD = "deployed-templates.json"
 _NAME_LETTERS = 40
 _CATEGORY = "mined"
-#: What JARVIS or the user decides about a template once it is there.
-_THEIRS = ("enabled", "created_at", "usage_count")
+#: What JARVIS or the user decides about a template once it is in the file.
+_KEPT = ("enabled", "created_at", "usage_count")
 
 Entry = dict[str, Any]
 
@@ -79,45 +79,45 @@ def entry(uuid: str, reply: str, triggers: Sequence[str], tier: str) -> Entry:
     }
 
 
-def is_ours(found: Entry) -> bool:
-    tags = found.get("tags")
+def is_deployed(item: Entry) -> bool:
+    tags = item.get("tags")
     return isinstance(tags, list) and TAG in tags
 
 
 def merge(document: Document, fresh: Sequence[Entry], now: dt.datetime) -> Document:
-    """The document with ours replaced by `fresh`, each in the place it had, new ones at the end."""
+    """The document with deployed templates replaced by `fresh`, each at its old place, new ones at the end."""
     stamp = now.isoformat(timespec="seconds")
     existing: list[Entry] = document["templates"]
-    adopted = {str(found.get("id")) for found in existing if not is_ours(found)}
-    pending = {found["id"]: found for found in fresh if found["id"] not in adopted}
-    earlier = _pairs([found for found in existing if is_ours(found)], list(pending.values()))
+    adopted = {str(item.get("id")) for item in existing if not is_deployed(item)}
+    pending = {item["id"]: item for item in fresh if item["id"] not in adopted}
+    earlier = _pairs([item for item in existing if is_deployed(item)], list(pending.values()))
     result: list[Entry] = []
-    for found in existing:
-        if not is_ours(found):
-            result.append(copy.deepcopy(found))
-        elif (new := earlier.get(id(found))) is not None and new["id"] in pending:
-            result.append(_renewed(found, pending.pop(new["id"]), stamp))
+    for item in existing:
+        if not is_deployed(item):
+            result.append(copy.deepcopy(item))
+        elif (new := earlier.get(id(item))) is not None and new["id"] in pending:
+            result.append(_renewed(item, pending.pop(new["id"]), stamp))
     result += [{**new, "created_at": stamp, "updated_at": stamp} for new in pending.values()]
     return {**document, "templates": result}
 
 
-def _pairs(ours: list[Entry], fresh: list[Entry]) -> dict[int, Entry]:
-    """id() of each entry that is there already -> the fresh one that replaces it: the same id, else the same reply."""
+def _pairs(earlier: list[Entry], fresh: list[Entry]) -> dict[int, Entry]:
+    """id() of each existing entry -> the fresh one that replaces it: the same id, else the same reply."""
     by_id = {new["id"]: new for new in fresh}
-    found = {id(old): by_id[old["id"]] for old in ours if isinstance(old.get("id"), str) and old["id"] in by_id}
-    taken = {new["id"] for new in found.values()}
+    item = {id(old): by_id[old["id"]] for old in earlier if isinstance(old.get("id"), str) and old["id"] in by_id}
+    taken = {new["id"] for new in item.values()}
     by_text = {normal(new["template_text"]): new for new in fresh if new["id"] not in taken}
-    for old in ours:
-        if id(old) not in found and isinstance(old.get("template_text"), str):
+    for old in earlier:
+        if id(old) not in item and isinstance(old.get("template_text"), str):
             new = by_text.pop(normal(old["template_text"]), None)
             if new is not None:
-                found[id(old)] = new
-    return found
+                item[id(old)] = new
+    return item
 
 
 def _renewed(old: Entry, new: Entry, stamp: str) -> Entry:
     """`new` with what JARVIS knows of `old`; its time changes only with its contents."""
-    kept = {key: old[key] for key in _THEIRS if key in old}
+    kept = {key: old[key] for key in _KEPT if key in old}
     merged: Entry = {**copy.deepcopy(old), **new, **kept}
     merged["updated_at"] = old.get("updated_at", stamp)
     if merged != old:
@@ -126,60 +126,79 @@ def _renewed(old: Entry, new: Entry, stamp: str) -> Entry:
 
 
 def without_unused(document: Document, now: dt.datetime) -> Document:
-    """The document with every template that is on and never fired turned off."""
+    """The document with every enabled template turned off that was never used."""
     stamp = now.isoformat(timespec="seconds")
     changed = [
-        {**found, "enabled": False, "updated_at": stamp} if _never_fired(found) else copy.deepcopy(found)
-        for found in document["templates"]
+        {**item, "enabled": False, "updated_at": stamp} if _never_fired(item) else copy.deepcopy(item)
+        for item in document["templates"]
     ]
     return {**document, "templates": changed}
 
 
-def _never_fired(found: Entry) -> bool:
-    count = found.get("usage_count")
-    return found.get("enabled") is True and type(count) is int and count == 0
+def _never_fired(item: Entry) -> bool:
+    count = item.get("usage_count")
+    return item.get("enabled") is True and type(count) is int and count == 0
 
 
 def difference(before: Document, after: Document) -> Difference:
-    """What happens to the templates: ours are known by their reply, the user's by their id."""
-    old, new = ({_key(found): found for found in document["templates"]} for document in (before, after))
+    """Which templates change: deployed ones are matched by their reply, the owner's by their id."""
+    old, new = ({_key(item): item for item in document["templates"]} for document in (before, after))
     return Difference(
-        added=[name_of(found) for key, found in new.items() if key not in old],
-        changed=[name_of(found) for key, found in new.items() if key in old and old[key] != found],
-        removed=[name_of(found) for key, found in old.items() if key not in new],
+        added=[name_of(item) for key, item in new.items() if key not in old],
+        changed=[name_of(item) for key, item in new.items() if key in old and old[key] != item],
+        removed=[name_of(item) for key, item in old.items() if key not in new],
     )
 
 
-def _key(found: Entry) -> tuple[bool, str]:
-    if is_ours(found) and isinstance(found.get("template_text"), str):
-        return True, normal(found["template_text"])
-    return False, json.dumps(found.get("id"))
+def _key(item: Entry) -> tuple[bool, str]:
+    if is_deployed(item) and isinstance(item.get("template_text"), str):
+        return True, normal(item["template_text"])
+    return False, json.dumps(item.get("id"))
 
 
-def name_of(found: Entry) -> str:
-    return str(found.get("name") or found.get("template_text") or found.get("id"))
+def name_of(item: Entry) -> str:
+    return str(item.get("name") or item.get("template_text") or item.get("id"))
 
 
-def diff(before: Document, after: Document) -> list[str]:
-    """Lines of a unified diff of the two, written alike."""
-    old, new = (templates_file.serialise(document).decode().splitlines() for document in (before, after))
-    return list(difflib.unified_diff(old, new, "now", "then", lineterm="", n=2))
+# ---------------------------------------------------------------------------------------------------- the file
 
 
-# ---------------------------------------------------------------------------------------- what was deployed from here
+def read(path: Path) -> Document:
+    """The file as it is now, an empty one where there is none. Raises JarvisError for one that is not understood."""
+    return files.read(path, _FORM).document
+
+
+def apply(path: Path, change: Change, *, dry_run: bool = False) -> Applied:
+    """Read, change, back up, write; see jobs.verbs.deploy.files.apply."""
+    return files.apply(path, _FORM, change, dry_run=dry_run)
+
+
+def _flaw(document: Document) -> str | None:
+    if type(document.get("version")) is not int or document["version"] != VERSION:
+        return f"it is not of version {VERSION}"
+    templates = document.get("templates")
+    if not isinstance(templates, list) or not all(isinstance(item, dict) for item in templates):
+        return "its templates are not a list of templates"
+    return None
+
+
+_FORM = files.Form(flaw=_flaw, empty={"version": VERSION, "templates": []})
+
+
+# --------------------------------------------------------------------------------- record of what was deployed
 
 
 def remember(home: Home, path: Path, ids: Sequence[str]) -> None:
     """Keep which templates were deployed to `path`, for `missing`."""
-    note_deployed(home.var / _RECORD, path, list(ids))
+    files.note_deployed(home.var / _RECORD, path, list(ids))
 
 
 def missing(home: Home, path: Path, document: Document) -> tuple[int, int, int] | None:
-    """(deployed from here, gone from the file, turned off there), or None where nothing was deployed to `path`."""
-    ids = deployed(home.var / _RECORD, path)
+    """How many were deployed, how many of them are gone, and how many turned off; None where none were deployed."""
+    ids = files.deployed(home.var / _RECORD, path)
     if not isinstance(ids, list):
         return None
-    there = {found.get("id"): found for found in document["templates"] if isinstance(found.get("id"), str)}
-    gone = [one for one in ids if one not in there]
-    off = [one for one in ids if one in there and there[one].get("enabled") is not True]
-    return len(ids), len(gone), len(off)
+    existing = {item.get("id"): item for item in document["templates"] if isinstance(item.get("id"), str)}
+    removed = [uuid for uuid in ids if uuid not in existing]
+    off = [uuid for uuid in ids if uuid in existing and existing[uuid].get("enabled") is not True]
+    return len(ids), len(removed), len(off)

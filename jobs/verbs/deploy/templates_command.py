@@ -12,7 +12,7 @@ import click
 from jarvisd.cli.common import App
 from jarvisd.plugin import JarvisError, UsageError
 from jarvisd.words import plain
-from jobs.verbs.deploy.commands import print_diff
+from jobs.verbs.deploy.commands import print_backup, print_diff
 
 if TYPE_CHECKING:
     from jobs.verbs.deploy.files import Applied
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     type=click.Choice(["automatic", "suggest"]),
     default="suggest",
     show_default=True,
-    help="The least sure tier to deploy: automatic leaves out what is only worth suggesting.",
+    help="The lowest tier to deploy: automatic leaves out templates that are only suggested.",
 )
 @click.option(
     "--disable-unused", is_flag=True, help="Instead turn off every template that never fired; none is deleted."
 )
-@click.option("--check", is_flag=True, help="Only tell whether what was deployed is still there; exit code 1 if not.")
+@click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
 @click.pass_obj
 def deploy_templates(app: App, folder: str | None, tier: str, disable_unused: bool, check: bool, dry_run: bool) -> int:
@@ -65,43 +65,40 @@ def _again(path: Path, *words: str) -> str:
 
 def _path(folder: str | None) -> Path:
     from jobs.verbs.deploy import files
-    from jobs.verbs.deploy.templates_file import NAME
+    from jobs.verbs.deploy import templates as work
 
-    return files.folder(folder) / NAME
+    return files.folder(folder) / work.NAME
 
 
 def _deploy(app: App, path: Path, tier: str, dry_run: bool) -> int:
     from jobs.verbs.deploy import templates as work
-    from jobs.verbs.deploy import templates_file
 
     fresh = work.wanted(("automatic",) if tier == "automatic" else ("automatic", "suggest"))
-    done = templates_file.apply(path, lambda found: work.merge(found, fresh, _now()), dry_run=dry_run)
+    done = work.apply(path, lambda document: work.merge(document, fresh, _now()), dry_run=dry_run)
     _show(path, done, dry_run)
     if not dry_run:
-        there = {found.get("id") for found in done.after["templates"] if work.is_ours(found)}
-        work.remember(app.home, path, [found["id"] for found in fresh if found["id"] in there])
+        written = {item.get("id") for item in done.after["templates"] if work.is_deployed(item)}
+        work.remember(app.home, path, [item["id"] for item in fresh if item["id"] in written])
     return 0
 
 
 def _disable(path: Path, dry_run: bool) -> int:
     from jobs.verbs.deploy import templates as work
-    from jobs.verbs.deploy import templates_file
 
     if not path.exists():
         raise JarvisError(f"there is no {path}", "--to DIR names the folder in which JARVIS keeps it.")
-    done = templates_file.apply(path, lambda found: work.without_unused(found, _now()), dry_run=dry_run)
+    done = work.apply(path, lambda document: work.without_unused(document, _now()), dry_run=dry_run)
     _show(path, done, dry_run)
     return 0
 
 
 def _check(app: App, path: Path) -> int:
     from jobs.verbs.deploy import templates as work
-    from jobs.verbs.deploy import templates_file
 
-    found = work.missing(app.home, path, templates_file.read(path).document)
-    if found is None:
+    counts = work.missing(app.home, path, work.read(path))
+    if counts is None:
         raise JarvisError(f"nothing was deployed to {path} from here", f"Do it with `{_again(path)}`.")
-    count, gone, off = found
+    count, gone, off = counts
     turned = f"; {off} of them turned off" if off else ""
     if gone:
         raise JarvisError(
@@ -113,22 +110,21 @@ def _check(app: App, path: Path) -> int:
 
 
 def _show(path: Path, done: Applied, dry_run: bool) -> None:
-    """The diff where nothing is written, then the change in one line and by name."""
+    """Print the diff of a dry run, then the changed templates by name and their numbers."""
     from jobs.verbs.deploy import templates as work
 
     if not done.changed:
         click.echo(f"{path} is as it should be: nothing to change.")
         return
     if dry_run:
-        print_diff(work.diff(done.before, done.after))
-    found = work.difference(done.before, done.after)
-    for sign, names in (("+", found.added), ("~", found.changed), ("-", found.removed)):
+        print_diff(done)
+    difference = work.difference(done.before, done.after)
+    for sign, names in (("+", difference.added), ("~", difference.changed), ("-", difference.removed)):
         for name in names:
             click.echo(f"  {sign} {plain(name)}")
-    sums = f"{len(found.added)} new, {len(found.changed)} changed, {len(found.removed)} removed"
+    sums = f"{len(difference.added)} new, {len(difference.changed)} changed, {len(difference.removed)} removed"
     click.echo(f"{path}: {sums}{' if this were no dry run' if dry_run else ''}.")
-    if done.backup is not None:
-        click.echo(f"What it was is in {done.backup}.")
+    print_backup(done)
     if not dry_run:
         click.echo("JARVIS reads the file only when it starts, and later writes it from memory: restart JARVIS now.")
         click.echo(f"`{_again(path, '--check')}` tells afterwards whether they are still there.")
