@@ -1,0 +1,194 @@
+"""The posterior over the models: calibrated chances, shrinkage, elimination, and the strict winner."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks._nights import Night, World, draw
+from jobs.lib.comparison import elimination, measures, posterior, winner
+from jobs.lib.comparison.gates import Count, misses_p95, misses_success
+from jobs.lib.comparison.measures import Quality
+from jobs.lib.comparison.posterior import Posterior
+
+NIGHTS = 300
+ALL = np.ones(6, dtype=bool)
+
+
+def quality(night: Night) -> Quality:
+    own = measures.own_turns(night.turns, night.conversations) if night.turns.size else None
+    return measures.quality(measures.instructions(night.scores), own)
+
+
+def nights(world: World, seed: int = 1, count: int = NIGHTS) -> list[tuple[Night, Posterior]]:
+    rng = np.random.default_rng(seed)
+    drawn = [draw(world, rng) for _ in range(count)]
+    return [(night, posterior.infer(quality(night))) for night in drawn]
+
+
+@pytest.mark.parametrize("world", [World(spread=0.07), World(spread=0.07, turns=100, conversations=15)])
+def test_the_stated_chance_of_the_pick_is_how_often_it_is_the_best(world: World) -> None:
+    stated, true, lost, promised = [], [], [], []
+    for night, found in nights(world):
+        stated.append(found.p_best[found.pick])
+        true.append(night.truth[found.pick] == night.truth.max())
+        lost.append(night.truth.max() - night.truth[found.pick])
+        promised.append(found.loss[found.pick])
+    assert np.mean(stated) == pytest.approx(np.mean(true), abs=0.05)
+    assert np.mean(promised) == pytest.approx(np.mean(lost), abs=0.003)
+    assert np.mean(lost) <= (0.01 if world.turns else 0.03)
+
+
+def test_equal_models_have_nearly_equal_chances() -> None:
+    """Of six equal ones the pick's chance stays far from certain, and each is first about as often."""
+    found = nights(World(turns=100, conversations=15))
+    assert np.mean([belief.p_best for _, belief in found], axis=0) == pytest.approx(np.full(6, 1 / 6), abs=0.06)
+    assert np.mean([belief.p_best.max() for _, belief in found]) < 0.5
+
+
+def test_the_same_scores_give_the_same_chance() -> None:
+    found = posterior.shrink(np.full(4, 0.7), 0.02**2 * np.eye(4))
+    assert found.p_best == pytest.approx(np.full(4, 0.25), abs=0.01)
+
+
+@pytest.mark.parametrize("turns", [(0, 1), (20, 10), (300, 40)])
+def test_a_lead_on_instructions_alone_stays_first_however_many_turns_there_are(turns: tuple[int, int]) -> None:
+    world = World(leads=(0.15, 0, 0, 0, 0, 0), lead_on_turns=False, turns=turns[0], conversations=turns[1])
+    assert np.mean([found.pick == 0 for _, found in nights(world, count=200)]) >= 0.9
+
+
+def test_estimates_are_drawn_together_and_more_so_where_they_are_noisy() -> None:
+    value = np.array([0.5, 0.6, 0.8])
+    sharp, noisy = (posterior.shrink(value, sd**2 * np.eye(3)) for sd in (0.01, 0.2))
+    assert np.ptp(noisy.mean) < 0.5 * np.ptp(value) < np.ptp(sharp.mean) < np.ptp(value)
+    assert noisy.mean.mean() == pytest.approx(value.mean())
+
+
+def test_errors_that_two_models_share_do_not_blur_their_difference() -> None:
+    shared = posterior.shrink(np.array([0.72, 0.68]), 0.1**2 * np.ones((2, 2)) + 0.001**2 * np.eye(2))
+    assert shared.p_best[0] > 0.99
+
+
+def test_one_model_is_the_best_of_one() -> None:
+    found = posterior.shrink(np.array([0.4]), np.array([[0.01]]))
+    assert found.pick == 0 and found.p_best[0] == 1.0 and found.loss[0] == 0.0
+
+
+def test_the_posterior_of_six_models_is_deterministic_and_takes_less_than_50_ms() -> None:
+    night = draw(World(turns=100, conversations=15), np.random.default_rng(1))
+    first = posterior.infer(quality(night))
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        again = posterior.infer(quality(night))
+        took.append(time.process_time() - began)
+    assert np.array_equal(first.draws, again.draws)
+    assert min(took) < 0.05
+
+
+def test_near_are_the_models_within_the_least_gain_of_the_pick() -> None:
+    found = posterior.shrink(np.array([0.80, 0.79, 0.60]), 0.005**2 * np.eye(3))
+    assert found.near(found.pick) == [1]
+    assert found.chance_better(0, 2) > 0.99
+    assert found.chance_better(0, 0) == 0.5
+
+
+def test_models_that_may_not_be_chosen_have_no_chance() -> None:
+    found = posterior.shrink(np.array([0.8, 0.7, 0.6]), 0.01**2 * np.eye(3)).best_of(np.array([False, True, True]))
+    assert found.pick == 1 and found.p_best[0] == 0.0
+
+
+# ------------------------------------------------------------------------------------------------------ elimination
+
+
+def test_a_hopeless_model_is_eliminated_but_never_the_present_one_nor_the_last_two() -> None:
+    found = posterior.shrink(np.array([0.8, 0.3, 0.2]), 0.02**2 * np.eye(3))
+    assert elimination.eliminated(found) == [2]
+    assert elimination.eliminated(found, keep=[2]) == []
+
+
+def test_the_best_of_six_is_hardly_ever_eliminated_after_the_first_round() -> None:
+    rng = np.random.default_rng(1)
+    dropped = 0
+    for _ in range(NIGHTS):
+        night = draw(World(spread=0.07), rng)
+        first = measures.quality(measures.instructions(night.scores[:, :, :1]), None, turns_expected=True)
+        dropped += int(np.argmax(night.truth)) in elimination.eliminated(posterior.infer(first))
+    assert dropped <= 3
+
+
+# ----------------------------------------------------------------------------------------------------------- winner
+
+
+def test_a_clear_lead_wins_and_equal_models_have_no_winner() -> None:
+    rng = np.random.default_rng(1)
+    lead, equal = World(leads=(0.15, 0, 0, 0, 0, 0), turns=100, conversations=15), World(turns=100, conversations=15)
+    won = [winner.strict_winner(quality(draw(lead, rng)), ALL, is_last=True) for _ in range(100)]
+    none = [winner.strict_winner(quality(draw(equal, rng)), ALL, is_last=True) for _ in range(100)]
+    assert won.count(0) >= 90 and won.count(0) + won.count(None) == 100
+    assert none.count(None) >= 97
+
+
+def test_two_equal_best_give_a_winner_in_at_most_one_of_twenty_nights() -> None:
+    rng = np.random.default_rng(1)
+    world = World(leads=(0.1, 0.1, -0.1, -0.1, -0.1, -0.1), turns=100, conversations=15)
+    named = [winner.strict_winner(quality(draw(world, rng)), ALL, is_last=True) is not None for _ in range(NIGHTS)]
+    assert np.mean(named) <= 0.07
+
+
+def test_a_look_before_the_last_needs_much_more() -> None:
+    """The same difference wins at the last look and not at an earlier one."""
+    value, covariance = np.array([0.75, 0.70]), 0.015**2 * np.eye(2)
+    measured = Quality(
+        value=value, covariance=covariance, degrees=np.full((2, 2), 60.0), weights={}, tested=np.array([True, True])
+    )
+    both = np.array([True, True])
+    assert winner.strict_winner(measured, both, is_last=True) == 0
+    assert winner.strict_winner(measured, both, is_last=False) is None
+
+
+def test_a_model_left_out_early_blocks_no_winner() -> None:
+    night = draw(World(leads=(0.15, 0, 0, 0, 0, 0), turns=100, conversations=15), np.random.default_rng(2))
+    night.turns[5] = np.nan
+    measured = quality(night)
+    assert winner.strict_winner(measured, ALL, is_last=True) is None
+    assert winner.strict_winner(measured, np.arange(6) < 5, is_last=True) == 0
+
+
+def test_one_sample_per_prompt_names_no_winner() -> None:
+    """Its variance is a guess, so there is nothing to test with."""
+    night = draw(World(leads=(0.2, 0, 0, 0, 0, 0)), np.random.default_rng(1))
+    first = measures.quality(measures.instructions(night.scores[:, :, :1]), None)
+    assert winner.strict_winner(first, ALL, is_last=True) is None
+    assert {pair.p for pair in winner.differences(first)} == {None}
+
+
+def test_an_interval_of_a_difference_excludes_zero_where_p_is_under_5_percent() -> None:
+    night = draw(World(spread=0.07, turns=100, conversations=15), np.random.default_rng(1))
+    pairs = winner.differences(quality(night))
+    assert len(pairs) == 15
+    for pair in pairs:
+        assert pair.interval is not None and pair.p is not None
+        assert (pair.interval[0] > 0 or pair.interval[1] < 0) == (pair.p < 0.05)
+
+
+# ------------------------------------------------------------------------------------------------------------ gates
+
+
+def test_a_gate_needs_more_than_bad_luck() -> None:
+    """11 of 13 may be a model that is complete in 95 %; 20 of 40 is not."""
+    assert not misses_success(Count(11, 13), 0.9)
+    assert misses_success(Count(20, 40), 0.9)
+    assert not misses_success(Count(0, 0), 0.9)
+
+
+def test_a_model_that_is_complete_in_95_percent_passes_in_nearly_every_night() -> None:
+    complete = np.random.default_rng(1).binomial(13, 0.95, size=2000)
+    assert np.mean([misses_success(Count(int(hits), 13), 0.9) for hits in complete]) < 0.01
+
+
+def test_slow_replies_miss_the_gate_only_beyond_chance() -> None:
+    assert not misses_p95(Count(2, 20))
+    assert misses_p95(Count(8, 20))
