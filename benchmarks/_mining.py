@@ -39,7 +39,7 @@ def ours(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
 
     counted = corpus.build(messages, MAX_WORDS)
     wanted = np.flatnonzero(counted.embeddable)
-    encoder = Encoder(model, "all-MiniLM-L6-v2", cache, light=Bert)
+    encoder = Encoder(model, "all-MiniLM-L6-v2", cache, fast=Bert)
     vectors = encoder.encode([counted.texts[place] for place in wanted])
     near = coverage.widened(
         coverage.neighbours(vectors, counted.candidate[wanted], counted.counts()[wanted], SIMILARITY, least=LEAST),

@@ -46,15 +46,14 @@ def main() -> None:
 def measure(root: Path, cache: Path) -> None:
     if sys.platform == "linux":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from jobs.lib.matching.index import Index, build
+    from jobs.lib.matching.index import Index
 
     home = Home(root, "--home")
     asked = _fill(home, cache)
     began = time.perf_counter()
-    build("match", home)
-    print(f"  made in {time.perf_counter() - began:.1f} s with the model's own library, once a mining")
     index = Index.of_newest(home)
     index.warm()
+    print(f"  made and loaded in {time.perf_counter() - began:.1f} s with the model's own library, once per mining")
     meta = json.loads((index.folder / "meta.json").read_text())
     fast = (
         "not believed: it agrees too seldom" if meta["fast_from"] is None else f"believed from {meta['fast_from']:.2f}"
@@ -136,16 +135,16 @@ def _cold(asked: Sequence[str]) -> str:
 
 
 def _agreement(index: object, asked: Sequence[str]) -> None:
-    """What each rung answered, and whether the encoder alone would have said the same."""
+    """What each stage answered, and whether the encoder alone would have said the same."""
     from jobs.lib.matching.index import Index
     from jobs.lib.matching.ngrams import Grams
     from jobs.lib.matching.rules import form_of
     from jobs.lib.stats import wilson
 
     assert isinstance(index, Index)
-    served, full = [index.match(text) for text in asked], [index.match(text, full=True) for text in asked]
-    rungs = Counter(found.how for found in served)
-    print("  answered by: " + ", ".join(f"{how} {count}" for how, count in rungs.most_common()))
+    served, full = [index.match(text) for text in asked], [index.match_by_encoder(text) for text in asked]
+    stages = Counter(found.how for found in served)
+    print("  answered by: " + ", ".join(f"{how} {count}" for how, count in stages.most_common()))
     for how in ("exact", "fast"):
         told = [(a, b) for a, b in zip(served, full, strict=True) if a.how == how]
         same = sum(a.fires == b.fires and a.trigger.template == b.trigger.template for a, b in told)
@@ -168,7 +167,7 @@ def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
     folder = cache / "models" / "all-MiniLM-L6-v2"
     forms = [form_of(text) for text in asked]
     scores = Encoder(folder, "all-MiniLM-L6-v2", cache / "embeddings").encode(forms) @ index._loaded.vectors.T
-    full = [index.match(text, full=True).trigger for text in asked]
+    full = [index.match_by_encoder(text).trigger for text in asked]
     same = sum(index.triggers[int(row.argmax())] == trigger for row, trigger in zip(scores, full, strict=True))
     print(f"  numpy and sentence-transformers name the same trigger for {same} of {len(asked)} turns")
     ours, theirs = iter(forms), iter(forms)

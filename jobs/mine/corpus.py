@@ -13,12 +13,11 @@ from jobs.lib.imessage import Message
 from jobs.lib.matching import safety
 from jobs.lib.matching.normalise import normal
 from jobs.mine import person_names
+from jobs.mine.coverage import LEAST_USES
 
 #: Texts of more words than this lie within 0.8 of no template: of 6,798 on three people, none was covered at any of
 #: the five origins. So they count as not covered without being embedded, which saves half of the time.
 EMBEDDED_WORDS = 16
-#: A text said once is no template, however many resemble it.
-LEAST_USES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Which k messages have the most messages within a given similarity: weighted maximum coverage.
 
-Greedy choice is within 1 - 1/e of the best (Nemhauser, Wolsey and Fisher 1978). Nothing chains: every member of a
-template lies within the radius of the template itself. The neighbour lists come from blocks of one matrix product,
-so memory is bounded by the lists that are kept, never n x n. The result depends on the input alone: ties go to the
-text that stands first.
+Greedy choice is within 1 - 1/e of the best (Nemhauser, Wolsey and Fisher 1978) where any text may be chosen. Here no
+text within the radius of a chosen one may, so the bound is a guide and not a guarantee. Every member of a template lies
+within the radius of the template itself. The neighbour lists come from blocks of one matrix product, so memory is
+bounded by the lists that are kept and not by n x n. The same input gives the same result: ties go to the text that
+comes first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from jobs.lib.stopping import Stopped
 
 _BLOCK_BYTES = 64 << 20  # of one block of the product
 MAX_NEIGHBOURS = 60_000_000  # entries of all lists together, 4 bytes each
+#: A text that occurs once is no template, however many resemble it.
+LEAST_USES = 2
 
 Vectors = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -56,8 +59,8 @@ def neighbours(
 ) -> Neighbours:
     """The lists of all candidates that have at least `least` messages near them.
 
-    vectors (u, d) unit rows; candidate (u) bool; weights (u) messages a text. The most frequent texts stand first,
-    so that what would not fit into MAX_NEIGHBOURS is the rarest. Raises Stopped.
+    vectors (u, d) unit rows; candidate (u) bool; weights (u) messages per text. The most frequent texts come first, so
+    that lists beyond MAX_NEIGHBOURS are those of the rarest texts. Raises Stopped.
     """
     places = np.flatnonzero(candidate).astype(np.int32)
     kept: list[int] = []
@@ -81,7 +84,7 @@ def neighbours(
 
 
 def widened(near: Neighbours, wanted: NDArray[np.intp]) -> Neighbours:
-    """Lists over the texts at the places `wanted`, ascending, as lists over all texts: the others lie near nothing."""
+    """Lists over the texts at the places `wanted` (ascending) as lists over all texts; the others have none."""
     places = wanted.astype(np.int32)
     return Neighbours(places[near.candidates], [places[members] for members in near.lists])
 
@@ -93,17 +96,15 @@ def greedy(
     least: float = 1.0,
     *,
     allowed: NDArray[np.bool_] | None = None,
-    uses: float = 2.0,
-    apart: bool = True,
 ) -> tuple[list[int], list[float]]:
     """At most `count` candidates, each adding the most weight to those before it, and what each adds.
 
-    weights (u) messages a text. Chosen are only texts that `allowed` (u) admits and that were themselves written at
-    least `uses` times; `apart` admits none within the radius of a chosen one: no template twice in other words. Ends
-    when the best adds less than `least`. Lazy evaluation (Minoux 1978): what a candidate adds can only shrink.
+    weights (u) messages per text. A text is chosen only if `allowed` (u) admits it, it was itself written LEAST_USES
+    times, and it lies outside the radius of those chosen before: no template twice in other words. Ends when the best
+    candidate adds less than `least`. Lazy evaluation (Minoux 1978): what a candidate adds can only shrink.
     """
     left = weights.astype(np.float64)
-    closed: NDArray[np.bool_] = weights[near.candidates] < uses
+    closed: NDArray[np.bool_] = weights[near.candidates] < LEAST_USES
     if allowed is not None:
         closed |= ~allowed[near.candidates]
     at = {int(place): number for number, place in enumerate(near.candidates)}
@@ -124,8 +125,7 @@ def greedy(
         chosen.append(int(near.candidates[number]))
         gains.append(gain)
         left[near.lists[number]] = 0.0
-        if apart:
-            closed[[at[int(place)] for place in near.lists[number] if int(place) in at]] = True
+        closed[[at[int(place)] for place in near.lists[number] if int(place) in at]] = True
     return chosen, gains
 
 

@@ -43,7 +43,7 @@ class Task:
     def open(self, entry: ModelEntry) -> Encoder:
         """Raises JobFailed where the model is not on disk or not usable."""
         folder = catalogue.require(entry, self.context.home)
-        return Encoder(folder, entry.name, self.context.home.cache / "embeddings", light=Bert)
+        return Encoder(folder, entry.name, self.context.home.cache / "embeddings", fast=Bert)
 
     def embed(self, encoder: Encoder, texts: list[str]) -> Vectors:
         """(len(texts), d) unit rows; only texts that are not in the cache are computed. Raises Stopped."""

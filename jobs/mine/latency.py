@@ -7,7 +7,7 @@ from typing import Any
 
 from jarvisd.plugin import JarvisError, JobContext
 from jobs.lib import stats
-from jobs.lib.matching import triggers as trigger_rules
+from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.index import Index
 from jobs.lib.results.tables import Mining
 
@@ -35,7 +35,7 @@ def of_matches(context: JobContext, texts: list[str]) -> dict[str, Any]:
 def _times(context: JobContext, texts: list[str]) -> tuple[list[float], str]:
     """Milliseconds of each match; or none, and why."""
     mining = Mining.get_by_id(context.job_id)
-    triggers = trigger_rules.find_triggers(mining)
+    triggers = trigger_rows.find_triggers(mining)
     if not triggers or not texts:
         return [], "no message came in lately" if triggers else "no template of this run may be sent"
     index = Index(context.home, mining, triggers)

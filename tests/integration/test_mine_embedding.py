@@ -117,7 +117,7 @@ def test_a_light_reader_computes_a_few_new_texts_if_it_agrees_with_the_cache(
 ) -> None:
     Encoder(model, "tiny", tmp_path).encode(MANY)
     lighter = Lighter(model, wrong)
-    found = Encoder(model, "tiny", tmp_path, light=lighter).encode([*MANY, "free tomorrow"])
+    found = Encoder(model, "tiny", tmp_path, fast=lighter).encode([*MANY, "free tomorrow"])
     assert lighter.asked == most  # the eight it must agree on, and then the new one
     assert np.allclose(found, Encoder(model, "tiny", tmp_path / "fresh").encode([*MANY, "free tomorrow"]), atol=2e-2)
 
@@ -127,4 +127,4 @@ def test_a_light_reader_that_cannot_read_the_model_is_not_needed(model: Path, tm
         raise ValueError(folder)
 
     Encoder(model, "tiny", tmp_path).encode(MANY)
-    assert len(Encoder(model, "tiny", tmp_path, light=refuses).encode([*MANY, "free tomorrow"])) == len(MANY) + 1
+    assert len(Encoder(model, "tiny", tmp_path, fast=refuses).encode([*MANY, "free tomorrow"])) == len(MANY) + 1

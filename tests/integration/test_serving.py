@@ -18,7 +18,6 @@ from jarvisd.paths import Home
 from jarvisd.store import database
 from jarvisd.store.models import Job, Run
 from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.matching import index as indexes
 from jobs.lib.matching.index import Index
 from jobs.lib.results.tables import Mining, Template
 from jobs.mine import answers
@@ -178,7 +177,7 @@ def test_the_newest_run_with_templates_answers(mined: Callable[..., Run], home: 
 
 def test_the_index_is_made_once_and_again_when_templates_change(mined: Callable[..., Run], home: Home) -> None:
     run = mined()
-    assert indexes.build(run.id, home)
+    Index.of_newest(home).warm()
     folder = home.cache / "index" / run.id
     assert sorted((file.suffix, file.stat().st_mode & 0o777) for file in folder.iterdir()) == [
         (".json", 0o600),
@@ -202,13 +201,13 @@ def test_the_fast_encoder_answers_once_it_has_agreed_often_enough(mined: Callabl
     mined([("Omw", many, "automatic", 0.0)])
     index = Index.of_newest(home)
     assert index.match(f"{many[0]} now").how == "fast"
-    assert index.match(f"{many[0]} now", full=True).how == "encoder"
+    assert index.match_by_encoder(f"{many[0]} now").how == "encoder"
     assert index.match(f"{many[0]} my grandma died").fires is False
 
 
 def test_no_text_lies_in_the_index(mined: Callable[..., Run], home: Home) -> None:
     run = mined()
-    indexes.build(run.id, home)
+    Index.of_newest(home).warm()
     for file in (home.cache / "index" / run.id).iterdir():
         assert b"dinner" not in file.read_bytes()
 
@@ -225,7 +224,7 @@ def test_a_damaged_index_is_made_again(mined: Callable[..., Run], home: Home, pa
 
 def test_another_model_is_refused(mined: Callable[..., Run], home: Home, tmp_path: Path) -> None:
     run = mined()
-    indexes.build(run.id, home)
+    Index.of_newest(home).warm()
     other = make_embedder(tmp_path / "tiny", seed=1)
     entry = {"key": "tiny", "name": "tiny", "kind": "embedder", "path": str(other)}
     Run.update(snapshot={"plan": {"mine": {"model": entry}}}).where(Run.id == run.id).execute()
@@ -247,7 +246,7 @@ def test_numpy_computes_what_sentence_transformers_does(mined: Callable[..., Run
     from jobs.lib.embedding.numpy_bert import Bert
 
     run = mined()
-    indexes.build(run.id, home)
+    Index.of_newest(home).warm()
     assert json.loads((home.cache / "index" / run.id / "meta.json").read_text())["reader"] == "numpy"
     texts = ["see you soon", "movie", "ok lol yes no " * 40]
     expected = Encoder(embedder, "tiny", home.cache / "embeddings").encode(texts)
@@ -256,8 +255,8 @@ def test_numpy_computes_what_sentence_transformers_does(mined: Callable[..., Run
 
 
 def test_a_text_that_was_asked_is_not_kept(mined: Callable[..., Run], home: Home) -> None:
-    run = mined()
-    indexes.build(run.id, home)
+    mined()
+    Index.of_newest(home).warm()
     before = sorted((file, file.stat().st_size) for file in home.cache.rglob("*") if file.is_file())
     index = Index.of_newest(home)
     assert index.match("free to be good") == index.match("free to be good")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-#: Tokens of a text that are looked at; a longer one is an essay, and its start says what it is about.
+#: Only so many tokens of a text are embedded; the start of a longer text says what it is about.
 MAX_TOKENS = 128
 
 
@@ -33,7 +33,7 @@ class Cache:
         self._rows: dict[bytes, int] | None = None
 
     def rows(self) -> dict[bytes, int]:
-        """Hash of a text -> its row. Read once; what another process appends meanwhile is computed again."""
+        """Hash of a text -> its row. Read once: rows that another process appends later are computed again."""
         if self._rows is None:
             count = self._count(self.size())
             data = self._keys.read_bytes()[: count * _HASH] if count else b""
@@ -41,21 +41,21 @@ class Cache:
         return self._rows
 
     def size(self) -> int:
-        """Numbers in a vector; 0 as long as nothing is stored."""
+        """Length of a vector; 0 where nothing is stored."""
         try:
             return int(json.loads((self.folder / "meta.json").read_text())["size"])
         except (OSError, ValueError, LookupError, TypeError):
             return 0
 
     def append(self, keys: list[bytes], vectors: NDArray[np.float16]) -> None:
-        """Store a batch: afterwards all of it is there, or, when killed before, none of it."""
+        """Store a batch completely; a process that is killed before the end has stored nothing of it."""
         size = int(vectors.shape[1])
         if self.size() != size:
             self._start(size)
         rows = self.rows()
         with self._locked() as (vector_file, key_file):
             count = self._count(size)
-            vector_file.truncate(count * size * 2)  # the torn tail of a process that was killed
+            vector_file.truncate(count * size * 2)  # what a killed process left incomplete
             key_file.truncate(count * _HASH)
             _write(vector_file, vectors.tobytes())
             _write(key_file, b"".join(keys))
@@ -83,13 +83,13 @@ class Cache:
         return self.folder / "keys.sha256"
 
     def _count(self, size: int) -> int:
-        """Rows that are whole in both files."""
+        """Rows that are complete in both files."""
         if not size or not self._keys.is_file() or not self._vectors.is_file():
             return 0
         return min(self._keys.stat().st_size // _HASH, self._vectors.stat().st_size // (2 * size))
 
     def _start(self, size: int) -> None:
-        """Begin anew: there was no cache, or its meta.json is damaged."""
+        """Start an empty cache: there was none, or its meta.json is damaged."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keys.unlink(missing_ok=True)
         self._vectors.unlink(missing_ok=True)

@@ -1,13 +1,13 @@
-"""sentence-transformers behind a cache: a text is embedded once in the life of an installation.
+"""sentence-transformers behind a cache: an installation embeds each text once.
 
 The cache of one model is a folder of three files, 0600 in 0700, without any text and without pickle:
 
     meta.json       the model, the size of a vector
-    vectors.f16     one row a text, float16, unit length, memory-mapped
-    keys.sha256     one row a text, the hash of the text; a row of vectors counts only once its key is here
+    vectors.f16     one row per text, float16, unit length, memory-mapped
+    keys.sha256     one row per text, the hash of the text; a row of vectors counts only when its key is there
 
-Both files only grow, the vectors before their keys, so that killing the process at any moment leaves whole rows and
-perhaps a tail that the next start cuts off.
+Both files only grow, the vectors before their keys. A process that is killed therefore leaves complete rows and at
+most an incomplete tail, which the next start cuts off.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ _SELF_TEST = (
 _AGREEMENT = 0.999  # cosine between cpu and mps
 
 
-#: So few new texts are computed by a light reader of the model, if there is one: importing torch and
+#: Up to so many new texts are computed by the fast encoder, if there is one: importing torch and
 #: sentence-transformers takes longer than they do.
 _FEW = 400
-_PROBES = 8  # texts of the cache on which the light reader must agree
+_PROBES = 8  # texts of the cache on which the fast encoder must agree
 
 
 class FastEncoder(Protocol):
-    """What opens faster than sentence-transformers and computes a few texts, as float32 rows of length 1."""
+    """Opens a model faster than sentence-transformers does, and computes few texts, as float32 rows of length 1."""
 
     def encode_all(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
-LightLoader = Callable[[Path, int], FastEncoder]
+FastLoader = Callable[[Path, int], FastEncoder]
 
 
 class Encoder:
@@ -68,15 +68,15 @@ class Encoder:
     """
 
     def __init__(
-        self, folder: Path, name: str, cache: Path, device: str = "auto", light: LightLoader | None = None
+        self, folder: Path, name: str, cache: Path, device: str = "auto", fast: FastLoader | None = None
     ) -> None:
-        """`cache` holds one folder a model, named after the contents of its files, so that none is mixed up.
+        """`cache` holds one folder per model, named after a hash of the model's files.
 
-        `light(folder, MAX_TOKENS)` opens the same model in something that starts faster than sentence-transformers;
-        it computes a few new texts, after it agreed with vectors of the cache, and nothing where it raises or differs.
+        `fast(folder, MAX_TOKENS)` opens the same model in a library that starts faster than sentence-transformers. It
+        computes few new texts, and only after it agreed with vectors of the cache; it may raise.
         """
         _check(folder)
-        self._light = light
+        self._fast = fast
         self.folder, self.name, self.device = folder, name, device
         self.fingerprint = _fingerprint(folder)
         slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "model"
@@ -104,31 +104,31 @@ class Encoder:
                 raise Stopped
             progress(start, len(pending))
             chunk = pending[start : start + _COMMIT]
-            vectors = self._lightly(chunk, keys, texts) if len(pending) <= _FEW else None
+            vectors = self._encode_few(chunk, keys, texts) if len(pending) <= _FEW else None
             if vectors is None:
                 vectors = self._compute([text for _, text in chunk])
             self._cache.append([key for key, _ in chunk], vectors)
         progress(len(pending), len(pending))
         return self._cache.gather(keys)
 
-    def _lightly(
+    def _encode_few(
         self, chunk: list[tuple[bytes, str]], keys: list[bytes], texts: Sequence[str]
     ) -> NDArray[np.float16] | None:
-        """The vectors of a few texts without sentence-transformers; None where that cannot be, or would not agree."""
+        """The vectors of few texts by the fast encoder; None where there is none, it fails, or it does not agree."""
         import numpy as np
 
         rows = self._cache.rows()
         known = list({key: text for key, text in zip(keys, texts, strict=True) if key in rows}.items())
         probes = known[:: max(1, len(known) // _PROBES)][:_PROBES]
-        if self._light is None or self._model is not None or len(probes) < _PROBES:
+        if self._fast is None or self._model is not None or len(probes) < _PROBES:
             return None
         try:
-            model = self._light(self.folder, MAX_TOKENS)
+            model = self._fast(self.folder, MAX_TOKENS)
             ours = model.encode_all([text for _, text in probes])
             if float((ours * self._cache.gather([key for key, _ in probes])).sum(axis=1).min()) < _AGREEMENT:
                 return None
             return model.encode_all([text for _, text in chunk]).astype(np.float16)
-        except Exception:  # whatever it lacks, sentence-transformers has
+        except Exception:  # sentence-transformers computes them instead
             return None
 
     def _compute(self, texts: list[str]) -> NDArray[np.float16]:
@@ -145,7 +145,7 @@ class Encoder:
 
 
 def _check(folder: Path) -> None:
-    """Refuse what sentence-transformers would refuse at length, and classes from outside it."""
+    """Raise JobFailed for a folder without usable modules.json and for one that names classes of other packages."""
     file = folder / "modules.json"
     try:
         modules = json.loads(file.read_text("utf-8"))
@@ -162,7 +162,7 @@ def _check(folder: Path) -> None:
 
 
 def _fingerprint(folder: Path) -> str:
-    """A hash of everything that decides what the vectors are."""
+    """A hash of all files that decide what the vectors are."""
     digest = hashlib.sha256(f"{MAX_TOKENS} tokens".encode())
     names = ("modules.json", "config.json", "tokenizer.json", "vocab.txt", "1_Pooling/config.json")
     for file in [folder / name for name in names] + sorted(folder.glob("*.safetensors")):
@@ -174,7 +174,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _load(folder: Path, device: str) -> SentenceTransformer:
-    """The model on the best device that computes rightly. Nothing is fetched, no code of the model's runs."""
+    """The model on the fastest device that computes correctly. Downloads nothing, runs no code of the model."""
     chosen = _device(folder) if device == "auto" else device
     return open_model(folder, chosen)
 
@@ -193,7 +193,7 @@ def open_model(folder: Path, device: str) -> SentenceTransformer:
             model_kwargs={"use_safetensors": True},
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        # Only the kind of error: its text may go on for pages.
+        # Only the type of the error: its text may be pages long.
         raise JobFailed(
             f"{folder} cannot be loaded as a model of sentence-transformers ({type(error).__name__})",
             "Fetch it again while online; only weights as .safetensors are loaded.",
@@ -203,7 +203,7 @@ def open_model(folder: Path, device: str) -> SentenceTransformer:
 
 
 def _device(folder: Path) -> str:
-    """mps where it agrees with cpu on fixed sentences (torch 2.8.0 did not, and said nothing), else cpu."""
+    """mps where it agrees with cpu on fixed sentences, else cpu: torch 2.8.0 gave wrong vectors silently."""
     if sys.platform != "darwin":
         return "cpu"
     import torch
@@ -241,11 +241,8 @@ def _batch(device: str, longest: int) -> int:
 
 
 def _precision(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 where the processor computes with it: half again as fast, and 0.9999 like float32 by cosine."""
+    """bfloat16 where the processor supports it: 1.5 times as fast, at a cosine of 0.9999 to float32."""
     import torch
 
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return torch.autocast("cpu", torch.bfloat16) if device == "cpu" and supported() else nullcontext()
-
-
-# ----------------------------------------------------------------------------------------------------------- the cache

@@ -1,11 +1,14 @@
-"""Answers a text from the mined templates: what spells the same first, then what means the same.
+"""Finds the template that answers a text, in three stages, the cheapest first.
 
-The rungs, cheapest first: a dictionary of the triggers' normal forms; the fast encoder, where it was calibrated; the
-encoder under which triggers and tiers were measured. The index of a run is a folder of var/cache/index/, made when it
-is first needed and again when the templates have changed, without any text and without pickle:
+1. exact: a dictionary of the triggers' normal forms
+2. fast: shared character n-grams, used only from the score on at which they agreed with the encoder
+3. encoder: the model under which triggers and tiers were measured
 
-    <digest>.npy   one row a trigger, float32, unit length, memory-mapped; named after the templates it belongs to
-    meta.json      which templates, which model, which rungs; written last: with it the index is whole
+The index of a run is a folder of var/cache/index/. It is made when it is first needed and again when the templates
+have changed. It holds no text and no pickle:
+
+    <digest>.npy   one row per trigger, float32, unit length, memory-mapped; named after the templates it belongs to
+    meta.json      which templates, which model, which stages; written last, so that the index is complete with it
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from jarvisd.plugin import Home, JarvisError
 from jobs.lib.embedding.cache import MAX_TOKENS
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import ngrams, safety
-from jobs.lib.matching import triggers as trigger_rules
+from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.rules import SLACK, form_of
 from jobs.lib.matching.triggers import Trigger
 from jobs.lib.results.tables import Mining
@@ -45,19 +48,19 @@ Read = Callable[[str], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What the index says of a text: the nearest trigger, and whether its template fires."""
+    """The trigger nearest to a text, and whether its template fires."""
 
     fires: bool
     trigger: Trigger
-    similarity: float  #: cosine to the trigger, in the scores of the rung that answered
+    similarity: float  #: cosine to the trigger, in the scores of the stage that answered
     how: str  #: exact | fast | encoder
-    about: str | None = None  #: why nothing fires on the text whatever its similarity: grief, health, the law ...
+    about: str | None = None  #: the subject on which no template fires: grief, health, the law ...
 
 
 class Index:
     """index = Index.of_newest(home); index.match("where are you?") -> Match
 
-    Opening it reads rows of the database alone. Vectors and model are loaded when a text first needs them.
+    Opening it only reads rows of the database. Vectors and model are loaded when a text first needs them.
     """
 
     def __init__(self, home: Home, mining: Mining, triggers: list[Trigger]) -> None:
@@ -71,16 +74,19 @@ class Index:
     @classmethod
     def of_newest(cls, home: Home) -> Index:
         """The index of the newest run that has templates. Raises JarvisError where none of them may be sent."""
-        mining = trigger_rules.newest()
-        return cls(home, mining, trigger_rules.triggers(mining))
+        mining = trigger_rows.newest()
+        return cls(home, mining, trigger_rows.triggers(mining))
 
-    def match(self, text: str, *, full: bool = False) -> Match:
-        """The best answer to `text`. With `full` only the encoder is asked. Raises JarvisError."""
+    def match(self, text: str) -> Match:
+        """The best answer to `text`, by the first stage that has one. Raises JarvisError."""
         form = form_of(text)
-        if not full and (same := self._exact.get(form)) is not None:
-            return Match(True, same, 1.0, "exact")
-        if not full and (quick := self._quick(form)) is not None:
-            return quick
+        if (trigger := self._exact.get(form)) is not None:
+            return Match(True, trigger, 1.0, "exact")
+        return self._match_fast(form) or self.match_by_encoder(text)
+
+    def match_by_encoder(self, text: str) -> Match:
+        """The answer of the last stage. Raises JarvisError."""
+        form = form_of(text)
         scores = self._loaded.vectors @ self._vector(form)
         best = int(scores.argmax())
         trigger, similarity = self.triggers[best], float(scores[best])
@@ -89,10 +95,10 @@ class Index:
         return Match(fires, trigger, similarity, "encoder", about)
 
     def warm(self) -> None:
-        """Load everything now, so that the next match is as fast as all that follow."""
+        """Make the index where it is missing and load it, so that the next match is as fast as later ones."""
         self._loaded.read("ok")
 
-    def _quick(self, form: str) -> Match | None:
+    def _match_fast(self, form: str) -> Match | None:
         loaded = self._loaded
         if loaded.grams is None or loaded.fast_from is None:
             return None
@@ -128,29 +134,19 @@ class Index:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all that decides the answers but the model."""
+        """A hash of everything but the model that decides the answers."""
         kept = [[trigger.template, trigger.form, trigger.threshold] for trigger in self.triggers]
         return hashlib.sha256(json.dumps([_VERSION, kept]).encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The heavy part of an index."""
+    """The part of an index that takes time to load."""
 
     vectors: Vectors  #: (triggers, size) unit rows
     read: Read  #: a normal form -> its unit vector
     grams: ngrams.Grams | None
-    fast_from: float | None  #: the fast encoder's score from which on it is believed
-
-
-def build(run_id: str, home: Home) -> bool:
-    """Make the index of a run ahead of the first match. False where none of its templates may be sent."""
-    mining = Mining.select().where(Mining.run == run_id).order_by(Mining.job.desc()).first()
-    triggers = trigger_rules.find_triggers(mining) if mining is not None else []
-    if mining is None or not triggers:
-        return False
-    _make(Index(home, mining, triggers), trigger_rules.matcher(mining, home))
-    return True
+    fast_from: float | None  #: the score from which on the fast stage answers; None where it never does
 
 
 # ------------------------------------------------------------------------------------------------------ the folder
@@ -158,7 +154,7 @@ def build(run_id: str, home: Home) -> bool:
 
 def _load(index: Index) -> _Loaded:
     """The index from its folder, made first where it is missing or older than the templates."""
-    folder = trigger_rules.matcher(index.mining, index.home)
+    folder = trigger_rows.matcher(index.mining, index.home)
     meta = _meta(index, folder) or _make(index, folder)
     vectors: Vectors = np.load(index.file, mmap_mode="r", allow_pickle=False)
     fast = meta["fast_from"]
@@ -171,17 +167,17 @@ def _load(index: Index) -> _Loaded:
 
 
 def _meta(index: Index, folder: Path) -> dict[str, Any] | None:
-    """What meta.json says, None where there is no index that answers for these templates with this model."""
+    """The content of meta.json; None where the index is missing or belongs to other templates or another model."""
     try:
         meta: dict[str, Any] = json.loads((index.folder / "meta.json").read_text("utf-8"))
         vectors = np.load(index.file, mmap_mode="r", allow_pickle=False)
         whole = meta["digest"] == index.digest and meta["reader"] in ("numpy", "sentence-transformers")
         if not whole or vectors.shape != (len(index.triggers), meta["size"]) or vectors.dtype != np.float32:
             return None
-        # Sizes and times of the files stand for their contents: hashing the weights would cost more than the answer.
+        # Sizes and times of the files are compared, because hashing the weights takes longer than the answer.
         return (
             meta
-            if meta["stamp"] == trigger_rules.stamp(folder) and isinstance(meta["fast_from"], float | None)
+            if meta["stamp"] == trigger_rows.stamp(folder) and isinstance(meta["fast_from"], float | None)
             else None
         )
     except (OSError, ValueError, LookupError, TypeError, EOFError):
@@ -189,7 +185,7 @@ def _meta(index: Index, folder: Path) -> dict[str, Any] | None:
 
 
 def _make(index: Index, folder: Path) -> dict[str, Any]:
-    """Embed the triggers, choose the rungs, write both files. Raises JarvisError for another model."""
+    """Embed the triggers, choose the stages, write both files. Raises JarvisError for another model."""
     from jobs.lib.embedding.numpy_bert import Bert
 
     name = str(index.mining.config["matcher"]["name"])
@@ -204,7 +200,7 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
         "digest": index.digest,
         "model": encoder.name,
         "fingerprint": encoder.fingerprint,
-        "stamp": trigger_rules.stamp(folder),
+        "stamp": trigger_rows.stamp(folder),
         "size": int(vectors.shape[1]),
         "reader": "numpy" if _agrees(folder, index, vectors) else "sentence-transformers",
         "fast_from": _calibrated(index, vectors),
@@ -214,7 +210,7 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
     plugin.replace_file(index.file, raw.getvalue())
     plugin.replace_file(index.folder / "meta.json", json.dumps(meta))
     for other in set(index.folder.glob("*.npy")) - {index.file}:
-        other.unlink(missing_ok=True)  # whoever has it open keeps it
+        other.unlink(missing_ok=True)  # a process that has it open keeps its contents
     return meta
 
 
@@ -231,7 +227,7 @@ def _agrees(folder: Path, index: Index, vectors: Vectors) -> bool:
 
 
 def _calibrated(index: Index, vectors: Vectors) -> float | None:
-    """Where the fast encoder may be believed: each trigger is asked as if only the others were known."""
+    """The score from which on the fast stage may answer: each trigger is matched against all others."""
     grams = ngrams.Grams([trigger.form for trigger in index.triggers])
     owners = [trigger.template for trigger in index.triggers]
     scores, agrees = [], []
@@ -255,7 +251,7 @@ def _numpy_reader(folder: Path) -> Read:
 
 
 def _full_reader(folder: Path) -> Read:
-    """sentence-transformers itself, past the cache: a text that was asked is not kept on disk."""
+    """sentence-transformers without the cache, so that a text that is matched is not kept on disk."""
     from jobs.lib.embedding.encoder import encode, open_model
 
     model = open_model(folder, "cpu")
