@@ -21,11 +21,12 @@ def amount(size: int) -> str:
 
 
 def rate(speed: float) -> str:
-    """Bytes a second: 15 MB/s, 0.4 MB/s."""
+    """Bytes per second: 15 MB/s, 0.4 MB/s."""
     return f"{speed / 1e6:,.0f} MB/s" if speed >= 9.95e6 else f"{speed / 1e6:.2g} MB/s"
 
 
 def lasting(seconds: float) -> str:
+    """An estimate of a time that lies ahead: about 12 min, about 1.5 h. `took` is for a time that was measured."""
     if seconds < 60:
         return "less than a minute"
     return f"about {seconds / 60:.0f} min" if seconds < 90 * 60 else f"about {seconds / 3600:.1f} h"
@@ -35,9 +36,9 @@ def lasting(seconds: float) -> str:
 LONGEST_H = 366 * 24
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, noun: str) -> str:
     """1 run, 2 runs, 10,000 runs."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def duration(text: str) -> dt.timedelta:
@@ -52,7 +53,10 @@ def duration(text: str) -> dt.timedelta:
 
 
 def took(seconds: float) -> str:
-    """75 -> 1:15, 4000 -> 1:06:40"""
+    """A measured time in a column or a line of `status`: 75 -> 1:15, 4000 -> 1:06:40.
+
+    The report writes measured times with units instead (jobs/report/escape.py), as prose needs them.
+    """
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -81,7 +85,11 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = None) -> st
 
 
 def plain(text: str | None) -> str:
-    """Text for a terminal: no control characters, no escapes, no change of direction."""
+    """Text for a terminal: no control characters, no escapes, no change of direction.
+
+    The report has its own `clean` (jobs/report/escape.py), which also drops whole ANSI sequences, keeps joined emoji
+    together and cuts long texts: a page shows messages, a terminal mostly names and reasons.
+    """
     return "".join(
         " " if character in "\n\t" else character
         for character in text or ""

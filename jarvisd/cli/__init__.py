@@ -1,4 +1,4 @@
-"""jarvisctl: parse, call, print. One file a verb; a verb is imported only when it is called."""
+"""jarvisctl: parse, call an operation, print. A verb is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jarvisd import __version__, errors, failpoints, registry
 from jarvisd.cli.common import App
 from jarvisd.words import nearest, plain
 
-#: Verb -> where its click command lies, grouped as `--help` shows them.
+#: Dotted name of each verb's click command, grouped as `--help` shows them.
 VERBS: dict[str, dict[str, str]] = {
     "Submit": {"enqueue": "jarvisd.cli.enqueue:enqueue", "demo": registry.VERBS["demo"]},
     "Watch": {
@@ -23,7 +23,7 @@ VERBS: dict[str, dict[str, str]] = {
         "runs": "jarvisd.cli.runs:runs",
         "prune": "jarvisd.cli.prune:prune",
     },
-    "Steer": {
+    "Control": {
         "cancel": "jarvisd.cli.control:cancel",
         "retry": "jarvisd.cli.control:retry",
         "pause": "jarvisd.cli.control:pause",
@@ -43,28 +43,28 @@ VERBS: dict[str, dict[str, str]] = {
         "completion": "jarvisd.cli.completion:completion",
     },
 }
-#: One line a verb, so that `--help` need not import them all.
+#: One line per verb, so that `--help` does not import them all.
 HELP = {
     "enqueue": "Submit a plan, or one program.",
-    "demo": "Show a whole night on real messages and small models.",
-    "status": "What runs, what waits and for what, what ended and why.",
+    "demo": "Run a whole night in minutes, on real messages and small models.",
+    "status": "Show what runs, what waits, and how jobs ended.",
     "logs": "Print a job's log.",
     "wait": "Return when a run is settled.",
     "runs": "List the runs so far.",
     "prune": "Remove old runs.",
     "cancel": "Cancel a job or a run.",
     "retry": "Queue a settled job or run again.",
-    "pause": "Claim nothing new; the running job finishes.",
+    "pause": "Start no new job; the running job finishes.",
     "resume": "End a pause.",
     "report": "Print or open the newest report.",
-    "vote": "Compare replies blindly; your ear settles what the numbers do not.",
+    "vote": "Compare replies blindly; the report counts your votes.",
     "match": "Show which template would answer a text.",
     "deploy": "Write templates or a model into JARVIS, keeping what is there.",
     "init": "Write a commented configuration to edit.",
-    "doctor": "Check this evening every reason why tonight could fail.",
-    "models": "Which models the plans name; fetch them, check them.",
-    "install": "Have launchd run the daemon, and submit every night.",
-    "uninstall": "Remove what `install` set up; data stays.",
+    "doctor": "Check every reason why tonight's run could fail.",
+    "models": "List, download and check the models that the plans name.",
+    "install": "Have launchd run the daemon and submit a run every night.",
+    "uninstall": "Remove what `install` installed; data stays.",
     "start": "Start the daemon.",
     "stop": "Stop the daemon; the running job continues at the next start.",
     "restart": "Stop the daemon and start it again.",
@@ -72,17 +72,17 @@ HELP = {
     "completion": "Print the completion script of a shell.",
 }
 _FIRST_STEPS = (
-    "Nothing was submitted here yet. `jarvisctl demo` shows a whole night in minutes, `--help` all verbs.",
+    "Nothing was submitted yet. `jarvisctl demo` shows a whole night in minutes, `jarvisctl --help` all verbs.",
     "  jarvisctl init                a commented configuration to edit: your models, your messages",
     "  jarvisctl doctor              what is missing, each with its remedy",
     "  jarvisctl enqueue overnight   submits tonight's run; on a Mac `jarvisctl install` does so every night",
-    "  jarvisctl report --open       what came of it",
+    "  jarvisctl report --open       opens the report",
 )
 _DOTTED = {verb: dotted for group in VERBS.values() for verb, dotted in group.items()}
 
 
 class Verbs(click.Group):
-    """Verbs that are imported when they are called, and take --home before or after their name."""
+    """Imports a verb when it is called. --home may stand before or after the verb."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_DOTTED)
@@ -91,9 +91,10 @@ class Verbs(click.Group):
         if cmd_name not in _DOTTED:
             return None
         command: click.Command = registry.load(_DOTTED[cmd_name])
-        for one in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
-            if not any(parameter.name == "home" for parameter in one.params):
-                one.params.append(_home_option())
+        nested = command.commands.values() if isinstance(command, click.Group) else ()
+        for verb in (command, *nested):
+            if not any(parameter.name == "home" for parameter in verb.params):
+                verb.params.append(_home_option())
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -144,7 +145,7 @@ def cli(ctx: click.Context) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The program `jarvisctl`: every error is one line, whatever it is."""
+    """The program `jarvisctl`. Every error is printed as one line."""
     os.umask(0o077)
     failpoints.set_role("client")
     try:
@@ -183,7 +184,9 @@ def _unforeseen(error: Exception) -> str:
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
-    return f"unexpected {type(error).__name__} at {where}. This is a fault of ours; JARVISD_DEBUG=1 shows the whole."
+    return (
+        f"unexpected {type(error).__name__} at {where}. This is a bug in jarvisd; JARVISD_DEBUG=1 shows the traceback."
+    )
 
 
 def _fail(line: str, code: int) -> None:

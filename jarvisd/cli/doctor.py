@@ -19,26 +19,26 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def doctor(app: App, as_json: bool) -> int:
-    """Check every reason why tonight could fail, with one remedy each. Exit code 1 when one of them is a problem.
+    """Check every reason why tonight's run could fail. Exit code 1 when a check finds a problem.
 
     \b
     Example:
       jarvisctl doctor
       jarvisctl doctor --json
     """
-    found: list[Check] = []
+    checks: list[Check] = []
     for check in doctors.examine(app.home):
-        found.append(check)
+        checks.append(check)
         if not as_json:
             _print(check)
-    wrong = sum(check.state == "problem" for check in found)
+    problems = sum(check.state == "problem" for check in checks)
     if as_json:
-        checks = [dataclasses.asdict(check) for check in found]
-        click.echo(json.dumps({"ok": not wrong, "checks": checks}, indent=2, ensure_ascii=False))
+        rows = [dataclasses.asdict(check) for check in checks]
+        click.echo(json.dumps({"ok": not problems, "checks": rows}, indent=2, ensure_ascii=False))
     else:
-        doubtful = sum(check.state == "warning" for check in found)
-        click.echo(f"\n{counted(wrong, 'problem')}, {counted(doubtful, 'warning')}.")
-    return int(bool(wrong))
+        warnings = sum(check.state == "warning" for check in checks)
+        click.echo(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
+    return int(bool(problems))
 
 
 def _print(check: Check) -> None:

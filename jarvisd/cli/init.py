@@ -1,4 +1,4 @@
-"""`jarvisctl init`: a commented configuration of one's own."""
+"""`jarvisctl init`: a commented configuration to edit."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ from jarvisd.plan.schedule import Schedule
     multiple=True,
     default=("22:00",),
     metavar="22:00",
-    help="When the night begins; of several, the first that comes submits it.",
+    help="When to submit the run. Of several times, the first one of a night submits it.",
 )
 @click.option("--weekdays", metavar="mon,tue", help="On these days only.")
 @click.option("--dry-run", is_flag=True, help="Print both files and every command; change nothing. Works on Linux too.")
 @click.pass_obj
 def install(app: App, times: tuple[str, ...], weekdays: str | None, dry_run: bool) -> None:
-    """Have launchd keep the daemon and submit `overnight` every night. Repeating it changes or mends what is there.
+    """Have launchd run the daemon and submit `overnight` every night. Run it again to change or repair that.
 
     \b
     Example:
@@ -39,18 +39,18 @@ def install(app: App, times: tuple[str, ...], weekdays: str | None, dry_run: boo
         return
     app.home.make()
     launchctl.install(app.home, when, click.echo)
-    click.echo(f"Every night at {when} launchd submits `overnight`. `jarvisctl doctor` checks this evening's odds.")
+    click.echo(f"Every night at {when} launchd submits `overnight`. `jarvisctl doctor` checks what it needs.")
     _say_what_is_left(app, when)
 
 
 def _say_what_is_left(app: App, when: Schedule) -> None:
-    """What only the owner can do: we never change when the computer wakes, nor what it permits."""
-    click.echo("\nTwo things are yours to do, once:")
+    """The steps that only the user can do: jarvisd changes neither wake-up times nor permissions."""
+    click.echo("\nTwo steps are left for you, once:")
     click.echo(f"  Full Disk Access, to read Messages: System Settings > Privacy & Security > add {agents.python()}")
     click.echo("  The Mac must be awake then. It wakes by itself, plugged in and with the lid open, after:")
     click.echo(f"    {shlex.join(power.wake_command(when.times[0], when.weekdays))}")
     if others := ", ".join(when.times[1:]):
-        click.echo(f"  macOS keeps one such wake-up: for {others} the Mac must be awake by itself.")
+        click.echo(f"  macOS keeps one such wake-up: keep the Mac awake for {others}.")
     held = app.daemon
     if held is not None and (loaded := launchctl.loaded(agents.DAEMON)) and loaded.pid not in (None, held["pid"]):
         click.echo(
@@ -78,7 +78,7 @@ def uninstall(app: App) -> None:
       jarvisctl uninstall
     """
     launchctl.need_macos()
-    found = launchctl.uninstall(click.echo)
-    click.echo("Removed." if found else "Nothing was installed.")
+    removed = launchctl.uninstall(click.echo)
+    click.echo("Removed." if removed else "Nothing was installed.")
     click.echo(f"Your data stays: {app.home.var}. Logs of launchd: {agents.logs()}.")
     click.echo("A wake-up that you scheduled stays too; `sudo pmset repeat cancel` ends it.")

@@ -63,7 +63,7 @@ def _current(wait: bool) -> Job:
 
 
 def _print(data: bytes, lines: int | None) -> None:
-    """Write the log as it is; a job's output is its own, whatever bytes it holds."""
+    """Write the bytes of the log unchanged."""
     if lines is not None:
         data = b"".join(deque(data.splitlines(keepends=True), maxlen=lines)) if lines else b""
     sys.stdout.buffer.write(data)

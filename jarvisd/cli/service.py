@@ -61,7 +61,7 @@ def restart(app: App) -> None:
 
 @contextmanager
 def _saying_what_ended(app: App) -> Iterator[None]:
-    """Name a job that was running and will not go on by itself. A daemon can be stopped whatever its database is."""
+    """Name a job that was running and will not continue. Works with a damaged database too."""
     before = _jobs(app, Job.status == Status.RUNNING) if app.daemon is not None else []
     yield
     for job in _jobs(app, Job.id.in_([job.id for job in before]), Job.status == Status.FAILED) if before else ():

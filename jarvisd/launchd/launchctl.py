@@ -1,7 +1,7 @@
-"""launchctl: the two agents are put into ~/Library/LaunchAgents, loaded, asked about and removed.
+"""Installs, loads, queries and removes the two agents with launchctl.
 
-Written from launchctl(1) and from what other installers met; never run on a Mac by us. docs/macos.md says line by line
-what that leaves to be checked. The tests stand in with a launchctl of their own on PATH.
+Written from launchctl(1) and from reports of other installers; never run on a Mac. docs/macos.md lists what is to be
+checked there. The tests put a fake launchctl on PATH.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from jarvisd.launchd.agents import DAEMON, LABELS, NIGHTLY, PYTHON
 from jarvisd.paths import Home
 from jarvisd.plan.schedule import Schedule
 
-#: Error 5 says "not now" (an agent that still ends) as well as "never": ask again after these times, in seconds.
+#: Seconds between attempts: error 5 means both "not yet" (the old process still ends) and "never".
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
-#: bootout waits for the daemon, which has ExitTimeOut to stop its job.
+#: Seconds for one call of launchctl: bootout waits until the daemon has stopped its job.
 PATIENCE_S = 60
 
 Say = Callable[[str], None]
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class AgentProblem:
-    """Why an agent will not do what it was installed for."""
+    """Why an installed agent will not run, and what to do."""
 
     what: str
     remedy: str
@@ -41,7 +41,7 @@ class AgentProblem:
 
 
 def domain() -> str:
-    """The session of the user at the screen: what Full Disk Access and notifications belong to."""
+    """launchd's name for the login session of this user, which Full Disk Access and notifications belong to."""
     return f"gui/{os.getuid()}"
 
 
@@ -50,7 +50,7 @@ def target(label: str) -> str:
 
 
 def launchctl(*words: str) -> subprocess.CompletedProcess[str]:
-    """Call launchctl; its exit code says what it says. One that hangs or is not there counts as a failure."""
+    """Call launchctl. A call that hangs, or a missing launchctl, returns exit code 1."""
     command = ["launchctl", *words]
     try:
         return subprocess.run(
@@ -70,26 +70,24 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `launchctl print` says of an agent. Apple calls that text no interface, so nothing relies on it alone."""
+    """What `launchctl print` says about an agent. Apple declares that text unstable, so nothing relies on it alone."""
 
     pid: int | None
-    last_exit: int | None
 
 
 def loaded(label: str) -> Loaded | None:
-    """An agent as launchd has it, or None where it has none."""
+    """The agent as launchd has it loaded, or None."""
     done = launchctl("print", target(label))
     if done.returncode:
         return None
     pid = re.search(r"^\s*pid = (\d+)", done.stdout, flags=re.M)
-    code = re.search(r"^\s*last exit code = (-?\d+)", done.stdout, flags=re.M)
-    return Loaded(int(pid[1]) if pid else None, int(code[1]) if code else None)
+    return Loaded(int(pid[1]) if pid else None)
 
 
 def is_disabled(label: str) -> bool:
-    """Whether the user, here or under Login Items, has said that it must not start."""
-    said = launchctl("print-disabled", domain()).stdout
-    return re.search(rf'"{re.escape(label)}" => (disabled|true)', said) is not None
+    """Whether the user has disabled the agent, with launchctl or under Login Items."""
+    listing = launchctl("print-disabled", domain()).stdout
+    return re.search(rf'"{re.escape(label)}" => (disabled|true)', listing) is not None
 
 
 def serves(home: Home) -> bool:
@@ -109,8 +107,8 @@ def schedule(home: Home) -> Schedule | None:
 
 
 def agent_problems(home: Home) -> list[AgentProblem]:
-    """What is wrong with the installed agents; one line and one remedy each. Empty where all is well."""
-    return [trouble for label in LABELS if (trouble := _agent_problem(home, label)) is not None]
+    """Problems of the installed agents, at most one per agent."""
+    return [problem for label in LABELS if (problem := _agent_problem(home, label)) is not None]
 
 
 def _agent_problem(home: Home, label: str) -> AgentProblem | None:
@@ -119,10 +117,10 @@ def _agent_problem(home: Home, label: str) -> AgentProblem | None:
     if agent is None:
         return AgentProblem(f"{label} is not installed", again)
     if not agent.get("ProgramArguments"):
-        return AgentProblem(f"{agents.file(label)} is no agent of ours", again)
-    if (theirs := agents.home_of(agent)) != str(home.root):
+        return AgentProblem(f"{agents.file(label)} was not written by `jarvisctl install`", again)
+    if (served := agents.home_of(agent)) != str(home.root):
         return AgentProblem(
-            f"{label} serves another home, {theirs}", f"`jarvisctl install` makes it serve {home.root}."
+            f"{label} serves another home, {served}", f"`jarvisctl install` makes it serve {home.root}."
         )
     if moved := _moved(label, agent):
         return moved
@@ -143,9 +141,9 @@ def _moved(label: str, agent: agents.Agent) -> AgentProblem | None:
     was, now = agent.get("EnvironmentVariables", {}).get(PYTHON), str(agents.python())
     grant = f"Run `jarvisctl install`, then give Full Disk Access to {now}."
     if not program.is_file():
-        return AgentProblem(f"{label} starts {program}, which is not there any more", grant)
+        return AgentProblem(f"{label} starts {program}, which no longer exists", grant)
     if was is not None and was != now:
-        return AgentProblem(f"Python has moved from {was} to {now}, and its permissions stayed behind", grant)
+        return AgentProblem(f"Python has moved from {was} to {now}, and Full Disk Access does not move with it", grant)
     return None
 
 
@@ -153,7 +151,7 @@ def _moved(label: str, agent: agents.Agent) -> AgentProblem | None:
 
 
 def commands(label: str) -> list[list[str]]:
-    """What `install` calls for one agent, in order. `enable` comes first: what is disabled cannot be loaded."""
+    """The commands of `install` for one agent, in order. `enable` comes first: launchd does not load a disabled one."""
     steps = [
         ["launchctl", "enable", target(label)],
         ["launchctl", "bootout", target(label)],
@@ -165,7 +163,7 @@ def commands(label: str) -> list[list[str]]:
 
 
 def install(home: Home, when: Schedule, say: Say) -> None:
-    """Write, load and check both agents; whatever fails, all is as it was before."""
+    """Write, load and check both agents. Where a step fails, everything is put back and the error says so."""
     need_session()
     wanted = agents.render(home, when)
     before = {label: (_content(label), loaded(label) is not None) for label in LABELS}
@@ -177,7 +175,7 @@ def install(home: Home, when: Schedule, say: Say) -> None:
             say(f"{label}: {agents.file(label)}")
         for label in LABELS:
             if loaded(label) is None:
-                raise JarvisError(f"launchd took {label}, but does not know it", "Run `jarvisctl doctor`.")
+                raise JarvisError(f"launchd loaded {label}, but does not list it", "Run `jarvisctl doctor`.")
     except BaseException as error:
         left = _undo(before)
         if isinstance(error, JarvisError):
@@ -188,7 +186,7 @@ def install(home: Home, when: Schedule, say: Say) -> None:
 def need_macos() -> None:
     if not machine.MACOS:
         raise JarvisError(
-            "launchd is a part of macOS, and this is not a Mac",
+            "launchd exists only on macOS",
             "`jarvisctl start` runs the daemon here; `jarvisctl install --dry-run` shows what a Mac would get.",
         )
 
@@ -198,8 +196,8 @@ def need_session() -> None:
     need_macos()
     if not has_session():
         raise JarvisError(
-            f"launchd has no session of yours at this Mac's screen ({domain()})",
-            "Log in at the Mac itself, once, and install from there; over ssh alone macOS takes no agent.",
+            f"launchd has no login session for you on this Mac ({domain()})",
+            "Log in at the Mac itself and install from there. Over ssh alone macOS loads no agent.",
         )
 
 
@@ -208,7 +206,7 @@ def has_session() -> bool:
 
 
 def load(label: str) -> None:
-    """Have launchd take an agent, in place of an older one of that name."""
+    """Load an agent, replacing one of that name."""
     enable, bootout, bootstrap, *more = (step[1:] for step in commands(label))
     launchctl(*enable)
     launchctl(*bootout)  # fails where nothing was loaded
@@ -232,7 +230,7 @@ def _bootstrap(label: str, words: list[str]) -> None:
             "Allow it in System Settings > General > Login Items & Extensions, and install again.",
         )
     raise JarvisError(
-        f"launchd does not take {label}: {complaint(done)}",
+        f"launchd does not load {label}: {complaint(done)}",
         f"`plutil -lint {agents.file(label)}` checks the file; `log show --last 5m --predicate "
         "'process == \"launchd\"'` says more.",
     )
@@ -246,7 +244,7 @@ def _content(label: str) -> bytes | None:
 
 
 def _put(label: str, content: bytes | None) -> None:
-    """The agent's file with that content, or none. launchd refuses a file that others may write to."""
+    """Write the agent's file, or remove it. launchd refuses a file that others may write to."""
     if content is None:
         agents.file(label).unlink(missing_ok=True)
         return
@@ -255,7 +253,7 @@ def _put(label: str, content: bytes | None) -> None:
 
 
 def _undo(before: dict[str, tuple[bytes | None, bool]]) -> str:
-    """Put the files back, and load again what was loaded. Returns what became of that, in words."""
+    """Put the files back and load what was loaded before. Returns the result as a clause for the error message."""
     failed = []
     for label, (content, was_loaded) in before.items():
         launchctl("bootout", target(label))
@@ -270,23 +268,23 @@ def _undo(before: dict[str, tuple[bytes | None, bool]]) -> str:
 
 def uninstall(say: Say) -> bool:
     """Unload and remove both agents. False where there were none."""
-    found = False
+    removed = False
     for label in LABELS:
-        there = agents.file(label).exists()
+        existed = agents.file(label).exists()
         if loaded(label) is not None:
-            there = True
+            existed = True
             launchctl("bootout", target(label))
-            if not _gone(label):
-                raise JarvisError(f"launchd does not let go of {label}", "Log out and in, then try again.")
+            if not _is_unloaded(label):
+                raise JarvisError(f"launchd does not unload {label}", "Log out and in, then try again.")
         agents.file(label).unlink(missing_ok=True)
-        if there:
+        if existed:
             say(f"{label}: removed")
-        found |= there
-    return found
+        removed |= existed
+    return removed
 
 
-def _gone(label: str) -> bool:
-    """Whether launchd has let go of an agent: bootout may return while its process still ends."""
+def _is_unloaded(label: str) -> bool:
+    """Whether launchd has unloaded an agent. bootout may return while its process still ends, so ask repeatedly."""
     for pause_s in BACKOFF_S:
         if loaded(label) is None:
             return True
@@ -298,7 +296,7 @@ def _gone(label: str) -> bool:
 
 
 def start() -> None:
-    """Have launchd start the daemon, loading its agent first where that is not loaded."""
+    """Start the daemon by launchd; load its agent first where it is not loaded."""
     if loaded(DAEMON) is None:
         load(DAEMON)
     elif (done := launchctl("kickstart", target(DAEMON))).returncode:
@@ -306,5 +304,5 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Ask launchd's daemon to end, also one that only waits for the lock. It ends with 0 and so stays down."""
+    """Ask launchd's daemon to end, even while it waits for the lock. It exits with 0, so launchd leaves it down."""
     launchctl("kill", "SIGTERM", target(DAEMON))

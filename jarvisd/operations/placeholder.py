@@ -1,4 +1,4 @@
-"""Pages that need nothing but the ledger: while a run has no report yet, and when its report job failed."""
+"""REPORT.md while a run has no report yet, and when its report job failed. Needs only the queue's tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jarvisd.store.models import Run
 
 
 def running_page(home: Home, run: Run) -> None:
-    """REPORT.md of a run that has just started: since when, how to follow, where the previous report is."""
+    """Write REPORT.md of a run that has just started: its start, how to follow it, and the previous report."""
     since = database.now().astimezone().strftime("%Y-%m-%d %H:%M")
     previous = queries.newest_reported(before=run.number)
     last = (
@@ -36,9 +36,9 @@ def running_page(home: Home, run: Run) -> None:
 
 
 def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> None:
-    """REPORT.md when the report job itself could not be done: statuses, reasons, the command that tries again.
+    """Write REPORT.md of a run whose report job failed: statuses, reasons and the command that tries again.
 
-    `keep` leaves an earlier report of the run where it is. A page that cannot be written stops nobody.
+    `keep` leaves an earlier report of the run in place. A page that cannot be written is logged, not raised.
     """
     if keep and (home.run_folder(run.id) / "report.html").exists():
         return

@@ -1,4 +1,4 @@
-"""Which old runs may go, and how they go: rows, results and logs, never one that somebody may still want tonight."""
+"""Removes old runs: their rows, results and logs. Open runs and the newest report stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jarvisd.store.models import Job, Run
 
 _log = logging.getLogger("jarvisd.operations.retention")
 
-#: A results folder on its way out. What a crash left of one goes with the next pruning.
+#: A results folder that is being deleted. After a crash the next pruning deletes the rest.
 _DOOMED = ".pruned-"
 
 
@@ -25,7 +25,7 @@ def removable(keep: int) -> list[Run]:
 
 
 def remove(home: Home, runs: list[Run]) -> int:
-    """Remove these runs with all that belongs to them; returns how many. One that is open again meanwhile stays."""
+    """Remove these runs; returns how many. A run that was opened again meanwhile stays."""
     removed = 0
     for run in runs:
         jobs = [job.id for job in Job.select(Job.id).where(Job.run == run.id)]

@@ -1,4 +1,4 @@
-"""The daemon as a service of this computer: started and stopped by launchd where installed, else in the background."""
+"""Starts and stops the daemon: by launchd where its agent is installed, else in the background."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from jarvisd.errors import JarvisError
 from jarvisd.launchd import agents, launchctl
 from jarvisd.paths import Home, lock_holder
 
-#: Longest time from a start until the daemon takes jobs: it may have to end what an earlier life left behind.
+#: Longest time from a start until the daemon takes jobs: it may have to end processes of an earlier daemon.
 START_S = 20.0
 #: Longest time from SIGTERM until it has put its job back.
 STOP_S = 20.0
-LOOK_EVERY_S = 0.05
+POLL_INTERVAL_S = 0.05
 
 
 def start(home: Home) -> int:
-    """Start the daemon, or find it running. Returns its pid once it takes jobs. Raises JarvisError."""
+    """Start the daemon unless it runs. Returns its pid once it takes jobs. Raises JarvisError."""
     from jarvisd.plan import settings
 
-    settings.read(home)  # the daemon would wait for this to be mended, and say so in its log only
+    settings.read(home)  # with wrong settings the daemon waits, and says so only in its log
     if launchctl.serves(home) and launchctl.has_session():
         return _start_by_launchd(home)
     return start_in_background(home)
@@ -43,7 +43,7 @@ def _start_by_launchd(home: Home) -> int:
 
 
 def ensure_running(home: Home) -> None:
-    """Have a daemon take jobs: start one unless one does. One that is about to end has taken its `ready` file away."""
+    """Start the daemon unless one takes jobs. A daemon that is about to end has removed its `ready` file."""
     end = time.monotonic() + STOP_S
     while time.monotonic() < end:
         if lock_holder(home) is None:
@@ -51,7 +51,7 @@ def ensure_running(home: Home) -> None:
             return
         if home.ready.exists():
             return
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
     raise JarvisError("the daemon runs, but takes no jobs yet", f"{home.logs / 'jarvisd.log'} says why.")
 
 
@@ -102,17 +102,17 @@ def _await(home: Home, timeout_s: float, child: subprocess.Popen[bytes] | None) 
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         held = lock_holder(home)
-        ours = held is not None and (child is None or held["pid"] == child.pid)
-        if held is not None and ours and home.ready.exists():
+        expected = held is not None and (child is None or held["pid"] == child.pid)
+        if held is not None and expected and home.ready.exists():
             return int(str(held["pid"]))
         if child is not None and child.poll() is not None:
             if held is not None and held["pid"]:
                 return int(str(held["pid"]))
             break
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
     log = home.logs / "jarvisd.err" if child else agents.logs() / "daemon.err.log"
-    said = log.read_text().strip().splitlines() if log.exists() else []
-    raise JarvisError("the daemon did not start", said[-1] if said else f"See {home.logs / 'jarvisd.log'}.")
+    lines = log.read_text().strip().splitlines() if log.exists() else []
+    raise JarvisError("the daemon did not start", lines[-1] if lines else f"See {home.logs / 'jarvisd.log'}.")
 
 
 def stop(home: Home) -> bool:
@@ -133,7 +133,7 @@ def stop(home: Home) -> bool:
         now = lock_holder(home)
         if now is None or now["pid"] != held["pid"]:
             return True
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
     raise JarvisError(
         f"the daemon (pid {held['pid']}) did not stop within {STOP_S:.0f} s", f"See {home.logs / 'jarvisd.log'}."
     )

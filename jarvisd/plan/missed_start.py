@@ -1,6 +1,6 @@
 """A nightly start that came late: the Mac slept at 22:00, and launchd starts the agent when it wakes.
 
-What became of each nightly start is kept in var/nightly.json, so that `status` and `doctor` can say it the next day.
+The newest nightly start and its run are kept in var/nightly.json, for `status` and `doctor`.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class NightlyStart:
 
     def __str__(self) -> str:
         minutes = int((self.at - self.due).total_seconds() // 60)
-        long = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
-        return f"due {self.due.astimezone():%a %H:%M}, {long} late: the computer slept"
+        delay = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+        return f"due {self.due.astimezone():%a %H:%M}, {delay} late: the computer slept"
 
 
 def record(home: Home, start: NightlyStart, run_id: str | None) -> None:
-    """Keep what became of the newest nightly start: the run, or None where it was too late for one."""
+    """Store the newest nightly start with its run, or None where it was too late for one."""
     home.make()
     document = {"due": start.due.isoformat(), "at": start.at.isoformat(), "run": run_id}
     files.replace(home.var / "nightly.json", json.dumps(document) + "\n")
@@ -58,8 +58,8 @@ def last(home: Home) -> tuple[NightlyStart, str | None] | None:
 
 
 def skipped_message(home: Home) -> str:
-    """In a line, that the newest nightly start was skipped; "" where it was not."""
-    found = last(home)
-    if found is None or found[1] is not None:
+    """A sentence that the newest nightly start was skipped; "" where it was not."""
+    newest = last(home)
+    if newest is None or newest[1] is not None:
         return ""
-    return f"The newest nightly start was skipped ({found[0]}); `late: run` in the plan would have run it."
+    return f"The newest nightly start was skipped ({newest[0]}); `late: run` in the plan would have run it."

@@ -1,4 +1,4 @@
-"""What the user set in settings.yaml: frozen, validated; an unknown key is an error with its line."""
+"""settings.yaml as a validated, immutable object. An unknown key is an error with its line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class Strict(BaseModel):
 class Memory(Strict):
     margin_mb: int = Field(default=512, ge=0, description="free memory a job must leave to everything else")
     wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for memory before it is skipped")
-    look_every_s: float = Field(default=30, gt=0, le=3600, description="how often a waiting job is looked at again")
-    soft_percent: int = Field(default=125, ge=1, description="a job above this part of what it declared is remarked on")
+    look_every_s: float = Field(default=30, gt=0, le=3600, description="how often a waiting job is checked again")
+    soft_percent: int = Field(
+        default=125, ge=1, description="a job above this part of its declared memory gets a remark"
+    )
     hard_mb: int | None = Field(
         default=None,
         ge=1,
@@ -35,7 +37,7 @@ class Stall(Strict):
 
 class Restart(Strict):
     first_pause_s: float = Field(default=2, ge=0, le=3600, description="before a crashed job is started again")
-    next_pause_s: float = Field(default=30, ge=0, le=3600, description="and after that start came to nothing too")
+    next_pause_s: float = Field(default=30, ge=0, le=3600, description="before the next start, after no progress")
 
 
 class Power(Strict):
@@ -55,7 +57,7 @@ class Report(Strict):
 
 
 class Notify(Strict):
-    """A program of the owner's that is told how a run ended."""
+    """A program that is run when a run is settled."""
 
     command: tuple[str, ...] = Field(min_length=1, description="program and arguments, started without a shell")
     when: Literal["failures", "always"] = Field(default="failures", description="after which runs")
@@ -66,9 +68,9 @@ class Settings(Strict):
     """config/settings.yaml."""
 
     daemon: Literal["always", "on-demand"] = Field(
-        default="always", description="always: it stays; on-demand: it starts with a job and ends when it idles"
+        default="always", description="always: it stays; on-demand: it starts with a job and ends when idle"
     )
-    idle_minutes: float = Field(default=10, gt=0, description="on demand: it ends after so long with nothing owed")
+    idle_minutes: float = Field(default=10, gt=0, description="on demand: ends after so long without a job")
     notification: bool = Field(default=True, description="macOS: show a notification when a run is settled")
     memory: Memory = Memory()
     stall: Stall = Stall()
@@ -76,8 +78,12 @@ class Settings(Strict):
     power: Power = Power()
     disk: Disk = Disk()
     report: Report = Report()
-    notify: Notify | None = Field(default=None, description="a program that is told how a run ended, on standard input")
-    keep: int | None = Field(default=None, ge=1, description="newest runs that stay; others go after a run; null = all")
+    notify: Notify | None = Field(default=None, description="a program that gets the run's status on standard input")
+    keep: int | None = Field(
+        default=None,
+        ge=1,
+        description="newest runs that stay; older ones are removed; null = all",
+    )
 
 
 def read(home: Home) -> Settings:

@@ -112,7 +112,7 @@ def _text(path: Path) -> str:
 
 
 def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, seen: list[int] | None = None) -> None:
-    """Note the line of every key; refuse a repeated key, which YAML would silently take the last of."""
+    """Record the line of every key. Refuses a repeated key: YAML would silently take the last value."""
     seen = [0] if seen is None else seen
     seen[0] += 1
     if seen[0] > MAX_NODES:
@@ -160,12 +160,14 @@ def _without_branch(error: Any, data: Any) -> Place:
 
 def _wanted(error: Any) -> str:
     known = _WANTED.get(error["type"])
-    words = str(error["msg"]) if known is None else known.format(**error.get("ctx", {}))  # no text of theirs is a form
+    words = (
+        str(error["msg"]) if known is None else known.format(**error.get("ctx", {}))
+    )  # pydantic's own text is not a format string
     return words.replace("'", "")
 
 
 def _bool_as_number(data: Any, valid: Any, place: Place = ()) -> Place | None:
-    """Where true or false was taken as 1 or 0, which nobody means."""
+    """The place where true or false was read as 1 or 0; None where there is none."""
     valid = valid.root if isinstance(valid, RootModel) else valid
     pairs: list[tuple[Any, Any, Any]] = []
     if isinstance(data, bool):
@@ -175,8 +177,8 @@ def _bool_as_number(data: Any, valid: Any, place: Place = ()) -> Place | None:
         pairs = [(key, value, of(key)) for key, value in data.items()]
     elif isinstance(data, list) and isinstance(valid, list | tuple):
         pairs = [(index, *pair) for index, pair in enumerate(zip(data, valid, strict=False))]
-    found = (_bool_as_number(below, taken, (*place, key)) for key, below, taken in pairs)
-    return next((where for where in found if where is not None), None)
+    places = (_bool_as_number(below, taken, (*place, key)) for key, below, taken in pairs)
+    return next((place for place in places if place is not None), None)
 
 
 def _in_words(error: Any) -> tuple[str, str]:

@@ -89,7 +89,7 @@ def upgraded(path: Path, _mac: FakeMac) -> str:
 
 def removed(path: Path, _mac: FakeMac) -> str:
     path.write_text(path.read_text().replace(f"{agents.programs()}/jarvisd", "/gone/jarvisd"))
-    return "starts /gone/jarvisd, which is not there any more"
+    return "starts /gone/jarvisd, which no longer exists"
 
 
 def elsewhere(path: Path, _mac: FakeMac) -> str:
@@ -101,7 +101,7 @@ def elsewhere(path: Path, _mac: FakeMac) -> str:
 
 def unreadable(path: Path, _mac: FakeMac) -> str:
     path.write_text("not a property list")
-    return "is no agent of ours"
+    return "was not written by `jarvisctl install`"
 
 
 def missing(path: Path, _mac: FakeMac) -> str:

@@ -24,7 +24,7 @@ def test_a_check_that_fails_itself_is_a_problem_and_hides_no_other(
     monkeypatch.setattr(machine, "free_disk_mb", broken)
     monkeypatch.delenv("JARVISD_DEBUG", raising=False)
     found = {check.name: check for check in doctor.examine(Home(tmp_path, "--home"))}
-    assert found["disk"].what == "could not be checked (LookupError), which is a fault of ours"
+    assert found["disk"].what == "could not be checked (LookupError), which is a bug in jarvisd"
     assert found["disk"].remedy == "`JARVISD_DEBUG=1 jarvisctl doctor` shows where."
     assert found["sqlite"].state == "ok"
 

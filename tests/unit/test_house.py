@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
+import re
 import statistics
 import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +64,22 @@ def test_the_queue_imports_no_job_and_no_numerical_library(trees: dict[Path, ast
         if path.is_relative_to(ROOT / "jarvisd") and name.partition(".")[0] in HEAVY | {"jobs"}
     ]
     assert bad == []
+
+
+def plain_name(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def test_every_imported_package_is_declared(trees: dict[Path, ast.AST]) -> None:
+    """A package that is there only because another one needs it may go with that one's next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {plain_name(re.split(r"[\[<>=;! ]", line)[0]) for line in project["dependencies"]}
+    top = {name.partition(".")[0] for tree in trees.values() for name in imports(tree)}
+    foreign = top - sys.stdlib_module_names - {"jarvisd", "jobs"}
+    distributions = importlib.metadata.packages_distributions()
+    missing = {name for name in foreign if not set(map(plain_name, distributions.get(name, []))) & declared}
+    assert len(foreign) > 10
+    assert missing == set()
 
 
 def test_no_kind_of_job_imports_another(trees: dict[Path, ast.AST]) -> None:

@@ -1,4 +1,4 @@
-"""The agents as data: schedules, rendering, and the table of what launchd reads."""
+"""The agents as data: schedules, rendering, and every key against launchd.plist(5)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from jarvisd.operations.doctor.mac import wakes_before
 from jarvisd.paths import Home
 from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.schedule import Schedule
+from tests.launchd_keys import problems
 
 HOME = Home(Path("/Users/mo/it's <here> & there"), "--home")
 SUNDAY = dt.datetime(2026, 11, 22, 12, 0).astimezone()
@@ -29,7 +30,7 @@ def test_every_path_is_absolute_and_no_sign_is_left() -> None:
         text = agents.write(agent).decode()
         assert "@" not in text
         assert plistlib.loads(text.encode()) == agent
-        assert agents.problems(agent) == []
+        assert problems(agent) == []
         assert agents.home_of(agent) == str(HOME.root)
 
 
@@ -71,11 +72,11 @@ def test_a_reader_that_is_not_pythons_reads_the_same(label: str, tmp_path: Path)
 )
 def test_what_launchd_would_ignore_is_named(change: dict[str, Any], said: str) -> None:
     agent = agents.render(HOME, Schedule())[DAEMON] | change
-    assert any(said in line for line in agents.problems(agent))
+    assert any(said in line for line in problems(agent))
 
 
 def test_an_agent_without_a_label_or_program_is_refused() -> None:
-    assert agents.problems({}) == ["Label is missing", "ProgramArguments is missing"]
+    assert problems({}) == ["Label is missing", "ProgramArguments is missing"]
 
 
 # ------------------------------------------------------------------------------------------------------- schedules

@@ -1,4 +1,4 @@
-"""Every reason why tonight could fail, looked for this evening."""
+"""Every reason why tonight's run could fail, checked in advance."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from jarvisd.words import amount
 
 #: The plan that the nightly agent submits.
 PLAN = "overnight"
-#: Upserts with RETURNING.
+#: The oldest SQLite that has RETURNING.
 OLDEST_SQLITE = (3, 35, 0)
 _FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
 
 
 def examine(home: Home) -> Iterator[Check]:
-    """Every check, one after the other. One that fails itself is a problem, and does not hide the others."""
-    looks = (_python, _configuration, _memory, _disk, _sqlite, _set_aside, _daemon, _clock, _mac, _plan, _last_night)
-    for looked in looks:
-        yield from _safely(home, looked)
+    """Yields the result of every check. A check that raises becomes a problem, and the others still run."""
+    checks = (_python, _configuration, _memory, _disk, _sqlite, _set_aside, _daemon, _clock, _mac, _plan, _last_night)
+    for check in checks:
+        yield from _safely(home, check)
 
 
-def _safely(home: Home, looked: Callable[[Home], list[Check]]) -> list[Check]:
-    name = looked.__name__.strip("_").replace("_", " ")
+def _safely(home: Home, check: Callable[[Home], list[Check]]) -> list[Check]:
+    name = check.__name__.strip("_").replace("_", " ")
     try:
-        return looked(home)
+        return check(home)
     except JarvisError as error:
-        remedy = "Mend that line." if isinstance(error, PlanError) else "Mend that, then look again."
+        remedy = "Correct that line." if isinstance(error, PlanError) else "Correct that, then check again."
         return [problem(name, error.what.rstrip("."), error.remedy or remedy)]
     except Exception as error:
         if os.environ.get("JARVISD_DEBUG"):
             raise
-        what = f"could not be checked ({type(error).__name__}), which is a fault of ours"
+        what = f"could not be checked ({type(error).__name__}), which is a bug in jarvisd"
         return [problem(name, what, "`JARVISD_DEBUG=1 jarvisctl doctor` shows where.")]
 
 
@@ -54,7 +54,7 @@ def _python(_home: Home) -> list[Check]:
 
 
 def _configuration(home: Home) -> list[Check]:
-    """The settings, tonight's plan and the owner's others. Another shipped one need not fit the owner's models."""
+    """The settings, the nightly plan and every plan below home. Other shipped plans may name models that are absent."""
     settings.read(home)
     files = [path for path in home.config_files("plans/*.yaml") if path.is_relative_to(home.root) or path.stem == PLAN]
     read = [f"{plans.read_plan(home, path.stem).name}.yaml" for path in files]
@@ -62,7 +62,7 @@ def _configuration(home: Home) -> list[Check]:
 
 
 def _memory(home: Home) -> list[Check]:
-    """The largest job of the plan, against what the computer has, and what is free now."""
+    """Whether the largest job of the plan fits into the memory of this computer, and into what is free now."""
     total, free = machine.total_mb(), machine.available_mb()
     largest = max(plans.read_plan(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
     need = (largest[1].memory_mb if largest else 0) + settings.read(home).memory.margin_mb
@@ -90,19 +90,19 @@ def _sqlite(_home: Home) -> list[Check]:
 
 
 def _set_aside(home: Home) -> list[Check]:
-    """Damaged databases in whose place the daemon made a new one: what was in them is no longer listed anywhere."""
+    """Damaged databases that the daemon replaced by a new one. Their runs are listed nowhere else."""
     damaged = sorted(home.var.glob("jarvis-damaged-*.db"))
     if not damaged:
         return []
     more = f", and {len(damaged) - 1} before it" if len(damaged) > 1 else ""
     what = f"it was damaged, and is kept as {damaged[-1]}{more}"
-    return [warning("database", what, "The runs until then are in there. Remove it when you miss none of them.")]
+    return [warning("database", what, "It holds the runs until then. Remove it when you do not need them.")]
 
 
 def _daemon(home: Home) -> list[Check]:
     held = homes.lock_holder(home)
     if held is None and service.is_idle_on_demand(home):
-        return [ok("daemon", "sleeps; it starts with the next job")]
+        return [ok("daemon", "idle; it starts with the next job")]
     if held is None:
         return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]
     said = f"runs since {held['since']} (pid {held['pid']})"
@@ -115,7 +115,7 @@ def _daemon(home: Home) -> list[Check]:
 
 
 def _clock(_home: Home) -> list[Check]:
-    """The zone that times in plans are taken in, and whether it changes in the coming night."""
+    """The time zone of the times in plans, and whether the clocks change within a day."""
     now = database.now().astimezone()
     later = (now.replace(tzinfo=None) + dt.timedelta(days=1)).astimezone()
     said = f"{now:%Y-%m-%d %H:%M} {now.tzname()}"

@@ -1,4 +1,4 @@
-"""What `jarvisctl doctor` looks at: every reason why tonight could fail, each as one line with one remedy."""
+"""The result of one check of `jarvisctl doctor`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ State = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at, and what its owner can do about it."""
+    """What was checked, the result, and what to do about it."""
 
     name: str
     state: State

@@ -1,4 +1,4 @@
-"""What only a Mac can lack: the right processor and system, its agents, power, and being awake in time."""
+"""Checks of a Mac: processor, macOS, launchd agents, next start, caffeinate and power."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
 from jarvisd.store import database
 
-#: What the wheels of MLX ask for.
+#: The oldest macOS that the wheels of MLX support.
 OLDEST = 14
 
 
@@ -29,44 +29,44 @@ def _processor() -> Check:
 
 
 def _version() -> Check:
-    said = machine.output("sw_vers", "-productVersion")
-    major = int(said.split(".")[0]) if re.match(r"\d+", said) else 0
+    version = machine.output("sw_vers", "-productVersion")
+    major = int(version.split(".")[0]) if re.match(r"\d+", version) else 0
     if major and major < OLDEST:
-        return problem("macOS", f"version {said}", f"MLX needs macOS {OLDEST} or later.")
-    return ok("macOS", f"version {said or 'unknown'}")
+        return problem("macOS", f"version {version}", f"MLX needs macOS {OLDEST} or later.")
+    return ok("macOS", f"version {version or 'unknown'}")
 
 
 def _agents(home: Home) -> list[Check]:
     if not launchctl.is_installed():
-        what = "launchd knows nothing of jarvisd, so no night begins by itself"
-        return [warning("launchd", what, "`jarvisctl install` sets that up.")]
-    found = [problem("launchd", trouble.what, trouble.remedy) for trouble in launchctl.agent_problems(home)]
-    return found or [ok("launchd", f"both agents are loaded from {agents.folder()}")]
+        what = "no launchd agent is installed, so no nightly run starts"
+        return [warning("launchd", what, "`jarvisctl install` installs the agents.")]
+    problems = [problem("launchd", agent.what, agent.remedy) for agent in launchctl.agent_problems(home)]
+    return problems or [ok("launchd", f"both agents are loaded from {agents.folder()}")]
 
 
 def _next_start(home: Home) -> Check:
-    """When the next night begins, and whether the Mac will be awake."""
+    """When the next nightly run starts, and whether the Mac will be awake."""
     schedule = launchctl.schedule(home)
     if schedule is None:
         return warning("next start", "none is scheduled", "`jarvisctl install --at 22:00` schedules one.")
     at = schedule.next(database.now())
-    said = f"{at:%a %H:%M}"
+    start = f"{at:%a %H:%M}"
     if wakes_before(machine.output("pmset", "-g", "sched"), at):
-        return ok("next start", f"{said}, and the Mac wakes for it (plugged in, lid open)")
+        return ok("next start", f"{start}, and the Mac wakes for it (plugged in, lid open)")
     if re.search(r"^\s*sleep\s+0\b", machine.output("pmset", "-g"), flags=re.M):
-        return ok("next start", f"{said}, and the Mac does not sleep by itself")
+        return ok("next start", f"{start}, and the Mac does not go to sleep")
     wake = " ".join(power.wake_command(schedule.times[0], schedule.weekdays))
-    return warning("next start", f"{said}, but the Mac may sleep then", f"Leave it awake, or: {wake}")
+    return warning("next start", f"{start}, but the Mac may be asleep then", f"Keep it awake, or run: {wake}")
 
 
-def wakes_before(said: str, at: dt.datetime) -> bool:
-    """Whether `pmset -g sched` names a repeated wake-up within the quarter of an hour before that time of day."""
-    for line in said.splitlines():
-        found = re.search(r"(wake|poweron).* at (\d{1,2}):(\d{2})(?::\d{2})?\s*([AP]M)?", line, flags=re.I)
-        if found is None:
+def wakes_before(schedule: str, at: dt.datetime) -> bool:
+    """Whether the output of `pmset -g sched` has a repeated wake-up in the 15 minutes before that time of day."""
+    for line in schedule.splitlines():
+        match = re.search(r"(wake|poweron).* at (\d{1,2}):(\d{2})(?::\d{2})?\s*([AP]M)?", line, flags=re.I)
+        if match is None:
             continue
-        hour = int(found[2]) % 12 + (12 if found[4].upper() == "PM" else 0) if found[4] else int(found[2])
-        before = (at.hour * 60 + at.minute - hour * 60 - int(found[3])) % (24 * 60)
+        hour = int(match[2]) % 12 + (12 if match[4].upper() == "PM" else 0) if match[4] else int(match[2])
+        before = (at.hour * 60 + at.minute - hour * 60 - int(match[3])) % (24 * 60)
         if before <= 15:
             return True
     return False
