@@ -1,4 +1,4 @@
-"""Mining: which replies of the owner's come again and again, and how much of what follows they cover."""
+"""Mining: which replies the owner sends repeatedly, and how many of the later messages they cover."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Would the templates have answered? Incoming turns that the mining did not see, and what the owner really replied.
+"""Incoming turns, the owner's real replies to them, and whether a template would have been the right answer.
 
-The rule is that of JARVIS: the incoming turn is compared with every enabled trigger, the best cosine decides, and it
-fires at `FIRES_AT`. It is right when the first message of the owner's real reply lies within the similarity of the
-template's reply. A turn without a reply counts too: firing there is wrong.
+The rule is that of JARVIS: the incoming turn is compared with every enabled trigger, and the best one fires if its
+cosine reaches FIRES_AT. The template is right when the first message of the owner's real reply lies within the
+similarity of the template's reply. Firing on a turn that the owner did not answer counts as wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Vectors, blocks
 
 #: The ranking of drafts: a past turn at cosine c weighs exp((c - 1) / SOFTNESS) from ALIKE on, and the share of each
-#: template hit_at_3 all past replies weighs as much as PRIOR turns that say the same.
+#: template among all past replies weighs as much as PRIOR identical turns.
 SOFTNESS, ALIKE, PRIOR = 0.1, 0.3, 5.0
 
 Mask = NDArray[np.bool_]
@@ -38,24 +38,24 @@ class Turns:
     settled: NDArray[np.int64]  #: (t) how many were older than its reply; all of them where there was none
 
     def past(self, end: int) -> Places:
-        """Turns whose reply lies hit_at_3 the first `end` messages: all that a mining of those may know."""
+        """Turns whose reply is among the first `end` messages: what a mining of those may use."""
         return np.flatnonzero((self.replies >= 0) & (self.settled < end)).astype(np.int32)
 
     def within(self, begin: int, end: int, messages: int) -> Places:
-        """Turns of the part from `begin` to `end`; one whose reply came later belongs to no part."""
+        """Turns of the part from `begin` to `end`, without those whose reply came after the part."""
         whole = (self.settled < end) | (self.settled >= messages)
         return np.flatnonzero((self.before >= begin) & (self.before < end) & whole).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class MatchCounts:
-    """What came of suggesting on some turns."""
+    """Results of suggesting on some turns."""
 
     turns: int = 0
     replied: int = 0  #: turns that the owner answered
-    fired: int = 0  #: turns on which anything was suggested
-    right: int = 0  #: the first suggestion was
-    hit_at_3: int = 0  #: one of the first three was
+    fired: int = 0  #: turns on which at least one template was suggested
+    right: int = 0  #: turns on which the first suggestion was right
+    hit_at_3: int = 0  #: turns on which one of the first three was right
 
     def __add__(self, other: MatchCounts) -> MatchCounts:
         return MatchCounts(
@@ -67,10 +67,10 @@ class MatchCounts:
         )
 
 
-def collect(found: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -> Turns:
+def collect(turns: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -> Turns:
     """`own_times` are the POSIX times of the corpus' messages; a turn older than the first of them is left out."""
     place = corpus.index()
-    kept = [turn for turn in found if own_times and turn.when.timestamp() >= own_times[0]]
+    kept = [turn for turn in turns if own_times and turn.when.timestamp() >= own_times[0]]
     replies = [place.get(normal(turn.reply[0].text), -1) if turn.reply else -1 for turn in kept]
     times = np.asarray(own_times)
     when = np.array([turn.when.timestamp() for turn in kept])
@@ -125,15 +125,15 @@ def tally(offered: Places, good: Mask, replies: Places) -> MatchCounts:
 
 def hits(offered: Places, good: Mask) -> Mask:
     """(t, j) whether each suggestion is right."""
-    found: Mask = np.take_along_axis(good, np.maximum(offered, 0), axis=1) & (offered >= 0)
-    return found
+    right: Mask = np.take_along_axis(good, np.maximum(offered, 0), axis=1) & (offered >= 0)
+    return right
 
 
 def ranked(incoming: Vectors, held: Places, past: Places, led: Mask) -> Places:
     """(t, 3) the three likeliest templates of each held-out turn, by the past turns most like it.
 
-    incoming (turns, d) unit rows; led (p, k) which templates each past turn's reply lay within. This always suggests.
-    A share estimated from neighbours, shrunk to the overall share, as in every k-nearest-neighbour vote with a prior.
+    incoming (turns, d) unit rows; led (p, k) which templates the reply to each past turn lies within. Every turn gets
+    three. A nearest-neighbour vote whose shares are shrunk to the overall share.
     """
     overall = (led.sum(axis=0) + 0.5) / (len(past) + 1)
     offered = np.empty((len(held), 3), dtype=np.int32)

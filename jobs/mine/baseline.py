@@ -1,7 +1,7 @@
-"""What the templates have to beat on the same turns, with the same code.
+"""The rivals of mined templates, measured on the same turns with the same code.
 
-Three rivals: always the most frequent replies; the reply that followed most often when just this was written before;
-and the templates that the owner wrote by hand, fired as JARVIS fires them.
+Three rivals: always the most frequent replies; the replies that most often followed the same text before; and the
+templates that the owner wrote by hand, under JARVIS's rule.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ManualFile(BaseModel):
 
 
 class _Jarvis(BaseModel):
-    """What matters of a template in JARVIS's custom_templates.json."""
+    """The fields of a template in JARVIS's custom_templates.json that are read here."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -54,8 +54,8 @@ class _Jarvis(BaseModel):
     tags: tuple[str, ...] = ()
 
 
-#: The tag by which templates of an earlier deployment are known: they are no work of the owner's.
-OURS = "jarvisd"
+#: Tags templates that an earlier deployment wrote; the owner did not write these.
+OWN_TAG = "jarvisd"
 
 
 def load(path: Path) -> list[Manual]:
@@ -68,19 +68,19 @@ def load(path: Path) -> list[Manual]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("too large")
-        found = [_Jarvis.model_validate(row) for row in json.loads(path.read_text("utf-8"))["templates"]]
+        templates = [_Jarvis.model_validate(row) for row in json.loads(path.read_text("utf-8"))["templates"]]
     except (OSError, ValueError, LookupError, TypeError, ValidationError) as error:
         what = f"{path} is not a custom_templates.json of JARVIS ({type(error).__name__})"
         raise JobFailed(what, "Name JARVIS's file, or a YAML file, with mine.manual.") from None
     return [
         Manual(name=row.name or "unnamed", reply=row.template_text, triggers=row.trigger_phrases)
-        for row in found
-        if row.enabled and row.template_text and row.trigger_phrases and not _ours(row)
+        for row in templates
+        if row.enabled and row.template_text and row.trigger_phrases and not _is_deployed(row)
     ]
 
 
-def _ours(row: _Jarvis) -> bool:
-    return any(tag == OURS or tag.startswith(f"{OURS}:") for tag in row.tags)
+def _is_deployed(row: _Jarvis) -> bool:
+    return any(tag == OWN_TAG or tag.startswith(f"{OWN_TAG}:") for tag in row.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ManualSet:
         return np.logical_or.reduce(near, axis=1)
 
     def ahead_of(self, near: Vectors, incoming: Vectors) -> Vectors:
-        """near (t, b) with -1 where a manual trigger is nearer to the turn (t, e): there JARVIS lets that one speak."""
+        """near (t, b) with -1 where a manual trigger is nearer to the turn (t, e): JARVIS fires that one."""
         best = (incoming @ self.triggers.T).max(axis=1, keepdims=True)
         return np.where(near < best - SLACK, np.float32(-1), near)
 
@@ -128,7 +128,7 @@ def seen_before(turns: Turns, past: Places, held: Places) -> Mask:
 
 
 def exact(turns: Turns, vectors: Vectors, past: Places, held: Places, similarity: float) -> MatchCounts:
-    """The replies that most often followed the very same text, after normalisation; nothing where it is new."""
+    """The replies that most often followed the same normalised text; no suggestion where the text is new."""
     seen: dict[str, Counter[int]] = {}
     for turn in past:
         seen.setdefault(turns.texts[turn], Counter())[int(turns.replies[turn])] += 1

@@ -1,4 +1,4 @@
-"""The owner's messages, counted: every text once, in its most frequent spelling, with who got it and when."""
+"""The owner's messages, counted: each text once in its most frequent spelling, with its recipients and its order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from jobs.lib.matching.normalise import normal
 from jobs.mine import person_names
 from jobs.mine.coverage import LEAST_USES
 
-#: Texts of more words than this lie within 0.8 of no template: of 6,798 on three people, none was covered at any of
-#: the five origins. So they count as not covered without being embedded, which saves half of the time.
+#: Longer texts count as not covered without being embedded, which saves half of the time. Of 6,798 such texts of three
+#: people none lay within 0.8 of a template at any of the five origins.
 EMBEDDED_WORDS = 16
 
 
@@ -27,11 +27,11 @@ class Corpus:
     texts: list[str]  #: (u) the normal form: what is embedded
     shown: list[str]  #: (u) the most frequent spelling: what is shown and sent
     ids: NDArray[np.int32]  #: (n) the unique text of each message
-    people: NDArray[np.int32]  #: (n) a number for whom each message went to
+    people: NDArray[np.int32]  #: (n) a number per recipient of each message
     short: NDArray[np.bool_]  #: (u) may be a template as far as length goes
     refused: dict[str, int] = field(default_factory=dict)  #: reason -> messages that must never be a template
-    candidate: NDArray[np.bool_]  #: (u) short, not refused, and said to enough people
-    min_people: int = 1  #: people a template must have been said to, in a history of so few partners as this
+    candidate: NDArray[np.bool_]  #: (u) short, not refused, and sent to enough people
+    min_people: int = 1  #: people who must have received a template, lowered where the history has few partners
     slots: dict[str, int] = field(default_factory=dict)  #: "Thanks {name}!" -> messages; shown, never sent
 
     def counts(self, upto: int | None = None) -> NDArray[np.float32]:
@@ -39,13 +39,13 @@ class Corpus:
         return np.bincount(self.ids[:upto], minlength=len(self.texts)).astype(np.float32)
 
     def reach(self, upto: int | None = None) -> NDArray[np.int64]:
-        """(u) how many different people each text went to, among the first `upto` messages."""
+        """(u) how many people received each text among the first `upto` messages."""
         width = int(self.people.max(initial=0)) + 1
         pairs = np.unique(self.ids[:upto].astype(np.int64) * width + self.people[:upto])
         return np.bincount(pairs // width, minlength=len(self.texts))
 
     def allowed(self, upto: int | None = None) -> NDArray[np.bool_]:
-        """(u) what may be a template by what was known after `upto` messages: an origin must not look ahead."""
+        """(u) what may be a template, judged by the first `upto` messages alone: an origin must not look ahead."""
         needed = people_needed(len(np.unique(self.people[:upto])), self.min_people)
         return self.candidate & (self.reach(upto) >= needed)
 

@@ -1,8 +1,7 @@
 """The figures of templates.json: every share with its n, and an interval that belongs to it.
 
-Beside a share of all origins together stands its Wilson interval, which takes the messages as independent. Beside a
-median over origins stands the range over them: what people write about changes from part to part, and that is far
-more than what so many messages differ by chance.
+A share over all origins together has a Wilson interval, which takes messages as independent. A median over origins has
+the range over them, because the parts differ by far more than chance: people change what they write about.
 """
 
 from __future__ import annotations
@@ -130,13 +129,13 @@ def tiers(found: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]
 
 
 def own_index(found: Sequence[Trial]) -> dict[str, Any]:
-    """The index of our own, with a threshold a template."""
+    """jarvisd's own index, with a threshold per template."""
     total = sum((trial.index for trial in found), MatchCounts())
     return {"turns": total.turns, "fired": total.fired, **proportion("precision", total.right, total.fired)}
 
 
 def baselines(found: Sequence[Trial]) -> dict[str, Any]:
-    """Each rival on the same turns: how often it suggested, and was right with one suggestion and with three."""
+    """Each way of suggesting on the same turns: how often it suggested, and was right with one and with three."""
     rows: dict[str, Any] = {}
     for name in BASELINES:
         parts = [trial.tallies[name] for trial in found if name in trial.tallies]
@@ -187,7 +186,7 @@ def head_to_head(found: Sequence[Trial]) -> list[dict[str, Any]]:
 
 
 def manual(found: Sequence[Trial], templates: int, replaced: list[dict[str, Any]], problem: str) -> dict[str, Any]:
-    """The owner's present templates on the same held-out part; all null where there are none."""
+    """The owner's present templates on the same held-out part; shares are None where there are no templates."""
     fired: set[int] = set().union(*(trial.manual_fired for trial in found))
     covered, messages = sum(trial.manual_covered for trial in found), sum(trial.messages for trial in found)
     known = templates > 0 and bool(found)

@@ -15,14 +15,14 @@ MOST = 100  # turns
 
 
 def of_matches(context: JobContext, texts: list[str]) -> dict[str, Any]:
-    """match_mean_ms, match_p50_ms and match_n of up to MOST of `texts`; or match_problem, which costs nothing else.
+    """match_mean_ms, match_p50_ms and match_n of up to MOST of `texts`; or match_problem. Never raises.
 
-    The index is loaded and warm, and is asked one text after another, as JARVIS would ask. The job's templates must be
-    stored already. It leaves the index on disk, so that the first match of the morning finds it made.
+    The index is loaded and warm, and matches one text after another, as JARVIS does. The job's templates must be stored
+    already. The index stays on disk, so that the first `jarvisctl match` does not have to make it.
     """
     try:
         times, problem = _times(context, evenly(texts))
-    except Exception as error:  # the templates are stored; one figure must not cost them
+    except Exception as error:  # the templates are stored, and a missing figure must not fail the job
         times, problem = [], error.what if isinstance(error, JarvisError) else type(error).__name__
     return {
         "match_mean_ms": _rounded(stats.mean(times)),
@@ -33,7 +33,7 @@ def of_matches(context: JobContext, texts: list[str]) -> dict[str, Any]:
 
 
 def _times(context: JobContext, texts: list[str]) -> tuple[list[float], str]:
-    """Milliseconds of each match; or none, and why."""
+    """Milliseconds of each match, and why there are none, "" where there are."""
     mining = Mining.get_by_id(context.job_id)
     triggers = trigger_rows.find_triggers(mining)
     if not triggers or not texts:

@@ -1,9 +1,9 @@
 """Names of people in the owner's texts: "Thanks Anna!" is shown as "Thanks {name}!" and never sent by itself.
 
-chat.db holds addresses, not the address book. So a name is known where the database says it (the title of a direct
-chat, the words of a mail address) or where the texts do: a word that follows a greeting or a thanks and that the
-owner nearly always writes with a capital in the middle of a text. The second way finds no name of somebody who never
-writes capitals; there the rule that a template was said to several people is what keeps a name back.
+chat.db holds addresses and no address book. So names come from the database (the title of a direct chat, the words of
+a mail address) and from the texts: a word that follows a greeting or a thanks and that the owner nearly always writes
+with a capital in the middle of a text. The second way finds nothing for an owner who never writes capitals; then only
+the rule that several people must have received a template keeps a name out.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _GREETING = re.compile(
     r"(?i)\b(?:hey|hi|hello|yo|dear|thanks|thank you|thx|ty|bye|goodnight|good night|good morning|morning|night|sorry"
     r"|love you|miss you|happy birthday|congrats|congratulations|welcome|it['’]?s|i['’]?m|my name is),? (?=\w)"
 )
-_CONTRACTION = re.compile(r"['’](?:m|ll|ve|d|re|t)$")  # "I'm" is nobody
-_LEAST = 2  # capitalised inside a text so often
-_SHARE = 0.8  # of all its places inside a text
+_CONTRACTION = re.compile(r"['’](?:m|ll|ve|d|re|t)$")  # "I'm" is no name
+_LEAST = 2  # times that a name is capitalised inside a text
+_SHARE = 0.8  # of its occurrences inside a text that are capitalised
 _SHORTEST = 3  # letters of a word of an address or a title
-#: Capitalised by a keyboard or a custom, and nobody's name; and the words of addresses that are nobody's name.
+#: Words that keyboards or custom capitalise, and words of addresses, that are no names.
 _NOT = (
     "i god lord jesus christmas easter halloween thanksgiving monday tuesday wednesday thursday friday saturday sunday "
     "january february march april may june july august september october november december english spanish french "
@@ -67,7 +67,7 @@ def _starts(text: str, at: int) -> bool:
 
 
 def mask_names(text: str, names: frozenset[str]) -> str:
-    """`text` with every name replaced by the slot; the same text where it names nobody."""
+    """`text` with every name replaced by the slot; the same text where there is no name."""
 
     def put(found: re.Match[str]) -> str:
         word = found[0].casefold()

@@ -15,13 +15,13 @@ from jobs.lib.models import catalogue
 
 JOB = "mine"
 MANUAL = "manual_templates.yaml"
-#: What a mining needs beside its model, in MB: Python with torch, and vectors for 100,000 texts.
+#: Memory that a mining needs beside its model, in MB: Python with torch, and vectors for 100,000 texts.
 WORKSPACE_MB = 800
 #: For an embedder that does not say what it needs, in MB.
 UNKNOWN_MODEL_MB = 500
 #: Embedding 100,000 texts at 10 a second, the slowest Mac under load, in seconds.
 TIMEOUT_S = 4 * 3600
-#: A look at chat.db may hang on a permission prompt of macOS.
+#: Opening chat.db may hang on a permission prompt of macOS; seconds.
 PROBE_S = 20.0
 
 
@@ -38,12 +38,12 @@ class Section(BaseModel):
         min_length=1,
         description="what JARVIS matches with: triggers and tiers are measured under it",
     )
-    templates: int = Field(default=120, ge=1, le=1000, description="at most so many")
+    templates: int = Field(default=120, ge=1, le=1000, description="the largest number of templates")
     similarity: float = Field(default=0.8, gt=0, le=1, description="least cosine between a message and its template")
-    sample: int = Field(default=100_000, ge=1, description="the newest so many of your messages are mined")
+    sample: int = Field(default=100_000, ge=1, description="how many of your newest messages are mined")
     min_uses: int = Field(default=3, ge=1, description="messages that a template must add to those before it")
-    min_people: int = Field(default=3, ge=1, description="a text that fewer people got is private")
-    max_words: int = Field(default=12, ge=1, le=100, description="a longer message is nobody's template")
+    min_people: int = Field(default=3, ge=1, description="a text that fewer people received is private")
+    max_words: int = Field(default=12, ge=1, le=100, description="a longer message never becomes a template")
     precision: float = Field(
         default=0.8, gt=0, lt=1, description="what the lower bound of an automatic template's precision must reach"
     )

@@ -1,8 +1,8 @@
-"""How much of what comes later do templates cover? Measured on messages that the mining did not see.
+"""How many later messages do templates cover? Measured on messages that were not mined.
 
-Rolling origin: mine on the oldest part, measure on the tenth that follows, several times over. One split proves
-nothing, because people change what they write about; so the figures are the median and the range over the origins.
-A second view leaves whole chats out: what of it holds for somebody whom the templates were not mined from?
+Rolling origin: mine on the oldest part, measure on the tenth that follows, and repeat with later origins. People change
+what they write about, so one split is not enough: the figures are the median and the range over the origins. A second
+measurement leaves whole chats out: how many messages to a new person do the templates cover?
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Neighbours
 from jobs.mine.plan import Section
 
-#: Shares of the messages that are mined; the tenth after each is measured.
+#: Shares of the messages that are mined; each is measured on the tenth that follows.
 ORIGINS = (0.5, 0.6, 0.7, 0.8, 0.9)
 SPAN = 0.1
 #: Origins that leave room for three parts: mined, calibrated on the next tenth, reported on the tenth after.
 TRIALS = (0.5, 0.6, 0.7, 0.8)
-#: Fewer held-out messages than this say nothing.
+#: With fewer held-out messages an origin is not measured.
 LEAST_HELD_OUT = 20
-#: Of so many chats, the largest, each is left out once.
+#: Each of the so many largest chats is left out once.
 CHATS_LEFT_OUT = 20
 
 
@@ -45,7 +45,7 @@ class Origin:
 
     @property
     def held_out(self) -> int:
-        """Messages that it was measured on."""
+        """Number of messages that it was measured on."""
         return self.end - self.begin
 
 
@@ -70,8 +70,8 @@ def measure(corpus: Corpus, near: Neighbours, chosen: list[int], section: Sectio
 
 
 def origins(corpus: Corpus, near: Neighbours, templates: int, least: float) -> list[Origin]:
-    """Mine before each origin, measure after it; none where there are too few messages. Counts never look ahead."""
-    found = []
+    """Mine before each origin, measure after it; empty where there are too few messages. Counts never look ahead."""
+    results = []
     n = len(corpus.ids)
     for share in ORIGINS:
         begin, end = round(n * share), round(n * (share + SPAN))
@@ -79,19 +79,19 @@ def origins(corpus: Corpus, near: Neighbours, templates: int, least: float) -> l
             continue
         chosen, _ = coverage.greedy(near, corpus.counts(begin), templates, least, allowed=corpus.allowed(begin))
         later = np.bincount(corpus.ids[begin:end], minlength=len(corpus.texts)).astype(np.float32)
-        found.append(Origin(share, begin, end, chosen, coverage.cumulative_shares(near, chosen, later)))
-    return found
+        results.append(Origin(share, begin, end, chosen, coverage.cumulative_shares(near, chosen, later)))
+    return results
 
 
-def drift(found: list[Origin]) -> dict[str, Any] | None:
+def drift(origins: list[Origin]) -> dict[str, Any] | None:
     """Whether the newest part differs from those before it; None for fewer than three parts.
 
     It does when its coverage lies outside the range of the others. A test that takes messages as independent would
-    find drift every night: the parts differ from one another by far more than that.
+    find drift every night, because the parts always differ by more than chance.
     """
-    if len(found) < 3:
+    if len(origins) < 3:
         return None
-    *others, newest = found
+    *others, newest = origins
     shares = [origin.coverage for origin in others]
     return {
         "newest": round(newest.coverage, 5),
@@ -107,7 +107,7 @@ def chats_left_out(corpus: Corpus, near: Neighbours, templates: int, least: floa
     sizes = np.bincount(corpus.people)
     largest = np.argsort(-sizes, kind="stable")[:CHATS_LEFT_OUT]
     everything, reach = corpus.counts(), corpus.reach()
-    found = []
+    results = []
     for chat in largest:
         inside = corpus.ids[corpus.people == chat]
         if not LEAST_HELD_OUT <= len(inside) < len(corpus.ids):
@@ -116,8 +116,8 @@ def chats_left_out(corpus: Corpus, near: Neighbours, templates: int, least: floa
         others = corpus.candidate & (reach - (own > 0) >= corpus.min_people)
         chosen, _ = coverage.greedy(near, everything - own, templates, least, allowed=others)
         mask = coverage.covered(near, chosen, len(everything))
-        found.append((int(mask[inside].sum()), len(inside)))
-    return found
+        results.append((int(mask[inside].sum()), len(inside)))
+    return results
 
 
 def in_use(near: Neighbours, origin: Origin, corpus: Corpus) -> float | None:
@@ -128,11 +128,11 @@ def in_use(near: Neighbours, origin: Origin, corpus: Corpus) -> float | None:
     return float(np.mean([later[members].any() for members in lists])) if lists else None
 
 
-def curve(found: list[Origin], in_sample: list[float]) -> list[dict[str, float | int | None]]:
+def curve(origins: list[Origin], in_sample: list[float]) -> list[dict[str, float | int | None]]:
     """Coverage against the number of templates: in sample, and the median over origins held out."""
     points: list[dict[str, float | int | None]] = []
     for k in _ticks(len(in_sample)):
-        held_out = [origin.steps[min(k, len(origin.steps)) - 1] for origin in found if origin.steps]
+        held_out = [origin.steps[min(k, len(origin.steps)) - 1] for origin in origins if origin.steps]
         points.append(
             {
                 "templates": k,

@@ -1,8 +1,8 @@
-"""A small BERT for one short text, in numpy: ready in a third of a second, where torch alone takes several.
+"""A small BERT for single short texts, in numpy: it loads in 0.3 s, where importing torch alone takes several seconds.
 
 It computes what sentence-transformers computes for a BERT with mean pooling, from the same files: Devlin et al.,
-arXiv 1810.04805; mean over all tokens as in Reimers and Gurevych, arXiv 1908.10084. It does not judge whether a model
-is of that kind: whoever opens one compares its vectors with those of sentence-transformers before believing it.
+arXiv 1810.04805; mean over all tokens as in Reimers and Gurevych, arXiv 1908.10084. It does not check
+whether a model is of that kind: the caller compares its vectors with those of sentence-transformers before using it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Bert:
         self._layers = [_layer(weights, f"encoder.layer.{number}.") for number in range(layers)]
 
     def encode(self, text: str) -> Vector:
-        """The unit vector (size,) of one text, on one core: a second one, busy with other work, would only delay it."""
+        """The unit vector (size,) of one text, computed on one core: waiting for a second busy core takes longer."""
         with self._libraries.limit(limits=1, user_api="blas"):
             return self._encode(text)
 
@@ -135,7 +135,7 @@ def _pair(weights: dict[str, Vector], name: str) -> tuple[Vector, Vector]:
 
 
 def _turned(weights: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
-    """With the matrix laid out as it is multiplied: for a handful of tokens that is up to four times as fast."""
+    """The matrix transposed in memory: multiplying a few tokens with it is up to four times as fast."""
     return np.ascontiguousarray(weights[0].T), weights[1]
 
 

@@ -1,4 +1,4 @@
-"""Turns: what they wrote until I answered, and what I answered."""
+"""Turns: the messages that came in until the owner answered, and the owner's answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jobs.lib.imessage.history import Message
 
-#: A longer silence is the end of a conversation: what comes after it answers nothing.
+#: A longer silence ends a conversation: a message after it is not a reply.
 MAX_GAP = dt.timedelta(hours=12)
 
 
@@ -30,7 +30,7 @@ class Turn:
 
     @property
     def gap(self) -> dt.timedelta | None:
-        """From their last message to my first."""
+        """Time from the last incoming message to the owner's first; None without a reply."""
         return self.reply[0].when - self.when if self.reply else None
 
 

@@ -154,7 +154,7 @@ class _Loaded:
 
 def _load(index: Index) -> _Loaded:
     """The index from its folder, made first where it is missing or older than the templates."""
-    folder = trigger_rows.matcher(index.mining, index.home)
+    folder = trigger_rows.matcher_folder(index.mining, index.home)
     meta = _meta(index, folder) or _make(index, folder)
     vectors: Vectors = np.load(index.file, mmap_mode="r", allow_pickle=False)
     fast = meta["fast_from"]

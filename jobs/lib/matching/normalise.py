@@ -9,8 +9,8 @@ _SPACE = re.compile(r"\s+")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")  # a letter three times and more: "loool", "sooo"
 _DOUBLED = re.compile(r"([^\w\s])\1+")  # marks and emoji: "!!", "😂😂😂"
 _LAUGHTER = re.compile(r"([^\W\d_]{2})\1{2,}")  # "hahahaha"
-_TRAILING = re.compile(r"[\s.!,;…]+$")  # a question mark changes what is said, so it stays
-_MAX_ROUNDS = 16  # each but the last shortens the text; two are the rule
+_TRAILING = re.compile(r"[\s.!,;…]+$")  # a question mark changes the meaning, so it stays
+_MAX_ROUNDS = 16  # each but the last shortens the text; two are usual
 
 
 def normal(text: str) -> str:

@@ -1,9 +1,9 @@
-"""What must never be sent by itself, whoever wrote it how often: refused as a template, counted by reason.
+"""Texts that are never sent automatically, however often the owner wrote them.
 
-`reason` judges a text of the owner's that might become a template, `sensitive` an incoming one that might be answered
-by one. Both are lists of words and patterns, so they are what a list can be: they err on the side of silence, and
-what no list foresees (a cruel sentence of harmless words) passes. The languages are English and, here and there, its
-neighbours.
+`reason` judges a text of the owner's that might become a template, and any text that might become a trigger;
+`sensitive` judges an incoming text that a template might answer. Both are lists of words and patterns. They refuse too
+much rather than too little, and miss what no list foresees, such as a cruel sentence of harmless words. They are made
+for English, with a few words of other European languages.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ _SUBJECTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 def reason(text: str) -> str | None:
-    """Why `text` must not be a template, None where nothing speaks against it."""
+    """Why `text` must not be a template; None where it may be one."""
     for name, rule in _RULES:
         if rule.search(text):
             return name
@@ -202,7 +202,7 @@ def reason(text: str) -> str | None:
 
 
 def sensitive(text: str) -> str | None:
-    """What `text` is about that no template answers: grief, health, the law, violence, a quarrel. None if nothing."""
+    """The subject of `text` that no template answers: grief, health, the law, violence, a quarrel. None for others."""
     return next((name for name, rule in _SUBJECTS if rule.search(text)), None)
 
 

@@ -1,4 +1,4 @@
-"""What of a mining may be sent, under which triggers, and with which model it was measured."""
+"""The templates of a mining that may be sent, their triggers, and the model with which they were measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MODEL_FILES = ("modules.json", "config.json", "tokenizer.json", "vocab.txt", "1
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An incoming text and the reply that it calls for."""
+    """An incoming text and the reply to it."""
 
     form: str  #: normal form: what is compared
     shown: str  #: as it was written
@@ -46,7 +46,7 @@ def newest() -> Mining:
 
 
 def sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> list[Template]:
-    """The templates of these tiers that have a trigger and something to say, in order of rank."""
+    """The templates of these tiers that have a trigger and a reply, in order of rank."""
     rows = Template.select().where(Template.job == mining.job_id, Template.tier.in_(tiers)).order_by(Template.rank)
     return [row for row in rows if row.representative.strip() and _texts(row.triggers)]
 
@@ -60,7 +60,7 @@ def triggers(mining: Mining) -> list[Trigger]:
 
 
 def find_triggers(mining: Mining) -> list[Trigger]:
-    """Every trigger of every sendable template, the most precise template first, so that equals go to it."""
+    """Every trigger of every sendable template, the most precise template first, so that ties go to it."""
     rows = sorted(sendable(mining), key=lambda row: (-(row.precision or 0.0), row.rank))
     found = [
         Trigger(
@@ -94,12 +94,12 @@ def _texts(found: Any) -> list[str]:
 # ------------------------------------------------------------------------------------------------------- the model
 
 
-def matcher(mining: Mining, home: Home) -> Path:
+def matcher_folder(mining: Mining, home: Home) -> Path:
     """The folder of the model under which the triggers were measured. Raises JarvisError where it is not on disk."""
-    told = mining.config.get("matcher")
-    if not isinstance(told, dict) or not told.get("name") or not told.get("fingerprint"):
+    matcher = mining.config.get("matcher")
+    if not isinstance(matcher, dict) or not matcher.get("name") or not matcher.get("fingerprint"):
         raise JarvisError(f"{mining.run_id} does not say with which model its triggers were measured", MINE_AGAIN)
-    name = str(told["name"])
+    name = str(matcher["name"])
     entries = _entries(mining, home, name)
     usable = next((entry for entry in entries if catalogue.problem(entry, home) is None), None)
     if usable is not None:
@@ -109,7 +109,7 @@ def matcher(mining: Mining, home: Home) -> Path:
 
 
 def _entries(mining: Mining, home: Home, name: str) -> list[ModelEntry]:
-    """Every known model of that name: those that the run kept, then those of models.yaml."""
+    """Every known model of that name: first those that the run stored, then those of models.yaml."""
     kept = (mining.run.snapshot.get("plan") or {}).get("mine") or {}
     stored = [ModelEntry.model_validate(value) for value in kept.values() if isinstance(value, dict) and "key" in value]
     known = [*stored, *catalogue.catalogue(home)]
@@ -117,7 +117,7 @@ def _entries(mining: Mining, home: Home, name: str) -> list[ModelEntry]:
 
 
 def stamp(folder: Path) -> list[list[Any]]:
-    """Name, size and time of change of every file that decides what the vectors are."""
+    """Name, size in bytes and time of change in ns of every file that decides what the vectors are."""
     wanted = [folder / name for name in _MODEL_FILES] + sorted(folder.glob("*.safetensors"))
     found = [(file, file.stat()) for file in wanted if file.is_file()]
     return [[str(file), state.st_size, state.st_mtime_ns] for file, state in found]
