@@ -176,14 +176,14 @@ def _unforeseen(error: Exception) -> str:
 
     if database.is_busy(error):
         return "the database is busy: another process holds it. Try again in a moment."
-    if database.is_database_error(error) and (what := database.disk_error(error)):
-        return f"{what}. Free some space, or make it writable, and try again; nothing was changed."
+    if database.is_database_error(error) and (message := database.disk_error(error)):
+        return f"{message}. Free some space, or make it writable, and try again; nothing was changed."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "an unknown frame"
     return (
         f"unexpected {type(error).__name__} at {where}. This is a bug in jarvisd; JARVISD_DEBUG=1 shows the traceback."
     )

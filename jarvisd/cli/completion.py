@@ -16,7 +16,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     Example:
       jarvisctl completion zsh > ~/.zfunc/_jarvisctl
     """
-    found = get_completion_class(shell)
-    if found is None:  # the choices above are those that click has
+    completion_class = get_completion_class(shell)
+    if completion_class is None:  # the choices above are those that click has
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(found(ctx.find_root().command, {}, "jarvisctl", "_JARVISCTL_COMPLETE").source())
+    click.echo(completion_class(ctx.find_root().command, {}, "jarvisctl", "_JARVISCTL_COMPLETE").source())

@@ -25,7 +25,7 @@ class PlanOrCommand(click.Command):
             ctx.meta["program"] = args[cut + 1 :]
             args = args[:cut]
         elif args[:1] == ["command"] and args[1:] and not args[1].startswith("-"):
-            raise UsageError(f"the program {args[1]} stands behind --", f"Write `… command -- {shlex.join(args[1:])}`.")
+            raise UsageError(f"the program {args[1]} must follow --", f"Write `… command -- {shlex.join(args[1:])}`.")
         return super().parse_args(ctx, args)
 
 
@@ -47,7 +47,7 @@ class PlanOrCommand(click.Command):
     "--attempts",
     type=click.IntRange(1, 10**6),
     metavar="N",
-    help="command: starts in all where jarvisd or the computer goes down, 1 if not given; no failure is repeated.",
+    help="command: starts in all when jarvisd or the computer goes down; 1 if not given. A failure ends the job.",
 )
 @click.option("--due", multiple=True, hidden=True, help="The times of day of the nightly agent that calls this.")
 @click.option("--due-on", hidden=True, help="And its weekdays.")
@@ -55,7 +55,7 @@ class PlanOrCommand(click.Command):
 def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start: bool, **options: Any) -> None:
     """Submit a plan; prints the run's id. Works with the daemon down: the run waits for it.
 
-    What a program of `enqueue command` prints is its own: its log keeps it as it is.
+    The log of `enqueue command` holds everything that the program prints, unchanged.
 
     \b
     Example:

@@ -47,7 +47,7 @@ def _say_what_is_left(app: App, when: Schedule) -> None:
     """The steps that only the user can do: jarvisd changes neither wake-up times nor permissions."""
     click.echo("\nTwo steps are left for you, once:")
     click.echo(f"  Full Disk Access, to read Messages: System Settings > Privacy & Security > add {agents.python()}")
-    click.echo("  The Mac must be awake then. It wakes by itself, plugged in and with the lid open, after:")
+    click.echo("  The Mac must be awake then. Plugged in and with the lid open, it wakes after this command:")
     click.echo(f"    {shlex.join(power.wake_command(when.times[0], when.weekdays))}")
     if others := ", ".join(when.times[1:]):
         click.echo(f"  macOS keeps one such wake-up: keep the Mac awake for {others}.")

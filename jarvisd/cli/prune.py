@@ -11,14 +11,14 @@ from jarvisd.errors import UsageError
 from jarvisd.operations import retention, status
 from jarvisd.words import counted
 
-#: Runs that stay where nothing else is said.
+#: The default of --keep.
 KEEP = 30
 
 
 @click.command()
 @click.option("--keep", type=click.IntRange(0), metavar="N", help=f"Newest runs that stay; {KEEP} if not given.")
-@click.option("--dry-run", is_flag=True, help="Only list what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.pass_obj
 def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     """Remove old runs: their rows, results and logs. Open runs, the newest report and the newest started run stay.
@@ -36,6 +36,6 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     if dry_run or not runs:
         return
     if not yes and not sys.stdin.isatty():
-        raise UsageError("nothing was removed: there is no terminal to ask at", "Add --yes.")
+        raise UsageError("nothing was removed: there is no terminal to ask for confirmation", "Add --yes.")
     if yes or click.confirm(f"Remove {counted(len(runs), 'run')} with their results?"):
         click.echo(f"Removed {counted(retention.remove(app.home, runs), 'run')}.")

@@ -1,4 +1,4 @@
-"""`jarvisctl runs`: history."""
+"""`jarvisctl runs`: the runs so far."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _by_name(text: str) -> Job | None:
         return exact
     names = models.Job.select(models.Job.name).where(models.Job.run == newest).distinct().limit(2).tuples()
     for close in (models.Job.name == models.Job.kind.concat(f":{text}"), models.Job.name.startswith(text)):
-        if found := [name for (name,) in names.where(close)]:
-            latest: Job | None = rows.where(models.Job.name == found[0]).first()
-            return latest if len(found) == 1 else None
+        if matching := [name for (name,) in names.where(close)]:
+            latest: Job | None = rows.where(models.Job.name == matching[0]).first()
+            return latest if len(matching) == 1 else None
     return None

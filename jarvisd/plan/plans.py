@@ -127,7 +127,7 @@ def _refuse_no_plan(path: Path) -> None:
         message = f"{path.stem!r} cannot be a plan's name"
         raise PlanError(message, "Rename the file: small letters, digits, dots and dashes.", file=path)
     if path.is_symlink() and not path.exists():
-        raise PlanError(f"a link to {path.readlink()}, which is not there", "Mend the link, or remove it.", file=path)
+        raise PlanError(f"a link to {path.readlink()}, which is not there", "Correct or remove it.", file=path)
     if not path.is_file():
         raise PlanError("not a file", "A plan is a text file.", file=path)
 

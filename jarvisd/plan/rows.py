@@ -116,13 +116,13 @@ def _snapshot(plan: Plan) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Installed versions of what a figure may depend on; nothing is imported for it."""
-    found = {}
+    installed = {}
     for name in _VERSIONS:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def already_submitted(run: Run) -> Run | None:

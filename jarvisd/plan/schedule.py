@@ -37,12 +37,12 @@ class Schedule:
     def _around(self, moment: dt.datetime) -> list[dt.datetime]:
         """Every scheduled start within eight days of that moment."""
         today = moment.astimezone().date()
-        found = []
+        starts = []
         for offset in range(-8, 9):
             day = today + dt.timedelta(days=offset)
             if not self.weekdays or WEEKDAYS[day.isoweekday() % 7] in self.weekdays:
-                found += [dt.datetime.combine(day, dt.time.fromisoformat(text)).astimezone() for text in self.times]
-        return found
+                starts += [dt.datetime.combine(day, dt.time.fromisoformat(text)).astimezone() for text in self.times]
+        return starts
 
     def intervals(self) -> list[dict[str, int]]:
         """StartCalendarInterval. Hour and Minute are both given: one that is missing means every one."""

@@ -143,7 +143,7 @@ def _first(error: ValidationError, data: Any) -> tuple[Place, str, str]:
     place = _without_branch(errors[0], data)
     if place == tuple(errors[0]["loc"]):
         return place, *_in_words(errors[0])
-    wanted = dict.fromkeys(_wanted(one) for one in errors if _without_branch(one, data) == place)
+    wanted = dict.fromkeys(_wanted(error) for error in errors if _without_branch(error, data) == place)
     return place, f"must be {', or '.join(wanted)}", _it_is(errors[0]["input"])
 
 
@@ -151,8 +151,8 @@ def _without_branch(error: Any, data: Any) -> Place:
     """The place of an error, without the branch of a union that pydantic puts behind it."""
     place = tuple(error["loc"])
     for depth, part in enumerate(place):
-        there = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
-        if part not in there:
+        keys = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        if part not in keys:
             return place if error["type"] in _ABSENT else place[:depth]
         data = data[part]
     return place

@@ -11,7 +11,7 @@ import pytest
 from jarvisd import registry
 from jarvisd.host import machine
 from jarvisd.operations import doctor
-from jarvisd.paths import Home
+from jarvisd.plugin import Home  # imports functions of machine by name, so it must be loaded before a test patches them
 
 
 def broken(folder: Path) -> NoReturn:

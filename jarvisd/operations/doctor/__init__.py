@@ -66,21 +66,21 @@ def _memory(home: Home) -> list[Check]:
     total, free = machine.total_mb(), machine.available_mb()
     largest = max(plans.read_plan(home, PLAN).specs(), key=lambda pair: pair[1].memory_mb, default=None)
     need = (largest[1].memory_mb if largest else 0) + settings.read(home).memory.margin_mb
-    said = f"{free:,} of {total:,} MB are free"
+    free_memory = f"{free:,} of {total:,} MB are free"
     if largest is None or need <= free:
-        return [ok("memory", said)]
+        return [ok("memory", free_memory)]
     name = largest[1].name
     if need > total:
         return [
             problem("memory", f"{name} needs {need:,} MB, this computer has {total:,}", "Leave it out of the plan.")
         ]
-    return [warning("memory", f"{said}, {name} needs {need:,}", "Close other programs before the night.")]
+    return [warning("memory", f"{free_memory}, {name} needs {need:,}", "Close other programs before the night.")]
 
 
 def _disk(home: Home) -> list[Check]:
     free, wanted = machine.free_disk_mb(home.var) << 20, settings.read(home).disk.keep_free_mb << 20
-    said = f"{amount(free)} are free below {home.var}"
-    return [problem("disk", f"{said}, {amount(wanted)} are wanted", _FREE) if free < wanted else ok("disk", said)]
+    space = f"{amount(free)} are free below {home.var}"
+    return [problem("disk", f"{space}, {amount(wanted)} are wanted", _FREE) if free < wanted else ok("disk", space)]
 
 
 def _sqlite(_home: Home) -> list[Check]:
@@ -105,25 +105,25 @@ def _daemon(home: Home) -> list[Check]:
         return [ok("daemon", "idle; it starts with the next job")]
     if held is None:
         return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]
-    said = f"runs since {held['since']} (pid {held['pid']})"
+    running = f"runs since {held['since']} (pid {held['pid']})"
     if held["version"] != __version__:
-        what = f"{said}, version {held['version']}, and {__version__} is installed"
-        return [warning("daemon", what, "`jarvisctl restart` starts the new one.")]
+        versions = f"{running}, version {held['version']}, and {__version__} is installed"
+        return [warning("daemon", versions, "`jarvisctl restart` starts the new one.")]
     if not home.ready.exists():
-        return [problem("daemon", f"{said}, but takes no jobs", f"{home.logs / 'jarvisd.log'} says why.")]
-    return [ok("daemon", said)]
+        return [problem("daemon", f"{running}, but takes no jobs", f"{home.logs / 'jarvisd.log'} says why.")]
+    return [ok("daemon", running)]
 
 
 def _clock(_home: Home) -> list[Check]:
     """The time zone of the times in plans, and whether the clocks change within a day."""
     now = database.now().astimezone()
     later = (now.replace(tzinfo=None) + dt.timedelta(days=1)).astimezone()
-    said = f"{now:%Y-%m-%d %H:%M} {now.tzname()}"
+    local_time = f"{now:%Y-%m-%d %H:%M} {now.tzname()}"
     if now.year < 2026:
-        return [problem("clock", said, "Set the clock: this version is younger than that.")]
+        return [problem("clock", local_time, "Set the clock: this version is younger than that.")]
     if now.utcoffset() != later.utcoffset():
-        return [warning("clock", f"{said}; the clocks change within a day", "A deadline may come an hour off.")]
-    return [ok("clock", said)]
+        return [warning("clock", f"{local_time}; the clocks change within a day", "A deadline may come an hour off.")]
+    return [ok("clock", local_time)]
 
 
 def _mac(home: Home) -> list[Check]:
@@ -146,16 +146,16 @@ def _plan(home: Home) -> list[Check]:
 
 
 def _last_night(home: Home) -> list[Check]:
-    if said := missed_start.skipped_message(home):
-        return [warning("last night", said.rstrip("."), "See when the Mac wakes, above.")]
+    if skipped := missed_start.skipped_message(home):
+        return [warning("last night", skipped.rstrip("."), "See whether the Mac will be awake, under next start.")]
     if not migrations.open_existing(home):
         return [ok("last night", "nothing was submitted yet")]
     run = Run.select().where(Run.plan == PLAN).order_by(Run.number.desc()).first()
     if run is None:
         return [ok("last night", f"{PLAN} was never submitted")]
     jobs = queries.jobs_of(run)
-    wrong = [job for job in jobs if job.status in (Status.FAILED, Status.SKIPPED)]
-    said = f"{run.id} is {status.state(jobs)}, {len(wrong)} of {len(jobs)} jobs failed or were skipped"
-    if wrong:
-        return [warning("last night", f"{said}: {wrong[0].name}", "`jarvisctl report` says why, and what mends it.")]
-    return [ok("last night", said)]
+    unsuccessful = [job for job in jobs if job.status in (Status.FAILED, Status.SKIPPED)]
+    result = f"{run.id} is {status.state(jobs)}, {len(unsuccessful)} of {len(jobs)} jobs failed or were skipped"
+    if unsuccessful:
+        return [warning("last night", f"{result}: {unsuccessful[0].name}", "`jarvisctl report` says why.")]
+    return [ok("last night", result)]
