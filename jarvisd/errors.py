@@ -4,7 +4,7 @@ JarvisError                 one clear line: what is wrong, and what to do; exit 
 ├── UsageError              the caller asked for something impossible; exit code 2, nothing was written
 │   └── PlanError           a plan or another YAML file is wrong: file, line and key are named
 ├── LedgerError             the database cannot be used as it is
-│   ├── IllegalTransition   a status change that the table of transitions does not hold
+│   ├── IllegalTransition   a change of status that TRANSITIONS does not allow
 │   └── StaleAttempt        a child of an earlier attempt tried to write; its work is refused
 └── JobFailed               raised by a job: it could not do its work, for a reason a person understands
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class JarvisError(Exception):
-    """Something did not go well; `remedy` says what the reader can do about it."""
+    """An error in one line: what is wrong, and in `remedy` what the reader can do about it."""
 
     exit_code = 1
 
@@ -51,7 +51,7 @@ class LedgerError(JarvisError):
 
 
 class IllegalTransition(LedgerError):
-    """A status change that the table of transitions does not hold."""
+    """A change of status that TRANSITIONS does not allow, or of a row that has changed since it was read."""
 
 
 class StaleAttempt(LedgerError):

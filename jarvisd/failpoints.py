@@ -1,9 +1,9 @@
 """Named points at which a test ends a process as `kill -9` or a power cut would. In service they do nothing.
 
-    JARVISD_CRASH_AT=daemon:claim.committed,child:piece.committed:3   # process, point, and at which time it is reached
-    JARVISD_CRASH_ONCE=/tmp/crashed                   # a folder with a file for each that was reached: once is enough
+    JARVISD_CRASH_AT=daemon:claim.committed,child:checkpoint.committed:3    # process, point, and at which visit
+    JARVISD_CRASH_ONCE=/tmp/crashed      # a folder: each point that was reached gets a file there and fires once
 
-The list is what the tests walk, and `point` is called for no name that it lacks: a test reads the source for that.
+The tests walk this list. `failpoint` is called for these names only, which a test checks in the source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 AT, ONCE = "JARVISD_CRASH_AT", "JARVISD_CRASH_ONCE"
 
-#: In the order of a night: submission, claim, child, work, report, settling, and what a restart does.
+#: In the order of a night: submission, claim, child, work, report, end of a job, restart of the daemon.
 POINTS = (
     "client:migrate.before-commit",
     "client:migrate.committed",
@@ -24,7 +24,7 @@ POINTS = (
     "client:submit.rows-stored",
     "client:submit.before-commit",
     "client:submit.committed",
-    "daemon:ring.taken",
+    "daemon:wakeup.received",
     "daemon:claim.before-commit",
     "daemon:claim.committed",
     "daemon:begin.folder-made",
@@ -36,10 +36,10 @@ POINTS = (
     "daemon:child.before-start",
     "daemon:child.started",
     "daemon:child.recorded",
-    "daemon:child.let-go",
+    "daemon:child.released",
     "child:attempt.begun",
-    "child:piece.before-commit",
-    "child:piece.committed",
+    "child:checkpoint.before-commit",
+    "child:checkpoint.committed",
     "child:progress.before-commit",
     "child:progress.committed",
     "child:outcome.before-commit",
@@ -48,7 +48,7 @@ POINTS = (
     "daemon:tree.ended",
     "daemon:settle.before-commit",
     "daemon:settle.committed",
-    "daemon:settle.told",
+    "daemon:settle.logged",
     "child:replace.before-flush",
     "child:replace.before-rename",
     "child:replace.after-rename",
@@ -58,9 +58,9 @@ POINTS = (
     "daemon:requeue.committed",
     "daemon:recovery.begun",
     "daemon:recovery.orphan-ended",
-    "daemon:recovery.told",
+    "daemon:recovery.logged",
     "daemon:recovery.put-back",
-    "daemon:recovery.rung",
+    "daemon:recovery.woken",
 )
 
 _role = ""
@@ -75,7 +75,7 @@ def set_role(role: str) -> None:
 
 
 def failpoint(name: str) -> None:
-    """Die here, if that is wanted."""
+    """End this process here if JARVISD_CRASH_AT names this point."""
     if not _wanted:
         return
     here = f"{_role}:{name}"
@@ -87,7 +87,7 @@ def failpoint(name: str) -> None:
 
 
 def _first(reached: str) -> bool:
-    """Whether nobody has crashed there before; without a folder to tell, everybody does."""
+    """Whether no process has ended here before. Without the folder of JARVISD_CRASH_ONCE every process does."""
     if ONCE not in os.environ:
         return True
     try:

@@ -1,6 +1,6 @@
-"""Logs: jarvisd.log, which rotates; a log a job; and experiment.log, which tells the story of one night.
+"""Logs: jarvisd.log, which rotates; one log per job; one run log (experiment.log) per run.
 
-No message text goes into any of them. What a program run by a `command` job prints is its own, and kept as it is.
+No text of a message goes into any of them. What the program of a `command` job prints is kept as it is.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class _Clock(logging.Formatter):
         return dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # what another formatter has made of it
+        record.exc_text = None  # as another formatter has cached it
         return super().format(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Type and place, whoever logs it: its text, and that of its causes, may quote a message."""
+        """Type and place only: the text of an exception, and of its causes, may quote a message."""
         return "\n".join([type(ei[1]).__name__, *places(ei[1])])
 
 
@@ -38,7 +38,7 @@ _LINE = _Clock("%(asctime)s %(levelname)s %(message)s")
 
 
 def places(error: BaseException) -> list[str]:
-    """Where an exception came by, in lines without any text of its own."""
+    """The places that an exception passed, one per line, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames] or [
         "at an unknown place"
@@ -46,7 +46,7 @@ def places(error: BaseException) -> list[str]:
 
 
 def daemon_logging(home: Home, *, foreground: bool) -> None:
-    """jarvisd.log, ten files of a megabyte; also stderr when somebody watches."""
+    """Log to jarvisd.log, ten files of one megabyte each; in the foreground to stderr too."""
     path = home.logs / "jarvisd.log"
     path.touch(mode=0o600)
     handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=9)]
@@ -61,9 +61,9 @@ def daemon_logging(home: Home, *, foreground: bool) -> None:
 
 
 def quiet_libraries() -> None:
-    """Two libraries log more than we may: Huey its routine, peewee every statement with its values.
+    """Silence Huey's routine, and peewee's statements, whose values may be text of a message.
 
-    And a line that cannot be written, because the disk is full, is lost without a traceback on stderr.
+    A line that cannot be written because the disk is full is lost without a traceback on stderr.
     """
     logging.raiseExceptions = False
     for name in ("huey", "peewee"):
@@ -71,7 +71,7 @@ def quiet_libraries() -> None:
 
 
 def logger(home: Home, run_id: str, job_name: str) -> logging.Logger:
-    """What a job says: into its own log (stderr of the child) and into the run's experiment.log."""
+    """The logger of a job: it writes to the job's own log (stderr of the child) and to the run log."""
     log = logging.getLogger(f"jarvisd.job.{job_name}")
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -87,7 +87,7 @@ def run_log(home: Home, run_id: str) -> Path:
 
 
 def make_folder(home: Home, run_id: str) -> Path:
-    """The run's folder. Raises OSError where a link stands for it: a run writes nowhere else."""
+    """Make the run's folder. Raises OSError where a link has its name: a run writes nowhere else."""
     folder = home.run_folder(run_id)
     if folder.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
@@ -96,7 +96,7 @@ def make_folder(home: Home, run_id: str) -> Path:
 
 
 def append(home: Home, run_id: str, line: str) -> None:
-    """Append a line of the daemon's to the story of the run. A story that cannot be told stops nobody."""
+    """Append a line of the daemon to the run log. A line that cannot be written is only logged."""
     try:
         _append(make_folder(home, run_id) / "experiment.log", line)
     except OSError as error:

@@ -100,7 +100,7 @@ class Home:
 
 
 def lock_holder(home: Home) -> dict[str, object] | None:
-    """What the daemon that holds the lock wrote into it ("pid", "since", "version"), or None when none runs."""
+    """The daemon that holds the lock: "pid", "since" and "version"; None when none runs."""
     try:
         with home.lock.open("r+") as lock:
             try:
@@ -113,7 +113,7 @@ def lock_holder(home: Home) -> dict[str, object] | None:
 
 
 def _who(lock: IO[str]) -> dict[str, object]:
-    """What a held lock file says; its holder may be just about to write it."""
+    """The content of a held lock file; its holder may be about to write it."""
     for _ in range(5):
         try:
             lock.seek(0)

@@ -17,7 +17,7 @@ from jarvisd.host.files import flush as flush_file
 from jarvisd.host.files import replace as replace_file
 from jarvisd.host.machine import free_disk_mb, total_mb
 from jarvisd.host.power import conditions
-from jarvisd.host.processes import TOKEN
+from jarvisd.host.processes import TOKEN, blas_environment
 from jarvisd.paths import Home
 from jarvisd.plan.settings import read as read_settings
 from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
@@ -50,6 +50,7 @@ __all__ = [
     "Status",
     "UsageError",
     "amount",
+    "blas_environment",
     "conditions",
     "db",
     "disk_error",

@@ -4,11 +4,11 @@ A kind is a package with `run(context) -> Outcome` and a `plan.py` that declares
 library only, what the queue must know of it:
 
     Section                                 the pydantic model of its part of a plan
-    resolve(section, setting) -> dict       what a run keeps of it, complete, as JSON (optional)
-    jobs(section, setting) -> [JobSpec]     its jobs, in order
-    check(section, setting) -> [Finding]    what this machine lacks for them
+    resolve(section, context) -> dict       what a run keeps of it, complete, as JSON (optional)
+    jobs(section, context) -> [JobSpec]     its jobs, in order
+    check(section, context) -> [MissingRequirement]     what this machine lacks for them
 
-Somebody else's package adds a kind with an entry point in the group `jarvisd.jobs`.
+Another package adds a kind with an entry point in the group `jarvisd.jobs`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ from jarvisd.paths import Home
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """A job to be written into the ledger."""
+    """A job to be stored."""
 
     name: str  #: unique in its run: "mine", "evaluate:qwen3-4b"
     params: dict[str, Any] = field(default_factory=dict)  #: what `run` is given, as JSON
     memory_mb: int = 0  #: what it needs at its peak; 0 = next to nothing
     timeout_s: int | None = None  #: longest time one attempt may take
-    attempts: int | None = None  #: starts in all; None = until three in a row were fruitless
+    attempts: int | None = None  #: starts in all; None = until three in a row stored nothing
+    #: Variables of its process beside those that every job gets; never a secret: they are stored.
+    env: dict[str, str] = field(default_factory=dict)
     reads_messages: bool = False  #: reads the Messages database; `doctor` checks that it may
-    preload_blas: bool = False  #: on Linux, preload OpenBLAS: MLX is 17 times faster with it, torch twice as slow
+
+    def columns(self) -> dict[str, Any]:
+        """What is stored of it, by the names of the columns of `job`."""
+        stored = {name: getattr(self, name) for name in ("name", "params", "memory_mb", "timeout_s", "env")}
+        return {**stored, "max_attempts": self.attempts}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +49,7 @@ class MissingDownload:
 
     name: str  #: what that command calls it
     source: str  #: where it comes from: what two jobs need of one source is one download
-    bytes: int = 0  #: 0 = nobody has said
+    bytes: int = 0  #: 0 = unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanContext:
-    """What surrounds a section: the plan's common keys and where it was read."""
+    """What a section needs of the rest of its plan: the common keys, and where the plan was read."""
 
     home: Home
     folder: Path  #: relative paths in the plan are taken from here

@@ -1,4 +1,4 @@
-"""May the next job start now? What it lacks: memory, or the plug of a laptop."""
+"""Whether the next job may start now, or what blocks it: memory, or power."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from jarvisd.store.models import Job
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:
-    """Why a job cannot start now, how long it waits for that to change, and what is said when it is given up."""
+    """Why a job cannot start now, how long it waits for that to change, and the reason when it is skipped."""
 
     waiting: str
     given_up: str
     patience: dt.timedelta
-    of_all: bool = False  #: whether the computer lacks it, so that every other job does too
+    blocks_all: bool = False  #: whether it blocks every job, whatever the job needs
 
 
 def blocking_resource(job: Job, settings: Settings) -> Blocker | None:
-    """What the job lacks, or None. A report lacks nothing: there is always one."""
+    """What blocks the job, or None. Nothing blocks a report: every run gets one."""
     return None if job.is_report else _power(settings) or _memory(job, settings)
 
 
@@ -38,7 +38,7 @@ def _power(settings: Settings) -> Blocker | None:
         waiting=f"waiting for power: {state}",
         given_up=f"not plugged in: {state} (power.on_battery in settings.yaml). Plug the computer in and retry",
         patience=patience,
-        of_all=True,
+        blocks_all=True,
     )
 
 

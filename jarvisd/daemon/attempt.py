@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from enum import Enum, auto
 from pathlib import Path
 from typing import IO
 
@@ -22,16 +23,30 @@ from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Status
+from jarvisd.worker.exit_codes import ExitCode
 
 _log = logging.getLogger("jarvisd.daemon.attempt")
 
-
-LOOK_EVERY_S = 0.2
-SAMPLE_EVERY_S = 1.0
-#: A job's log stops growing here: a program that prints without end must not fill the disk.
+#: Time between two checks whether the child must be ended.
+CHECK_INTERVAL_S = 0.2
+#: Time between two measurements of memory and progress.
+SAMPLE_INTERVAL_S = 1.0
+#: The longest log of one attempt: a program that prints without end must not fill the disk.
 LARGEST_LOG_MB = 512
-#: Longest time a child gets to finish its piece when it is asked to stop.
+#: Longest time a child gets to finish its work in hand when it is asked to stop.
 GRACE_S = 8.0
+
+
+class EndReason(Enum):
+    """Why the daemon ended a child."""
+
+    STOP = auto()  #: the daemon stops
+    CANCEL = auto()  #: the user cancelled the job
+    DEADLINE = auto()  #: the run must end
+    TIMEOUT = auto()  #: the job's own limit
+    WATCHDOG = auto()  #: too much memory, or no progress
+    LOG_TOO_LARGE = auto()
+    OWN_FAILURE = auto()  #: the daemon could not supervise it
 
 
 class Attempt:
@@ -44,7 +59,7 @@ class Attempt:
         self.job = job
         self.limit = None if job.is_report else limit
         self.began = time.monotonic()
-        self.vitals = watchdog.Watchdog(job, self.settings, self._tell, self.began)
+        self.watchdog = watchdog.Watchdog(job, self.settings, self._append, self.began)
 
     def run(self) -> None:
         free, wanted = machine.free_disk_mb(self.home.var), self.settings.disk.keep_free_mb
@@ -54,42 +69,42 @@ class Attempt:
         elif self.stopping.is_set():
             queue.requeue(self.job, None, never_ran=True)
         else:
-            self._conclude(*self._attend())
+            self.finish(*self.run_child())
 
     # ------------------------------------------------------------------------------------------------ the child
 
-    def _attend(self) -> tuple[str, int]:
-        """Start the child and stay with it: why it was ended ("" when by itself) and its exit code.
+    def run_child(self) -> tuple[EndReason | None, int]:
+        """Start the child and wait for its end. Returns why it was ended (None: by itself) and its exit code.
 
-        However this ends, also with an exception of our own, nothing of the child's tree is left.
+        When this returns or raises, no process of the child's tree is left.
         """
-        theirs, ours = os.pipe()
+        lifeline, go = os.pipe()
         child: subprocess.Popen[bytes] | None = None
-        why = "our own failure"
+        why: EndReason | None = EndReason.OWN_FAILURE
         try:
             failpoints.failpoint("child.before-start")
             try:
-                child = self._start(theirs)
+                child = self._start(lifeline)
             finally:
-                os.close(theirs)
+                os.close(lifeline)
             failpoints.failpoint("child.started")
             transitions.record_child(self.job, child.pid, processes.started_at(child.pid))
             failpoints.failpoint("child.recorded")
-            with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code says how
-                os.write(ours, b"g")
-            failpoints.failpoint("child.let-go")
+            with contextlib.suppress(BrokenPipeError):  # the child has ended already; its exit code says how
+                os.write(go, b"g")
+            failpoints.failpoint("child.released")
             why = self._watch(child)
             failpoints.failpoint("child.ended")
         finally:
             if child is not None:
                 processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
                 child.wait()
-            os.close(ours)
+            os.close(go)
         failpoints.failpoint("tree.ended")
         return why, child.returncode
 
     def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
-        """Start the child. It does nothing until its identity is in the ledger and "g" comes down the pipe."""
+        """Start the child. It does nothing until its identity is stored and "g" comes through the pipe."""
         job = self.job
         words = [sys.executable, "-P", "-m", "jarvisd.worker", str(job.id), "--home", str(self.home.root)]
         words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(lifeline)]
@@ -100,7 +115,7 @@ class Attempt:
                 stdout=log,
                 stderr=log,
                 cwd=self.home.run_folder(job.run_id),
-                env=processes.child_environment(preload_blas=job.preload_blas) | {processes.TOKEN: job.token},
+                env=processes.child_environment() | job.env | {processes.TOKEN: job.token},
                 pass_fds=(lifeline,),
                 start_new_session=True,
             )
@@ -110,58 +125,58 @@ class Attempt:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         return os.fdopen(os.open(path, flags, 0o600), "ab")
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> str:
-        """Wait for the child's end. Returns why it must be ended, or "" when it ended by itself."""
+    def _watch(self, child: subprocess.Popen[bytes]) -> EndReason | None:
+        """Wait for the child's end. Returns why it must be ended, or None when it ended by itself."""
         sampled = 0.0
         while True:
             try:
-                child.wait(timeout=LOOK_EVERY_S)
-                return ""
+                child.wait(timeout=CHECK_INTERVAL_S)
+                return None
             except subprocess.TimeoutExpired:
                 pass
-            if time.monotonic() - sampled >= SAMPLE_EVERY_S:
+            if time.monotonic() - sampled >= SAMPLE_INTERVAL_S:
                 sampled = time.monotonic()
-                if self.vitals.take(watchdog.sample(self.home, self.job, child.pid), sampled):
-                    return "vitals"
+                if self.watchdog.take(watchdog.sample(self.home, self.job, child.pid), sampled):
+                    return EndReason.WATCHDOG
             if why := self._reason_to_end():
                 return why
 
-    def _reason_to_end(self) -> str:
+    def _reason_to_end(self) -> EndReason | None:
         if self.stopping.is_set():
-            return "stop"
+            return EndReason.STOP
         if queries.cancel_wanted(self.job):
-            return "cancel"
+            return EndReason.CANCEL
         if self.limit is not None and database.now() >= self.limit:
-            return "deadline"
+            return EndReason.DEADLINE
         if self.job.timeout_s is not None and time.monotonic() - self.began > self.job.timeout_s:
-            return "timeout"
+            return EndReason.TIMEOUT
         log = self.home.job_log(self.job.id)
         if log.exists() and log.stat().st_size > LARGEST_LOG_MB * 1024 * 1024:
-            return "log"
-        return ""
+            return EndReason.LOG_TOO_LARGE
+        return None
 
     # ----------------------------------------------------------------------------------------------- its settling
 
-    def _conclude(self, why: str, code: int) -> None:
-        """Settle the row from the reason we ended the child, its exit code and its committed outcome."""
+    def finish(self, why: EndReason | None, code: int) -> None:
+        """Settle the job from why its child was ended, its exit code and its committed outcome."""
         job = self.job = Job.get_by_id(self.job.id)
         outcome = outcomes.committed(job)
         if outcome:
-            self.vitals.peak_mb = max(self.vitals.peak_mb, int(outcome["peak_memory_mb"]))
+            self.watchdog.peak_mb = max(self.watchdog.peak_mb, int(outcome["peak_memory_mb"]))
         if outcome and outcome["ok"] and code == 0:
             self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
-        elif why == "cancel":
+        elif why is EndReason.CANCEL:
             self._settle(Status.CANCELLED, "cancelled by its owner", code)
-        elif why == "stop":
+        elif why is EndReason.STOP:
             self._stopped(code)
-        elif why == "deadline":
+        elif why is EndReason.DEADLINE:
             reason = f"the run had to end by {outcomes.clock(job.run.deadline)}; what was finished is kept"
             self._settle(Status.STOPPED, reason, code)
-        elif why == "timeout":
+        elif why is EndReason.TIMEOUT:
             self._settle(Status.FAILED, f"it took longer than its limit of {job.timeout_s:,} s", code)
-        elif why == "vitals":
-            self._settle(Status.FAILED, self.vitals.verdict, code)
-        elif why == "log":
+        elif why is EndReason.WATCHDOG:
+            self._settle(Status.FAILED, self.watchdog.verdict, code)
+        elif why is EndReason.LOG_TOO_LARGE:
             self._settle(Status.FAILED, f"it printed more than {LARGEST_LOG_MB} MB", code)
         elif outcome and not outcome["ok"]:
             self._settle(Status.FAILED, outcome["reason"] or "it gave no reason", code)
@@ -169,44 +184,46 @@ class Attempt:
             self._crashed(code)
 
     def _stopped(self, code: int) -> None:
-        """The daemon stops: not a failure, the start is given back. A command that may run once is not run twice."""
+        """The daemon stops: the start is not counted, but a job without an attempt left is not run again."""
         job = self.job
-        if job.attempts is not None and not outcomes.may_start_again(job):
+        if job.max_attempts is not None and not outcomes.may_start_again(job):
             self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and it has no attempt left", code)
             return
-        given_back = {"fruitless": max(0, job.fruitless - 1), "attempts_from": job.attempts_from + 1}
-        queue.requeue(job, "interrupted: jarvisd was stopped", **given_back)
-        self._tell(f"{job.name} interrupted: jarvisd is stopping")
+        queue.requeue(job, "interrupted: jarvisd was stopped", **transitions.uncounted(job))
+        self._append(f"{job.name} interrupted: jarvisd is stopping")
 
     def _crashed(self, code: int) -> None:
-        """The child ended without a valid outcome: what a crash leaves, or a job kind that ends the process."""
+        """The child ended without a valid outcome: it crashed, or the job ended the process itself."""
         job, cause = self.job, likeliest_cause(code)
         if code > 0 or not outcomes.may_start_again(job):
             self._settle(Status.FAILED, cause, code)
             return
         restart = self.settings.restart
-        pause = dt.timedelta(seconds=restart.first_pause_s if job.fruitless < 2 else restart.next_pause_s)
-        queue.requeue(job, f"starts again: {cause}", fruitless=job.fruitless, not_before=database.now() + pause)
-        self._tell(f"{job.name} will start again: {cause}")
+        first = job.starts_without_progress < 2
+        pause = dt.timedelta(seconds=restart.first_pause_s if first else restart.next_pause_s)
+        queue.requeue(job, f"starts again: {cause}", not_before=database.now() + pause)
+        self._append(f"{job.name} will start again: {cause}")
 
     def _settle(self, status: Status, reason: str | None, code: int | None) -> None:
-        peak_mb, seconds = self.vitals.peak_mb, time.monotonic() - self.began
+        peak_mb, seconds = self.watchdog.peak_mb, time.monotonic() - self.began
         measured = {"exit_code": code, "peak_memory_mb": peak_mb or None, "took_s": round(seconds, 3)}
         took = f" after {seconds:.1f} s, peak memory {peak_mb:,} MB"
         outcomes.end_job(self.home, self.job, status, reason, took=took, **measured)
 
-    def _tell(self, line: str) -> None:
+    def _append(self, line: str) -> None:
         logs.append(self.home, self.job.run_id, line)
 
 
 def likeliest_cause(code: int) -> str:
-    """What a person should think of first, from the exit code of a child that left no outcome."""
+    """The likeliest cause, in words, from the exit code of a child that stored no outcome."""
+    if code == ExitCode.NOT_STORED:
+        return "its outcome could not be stored; `jarvisctl logs` shows why"
     if code >= 0:
         return f"its process ended with exit code {code} and left no outcome; `jarvisctl logs` shows why"
     number = -code
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     causes = {
-        "SIGKILL": "the system, or somebody, killed it (SIGKILL), most likely for want of memory",
+        "SIGKILL": "it was killed (SIGKILL), most likely by the system for want of memory",
         "SIGSEGV": "it crashed in native code (SIGSEGV)",
         "SIGABRT": "native code gave up (SIGABRT), often for want of memory on the GPU",
     }

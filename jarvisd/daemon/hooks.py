@@ -1,4 +1,4 @@
-"""What follows when a run is settled: its owner's program is told, old runs go. Neither can cost the night anything."""
+"""What follows when a run is settled: notify the user, remove old runs. A failure here fails no job."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _log = logging.getLogger("jarvisd.daemon.hooks")
 
 
 def run_settled(home: Home, run: Run) -> None:
-    """Tell and tidy, as settings.yaml says. Nothing that goes wrong here is more than a line in the log."""
+    """Notify and remove old runs, as settings.yaml says. A failure is logged and goes no further."""
     try:
         wanted = settings.read(home)
         if wanted.notification and queries.report_row(run, 1) is not None:
-            power.notify("jarvisd", _in_a_line(run))
+            power.notify("jarvisd", _summary(run))
         if wanted.notify is not None:
-            _tell(home, run, wanted.notify)
+            _call_program(home, run, wanted.notify)
         if wanted.keep is not None:
             retention.remove(home, retention.removable(wanted.keep))
     except Exception as error:  # a full disk, a broken settings file: the run itself is done
         _log.warning("after run %s: %s", run.id, type(error).__name__)
 
 
-def _in_a_line(run: Run) -> str:
+def _summary(run: Run) -> str:
     jobs = [job for job in queries.jobs_of(run) if not job.is_report]  # as the report counts
     succeeded = sum(job.status == Status.SUCCEEDED for job in jobs)
     return f"{run.id}: {succeeded} of {len(jobs)} jobs succeeded. The report is ready: jarvisctl report --open"
 
 
-def _tell(home: Home, run: Run, notify: Notify) -> None:
-    """Start the owner's program, without a shell, with the run as in `status --json` on its standard input."""
+def _call_program(home: Home, run: Run, notify: Notify) -> None:
+    """Start the user's program, without a shell, with the run as in `status --json` on its standard input."""
     jobs = queries.jobs_of(run)
     if notify.when == "failures" and all(job.status == Status.SUCCEEDED for job in jobs):
         return

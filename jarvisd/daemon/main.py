@@ -1,8 +1,8 @@
 """jarvisd: take the lock, recover, run one Huey worker, stop.
 
 Signals: SIGTERM, SIGINT and SIGHUP all mean the same: ask the running job to stop, put it back, exit with 0.
-With --wait, as launchd calls it, what keeps it from starting is waited for: another daemon's end, a valid
-configuration. A daemon that gave up instead would be started again by launchd for ever.
+With --wait, as launchd calls it, the daemon waits for what keeps it from starting: another daemon's end, a valid
+configuration. If it exited instead, launchd would start it again for ever.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from jarvisd.store import database, migrations, queries, sqlite, wakeup
 
 _log = logging.getLogger("jarvisd")
 
-#: The daemon looks by itself this often, whatever became of the messages.
+#: Seconds between two polls of the database, in case a wake-up message was lost.
 POLL_INTERVAL_S = 30.0
-#: With --wait, what is wrong is looked at again when settings.yaml changes, and this often, in seconds.
+#: With --wait, seconds between two tries to start; a change of settings.yaml is noticed sooner.
 RECHECK_INTERVAL_S = 60.0
 
 
@@ -50,7 +50,7 @@ class OneConsumer(Consumer):
             signal.signal(number, self._note_signal)
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
-        """A second signal is not worse than the first: the job in hand keeps its time to stop."""
+        """A second signal changes nothing: the running job keeps its time to stop."""
         self._signum, self._restart, self._graceful = number, False, True
 
 
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    """Until the consumer has its own handlers nothing is in hand: ending is clean, and launchd leaves it at that."""
+    """Before the consumer starts no job can be running, so exit with 0; launchd will not restart the daemon."""
     sys.exit(0)
 
 
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def hold_lock(home: Home, *, wait: bool = False) -> IO[str]:
-    """The lock of a home, kept until the file is closed or the process ends. The file itself is never removed."""
+    """Take the lock of a home, until the file is closed or the process ends. The file itself is never removed."""
     descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     lock = os.fdopen(descriptor, "r+")
     if not _take(lock, wait=wait):
@@ -109,16 +109,16 @@ def hold_lock(home: Home, *, wait: bool = False) -> IO[str]:
 
 
 def owns(home: Home, lock: IO[str]) -> bool:
-    """Whether the lock we hold is still the file that others see: var/ may have been removed or replaced."""
+    """Whether the held lock is still the file of that name: var/ may have been removed or replaced."""
     try:
-        ours, theirs = os.fstat(lock.fileno()), home.lock.stat()
+        held, current = os.fstat(lock.fileno()), home.lock.stat()
     except OSError:
         return False
-    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+    return (held.st_dev, held.st_ino) == (current.st_dev, current.st_ino)
 
 
 def _take(lock: IO[str], *, wait: bool) -> bool:
-    """Whether the lock could be had. Whoever only asks for its holder has it for an instant, so ask a few times."""
+    """Take the lock, or return False. A program that asks for its holder has it for an instant, so try a few times."""
     for _ in range(10):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -137,8 +137,8 @@ def holder(home: Home) -> dict[str, object] | None:
 
 
 def prepare(home: Home, *, patient: bool) -> Settings:
-    """The settings in force and a database that can be used. If `patient`, an error is logged once and waited out."""
-    said = ""
+    """Read the settings and open the database. If `patient`, log an error once, and wait until it is mended."""
+    logged = ""
     while True:
         try:
             configuration = settings.read(home)
@@ -148,9 +148,9 @@ def prepare(home: Home, *, patient: bool) -> Settings:
         except JarvisError as error:
             if not patient:
                 raise
-            if str(error) != said:
+            if str(error) != logged:
                 _log.error("cannot start yet: %s", error)
-            said = str(error)
+            logged = str(error)
         _await_change(home.config_file("settings.yaml"))
 
 
@@ -168,13 +168,11 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
-    """Recover, then take jobs until a signal comes, until var/ is not ours any more, or on demand until it idles."""
+    """Recover, then do jobs until a signal comes, until var/ is replaced, or on demand until nothing is pending."""
     machine_id = machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     recovery.recover(home, machine_id)
-    supervisor = Supervisor(home, machine_id, configuration, threading.Event(), lambda: owns(home, lock))
     messages = wakeup.messages()
-    messages.on_wakeup = supervisor.work
     consumer = OneConsumer(
         messages.huey,
         workers=1,
@@ -185,10 +183,10 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
         graceful_signal="TERM",
         shutdown_timeout=GRACE_S + 5,
     )
-    supervisor.stopping = consumer.stop_flag
+    supervisor = Supervisor(home, machine_id, configuration, consumer.stop_flag, lambda: owns(home, lock))
+    messages.on_wakeup = supervisor.work
     home.ready.touch(mode=0o600)
-    look = threading.Thread(target=_poll, args=(supervisor,), daemon=True)
-    look.start()
+    threading.Thread(target=_poll, args=(supervisor,), daemon=True).start()
     consumer.run()
     home.ready.unlink(missing_ok=True)
     _log.info("jarvisd stopped")
@@ -197,21 +195,21 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
 
 
 def _poll(supervisor: Supervisor) -> None:
-    """Ring for a row that is due and that no message speaks of: the end of a backoff, of a pause, a lost message."""
-    looked = busy = time.monotonic()
+    """Send a wake-up message when a job is due without one: after a backoff, after a pause, after a lost message."""
+    polled = busy = time.monotonic()
     while not supervisor.stopping.wait(1.0):
         try:
-            ours = supervisor.owns()
-            busy = time.monotonic() if ours and _is_wanted(supervisor) else busy
+            owns_home = supervisor.owns()
+            busy = time.monotonic() if owns_home and _is_wanted(supervisor) else busy
             idles = time.monotonic() - busy >= supervisor.settings.idle_minutes * 60
-            if not ours or (idles and _may_end(supervisor.home)):
+            if not owns_home or (idles and _may_end(supervisor.home)):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            if queries.wait_is_over(database.now()) or time.monotonic() - looked >= POLL_INTERVAL_S:
+            if queries.wait_is_over(database.now()) or time.monotonic() - polled >= POLL_INTERVAL_S:
                 wakeup.wake_if_due(supervisor.machine_id)
-                looked = time.monotonic()
-        except Exception as error:  # the next look may succeed, and the worker goes on meanwhile
-            _log.warning("the look by itself failed: %s", type(error).__name__)
+                polled = time.monotonic()
+        except Exception as error:  # the next poll may succeed, and the worker goes on meanwhile
+            _log.warning("a poll of the queue failed: %s", type(error).__name__)
     database.db.close()
 
 
@@ -220,10 +218,10 @@ def _is_wanted(supervisor: Supervisor) -> bool:
 
 
 def _may_end(home: Home) -> bool:
-    """Say that we end, then look once more: whoever submits later sees that, and starts the next daemon."""
+    """Announce the end, then check once more: a program that submits later sees it, and starts the next daemon."""
     home.ready.unlink(missing_ok=True)
     if queries.is_anything_open():
         home.ready.touch(mode=0o600)
         return False
-    _log.info("nothing is owed, and the daemon runs on demand: it ends")
+    _log.info("nothing is pending, and the daemon runs on demand: it ends")
     return True

@@ -1,4 +1,4 @@
-"""How a job ended: its row, its line in the run log, and what follows when the run is settled."""
+"""The end of a job: its row, its line in the run log, and what follows when its run is settled."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ _log = logging.getLogger("jarvisd.daemon.outcome")
 def end_job(
     home: Home, job: Job, status: Status, reason: str | None, *, took: str = "", **fields: float | None
 ) -> None:
-    """Settle a job, tell the run's story, and leave a plain report where the report itself could not be had."""
-    if job.is_report and status != Status.SUCCEEDED:
+    """Settle a job, append it to the run log, and write a plain page where the run has no report."""
+    if job.is_report and status != Status.SUCCEEDED and not _wrote_report(home, job):
         placeholder.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)
     queue.settle(job, status, reason, database.now(), **fields)
     logs.append(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
-    failpoints.failpoint("settle.told")
+    failpoints.failpoint("settle.logged")
     if_settled(home, job.run)
+
+
+def _wrote_report(home: Home, job: Job) -> bool:
+    """Whether the report job failed after it had written its report in this attempt."""
+    return job.started_at is not None and placeholder.has_report_since(home, job.run, job.started_at)
 
 
 def if_settled(home: Home, run: Run) -> None:
@@ -38,13 +43,13 @@ def if_settled(home: Home, run: Run) -> None:
 
 
 def committed(job: Job) -> dict[str, Any] | None:
-    """The outcome that the job's current attempt has committed, if it came that far."""
+    """The outcome that the job's current attempt has committed, or None."""
     outcome: dict[str, Any] | None = job.outcome
     return outcome if outcome and outcome["attempt"] == job.attempt else None
 
 
 def settle_as_committed(home: Home, job: Job) -> bool:
-    """Settle a job whose child had committed its outcome before we could. False when it had not."""
+    """Settle as succeeded a job whose child has committed that outcome. False when it has not."""
     outcome = committed(job)
     if outcome is None or not outcome["ok"]:
         return False
@@ -53,10 +58,10 @@ def settle_as_committed(home: Home, job: Job) -> bool:
 
 
 def may_start_again(job: Job) -> bool:
-    """Whether an attempt that ended without an end of the job is followed by another one."""
-    if job.attempts is not None:
-        return bool(job.attempt - job.attempts_from < job.attempts)
-    return bool(job.fruitless < MAX_STARTS_WITHOUT_PROGRESS)
+    """Whether the job may be started again after an attempt that ended without an outcome."""
+    if job.max_attempts is not None:
+        return bool(job.attempt - job.attempt_base < job.max_attempts)
+    return bool(job.starts_without_progress < MAX_STARTS_WITHOUT_PROGRESS)
 
 
 def clock(moment: dt.datetime) -> str:

@@ -1,4 +1,4 @@
-"""What a daemon does before it takes the first job: end what an earlier life left running, and put it back."""
+"""Before the first job: end the processes that an earlier daemon left running, and requeue their jobs."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _log = logging.getLogger("jarvisd.daemon.recovery")
 
 
 def recover(home: Home, machine_id: str) -> None:
-    """End orphans of this machine, put their jobs back, and ring for all that is owed."""
+    """End orphans of this machine, requeue their jobs, and send a wake-up message for the pending ones."""
     rows = Job.select().where(Job.status == Status.RUNNING, Job.machine == machine_id)
     failpoints.failpoint("recovery.begun")
     for job in list(rows):
         if _end_orphan(job):
             failpoints.failpoint("recovery.orphan-ended")
-            _put_back(home, job)
+            _requeue(home, job)
             failpoints.failpoint("recovery.put-back")
     files.sweep(home.results)
-    owed = wakeup.requeue_wakeups()
-    failpoints.failpoint("recovery.rung")
-    _log.info("%d jobs are owed", owed)
+    pending = wakeup.requeue_wakeups()
+    failpoints.failpoint("recovery.woken")
+    _log.info("%d jobs are pending", pending)
 
 
 def _end_orphan(job: Job) -> bool:
-    """End what an earlier life left running of this job. False when nobody can tell whose its process is."""
+    """End the processes of this job's last attempt. False when its process cannot be identified."""
     if job.boot_id != machine.boot_id():
         return True  # the computer was restarted since
     if job.pid is not None:
         same = processes.is_same(job.pid, job.token)
         if same is None:
-            _log.error("pid %d may be job %d of an earlier life; it is left alone, and so is the job", job.pid, job.id)
+            _log.error("pid %d may be the child of job %d; it is left alone, and so is the job", job.pid, job.id)
             return False
         if same:
             _log.warning("job %d still runs as pid %d; ending it", job.id, job.pid)
@@ -46,12 +46,12 @@ def _end_orphan(job: Job) -> bool:
     return True
 
 
-def _put_back(home: Home, job: Job) -> None:
+def _requeue(home: Home, job: Job) -> None:
     logs.append(home, job.run_id, f"{job.name} was interrupted: jarvisd ended without warning")
-    failpoints.failpoint("recovery.told")
+    failpoints.failpoint("recovery.logged")
     if settle_as_committed(home, job):
         return
-    if job.pid is None:  # its child was never let go
+    if job.pid is None:  # its child was never allowed to start
         queue.requeue(job, "interrupted: jarvisd ended without warning", never_ran=True)
     elif job.cancel_requested:
         end_job(home, job, Status.CANCELLED, "cancelled by its owner")
@@ -62,9 +62,9 @@ def _put_back(home: Home, job: Job) -> None:
 
 
 def _why_given_up(job: Job) -> str:
-    if job.attempts is not None:
+    if job.max_attempts is not None:
         return "interrupted: jarvisd ended without warning; it has no attempt left, and a command is not run twice"
     return (
-        f"given up after {job.fruitless} starts in a row that came to nothing, each ended with the daemon or the "
-        "computer; most likely it needs more memory than there is"
+        f"given up after {job.starts_without_progress} starts in a row that stored nothing, each ended with the daemon "
+        "or the computer; most likely it needs more memory than there is"
     )

@@ -1,8 +1,4 @@
-"""One job = one child process: start it, watch it, end its whole tree, settle its row.
-
-The return code and the committed outcome decide how a job ended, never the absence of an exception. What the child
-may see of us is a pipe: when the daemon dies, however it dies, the pipe ends and the child ends itself.
-"""
+"""The supervisor: choose the next due job, check that nothing blocks it, claim it, run one attempt of it."""
 
 from __future__ import annotations
 
@@ -26,13 +22,13 @@ from jarvisd.store.models import Job, Run, Status
 
 _log = logging.getLogger("jarvisd.daemon.supervisor")
 
-#: Between two tries to start a job that a full disk did not let start.
+#: Seconds between two tries to start a job that a full disk kept from starting.
 FULL_DISK_S = 15
 
 
 @dataclass
 class Supervisor:
-    """Takes due rows one by one until it is asked to stop."""
+    """Does due jobs one by one until it is asked to stop."""
 
     home: Home
     machine_id: str
@@ -43,7 +39,7 @@ class Supervisor:
 
     def work(self) -> None:
         """Do every due job, one after the other, until none is left or the daemon stops."""
-        failpoints.failpoint("ring.taken")
+        failpoints.failpoint("wakeup.received")
         try:
             while self.run_next():
                 pass
@@ -59,10 +55,10 @@ class Supervisor:
         due = queries.next_due(self.machine_id, moment)
         if due is None or queries.is_occupied(self.machine_id):
             return False
-        if self._waits(due, moment):
+        if self._defer_if_blocked(due, moment):
             return True
         self.awake.hold()
-        at = database.now()  # looking took its time, and the Mac may have slept
+        at = database.now()  # the checks took time, and the Mac may have slept
         job = transitions.claim(self.machine_id, machine.boot_id(), at, admitted=due)
         if job is None:
             return True  # another claimer was quicker, or another job is next by now: look again
@@ -79,13 +75,13 @@ class Supervisor:
         return Attempt(job, self.home, self.settings, self.stopping, self.limit(job.run))
 
     def _rescue(self, job: Job, what: str) -> None:
-        """Our own work around a job failed (a full disk, a folder that is gone): its row must not stay `running`."""
+        """The daemon's own work around a job failed (full disk, missing folder): its row must not stay `running`."""
         while not self.stopping.is_set():
             try:
                 row = Job.get_by_id(job.id)
                 reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
                 if row.status == Status.RUNNING and not outcomes.settle_as_committed(self.home, row):
-                    if what == disk_errors.FULL and row.pid is None:  # its child was never let go
+                    if what == disk_errors.FULL and row.pid is None:  # its child was never allowed to start
                         again = database.now() + dt.timedelta(seconds=FULL_DISK_S)
                         queue.requeue(row, f"waiting: {what}", never_ran=True, not_before=again)
                     else:
@@ -109,30 +105,30 @@ class Supervisor:
 
     def _skip(self, run: Run, jobs: list[Job], reason: str, moment: dt.datetime) -> None:
         jobs = queue.skip(jobs, reason, moment)
-        if not jobs:  # their owner was quicker
+        if not jobs:  # the user has cancelled them meanwhile
             return
         names = ", ".join([*(job.name for job in jobs[:10]), *["..."] * (len(jobs) > 10)])
         logs.append(self.home, run.id, f"{len(jobs):,} skipped, {reason}: {names}")
         _log.info("%d jobs of %s skipped: %s", len(jobs), run.id, reason)
         outcomes.if_settled(self.home, run)
 
-    def _waits(self, job: Job, moment: dt.datetime) -> bool:
-        """Whether the next job, and what lacks the same, was put off or given up because of what it lacks."""
-        lack = admission.blocking_resource(job, self.settings)
-        if lack is None:
+    def _defer_if_blocked(self, job: Job, moment: dt.datetime) -> bool:
+        """Defer or skip the next job, and all that the same resource blocks. False when nothing blocks it."""
+        blocker = admission.blocking_resource(job, self.settings)
+        if blocker is None:
             return False
-        # Up to the look that was planned for now: hours of sleep and a clock that was set count for nothing.
+        # Count only scheduled checks, so that sleep and clock changes do not use up the wait.
         waited = job.not_before - job.waiting_since if job.not_before and job.waiting_since else dt.timedelta()
-        jobs = queries.waiting_like(job) if lack.of_all else [job]
-        if waited >= lack.patience:
-            self._skip(job.run, jobs, lack.given_up, moment)
+        jobs = queries.waiting_like(job) if blocker.blocks_all else [job]
+        if waited >= blocker.patience:
+            self._skip(job.run, jobs, blocker.given_up, moment)
         else:
             again = moment + dt.timedelta(seconds=self.settings.memory.look_every_s)
-            transitions.defer(jobs, lack.waiting, until=again, since=moment - waited)
+            transitions.defer(jobs, blocker.waiting, until=again, since=moment - waited)
         return True
 
     def _begin(self, job: Job) -> None:
-        """The run's folder exists from its first job on, and `latest` follows the newest run that has started."""
+        """Make the run's folder, point `latest` to the newest started run, and log that the job begins."""
         folder = logs.make_folder(self.home, job.run_id)
         failpoints.failpoint("begin.folder-made")
         newest = queries.newest_started()
@@ -141,7 +137,7 @@ class Supervisor:
                 if not (folder / "REPORT.md").exists():
                     placeholder.running_page(self.home, job.run)
                 files.replace_symlink(self.home.latest, job.run_id)
-            except OSError as error:  # the night is worth more than a link to it
+            except OSError as error:  # a run without that link is better than none
                 _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
         if not logs.run_log(self.home, job.run_id).exists():
             for line in run_status.first_lines(job.run):

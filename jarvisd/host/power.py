@@ -16,10 +16,9 @@ def conditions() -> dict[str, Any]:
     """What a measurement may depend on: {"power": "mains" | "battery" | None, "free_mb", "swap_mb"}."""
     import psutil
 
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    power = None if battery is None or battery.power_plugged is None else battery.power_plugged
+    source, _ = power()
     return {
-        "power": None if power is None else "mains" if power else "battery",
+        "power": source,
         "free_mb": machine.available_mb(),
         "swap_mb": int(psutil.swap_memory().used // _MB),
     }

@@ -142,13 +142,11 @@ def _wait(members: Iterable[psutil.Process], timeout_s: float) -> None:
         time.sleep(0.02)
 
 
-def child_environment(*, preload_blas: bool) -> dict[str, str]:
-    """A minimal environment: no network for model libraries, and OpenBLAS for MLX where Linux has it."""
+def child_environment() -> dict[str, str]:
+    """What every job's process gets: a minimal environment, without network for model libraries."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
-    if preload_blas and (blas := openblas()):
-        environment["LD_PRELOAD"] = str(blas)
     return environment
 
 
@@ -190,8 +188,14 @@ def footprint(pid: int, library: str = "/usr/lib/libproc.dylib") -> int:
 
 
 def openblas() -> Path | None:
-    """Debian's OpenBLAS, which makes MLX about 17 times faster on Linux when the child preloads it."""
+    """Debian's OpenBLAS, which makes MLX about 17 times faster on Linux when preloaded, and torch twice as slow."""
     if machine.MACOS:
         return None
     found = Path("/usr/lib").glob("*/openblas-pthread/libblas.so.3")
     return next(iter(sorted(found)), None)
+
+
+def blas_environment() -> dict[str, str]:
+    """The environment of a job that uses MLX: OpenBLAS preloaded where Linux has it, else nothing."""
+    library = openblas()
+    return {} if library is None else {"LD_PRELOAD": str(library)}

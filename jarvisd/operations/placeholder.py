@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 
 from jarvisd import logs
@@ -9,6 +10,8 @@ from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Run
+
+_NO_REPORT = "There is no report of this run"
 
 
 def running_page(home: Home, run: Run) -> None:
@@ -19,7 +22,7 @@ def running_page(home: Home, run: Run) -> None:
         f"The previous report is {home.run_folder(previous.id) / 'REPORT.md'}." if previous else "It is the first one."
     )
     lines = [
-        f"# {run.id} is running",
+        _running_title(run),
         "",
         f"Since {since}. The report takes the place of this page when every job has ended.",
         "",
@@ -35,6 +38,20 @@ def running_page(home: Home, run: Run) -> None:
         logging.getLogger("jarvisd").error("REPORT.md of %s cannot be written: %s", run.id, error.strerror)
 
 
+def has_report_since(home: Home, run: Run, moment: dt.datetime) -> bool:
+    """Whether REPORT.md of a run is a report, and not a page of this module, written at that time or later."""
+    page = home.run_folder(run.id) / "REPORT.md"
+    try:
+        written, text = page.stat().st_mtime, page.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return written >= moment.timestamp() and _NO_REPORT not in text and not text.startswith(_running_title(run))
+
+
+def _running_title(run: Run) -> str:
+    return f"# {run.id} is running"
+
+
 def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> None:
     """Write REPORT.md of a run whose report job failed: statuses, reasons and the command that tries again.
 
@@ -42,7 +59,7 @@ def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> No
     """
     if keep and (home.run_folder(run.id) / "report.html").exists():
         return
-    lines = [f"# {run.id}", "", f"There is no report of this run: {reason}", "", "## Jobs", ""]
+    lines = [f"# {run.id}", "", f"{_NO_REPORT}: {reason}", "", "## Jobs", ""]
     jobs = [job for job in queries.jobs_of(run) if not job.is_report]
     lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]

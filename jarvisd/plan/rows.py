@@ -88,20 +88,7 @@ def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
 
 
 def job_rows(run: Run, specs: list[tuple[str, JobSpec]]) -> list[Job]:
-    return [
-        Job(
-            run=run,
-            name=spec.name,
-            kind=kind,
-            place=place,
-            params=spec.params,
-            memory_mb=spec.memory_mb,
-            timeout_s=spec.timeout_s,
-            attempts=spec.attempts,
-            preload_blas=spec.preload_blas,
-        )
-        for place, (kind, spec) in enumerate(specs)
-    ]
+    return [Job(run=run, kind=kind, place=place, **spec.columns()) for place, (kind, spec) in enumerate(specs)]
 
 
 def _snapshot(plan: Plan) -> dict[str, Any]:

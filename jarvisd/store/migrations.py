@@ -42,7 +42,11 @@ def _durations() -> None:
     schema.script("jarvisd.store", "2_durations.sql")
 
 
-OWN: Sequence[Migration] = (_first_tables, _durations)
+def _names_and_env() -> None:
+    schema.script("jarvisd.store", "3_names_and_env.sql")
+
+
+OWN: Sequence[Migration] = (_first_tables, _durations, _names_and_env)
 
 
 def applied() -> dict[str, int]:

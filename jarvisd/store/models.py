@@ -61,11 +61,11 @@ class Job(Record):
     reason = peewee.TextField(null=True)
     memory_mb = peewee.IntegerField(default=0)
     timeout_s = peewee.IntegerField(null=True)
-    attempts = peewee.IntegerField(null=True)  #: starts that it may have after a submission or a retry
-    attempts_from = peewee.IntegerField(default=0)  #: its `attempt` at that submission or retry
-    preload_blas = peewee.BooleanField(default=False)  #: see JobSpec
+    max_attempts = peewee.IntegerField(null=True)  #: starts that it may have after a submission or a retry
+    attempt_base = peewee.IntegerField(default=0)  #: its `attempt` at that submission or retry
+    env = JSONText(default=dict)  #: variables of the child beside those that every child gets
     attempt = peewee.IntegerField(default=0)  #: starts so far; only grows
-    fruitless = peewee.IntegerField(default=0)  #: starts in a row that committed nothing
+    starts_without_progress = peewee.IntegerField(default=0)  #: starts in a row that committed nothing
     not_before = InstantField(null=True)
     waiting_since = InstantField(null=True)  #: since when memory or power has kept it from starting
     machine = peewee.CharField(null=True)
@@ -95,9 +95,8 @@ class Job(Record):
 
 
 class Machine(Record):
-    """What is true of one computer that works on this queue."""
+    """One computer that works on this queue."""
 
     id = peewee.CharField(primary_key=True)
     paused_since = InstantField(null=True)
     paused_until = InstantField(null=True)  #: null while paused: until the next nightly run or `resume`
-    daemon = JSONText(null=True)  #: {"pid", "started_at", "version"} of its daemon, as last written by it

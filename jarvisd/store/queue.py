@@ -34,7 +34,7 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
     """
     with database.write():
         if job.is_report and status == Status.SUCCEEDED and queries.round_is_open(job):
-            transitions.requeue(job, None, fruitless=0)
+            transitions.requeue(job, None, starts_without_progress=0)
         else:
             transitions.settle(job, status, reason, at, **fields)
             if status == Status.SUCCEEDED:

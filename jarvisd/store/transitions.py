@@ -59,7 +59,7 @@ def claim(machine: str, boot_id: str, at: dt.datetime, *, admitted: Job | None =
 
 def _start(job: Job, machine: str, boot_id: str, at: dt.datetime) -> bool:
     started = {"machine": machine, "boot_id": boot_id, "token": uuid.uuid4().hex, "started_at": at}
-    counted = {"attempt": job.attempt + 1, "fruitless": job.fruitless + 1}
+    counted = {"attempt": job.attempt + 1, "starts_without_progress": job.starts_without_progress + 1}
     return _try_change(job, Status.RUNNING, **_NEW_ATTEMPT, **started, **counted)
 
 
@@ -79,7 +79,7 @@ def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: 
 
 def uncounted(job: Job) -> dict[str, int]:
     """The columns of a job whose last start is not counted against it."""
-    return {"fruitless": max(0, job.fruitless - 1), "attempts_from": job.attempts_from + 1}
+    return {"starts_without_progress": max(0, job.starts_without_progress - 1), "attempt_base": job.attempt_base + 1}
 
 
 def _change(job: Job, to: Status, **fields: Any) -> None:
@@ -166,7 +166,7 @@ def defer(jobs: list[Job], reason: str, *, until: dt.datetime, since: dt.datetim
 def requeue_settled(jobs: list[Job]) -> None:
     """Queue settled jobs again, with all their attempts."""
     cleared = dict.fromkeys(("reason", "not_before", "waiting_since", "machine", "ended_at", "took_s"))
-    counted = {"fruitless": 0, "attempts_from": Job.attempt}
+    counted = {"starts_without_progress": 0, "attempt_base": Job.attempt}
     _change_many(jobs, SETTLED, Status.QUEUED, cancel_requested=False, **cleared, **counted)
 
 

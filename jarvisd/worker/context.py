@@ -18,7 +18,21 @@ from jarvisd.paths import Home
 from jarvisd.store import database, models, transitions
 
 #: Progress is written at most this often, in seconds: each write is a synchronous commit.
-PROGRESS_EVERY_S = 0.5
+PROGRESS_INTERVAL_S = 0.5
+
+
+class _Throttle:
+    """Lets something happen at most once per interval."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s, self._last = interval_s, float("-inf")
+
+    def allows(self, at: float, *, always: bool = False) -> bool:
+        """Whether it may happen at that time of a monotonic clock, in seconds; if so, the interval begins anew."""
+        if not always and at - self._last < self._interval_s:
+            return False
+        self._last = at
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +41,10 @@ class JobContext:
 
     context.params["model"]                 # its JobSpec's parameters
     context.plan["mine"]["similarity"]      # the run's resolved plan
-    with context.piece():                   # a committed piece of work, refused when the attempt is stale
+    with context.checkpoint():              # a transaction that keeps finished work, refused when the attempt is stale
         Reply.create(...)
     context.progress(3, 13, "reply")        # for `status`; never text of a message
-    if context.should_stop(): ...           # asked to stop: finish the piece in hand and return
+    if context.should_stop(): ...           # asked to stop: finish the work in hand and return
     context.publish("templates.json", text) # a file of the run, replaced atomically
     """
 
@@ -46,7 +60,7 @@ class JobContext:
     ends_by: dt.datetime | None  #: when the run's jobs end so that its report is ready by the deadline; None = no limit
     log: logging.Logger  #: the job's log and the run's experiment.log; never text of a message
     stop: threading.Event = field(default_factory=threading.Event)
-    _last: list[float] = field(default_factory=lambda: [0.0])
+    _progress: _Throttle = field(default_factory=lambda: _Throttle(PROGRESS_INTERVAL_S))
 
     def should_stop(self) -> bool:
         return self.stop.is_set()
@@ -56,20 +70,21 @@ class JobContext:
         return float("inf") if self.ends_by is None else (self.ends_by - database.now()).total_seconds()
 
     @contextmanager
-    def piece(self) -> Iterator[None]:
-        """One committed piece of work. Raises StaleAttempt, and stores nothing, when this attempt is over."""
+    def checkpoint(self) -> Iterator[None]:
+        """One transaction of finished work. Raises StaleAttempt, and stores nothing, when this attempt is over."""
         with transitions.fenced(self.job_id, self.attempt):
             yield
-            models.Job.update(fruitless=0).where(models.Job.id == self.job_id).execute()
-            failpoints.failpoint("piece.before-commit")
-        failpoints.failpoint("piece.committed")
+            made_progress = models.Job.update(starts_without_progress=0)
+            made_progress.where(models.Job.id == self.job_id).execute()
+            failpoints.failpoint("checkpoint.before-commit")
+        failpoints.failpoint("checkpoint.committed")
+
+    piece = checkpoint  #: its name in version 0.1.0, kept for kinds of other packages
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """Say how far the job is. Cheap to call often: it is written twice a second, and always at the end."""
-        moment = time.monotonic()
-        if done < total and moment - self._last[0] < PROGRESS_EVERY_S:
+        """Store how far the job is. Cheap to call often: it writes twice per second, and always at the end."""
+        if not self._progress.allows(time.monotonic(), always=done >= total):
             return
-        self._last[0] = moment
         with transitions.fenced(self.job_id, self.attempt):
             models.Job.update(done=done, total=total, note=note).where(models.Job.id == self.job_id).execute()
             failpoints.failpoint("progress.before-commit")

@@ -1,7 +1,7 @@
 """The child: `python -m jarvisd.worker`. Builds a JobContext, runs the job, commits its outcome.
 
-It never writes a status: its supervisor settles the row from the exit code and the committed outcome. Exit codes:
-0 the outcome says it went well, 1 it says it did not, 3 there was nothing to do (the daemon was gone at the start).
+It never writes a status: the daemon settles the row from the exit code (`exit_codes.py`) and the
+committed outcome.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
@@ -30,17 +29,19 @@ from jarvisd.registry import Outcome
 from jarvisd.store import database, queries, transitions
 from jarvisd.store.models import Job
 from jarvisd.worker.context import JobContext
+from jarvisd.worker.exit_codes import ExitCode
 
 #: How long a finished job tries to store its outcome.
 COMMIT_PATIENCE_S = 600
 
 
-def main() -> int:
+def main() -> ExitCode:
+    """Do one job. Returns the exit code of the process."""
     os.umask(0o077)
     failpoints.set_role("child")
     options = _parser().parse_args()
     if os.read(options.lifeline, 1) != b"g":
-        return 3  # the daemon died before it had stored who we are
+        return ExitCode.DAEMON_GONE
     threading.Thread(target=_die_with_daemon, args=(options.lifeline, options.token), daemon=True).start()
     logs.quiet_libraries()
     home = Home(Path(options.home), "--home")
@@ -54,11 +55,11 @@ def main() -> int:
         _commit(context, outcome)
     except StaleAttempt as stale:
         context.log.warning("%s", stale)
-        return 3
+        return ExitCode.STALE_ATTEMPT
     except JarvisError as error:
         context.log.error("%s", error)
-        return 3
-    return 0 if outcome.ok else 1
+        return ExitCode.NOT_STORED
+    return ExitCode.SUCCEEDED if outcome.ok else ExitCode.FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _die_with_daemon(lifeline: int, token: str) -> None:
-    """Wait for the end of the pipe, then end this job's whole process tree: nobody is left to settle it."""
+    """Wait for the end of the pipe, then end this job's whole process tree, because no daemon is left to do it."""
     while os.read(lifeline, 1):
         pass
     for process in [*processes.tree(os.getpid())[1:], *processes.processes_with_token(token)]:
@@ -124,7 +125,7 @@ def _run(context: JobContext, kind: str) -> Outcome:
 
 
 def _entry(kind: str) -> Callable[[JobContext], Outcome]:
-    """What runs a job of this kind. Its package may be gone since the job was submitted."""
+    """The function that runs a job of this kind. Raises JobFailed where its package is gone since submission."""
     try:
         entry: Callable[[JobContext], Outcome] = registry.load(registry.find(kind).entry)
     except JarvisError as error:
@@ -141,7 +142,7 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
         "reason": outcome.reason,
         "summary": outcome.summary,
         "peak_memory_mb": peak_mb,
-        "next_round": [{"kind": kind, **asdict(spec)} for kind, spec in outcome.next_round],
+        "next_round": [{"kind": kind, **spec.columns()} for kind, spec in outcome.next_round],
     }
     end = time.monotonic() + COMMIT_PATIENCE_S
     while True:
@@ -151,7 +152,7 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
                 failpoints.failpoint("outcome.before-commit")
             failpoints.failpoint("outcome.committed")
             return
-        except peewee.OperationalError as error:  # a full disk, a long write lock: an hour's work is worth waiting
+        except peewee.OperationalError as error:  # a full disk, or a long write lock: wait, an hour's work is at stake
             if time.monotonic() > end or context.should_stop():
                 raise JarvisError(f"the outcome cannot be stored: {type(error).__name__}") from None
             context.log.warning("the outcome cannot be stored yet; trying again")
@@ -164,5 +165,5 @@ def run_and_exit() -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Straight out: destructors of GPU and thread-pool libraries must not change what was committed.
+    # At once: destructors of GPU and thread-pool libraries must not change the exit code.
     os._exit(code)

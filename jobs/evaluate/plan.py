@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError, blas_environment
 from jobs.evaluate import scenarios
 from jobs.lib.evaluate_task import EvaluateTask
 from jobs.lib.models import catalogue
@@ -115,7 +115,7 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
             params={"task": EvaluateTask.REPLIES, "model": entry.key},
             memory_mb=entry.needs_mb,
             timeout_s=timeout,
-            preload_blas=True,
+            env=blas_environment(),
         )
         for entry in entries(section, setting)
     ]

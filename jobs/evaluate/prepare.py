@@ -38,7 +38,7 @@ def _fix(context: JobContext, messages: Sequence[Message]) -> TrainTestSplit | N
     usable = [turn for turn in found if holdout.is_usable(turn, at)]
     chosen = holdout.choose(usable)
     own = sum(message.from_me and message.when < at for message in messages)
-    with context.piece():
+    with context.checkpoint():
         cut: TrainTestSplit = TrainTestSplit.create(
             run=context.run_id, at=at, own_before=own, turns_after=len(usable), chosen=len(chosen)
         )
@@ -69,5 +69,5 @@ def _measure_style(context: JobContext, messages: Sequence[Message], at: dt.date
     before = [message for message in messages if message.when < at]
     own = [message.text for message in before if message.from_me]
     fitted = style.yardsticks(own, [message.text for message in before if not message.from_me])
-    with context.piece():
+    with context.checkpoint():
         style.store(context.run_id, fitted)

@@ -52,7 +52,7 @@ def _store(task: Task, mined: Mined) -> dict[str, Any]:
     context = task.context
     stats = stored.stats(task, mined)
     rows = stored.rows(task, mined)
-    with context.piece():
+    with context.checkpoint():
         Template.delete().where(Template.job == context.job_id).execute()
         Mining.delete().where(Mining.job == context.job_id).execute()
         for row in rows:
@@ -65,6 +65,6 @@ def _store(task: Task, mined: Mined) -> dict[str, Any]:
             curve=rolling_origin.curve(mined.coverage.origins, mined.coverage.in_sample),
         ).execute()
     timed = latency.of_matches(context, stored.newest_turns(mined))
-    with context.piece():
+    with context.checkpoint():
         Mining.update(stats=stats | timed).where(Mining.job == context.job_id).execute()
     return stats

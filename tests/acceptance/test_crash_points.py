@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from jarvisd import failpoints
-from tests.acceptance.conftest import ROOT, House, until
+from jarvisd.host import machine
+from jarvisd.paths import Home
+from tests.acceptance.conftest import BIN, ROOT, House, until
 from tests.acceptance.nights import Night
 
 CLIENT = [name for name in failpoints.POINTS if name.startswith("client:")]
@@ -18,7 +22,7 @@ NIGHT = [name for name in failpoints.POINTS if not name.startswith("client:")]
 #: So many nights share the points: each meets every sixth one, in the order of a night.
 CHAINS = 6
 #: In every night: a daemon that dies with a child at work, and a child that dies at work.
-ALWAYS = ["daemon:child.let-go", "child:piece.committed:3"]
+ALWAYS = ["daemon:child.released", "child:checkpoint.committed:3"]
 
 
 def crashing(points: list[str], folder: Path) -> dict[str, str]:
@@ -30,9 +34,42 @@ def test_every_point_in_the_source_is_in_the_list_and_the_other_way_round() -> N
     called = set()
     for path in ROOT.glob("jarvisd/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "crash.point":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "failpoints.failpoint":
                 called.add(ast.literal_eval(node.args[0]))
     assert called == {name.partition(":")[2] for name in failpoints.POINTS}
+
+
+def started_by(way: str, house: House) -> list[str]:
+    home = ["--home", str(house.root)]
+    return {
+        "jarvisd": [str(BIN / "jarvisd"), *home],
+        "as launchd does": [str(BIN / "jarvisd"), "--wait", *home],
+        "python -m": [sys.executable, "-P", "-m", "jarvisd.daemon", *home],
+        "jarvisctl start": [str(BIN / "jarvisctl"), *home, "start"],
+        "jarvisctl as a module": [sys.executable, "-P", "-m", "jarvisd.cli", *home, "start"],
+    }[way]
+
+
+@pytest.mark.parametrize("point", ["daemon:recovery.begun", "child:attempt.begun"])
+@pytest.mark.parametrize("way", ["jarvisd", "as launchd does", "python -m", "jarvisctl start", "jarvisctl as a module"])
+def test_a_failpoint_fires_however_the_daemon_was_started(house: House, tmp_path: Path, way: str, point: str) -> None:
+    """The child is always started by the daemon, so the daemon's way of starting must not matter to it either."""
+    night = Night(house, jobs=1, pieces=1)
+    run_id = night.submit()
+    if point.startswith("daemon:"):
+        night.change("UPDATE job SET status = 'running', machine = ?", machine.identity(Home(house.root, "--home")))
+    crashed = tmp_path / "crashed"
+    environment = os.environ | house.environment | crashing([point], crashed)
+    log = (tmp_path / "output").open("wb")
+    program = subprocess.Popen(started_by(way, house), cwd=house.folder, env=environment, stdout=log, stderr=log)
+    try:
+        until((crashed / point).exists, 30, f"{point} was reached")
+        if point.startswith("child:"):
+            assert house.settled(run_id)["pieces:1"]["attempt"] == 2
+    finally:
+        house.ctl("stop", code=None)
+        program.wait(30)
+        log.close()
 
 
 @pytest.mark.parametrize("point", CLIENT)

@@ -147,7 +147,7 @@ def test_a_crashed_job_starts_again_soon_and_not_only_at_the_daemons_next_look(h
 def test_a_child_is_kept_offline_and_is_given_nothing_of_the_daemons_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    given = processes.child_environment(preload_blas=False)
+    given = processes.child_environment()
     assert {name: given[name] for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")} == {
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",

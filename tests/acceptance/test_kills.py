@@ -53,8 +53,8 @@ class Killer:
     def _spare_the_last_start(self) -> None:
         """Three starts in a row that come to nothing end a job, and rightly: let the third one work."""
         last = (
-            f"SELECT 1 FROM job WHERE {OPEN} AND (fruitless >= {MAX_STARTS_WITHOUT_PROGRESS} "
-            f"OR (status = 'queued' AND fruitless >= {MAX_STARTS_WITHOUT_PROGRESS - 1}))"
+            f"SELECT 1 FROM job WHERE {OPEN} AND (starts_without_progress >= {MAX_STARTS_WITHOUT_PROGRESS} "
+            f"OR (status = 'queued' AND starts_without_progress >= {MAX_STARTS_WITHOUT_PROGRESS - 1}))"
         )
         until(lambda: not self.night.ask(last), 30, "the last start comes to something")
 
@@ -153,7 +153,7 @@ def _wait_to_strike(house: House, chance: random.Random) -> None:
         until(lambda: len(test_night.replies(house)) > before or _is_over(house), 120, "another reply, or the end")
     else:
         time.sleep(chance.uniform(0, 6))
-    last = f"SELECT 1 FROM job WHERE fruitless >= {MAX_STARTS_WITHOUT_PROGRESS - 1} AND {OPEN}"
+    last = f"SELECT 1 FROM job WHERE starts_without_progress >= {MAX_STARTS_WITHOUT_PROGRESS - 1} AND {OPEN}"
     until(lambda: not _ask(house, last), 120, "the last start comes to something")
 
 

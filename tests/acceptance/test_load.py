@@ -70,7 +70,9 @@ def huge(tmp_path: Path) -> Any:
     )
     run.id = "2026-11-22-many"
     params = {"program": ["true"], "cwd": "/", "env": {"PATH": "/usr/bin:/bin"}}
-    jobs = [Job(run=run, name=f"command:{n}", kind="command", place=n, params=params, attempts=1) for n in range(MANY)]
+    jobs = [
+        Job(run=run, name=f"command:{n}", kind="command", place=n, params=params, max_attempts=1) for n in range(MANY)
+    ]
     within(LIMIT_S, lambda: queue.submit(run, jobs))
     with closing(store_database.db):
         yield home, run
@@ -98,7 +100,7 @@ def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge
     )
     assert len(within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))) == MANY - 1
     assert len(within(LIMIT_S, lambda: queue.retry(queries.jobs_of(run)))) == MANY
-    assert {(row.status, row.attempts_from, row.attempt) for row in queries.jobs_of(run)} == {
+    assert {(row.status, row.attempt_base, row.attempt) for row in queries.jobs_of(run)} == {
         ("queued", 0, 0),
         ("queued", 1, 1),
     }

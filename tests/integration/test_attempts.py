@@ -18,12 +18,15 @@ import pytest
 from jarvisd import logs
 from jarvisd.daemon import main, recovery, watchdog
 from jarvisd.daemon import outcome as outcomes
+from jarvisd.daemon.attempt import EndReason
 from jarvisd.daemon.supervisor import Supervisor
-from jarvisd.host import disk_errors, machine
+from jarvisd.host import disk_errors, files, machine
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Disk, Settings
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Run, Status
+from jarvisd.worker import main as worker
+from jarvisd.worker.exit_codes import ExitCode
 from jobs import command
 from tests import claiming
 from tests.claiming import claimed, due, finish
@@ -37,8 +40,13 @@ MakeRun = Callable[..., Run]
 def crashed(home: Home, code: int) -> Job:
     """The row after the next attempt ended with that code and left no outcome; a wait before it is over."""
     Job.update(not_before=None).execute()
-    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("", code)
+    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(None, code)
     return Job.get()
+
+
+def stopped(home: Home) -> None:
+    """The daemon stops while the next attempt runs."""
+    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(EndReason.STOP, -signal.SIGTERM)
 
 
 def test_a_crash_that_may_pass_is_tried_again_after_a_pause_that_grows(home: Home, make_run: MakeRun) -> None:
@@ -61,17 +69,17 @@ def test_a_child_that_ended_with_an_exit_code_of_its_own_is_not_tried_again(home
 def test_a_start_that_never_ran_counts_neither_as_fruitless_nor_as_an_attempt(home: Home, make_run: MakeRun) -> None:
     """The daemon died between the claim and the child's go-ahead."""
     make_run("command:x")
-    Job.update(attempts=2).execute()
+    Job.update(max_attempts=2).execute()
     claimed()
     recovery.recover(home, "here")
-    assert (Job.get().status, Job.get().attempt, Job.get().fruitless) == (Status.QUEUED, 1, 0)
+    assert (Job.get().status, Job.get().attempt, Job.get().starts_without_progress) == (Status.QUEUED, 1, 0)
     assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
     assert crashed(home, -signal.SIGKILL).status == Status.FAILED
 
 
 def test_a_retried_program_has_all_its_attempts_again(home: Home, make_run: MakeRun) -> None:
     make_run("command:x")
-    Job.update(attempts=2).execute()
+    Job.update(max_attempts=2).execute()
     finish(claimed(), Status.FAILED)
     queue.retry([Job.get()])
     assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
@@ -83,16 +91,18 @@ def test_a_program_that_may_run_once_is_not_run_twice_because_its_daemon_was_sto
     home: Home, make_run: MakeRun, attempts: int | None, status: Status
 ) -> None:
     make_run("command:x")
-    Job.update(attempts=attempts).execute()
-    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
+    Job.update(max_attempts=attempts).execute()
+    stopped(home)
     assert (Job.get().status, Job.get().reason.partition(",")[0]) == (status, "interrupted: jarvisd was stopped")
 
 
 def test_a_stop_uses_up_no_attempt_of_a_program_that_may_be_run_again(home: Home, make_run: MakeRun) -> None:
     make_run("command:x")
-    Job.update(attempts=2).execute()
+    Job.update(max_attempts=2).execute()
     for _ in range(5):
-        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
+        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(
+            EndReason.STOP, -signal.SIGTERM
+        )
         assert Job.get().status == Status.QUEUED
     assert [crashed(home, -signal.SIGKILL).status for _ in range(2)] == [Status.QUEUED, Status.FAILED]
 
@@ -100,18 +110,20 @@ def test_a_stop_uses_up_no_attempt_of_a_program_that_may_be_run_again(home: Home
 def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
-        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("stop", -signal.SIGTERM)
-    assert (Job.get().status, Job.get().fruitless) == (Status.QUEUED, 0)
+        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(
+            EndReason.STOP, -signal.SIGTERM
+        )
+    assert (Job.get().status, Job.get().starts_without_progress) == (Status.QUEUED, 0)
 
 
 def test_a_job_that_was_claimed_while_the_daemon_stops_is_not_started(home: Home, make_run: MakeRun) -> None:
     make_run("command:x")
-    Job.update(attempts=1).execute()
+    Job.update(max_attempts=1).execute()
     stopping = threading.Event()
     watch = Supervisor(home, "here", Settings(disk=Disk(keep_free_mb=0)), stopping).attempt(claimed())
     stopping.set()
     watch.run()
-    assert (Job.get().status, Job.get().attempts_from, Job.get().fruitless) == (Status.QUEUED, 1, 0)
+    assert (Job.get().status, Job.get().attempt_base, Job.get().starts_without_progress) == (Status.QUEUED, 1, 0)
     assert not home.job_log(watch.job.id).exists()
 
 
@@ -128,18 +140,47 @@ def test_a_child_that_could_not_be_written_down_is_not_left_behind(
     monkeypatch.setattr(transitions, "record_child", full)
     logs.make_folder(home, job.run_id)
     with pytest.raises(OSError, match="No space"):
-        Supervisor(home, "here", Settings(), threading.Event()).attempt(job)._attend()
+        Supervisor(home, "here", Settings(), threading.Event()).attempt(job).run_child()
     assert [child.is_running() for child in children] == [False]
 
 
 def test_a_report_that_could_not_be_written_leaves_a_page_that_says_so(home: Home, make_run: MakeRun) -> None:
     run = make_run("mine", "report")
     finish(claimed(), Status.FAILED)
-    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())._conclude("", 3)
+    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(None, 3)
     page = (home.run_folder(run.id) / "REPORT.md").read_text()
     assert "There is no report of this run: its process ended with exit code 3" in page
     assert "mine" in page
     assert f"jarvisctl retry {queries.jobs_of(run)[-1].id}" in page
+
+
+@pytest.mark.parametrize("how", ["failed", "rescued", "recovered"])
+def test_a_report_that_was_written_before_its_job_failed_stays(home: Home, make_run: MakeRun, how: str) -> None:
+    run = make_run("report")
+    service = Supervisor(home, "here", Settings(), threading.Event())
+    job = claimed()
+    service._begin(job)
+    files.replace(home.run_folder(run.id) / "REPORT.md", "# The whole report")
+    if how == "failed":
+        service.attempt(job).finish(None, 3)
+    elif how == "rescued":
+        service._rescue(job, "KeyError")
+    else:
+        Job.update(pid=4242, token="none", starts_without_progress=transitions.MAX_STARTS_WITHOUT_PROGRESS).execute()
+        recovery.recover(home, "here")
+    assert Job.get().status == Status.FAILED
+    assert (home.run_folder(run.id) / "REPORT.md").read_text() == "# The whole report"
+
+
+def test_a_report_of_an_earlier_attempt_gives_way_to_the_page_that_says_why_this_one_failed(
+    home: Home, make_run: MakeRun
+) -> None:
+    run = make_run("report")
+    page = files.replace(home.run_folder(run.id) / "REPORT.md", "# The report of the first attempt")
+    os.utime(page, (1000, 1000))
+    service = Supervisor(home, "here", Settings(), threading.Event())
+    service.attempt(claimed()).finish(None, 3)
+    assert "There is no report of this run" in page.read_text()
 
 
 def test_a_program_that_prints_without_end_is_ended_with_that_reason(home: Home, make_run: MakeRun) -> None:
@@ -147,10 +188,10 @@ def test_a_program_that_prints_without_end_is_ended_with_that_reason(home: Home,
     watch = Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())
     with home.job_log(watch.job.id).open("wb") as log:
         log.truncate(512 << 20)
-        assert watch._reason_to_end() == ""
+        assert watch._reason_to_end() is None
         log.truncate((512 << 20) + 1)
-    assert watch._reason_to_end() == "log"
-    watch._conclude("log", -signal.SIGTERM)
+    assert watch._reason_to_end() is EndReason.LOG_TOO_LARGE
+    watch.finish(EndReason.LOG_TOO_LARGE, -signal.SIGTERM)
     assert (Job.get().status, Job.get().reason) == (Status.FAILED, "it printed more than 512 MB")
 
 
@@ -186,7 +227,7 @@ def test_what_a_child_had_committed_before_its_daemon_died_counts_and_is_not_don
     home: Home, make_run: MakeRun
 ) -> None:
     make_run("command:x")
-    Job.update(attempts=1).execute()
+    Job.update(max_attempts=1).execute()
     job = claimed()
     transitions.record_child(job, 4242, 1.0)
     committed(job)
@@ -197,9 +238,9 @@ def test_what_a_child_had_committed_before_its_daemon_died_counts_and_is_not_don
 def test_the_peak_that_a_child_measured_itself_counts_where_no_sample_saw_it(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     watch = Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed())
-    watch.vitals.peak_mb = 12
+    watch.watchdog.peak_mb = 12
     committed(watch.job)
-    watch._conclude("", 0)
+    watch.finish(None, 0)
     assert (Job.get().status, Job.get().peak_memory_mb) == (Status.SUCCEEDED, 70)
 
 
@@ -228,10 +269,51 @@ def test_a_child_does_nothing_before_its_daemon_has_written_it_down(
         os.close(ours)
 
 
+@pytest.mark.parametrize("what", ["stale", "not stored"])
+def test_the_exit_code_of_a_child_tells_a_stale_attempt_from_an_outcome_that_could_not_be_stored(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    run = make_run("command:x")
+    script = "import sqlite3, sys, time; db = sqlite3.connect(sys.argv[1]); db.execute(sys.argv[2]); db.commit()"
+    changes = {
+        "stale": "UPDATE job SET attempt = attempt + 1",
+        "not stored": "ALTER TABLE job RENAME COLUMN outcome TO lost",
+    }
+    program = [sys.executable, "-c", script, str(home.database), changes[what]]
+    Job.update(params={"program": program, "cwd": "/", "env": {}}).execute()
+    job = claimed()
+    logs.make_folder(home, run.id)
+    lifeline, go = os.pipe()
+    os.write(go, b"g")
+    words = ["jarvisd.worker", str(job.id), "--home", str(home.root), "--attempt", "1"]
+    monkeypatch.setattr(sys, "argv", [*words, "--token", job.token, "--lifeline", str(lifeline)])
+    monkeypatch.setattr(worker, "COMMIT_PATIENCE_S", -1)
+    monkeypatch.setattr(worker, "_die_with_daemon", lambda *_: None)
+    before = signal.getsignal(signal.SIGTERM), os.umask(0o077)
+    try:
+        code = worker.main()
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        os.umask(before[1])
+        os.close(lifeline)
+        os.close(go)
+    assert code == {"stale": ExitCode.STALE_ATTEMPT, "not stored": ExitCode.NOT_STORED}[what]
+    assert len(set(ExitCode)) == 5
+
+
+def test_an_outcome_that_could_not_be_stored_is_given_as_the_reason(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    job = crashed(home, ExitCode.NOT_STORED)
+    assert (job.status, job.reason) == (
+        Status.FAILED,
+        "its outcome could not be stored; `jarvisctl logs` shows why",
+    )
+
+
 def test_what_an_earlier_attempt_committed_is_no_outcome_of_this_one(make_run: MakeRun) -> None:
     make_run("mine")
     committed(claimed())
-    queue.requeue(Job.get(), None, fruitless=1)
+    queue.requeue(Job.get(), None, starts_without_progress=1)
     kept = Job.get().outcome
     assert claimed().outcome is None
     assert Job.get().outcome is None
@@ -249,7 +331,11 @@ def test_a_job_that_a_full_disk_kept_from_starting_waits_and_any_other_trouble_e
     service = Supervisor(home, "here", Settings(), threading.Event())
     service._rescue(claimed(), disk_errors.FULL)
     waiting = Job.get(name="mine")
-    assert (waiting.status, waiting.reason, waiting.fruitless) == (Status.QUEUED, "waiting: the disk is full", 0)
+    assert (waiting.status, waiting.reason, waiting.starts_without_progress) == (
+        Status.QUEUED,
+        "waiting: the disk is full",
+        0,
+    )
     assert 0 < (waiting.not_before - database.now()).total_seconds() <= 15
     service._rescue(claimed(), "KeyError")
     ended = Job.get(name="evaluate:a")

@@ -151,8 +151,8 @@ def test_a_later_attempt_generates_only_what_is_missing(
     assert outcome == Outcome(ok=False, reason="asked to stop after 2 of 3 replies")
     first = [(row.id, row.reply) for row in replies()]
     job = Job.get_by_id(context.job_id)
-    assert job.fruitless == 0
-    transitions.requeue(job, None, fruitless=0)
+    assert job.starts_without_progress == 0
+    transitions.requeue(job, None, starts_without_progress=0)
     evaluate.run(claim(home))
     assert [(row.id, row.reply) for row in replies()][:2] == first
     assert len(replies()) == 3
@@ -170,7 +170,7 @@ def test_a_stop_in_the_middle_of_a_reply_leaves_no_half_reply(start: Start) -> N
 def test_a_finished_job_is_not_loaded_again(start: Start, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     context = start()
     first = evaluate.run(context)
-    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, starts_without_progress=0)
     monkeypatch.setattr(generate, "load", lambda *_: pytest.fail("loaded again"))
     assert evaluate.run(claim(home)) == first
 

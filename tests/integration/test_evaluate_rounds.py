@@ -175,7 +175,7 @@ def test_a_stopped_batch_keeps_what_is_done_and_a_later_attempt_does_the_rest(
     assert outcome == Outcome(ok=False, reason=f"asked to stop after {len(first)} of 15 replies")
     assert 0 < len(first) < 15
     monkeypatch.setattr(batch.Batch, "step", real)
-    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, starts_without_progress=0)
     evaluate.run(claim(home))
     rows = of_job(context)
     assert len(rows) == len(set(keys(rows))) == 15
@@ -206,7 +206,7 @@ def test_a_killed_job_goes_on_where_it_was(
         evaluate.run(context)
     first = [(row.id, row.reply) for row in of_job(context)]
     assert len(first) == 2
-    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, starts_without_progress=0)
     evaluate.run(claim(home))
     rows = of_job(context)
     assert [(row.id, row.reply) for row in rows][:2] == first

@@ -78,7 +78,7 @@ def test_a_second_attempt_keeps_the_cut_and_the_turns(
     before, cut = chosen(context.run_id), TrainTestSplit.get().at
     path.unlink()
     conversation(path, days=80)  # messages came in meanwhile
-    transitions.requeue(Job.get_by_id(context.job_id), None, fruitless=0)
+    transitions.requeue(Job.get_by_id(context.job_id), None, starts_without_progress=0)
     assert evaluate.run(claim(home)).ok
     assert (chosen(context.run_id), TrainTestSplit.get().at) == (before, cut)
 

@@ -16,9 +16,11 @@ from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
+from jarvisd.registry import JobSpec, Outcome
 from jarvisd.store import database, models, queries, queue, transitions, wakeup
 from jarvisd.store.models import SETTLED, Job, Run, Status
 from jarvisd.words import label
+from jarvisd.worker import main as worker
 from tests import claiming
 from tests.claiming import claimed, due, finish
 
@@ -54,7 +56,7 @@ def test_the_report_is_due_however_the_other_jobs_ended(make_run: MakeRun, end: 
 
 def test_the_report_is_not_due_while_another_job_waits_for_a_backoff(make_run: MakeRun) -> None:
     make_run("mine", "report")
-    queue.requeue(claimed(), "again", fruitless=1, not_before=database.now() + dt.timedelta(hours=1))
+    queue.requeue(claimed(), "again", starts_without_progress=1, not_before=database.now() + dt.timedelta(hours=1))
     assert due() is None
 
 
@@ -67,7 +69,7 @@ def test_no_second_job_is_claimed_while_one_runs_on_this_machine(make_run: MakeR
 def test_a_claim_counts_the_start_before_anything_else_happens(make_run: MakeRun) -> None:
     make_run("mine")
     job = Job.get_by_id(claimed().id)
-    assert (job.status, job.attempt, job.fruitless, job.machine) == (Status.RUNNING, 1, 1, "here")
+    assert (job.status, job.attempt, job.starts_without_progress, job.machine) == (Status.RUNNING, 1, 1, "here")
 
 
 @pytest.mark.parametrize("origin", list(Status))
@@ -96,7 +98,7 @@ def test_a_change_is_refused_when_somebody_else_was_quicker(make_run: MakeRun) -
 def test_a_child_of_an_earlier_attempt_can_write_nothing(make_run: MakeRun) -> None:
     make_run("mine")
     first = claimed()
-    queue.requeue(first, None, fruitless=1)
+    queue.requeue(first, None, starts_without_progress=1)
     second = claimed()
     with pytest.raises(StaleAttempt), transitions.fenced(first.id, first.attempt - 1):
         raise AssertionError("a stale attempt came through")
@@ -108,7 +110,7 @@ def test_a_child_of_an_earlier_attempt_can_write_nothing(make_run: MakeRun) -> N
 def test_progress_of_an_earlier_attempt_is_refused(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     context = claiming.claim(home)
-    queue.requeue(Job.get(), None, fruitless=1)
+    queue.requeue(Job.get(), None, starts_without_progress=1)
     claimed()
     with pytest.raises(StaleAttempt):
         context.progress(13, 13, "reply")
@@ -119,11 +121,11 @@ def test_a_committed_piece_ends_the_row_of_fruitless_starts(home: Home, make_run
     make_run("mine")
     for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
         context = claiming.claim(home)
-        assert Job.get().fruitless == 1
-        with context.piece():
+        assert Job.get().starts_without_progress == 1
+        with context.checkpoint():
             pass
         queue.requeue(Job.get(), "crashed")
-    assert Job.get().fruitless == 0
+    assert Job.get().starts_without_progress == 0
 
 
 def test_a_fenced_write_that_fails_leaves_nothing(make_run: MakeRun) -> None:
@@ -162,7 +164,7 @@ def silent(make_run: MakeRun) -> Any:
 
 
 def put_back(job: Job) -> None:
-    queue.requeue(job, "interrupted", fruitless=0)
+    queue.requeue(job, "interrupted", starts_without_progress=0)
 
 
 def skip_the_rest(job: Job) -> None:
@@ -292,6 +294,17 @@ def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run:
     assert (first.name, first.params, first.memory_mb) == ("evaluate:b", {"turns": [0, 8]}, 7)
 
 
+def test_a_proposed_job_is_stored_with_every_field_of_its_spec(home: Home, make_run: MakeRun) -> None:
+    run = make_run("report")
+    context = claiming.claim(home)
+    spec = JobSpec(name="evaluate:a", params={"n": 1}, memory_mb=7, timeout_s=9, attempts=2, env={"A": "1"})
+    worker._commit(context, Outcome(next_round=(("evaluate", spec),)))
+    finish(Job.get_by_id(context.job_id))
+    row = queries.jobs_of(run)[1]
+    assert (row.name, row.kind, row.params, row.memory_mb) == ("evaluate:a", "evaluate", {"n": 1}, 7)
+    assert (row.timeout_s, row.max_attempts, row.env) == (9, 2, {"A": "1"})
+
+
 def test_a_job_of_a_later_round_is_shown_with_its_round(make_run: MakeRun) -> None:
     run = make_run("report")
     finish(proposing(claimed(), "evaluate:a"))
@@ -342,7 +355,7 @@ def test_a_change_that_speaks_of_an_earlier_attempt_is_refused(make_run: MakeRun
     """The job was put back and started again since that row was read: it runs, but it is not that run of it."""
     make_run("mine")
     earlier = Job.get_by_id(claimed().id)
-    queue.requeue(Job.get_by_id(earlier.id), None, fruitless=1)
+    queue.requeue(Job.get_by_id(earlier.id), None, starts_without_progress=1)
     claimed()
     with pytest.raises(IllegalTransition):
         transitions.settle(earlier, Status.FAILED, "it crashed", database.now())

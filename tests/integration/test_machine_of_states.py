@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from jarvisd.daemon import recovery
+from jarvisd.daemon.attempt import EndReason
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import StaleAttempt, UsageError
 from jarvisd.paths import Home
@@ -125,7 +126,7 @@ class Queue(RuleBasedStateMachine):
             for place, name in enumerate([*names, *(["report"] if report else [])])
         ]
         for job in rows:
-            job.attempts = 1 if job.kind == "command" else None
+            job.max_attempts = 1 if job.kind == "command" else None
         queue.submit(run, rows)
 
     def the_owner_steers(self, draw: Draw) -> None:
@@ -189,26 +190,26 @@ class Queue(RuleBasedStateMachine):
     def the_child_ends_well(self, _draw: Draw) -> None:
         if job := self._running():
             main._commit(self._context(job), Outcome())
-            self._conclude(job, "", 0)
+            self._finish(job, None, 0)
 
     def the_child_ends(self, draw: Draw) -> None:
         job = self._running()
-        why = draw(st.sampled_from(["", "", "", "cancel", "stop", "deadline", "timeout", "vitals"]))
+        why = draw(st.sampled_from([None, None, None, *(why for why in EndReason if why is not EndReason.OWN_FAILURE)]))
         code = draw(st.sampled_from([0, 0, 0, 1, -9, -9]))
         if job is None:
             return
-        if why == "cancel" and not job.cancel_requested:
-            why = ""
-        if why == "deadline" and not job.run.deadline:
-            why = "vitals"
-        if why == "timeout":
+        if why is EndReason.CANCEL and not job.cancel_requested:
+            why = None
+        if why is EndReason.DEADLINE and not job.run.deadline:
+            why = EndReason.WATCHDOG
+        if why is EndReason.TIMEOUT:
             job.timeout_s = 5
             job.save()
-        self._conclude(job, why, code)
+        self._finish(job, why, code)
 
-    def _conclude(self, job: Job, why: str, code: int) -> None:
+    def _finish(self, job: Job, why: EndReason | None, code: int) -> None:
         was_open = job.kind == "report" and queries.round_is_open(job)
-        self.supervisor.attempt(job)._conclude(why, code)
+        self.supervisor.attempt(job).finish(why, code)
         after = Job.get_by_id(job.id)
         assert after.status != Status.RUNNING
         assert not (was_open and after.status == Status.SUCCEEDED), "a report ended that had not seen all of its round"
@@ -226,7 +227,7 @@ class Queue(RuleBasedStateMachine):
         if context is None:
             return
         try:
-            with context.piece():
+            with context.checkpoint():
                 database.db.execute_sql("INSERT INTO piece VALUES (?, ?)", (context.job_id, context.attempt))
             context.progress(1, 1, "piece")
         except StaleAttempt:
@@ -257,7 +258,7 @@ class Queue(RuleBasedStateMachine):
         for job_id, job in rows.items():
             now, before = Status(job.status), self.statuses.get(job_id)
             assert job.attempt >= self.attempts.get(job_id, 0)
-            assert job.fruitless <= MAX_STARTS_WITHOUT_PROGRESS
+            assert job.starts_without_progress <= MAX_STARTS_WITHOUT_PROGRESS
             assert before in (None, *OPEN) or now == before or job_id in self.retried, f"{before} became {now}"
             self.statuses[job_id], self.attempts[job_id] = now, job.attempt
         self.retried = set()
@@ -319,7 +320,7 @@ class Queue(RuleBasedStateMachine):
             self._work(looks=True, let_go=True)
             while job := self._running():
                 main._commit(self._context(job), Outcome())
-                self.supervisor.attempt(job)._conclude("", 0)
+                self.supervisor.attempt(job).finish(None, 0)
                 self._work(looks=False, let_go=True)
         assert [job.name for job in Job.select().where(Job.status.in_(OPEN))] == []
         self.no_job_is_lost_and_what_is_settled_stays_so()

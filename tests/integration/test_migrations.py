@@ -91,6 +91,15 @@ def test_an_old_database_gets_the_schema_of_a_new_one_and_keeps_what_it_holds(re
 
 
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_renamed_columns_keep_their_values_and_a_library_s_switch_becomes_an_empty_environment(released: Home) -> None:
+    with closing(sqlite3.connect(released.database)) as connection, connection:
+        connection.execute("UPDATE job SET attempts = 3, attempts_from = 2, fruitless = 1, preload_blas = 1")
+    migrations.migrate(released)
+    for job in models.Job.select():
+        assert (job.max_attempts, job.attempt_base, job.starts_without_progress, job.env) == (3, 2, 1, {})
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
 def test_a_copy_of_the_old_database_is_kept_and_private(released: Home) -> None:
     before = shape(released.database)
     migrations.migrate(released)

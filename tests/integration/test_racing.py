@@ -74,7 +74,7 @@ class Night:
         self._begin([self._row(1, f"evaluate:{key}", {"model": key}, place) for place, key in enumerate(self.models)])
 
     def _row(self, round_: int, name: str, params: dict[str, Any], place: int) -> Job:
-        limits = {"memory_mb": 3000 + place, "timeout_s": 3600, "preload_blas": True}
+        limits = {"memory_mb": 3000 + place, "timeout_s": 3600, "env": {"OMP_NUM_THREADS": "1"}}
         row: Job = Job.create(
             run=self.run, round=round_, name=name, kind="evaluate", params=params, place=place, **limits
         )
@@ -353,7 +353,7 @@ def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: 
     assert [spec.name for _, spec in proposal.jobs] == ["turns", "evaluate:b", "evaluate:a", "judge", "layers"]
     assert {kind for kind, _ in proposal.jobs} == {"evaluate"}
     slow, fast, judge = (proposal.jobs[place][1] for place in (1, 2, 3))
-    assert (fast.memory_mb, fast.timeout_s, fast.preload_blas) == (3000, 3600, True)
+    assert (fast.memory_mb, fast.timeout_s, fast.env) == (3000, 3600, {"OMP_NUM_THREADS": "1"})
     assert (slow.memory_mb, slow.timeout_s) == (3001, 600 + 10 * 40 * 60)
     assert fast.params == {"task": "replies", "model": "a", "turns": [0, 40]}
     assert judge.params == {"task": "judge", "judge": "judge-3b"} and judge.memory_mb > 2000

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvisd import logs
+from jarvisd.daemon.attempt import EndReason
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.host import power
 from jarvisd.paths import Home
@@ -156,7 +157,9 @@ def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
 
 def test_a_backoff_that_a_clock_set_back_has_moved_away_is_over(make_run: MakeRun, clock: Clock) -> None:
     make_run("mine")
-    queue.requeue(claimed(clock.at), "crashed", fruitless=1, not_before=clock.at + dt.timedelta(seconds=30))
+    queue.requeue(
+        claimed(clock.at), "crashed", starts_without_progress=1, not_before=clock.at + dt.timedelta(seconds=30)
+    )
     assert transitions.claim("here", "boot", clock.at) is None
     assert not queries.wait_is_over(clock.at)
     clock.at -= 5 * HOUR
@@ -267,8 +270,8 @@ def test_after_sleeping_through_the_deadline_the_report_comes_first(
     make_run("mine", "report", plan="other")
     watch = supervisor.attempt(claimed(clock.at))
     clock.at += 15 * HOUR
-    assert watch._reason_to_end() == "deadline"
-    watch._conclude("deadline", -15)
+    assert watch._reason_to_end() is EndReason.DEADLINE
+    watch.finish(EndReason.DEADLINE, -15)
     supervisor._skip_overdue(clock.at)
     assert [str(job.status) for job in queries.jobs_of(watch.job.run)] == ["stopped", "skipped", "queued"]
     first = claimed(clock.at)

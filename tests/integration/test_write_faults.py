@@ -136,7 +136,7 @@ def test_a_job_that_meets_a_full_disk_says_so_and_how_to_go_on(
         if fault == "publish":
             refuse(monkeypatch, os, "fsync", errno.ENOSPC)
             context.publish("templates.json", "{}")
-        with context.piece():
+        with context.checkpoint():
             no_room(home)
             Run.update(snapshot={"plan": "x" * 10_000_000}).where(Run.id == run.id).execute()
 

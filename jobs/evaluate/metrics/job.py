@@ -100,7 +100,7 @@ def _commit(context: JobContext, layer: str, replies: list[Reply], scorer: Score
         {"reply": reply.id, "metric": layer, "value": value, "parts": parts}
         for reply, (value, parts) in zip(replies, found, strict=True)
     ]
-    with context.piece():
+    with context.checkpoint():
         Score.insert_many(rows).execute()
     context.log.info("%s: %d replies", layer, len(rows))
 
@@ -157,7 +157,7 @@ def _chance(
         return "there are no answers of yours from before the cut"
     found = similarity_metric.chance([turn.chat for turn in real], vectors, encode(earlier))
     if isinstance(found, similarity_metric.Chance):
-        with context.piece():
+        with context.checkpoint():
             similarity_metric.store(context.run_id, found)
     return found
 

@@ -189,7 +189,7 @@ def _outcome(ended: Stopped | OutOfTime, done: int, total: int) -> Outcome:
 
 
 def _commit(context: JobContext, pair: Pair, by: str, choice: str) -> None:
-    with context.piece():
+    with context.checkpoint():
         Vote.create(run=context.run_id, by=by, left=pair.left, right=pair.right, choice=choice, created_at=plugin.now())
 
 

@@ -187,7 +187,7 @@ class Session:
         verdict = checks.judge(result.text, result.finish_reason, self._guide, task.scenario, task.prompt)
         failure = error or verdict.failure
         row = {"run": self._context.run_id, "round": self._context.round, "model": self._entry.key}
-        with self._context.piece():
+        with self._context.checkpoint():
             if self._evaluation is not None:
                 # With the first reply, not before: a load alone is no progress, or a model that
                 # kills its process on the first prompt would be started for ever.
@@ -202,7 +202,7 @@ class Session:
         """The peak of the process, once all is done; nothing where no reply brought the row."""
         if self._evaluation is not None:
             return
-        with self._context.piece():
+        with self._context.checkpoint():
             own = ModelLoad.job == self._context.job_id
             ModelLoad.update(process_mb=generate.process_peak_mb()).where(own).execute()
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jarvisd.plugin import Job, JobSpec, Run
+from jarvisd.plugin import Job, JobSpec, Run, blas_environment
 from jobs.lib import stats
 from jobs.lib.comparison import replies as run_replies
 from jobs.lib.comparison import scores, snapshot, verdict
@@ -258,8 +258,8 @@ class _RoundPlanner:
             params=params,
             memory_mb=row.memory_mb,
             timeout_s=max(row.timeout_s or 0, patience),
-            attempts=row.attempts,
-            preload_blas=row.preload_blas,
+            attempts=row.max_attempts,
+            env=row.env,
         )
         return "evaluate", spec
 
@@ -281,7 +281,7 @@ def _judge(judge: Any) -> tuple[str, JobSpec]:
         params={"task": EvaluateTask.JUDGE, "judge": entry.key},
         memory_mb=entry.needs_mb,
         timeout_s=3600,
-        preload_blas=True,
+        env=blas_environment(),
     )
 
 

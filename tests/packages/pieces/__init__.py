@@ -25,7 +25,7 @@ def run(context: JobContext) -> Outcome:
     for number in sorted(set(range(wanted)) - done):
         if context.should_stop():
             return Outcome(ok=False, reason="asked to stop")
-        with context.piece():
+        with context.checkpoint():
             db.execute_sql("INSERT INTO piece VALUES (?, ?, ?)", (context.job_id, number, context.attempt))
         context.progress(number + 1, wanted, "piece")
         time.sleep(context.params["pause_s"])

@@ -1,0 +1,15 @@
+"""How a child ended, as the daemon reads it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How the child ended. A job that ends the process itself may use any other number."""
+
+    SUCCEEDED = 0  #: the committed outcome says that the job succeeded
+    FAILED = 1  #: the committed outcome says that it failed
+    DAEMON_GONE = 3  #: the daemon was gone before the child was allowed to start; nothing was done
+    STALE_ATTEMPT = 4  #: another attempt is the current one; what this one wrote was refused
+    NOT_STORED = 5  #: the job ended, but its outcome could not be stored
