@@ -142,7 +142,7 @@ def test_a_clock_that_jumps_ends_no_job_that_has_a_time_limit(
     Job.update(timeout_s=60).execute()
     watch = supervisor.attempt(claimed(clock.at))
     clock.at += jump * HOUR
-    assert watch._reason_to_end() == ""
+    assert watch._reason_to_end() is None
 
 
 def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
@@ -152,7 +152,7 @@ def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
     Job.update(timeout_s=60).execute()
     watch = supervisor.attempt(claimed(clock.at))
     watch.began -= 61
-    assert watch._reason_to_end() == "timeout"
+    assert watch._reason_to_end() is EndReason.TIMEOUT
 
 
 def test_a_backoff_that_a_clock_set_back_has_moved_away_is_over(make_run: MakeRun, clock: Clock) -> None:
@@ -276,7 +276,7 @@ def test_after_sleeping_through_the_deadline_the_report_comes_first(
     assert [str(job.status) for job in queries.jobs_of(watch.job.run)] == ["stopped", "skipped", "queued"]
     first = claimed(clock.at)
     assert (first.kind, first.run_id) == ("report", watch.job.run_id)
-    assert supervisor.attempt(first)._reason_to_end() == ""
+    assert supervisor.attempt(first)._reason_to_end() is None
 
 
 def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
@@ -285,7 +285,7 @@ def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
     make_run("mine", "report", deadline=clock.at + 9 * HOUR)
     watch = supervisor.attempt(claimed(clock.at))
     clock.at += 6 * HOUR
-    assert watch._reason_to_end() == ""
+    assert watch._reason_to_end() is None
     assert transitions.claim("here", "boot", clock.at) is None
     assert Job.get().attempt == 1
     watch._settle(Status.FAILED, "as a test wants", 1)
