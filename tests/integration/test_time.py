@@ -181,11 +181,11 @@ def test_waiting_for_memory_ends_although_the_clock_was_set_back_meanwhile(
     supervisor.settings = Settings(memory=Memory(wait_minutes=20, look_every_s=30))
     make_run("mine")
     Job.update(memory_mb=10**8).execute()
-    assert supervisor._waits(Job.get(), clock.at)
+    assert supervisor._defer_if_blocked(Job.get(), clock.at)
     clock.at -= 5 * HOUR
     looks = 0
     while Job.get().status == Status.QUEUED:
-        assert supervisor._waits(Job.get(), clock.at)
+        assert supervisor._defer_if_blocked(Job.get(), clock.at)
         clock.at += dt.timedelta(seconds=31)
         looks += 1
         assert looks < 60, "it waits for the five hours too"
@@ -197,9 +197,9 @@ def test_waiting_for_memory_is_not_cut_short_by_hours_of_sleep(
 ) -> None:
     make_run("mine")
     Job.update(memory_mb=10**8).execute()
-    assert supervisor._waits(Job.get(), clock.at)
+    assert supervisor._defer_if_blocked(Job.get(), clock.at)
     clock.at += 6 * HOUR
-    assert supervisor._waits(Job.get(), clock.at)
+    assert supervisor._defer_if_blocked(Job.get(), clock.at)
     assert Job.get().status == Status.QUEUED
 
 
@@ -212,7 +212,7 @@ def test_without_the_plug_a_whole_run_waits_at_once_and_is_given_up_at_once(
     make_run("mine", "evaluate:a", "evaluate:b", "report")
     while not supervisor.stopping.is_set() and Job.select().where(Job.status == Status.QUEUED).count() > 1:
         due = queries.next_due("here", clock.at)
-        assert due is None or supervisor._waits(due, clock.at)
+        assert due is None or supervisor._defer_if_blocked(due, clock.at)
         if due is None:
             assert {job.reason for job in Job.select().where(Job.kind != "report")} == {
                 "waiting for power: on battery, which holds 50 %"
@@ -230,7 +230,7 @@ def test_a_report_waits_neither_for_the_plug_nor_for_memory(
     supervisor.settings = Settings(power=Power(on_battery="skip"))
     make_run("report")
     Job.update(memory_mb=10**8).execute()
-    assert not supervisor._waits(Job.get(), clock.at)
+    assert not supervisor._defer_if_blocked(Job.get(), clock.at)
     assert Job.get().status == Status.QUEUED
 
 

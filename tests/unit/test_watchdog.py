@@ -24,11 +24,11 @@ class Patient:
     def __init__(self, kind: str = "mine", declared_mb: int = 0) -> None:
         self.told: list[str] = []
         settings = Settings(memory=Memory(hard_mb=700), stall=Stall(minutes=20))
-        self.vitals = Watchdog(Job(name=kind, kind=kind, memory_mb=declared_mb), settings, self.told.append, 0)
+        self.watchdog = Watchdog(Job(name=kind, kind=kind, memory_mb=declared_mb), settings, self.told.append, 0)
 
     def at(self, minutes: float, *, done: int = 0, **measured: Any) -> str:
         found = {"memory_mb": 100, "cpu_s": 0.0, **measured}
-        return self.vitals.take(Sample(progress=(done, 13, None), **found), minutes * 60)
+        return self.watchdog.take(Sample(progress=(done, 13, None), **found), minutes * 60)
 
 
 def test_a_job_that_does_nothing_for_the_whole_time_is_ended_with_that_reason() -> None:
@@ -62,7 +62,7 @@ def test_a_job_over_the_limit_is_ended_with_both_numbers() -> None:
     patient = Patient()
     assert patient.at(0, memory_mb=700) == ""
     assert "it used 1,024 MB, more than the 700 MB that a job may use" in patient.at(1, memory_mb=1024)
-    assert patient.vitals.peak_mb == 1024
+    assert patient.watchdog.peak_mb == 1024
 
 
 def test_more_than_was_declared_is_said_once() -> None:
