@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from jarvisd import failpoints
-from jarvisd.host import machine
-from jarvisd.paths import Home
 from tests.acceptance.conftest import BIN, ROOT, House, until
 from tests.acceptance.nights import Night
 
@@ -56,8 +54,6 @@ def test_a_failpoint_fires_however_the_daemon_was_started(house: House, tmp_path
     """The child is always started by the daemon, so the daemon's way of starting must not matter to it either."""
     night = Night(house, jobs=1, pieces=1)
     run_id = night.submit()
-    if point.startswith("daemon:"):
-        night.change("UPDATE job SET status = 'running', machine = ?", machine.identity(Home(house.root, "--home")))
     crashed = tmp_path / "crashed"
     environment = os.environ | house.environment | crashing([point], crashed)
     log = (tmp_path / "output").open("wb")
