@@ -11,7 +11,7 @@ from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Run
 
-_NO_REPORT = "There is no report of this run"
+_NO_REPORT = "There is no report of this run:"
 
 
 def running_page(home: Home, run: Run) -> None:
@@ -59,7 +59,7 @@ def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> No
     """
     if keep and (home.run_folder(run.id) / "report.html").exists():
         return
-    lines = [f"# {run.id}", "", f"{_NO_REPORT}: {reason}", "", "## Jobs", ""]
+    lines = [f"# {run.id}", "", f"{_NO_REPORT} {reason}", "", "## Jobs", ""]
     jobs = [job for job in queries.jobs_of(run) if not job.is_report]
     lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]
