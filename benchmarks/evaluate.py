@@ -65,11 +65,11 @@ def measure() -> None:
 def _overhead(context: JobContext, entry: ModelEntry, sheet: ResolvedScenarios, loaded: Any, some: list[Task]) -> str:
     """A pair is one reply: short, so that whatever else the machine does hits both alike."""
     many = [replace(some[n % len(some)], sample=1 + n // len(some)) for n in range(PAIRS + 1)]
-    ours, theirs = iter(many), iter(many)
+    tasks_here, tasks_bare = iter(many), iter(many)
     bare = _bare(loaded, sheet, context.plan["evaluate"])
     times = pairs(
-        lambda: Session(context, entry, sheet.guide, 1, 0).generate(loaded, [next(ours)]),
-        lambda: bare(next(theirs)),
+        lambda: Session(context, entry, sheet.guide, 1, 0).generate(loaded, [next(tasks_here)]),
+        lambda: bare(next(tasks_bare)),
         PAIRS,
     )
     ratios = _ratios(*times)

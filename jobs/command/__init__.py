@@ -1,4 +1,4 @@
-"""Any program of the user's as a job. It is given no shell; its output is the job's log."""
+"""Any program as a job. It runs without a shell; its output is the job's log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 
 from jarvisd.plugin import TOKEN, JobContext, JobFailed, Outcome
 
-#: A shell's convention for a program that cannot be found.
+#: Time that a program gets to end after it was asked to stop; the daemon gives the whole job 10 s.
 _STOP_GRACE_S = 6.0
 
 

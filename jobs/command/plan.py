@@ -117,7 +117,7 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
 
 
 def _free(base: str, numbers: Counter[str], taken: set[str]) -> str:
-    """NAME, NAME-2, NAME-3...: the next that nobody has. `numbers` knows how far each name has come."""
+    """NAME, NAME-2, NAME-3...: the next that is free. `numbers` holds the last number per name."""
     while True:
         numbers[base] += 1
         name = base if numbers[base] == 1 else f"{base}-{numbers[base]}"

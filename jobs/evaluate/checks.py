@@ -40,13 +40,13 @@ class Verdict:
     quality: float  #: 0..1
 
 
-def judge(raw: str, finish_reason: str | None, guide: PromptDefaults, scenario: Scenario, prompt: Prompt) -> Verdict:
+def judge(raw: str, finish_reason: str | None, defaults: PromptDefaults, scenario: Scenario, prompt: Prompt) -> Verdict:
     """Clean a reply, look for a failure, run its checks. finish_reason is "stop", "length" or None."""
     reply, thinking = clean(raw)
     wrong = failure(reply, thinking > 0, finish_reason)
-    checks = run_checks(reply, guide, scenario, prompt)
-    general = [passed for name, passed in checks.items() if name in guide.every_reply]
-    asked = [passed for name, passed in checks.items() if name not in guide.every_reply]
+    checks = run_checks(reply, defaults, scenario, prompt)
+    general = [passed for name, passed in checks.items() if name in defaults.every_reply]
+    asked = [passed for name, passed in checks.items() if name not in defaults.every_reply]
     quality = 0.0 if wrong else _share(general) * _share(asked)
     return Verdict(reply=reply, failure=wrong, thinking=thinking, checks=checks, quality=quality)
 
@@ -96,16 +96,16 @@ def _is_symbol(character: str) -> bool:
 # ----------------------------------------------------------------------------------------------------- checks
 
 
-def run_checks(reply: str, guide: PromptDefaults, scenario: Scenario, prompt: Prompt) -> dict[str, bool]:
+def run_checks(reply: str, defaults: PromptDefaults, scenario: Scenario, prompt: Prompt) -> dict[str, bool]:
     """Every check that counts for this prompt, by name: general ones, the scenario's, the prompt's own."""
     about = About(
         incoming=scenario.context,
         instruction=prompt.instruction,
-        opening=guide.opening,
-        max_words=prompt.max_words or guide.max_words,
+        opening=defaults.opening,
+        max_words=prompt.max_words or defaults.max_words,
     )
     shown = reply[:MAX_MATCHED]
-    results = {name: GENERAL[name](shown, about) for name in guide.every_reply}
+    results = {name: GENERAL[name](shown, about) for name in defaults.every_reply}
     text = plain(shown)
     for declared in (scenario.checks, prompt.checks):
         results |= {name: passes(check, text) for name, check in declared.items()}
@@ -180,7 +180,7 @@ _LABEL = re.compile(
     r"|friend|mom|dad|colleague|instruction|instructor|sender|recipient|e-?mail|example|output|[ab])\s*:",
     re.IGNORECASE,
 )
-_SPEECH = re.compile(r'["“][^"”\n]{12,}["”]')  # somebody is quoted: this is about a message, it is not one
+_SPEECH = re.compile(r'["“][^"”\n]{12,}["”]')  # a quotation: the text is about a message, it is none
 _QUOTES = "\"'“”‘’«»"
 
 
@@ -216,12 +216,12 @@ def _is_contraction(text: str) -> bool:
 
 def _own_words(reply: str, about: About) -> bool:
     """Repeats neither the message it answers, nor the instruction, nor the prompt's opening."""
-    said = words(reply)
+    reply_words = words(reply)
     incoming = words(about.incoming.partition(":")[2] or about.incoming)
-    order = words(about.instruction)
-    repeated = len(incoming) >= 4 and _holds(said, incoming)
-    obeyed = len(order) >= 2 and said[: len(order)] == order
-    return not (repeated or obeyed or _holds(said, words(about.opening)[:6]))
+    instruction = words(about.instruction)
+    repeated = len(incoming) >= 4 and _holds(reply_words, incoming)
+    obeyed = len(instruction) >= 2 and reply_words[: len(instruction)] == instruction
+    return not (repeated or obeyed or _holds(reply_words, words(about.opening)[:6]))
 
 
 def _holds(text: list[str], part: list[str]) -> bool:

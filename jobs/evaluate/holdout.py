@@ -30,9 +30,9 @@ _MAX_CHARACTERS = 1000  # of either side: 30 words may be 30 pages
 _LINK = re.compile(r"https?://|\bwww\.|\b[\w-]+\.(?:com|org|net|io|gov|edu)\b|\b[\w-]+\.[a-z]{2,6}/", re.IGNORECASE)
 
 
-def instant(found: Sequence[Turn]) -> dt.datetime | None:
+def instant(turns: Sequence[Turn]) -> dt.datetime | None:
     """The cut for these turns, which are in order; None where none was answered in a direct chat."""
-    answered = [turn for turn in found if turn.reply and not turn.incoming[0].is_group]
+    answered = [turn for turn in turns if turn.reply and not turn.incoming[0].is_group]
     return answered[round(len(answered) * (1 - HELD_OUT))].incoming[0].when if len(answered) > 1 else None
 
 
@@ -54,8 +54,8 @@ def _is_plain(turn: Turn) -> bool:
 
 def earlier_answers(messages: Path, at: dt.datetime) -> list[str]:
     """What the owner answered before the cut, to turns of the same kind, chosen in the same way. Raises JobFailed."""
-    found = imessage.turns(imessage.read(messages).messages)
-    usable = [turn for turn in found if _is_plain(turn) and turn.reply[-1].when < at]
+    turns = imessage.turns(imessage.read(messages).messages)
+    usable = [turn for turn in turns if _is_plain(turn) and turn.reply[-1].when < at]
     return [answer(turn) for _, turn in choose(usable)]
 
 

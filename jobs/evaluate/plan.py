@@ -1,4 +1,4 @@
-"""The `evaluate` section of a plan: which models write replies to which prompts, one job a model."""
+"""The `evaluate` section of a plan: which models write replies to which prompts, one job per model."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Section(BaseModel):
     )
     scenarios: str = Field(default="scenarios.yaml", description="the prompts; beside the plan, else in config/")
     samples: int = Field(
-        default=1, ge=1, le=50, description="replies a prompt in the first round, each with its own seed"
+        default=1, ge=1, le=50, description="replies per prompt in the first round, each with its own seed"
     )
     rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] | Literal["auto"] = Field(
         default=1,
         description="1 is the plain comparison; auto = until the deadline, or until there is nothing new to ask",
     )
-    more_samples: int = Field(default=4, ge=0, le=50, description="further replies a prompt in the second round")
+    more_samples: int = Field(default=4, ge=0, le=50, description="further replies per prompt in the second round")
     turns: int = Field(
         default=40, ge=0, le=500, description="turns of your history that each later round asks every model; 0 = none"
     )
@@ -57,15 +57,15 @@ class Section(BaseModel):
 
 def entries(section: Section, setting: PlanContext) -> list[ModelEntry]:
     """The models of the plan, in order, each under a key of its own. Raises UsageError for an unknown one."""
-    found: list[ModelEntry] = []
+    chosen: list[ModelEntry] = []
     taken: set[str] = set()
     for name in section.models:
         entry = catalogue.resolve(name, setting)
         numbered = (entry.key if n == 1 else f"{entry.key}-{n}" for n in range(1, len(section.models) + 1))
         key = next(candidate for candidate in numbered if candidate not in taken)
         taken.add(key)
-        found.append(entry if key == entry.key else entry.model_copy(update={"key": key}))
-    return found
+        chosen.append(entry if key == entry.key else entry.model_copy(update={"key": key}))
+    return chosen
 
 
 def embedder(section: Section, setting: PlanContext) -> ModelEntry | None:
@@ -93,11 +93,11 @@ def judge(section: Section, setting: PlanContext) -> ModelEntry | None:
 
 def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:
     """The section as a run keeps it, complete: a later rendering needs no scenario file, no models.yaml."""
-    sheet = scenarios.load(section.scenarios, setting)
+    resolved = scenarios.load(section.scenarios, setting)
     meaning, judging = embedder(section, setting), judge(section, setting)
     return {
         **section.model_dump(mode="json"),
-        **sheet.as_json(),
+        **resolved.as_json(),
         "models": [entry.model_dump(mode="json") for entry in entries(section, setting)],
         "meaning": meaning.model_dump(mode="json") if meaning else None,
         "judge": judging.model_dump(mode="json") if judging else None,
@@ -106,8 +106,8 @@ def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:
 
 
 def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
-    sheet = scenarios.load(section.scenarios, setting)
-    replies = section.samples * sum(len(scenario.prompts) for scenario in sheet.scenarios)
+    resolved = scenarios.load(section.scenarios, setting)
+    replies = section.samples * sum(len(scenario.prompts) for scenario in resolved.scenarios)
     timeout = max(SHORTEST_TIMEOUT_S, LOADING_S + SLOWEST_TOKEN_S * replies * section.max_tokens)
     return [
         JobSpec(
@@ -122,10 +122,10 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
 
 
 def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
-    """One finding for each model that is not on this disk, or not a model; those of later rounds included."""
+    """A requirement per model that is not on this disk or unusable, including those of later rounds."""
     wanted = [(f"evaluate:{entry.key}", entry) for entry in entries(section, setting)]
     if section.rounds != 1:
         later = (("layers", embedder(section, setting)), ("judge", judge(section, setting)))
         wanted += [(job, entry) for job, entry in later if entry is not None]
-    looked_at = (catalogue.finding(job, entry, setting.home) for job, entry in wanted)
-    return [finding for finding in looked_at if finding]
+    missing = (catalogue.finding(job, entry, setting.home) for job, entry in wanted)
+    return [requirement for requirement in missing if requirement]

@@ -31,11 +31,11 @@ def prepare(context: JobContext) -> Outcome:
 
 def _fix(context: JobContext, messages: Sequence[Message]) -> TrainTestSplit | None:
     """Store the cut and the turns after it, in one piece."""
-    found = imessage.turns(messages)
-    at = holdout.instant(found)
+    turns = imessage.turns(messages)
+    at = holdout.instant(turns)
     if at is None:
         return None
-    usable = [turn for turn in found if holdout.is_usable(turn, at)]
+    usable = [turn for turn in turns if holdout.is_usable(turn, at)]
     chosen = holdout.choose(usable)
     own = sum(message.from_me and message.when < at for message in messages)
     with context.checkpoint():

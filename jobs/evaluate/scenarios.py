@@ -78,7 +78,7 @@ class Prompt(_Part):
 
 
 class Scenario(_Part):
-    """Somebody's message and the ways to answer it."""
+    """A message of another person and the ways to answer it."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="unique in the file")
     title: str = Field(default="", description="a short name for people")
@@ -102,7 +102,7 @@ class PromptDefaults(_Part):
         default="Reply the way I would",
         min_length=1,
         max_length=500,
-        description="the instruction of a turn of your history, where nobody says what to say",
+        description="the instruction of a turn of your history, which has no instruction of its own",
     )
     max_words: Words = Field(default=30, description="a longer reply is not short enough")
     every_reply: tuple[str, ...] = Field(default=GENERAL_CHECKS, description="the general checks that count, by name")
@@ -188,5 +188,5 @@ def load(name: str, setting: PlanContext) -> ResolvedScenarios:
         what = f"{name}: no such scenario file"  # the plan's file and line are put before it
         raise PlanError(what, "Name one beside the plan or in config/.", file="evaluate.scenarios")
     content = plugin.load_yaml(path, ScenarioFile)
-    guide = PromptDefaults.model_validate({field: getattr(content, field) for field in PromptDefaults.model_fields})
-    return ResolvedScenarios(guide=guide, scenarios=content.expanded())
+    defaults = PromptDefaults.model_validate({field: getattr(content, field) for field in PromptDefaults.model_fields})
+    return ResolvedScenarios(guide=defaults, scenarios=content.expanded())

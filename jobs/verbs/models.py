@@ -1,4 +1,4 @@
-"""`jarvisctl models`: which models the plans name, fetch them, and look whether they are whole."""
+"""`jarvisctl models`: list the models that the plans name, fetch them, check them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def fetch(app: App, names: tuple[str, ...], only: tuple[str, ...]) -> int:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.pass_obj
 def check(app: App, names: tuple[str, ...]) -> int:
-    """Look at every byte of models: NAMEs, else those of the plans that are on this disk. Exit code 1 on a problem.
+    """Check every byte of models and whether mlx-lm can load them: NAMEs, else what the plans name and this disk has.
+
+    Exit code 1 on a problem.
 
     \b
     Example:
@@ -103,7 +105,7 @@ def named(home: Home, only: tuple[str, ...] = (), failures: list[JarvisError] | 
     models.yaml, without which no plan can be read.
     """
     catalogue.catalogue(home)
-    found: dict[str, Named] = {}
+    models: dict[str, Named] = {}
     for plan in only or [file.stem for file in home.config_files("plans/*.yaml")]:
         try:
             resolved = plans.read_plan(home, plan).resolved()
@@ -115,9 +117,9 @@ def named(home: Home, only: tuple[str, ...] = (), failures: list[JarvisError] | 
             continue
         for entry in _within(resolved):
             source = catalogue.source(entry)
-            before = found.get(source, Named(entry=entry, plans=()))
-            found[source] = Named(entry=before.entry, plans=tuple(dict.fromkeys((*before.plans, plan))))
-    return list(found.values())
+            before = models.get(source, Named(entry=entry, plans=()))
+            models[source] = Named(entry=before.entry, plans=tuple(dict.fromkeys((*before.plans, plan))))
+    return list(models.values())
 
 
 def _within(data: Any) -> Iterator[ModelEntry]:
@@ -145,11 +147,11 @@ def _entries(home: Home, names: tuple[str, ...], *, folders: bool) -> list[Model
     planned = {one.entry.key: one.entry for one in named(home)} if rest else {}
     setting = PlanContext(home=home, folder=Path.cwd(), messages=Path())
     try:
-        found = [listed.get(name) or planned.get(name) or catalogue.resolve(name, setting) for name in names]
+        entries = [listed.get(name) or planned.get(name) or catalogue.resolve(name, setting) for name in names]
     except UsageError as error:
         wrong = [name for name in rest if repr(name) in error.what]
         raise error if folders else UsageError(error.what, _instead(wrong, [*listed, *planned])) from error
-    return list({catalogue.source(entry): entry for entry in found}.values())
+    return list({catalogue.source(entry): entry for entry in entries}.values())
 
 
 def _instead(names: list[str], known: list[str]) -> str:
@@ -180,20 +182,20 @@ def models_check(plan: Plan, missing: list[MissingDownload]) -> Check:
     total = len(others) + len(lacking)
     needed = download_estimate(sum(one.bytes for one in lacking), catalogue.hub_cache(), plan.setting.home)
     figures = {"plan": plan.name, "models": total, "here": here, **_figures(lacking, needed)}
-    said = f"{here} of {total} on this disk" if total else f"{plan.name} names none"
+    state_text = f"{here} of {total} on this disk" if total else f"{plan.name} names none"
     if here < len(others):
-        said += f"; {len(others) - here} with another problem, below"
+        state_text += f"; {len(others) - here} with another problem, below"
     if not lacking:
-        return Check(name="models", state="ok", what=said, figures=figures)
-    what = f"{said}; missing: {', '.join(one.name for one in lacking)}; {_to_fetch(lacking, needed)}"
+        return Check(name="models", state="ok", what=state_text, figures=figures)
+    what = f"{state_text}; missing: {', '.join(one.name for one in lacking)}; {_to_fetch(lacking, needed)}"
     return Check(name="models", state="problem", what=what, remedy=_remedy(plan, needed), figures=figures)
 
 
 def _each_once(missing: list[MissingDownload]) -> list[MissingDownload]:
-    found: dict[str, MissingDownload] = {}
-    for one in missing:
-        found.setdefault(one.source, one)
-    return list(found.values())
+    downloads: dict[str, MissingDownload] = {}
+    for download_ in missing:
+        downloads.setdefault(download_.source, download_)
+    return list(downloads.values())
 
 
 def _remedy(plan: Plan, needed: DownloadEstimate) -> str:

@@ -135,7 +135,7 @@ def test_an_unknown_name_is_refused_and_the_nearest_key_named(setting: PlanConte
 def test_where_models_yaml_has_none_of_the_kind_the_remedy_says_so(setting: PlanContext) -> None:
     (setting.home.root / "config").mkdir()
     (setting.home.root / "config" / "models.yaml").write_text("models: [{key: mine, name: Mine, path: here}]\n")
-    with pytest.raises(UsageError, match=r"models\.yaml has no embedder; a repository"):
+    with pytest.raises(UsageError, match=r"models\.yaml has no embedder\. A repository"):
         catalogue.resolve("minilm", setting, "embedder")
 
 

@@ -95,10 +95,10 @@ def _layer(
 
 
 def _commit(context: JobContext, layer: str, replies: list[Reply], scorer: Scorer) -> None:
-    found = scorer(replies)
+    scores = scorer(replies)
     rows = [
         {"reply": reply.id, "metric": layer, "value": value, "parts": parts}
-        for reply, (value, parts) in zip(replies, found, strict=True)
+        for reply, (value, parts) in zip(replies, scores, strict=True)
     ]
     with context.checkpoint():
         Score.insert_many(rows).execute()
@@ -111,8 +111,10 @@ def _style(context: JobContext) -> Scorer | str:
         return scale
 
     def score(replies: Sequence[Reply]) -> list[Found]:
-        found = [scale.profile.style(reply.reply) for reply in replies]
-        return [(scale.value(one.raw), _rounded(raw=one.raw, shape=one.shape, familiar=one.familiar)) for one in found]
+        styles = [scale.profile.style(reply.reply) for reply in replies]
+        return [
+            (scale.value(item.raw), _rounded(raw=item.raw, shape=item.shape, familiar=item.familiar)) for item in styles
+        ]
 
     return score
 

@@ -7,7 +7,7 @@ fenced line each, there is nothing that it could be told to do but say A or B, a
 talks it into a tie.
 
 Not promised: good judgement. Small models prefer long and agreeable texts; see how far the judge agrees with the
-owner's own votes (jobs.lib.comparison.agreement) before believing it.
+owner's own votes (jobs.lib.comparison.votes) before believing it.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ def question(pair: Pair, *, swapped: bool = False) -> str:
 def quoted(text: str) -> str:
     """A text as one line that neither ends its fence nor a turn of the conversation with the judge."""
     line = " ".join(text.split())[:_MOST_CHARACTERS]
-    return _TOKENS.sub(lambda found: "‹" if found[0] == "<" else "(", _FENCES.sub("~", line))
+    return _TOKENS.sub(lambda match: "‹" if match[0] == "<" else "(", _FENCES.sub("~", line))
 
 
 def letter(answer: str) -> str | None:
-    """A or B where that is all that was said, punctuation aside."""
-    found = _ANSWER.fullmatch(answer)
-    return found[1] if found else None
+    """A or B where the answer is nothing else, punctuation aside."""
+    match = _ANSWER.fullmatch(answer)
+    return match[1] if match else None
 
 
 def combined(first: str, swapped: str) -> str:
@@ -116,13 +116,13 @@ def pairs(run_id: str, by: str, most: int) -> list[Pair]:
     voted = {
         frozenset((vote.left_id, vote.right_id)) for vote in Vote.select().where(Vote.run == run_id, Vote.by == by)
     }
-    found: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    pairs_of: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for replies in _prompts(run_id):
         for one, other in itertools.combinations(replies, 2):
             if _differ(one, other) and frozenset((one.id, other.id)) not in voted:
                 turned = (one.id + other.id + one.prompt) % 2
-                found[one.model, other.model].append(Pair(other, one) if turned else Pair(one, other))
-    rounds = itertools.zip_longest(*(found[models_] for models_ in sorted(found)))
+                pairs_of[one.model, other.model].append(Pair(other, one) if turned else Pair(one, other))
+    rounds = itertools.zip_longest(*(pairs_of[models_] for models_ in sorted(pairs_of)))
     return [pair for pair in itertools.chain.from_iterable(rounds) if pair is not None][: max(0, most)]
 
 

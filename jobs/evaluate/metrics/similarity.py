@@ -131,9 +131,9 @@ def store(run_id: str, found: Chance) -> None:
 def stored(run_id: str) -> Chance | None:
     """What an earlier round of the run kept: all of a run's replies are measured on one scale."""
     rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
-    found = {row.reference: Estimate(row.value, row.low, row.high, row.n) for row in rows}
-    random = found.get("random")
-    return None if random is None else Chance(random=random, scaled=found.get(f"random{SCALED}"))
+    estimates = {row.reference: Estimate(row.value, row.low, row.high, row.n) for row in rows}
+    random = estimates.get("random")
+    return None if random is None else Chance(random=random, scaled=estimates.get(f"random{SCALED}"))
 
 
 def real_turns(run_id: str) -> list[HeldOutTurn]:

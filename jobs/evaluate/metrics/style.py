@@ -122,14 +122,14 @@ class Profile:
 
     def style(self, text: str) -> Style:
         shown = text[:MOST_CHARACTERS]
-        found = features(shown)
-        far = [min(_MAX_Z, abs(found[name] - self.means[name]) / self.spreads[name]) for name in self.means]
+        values = features(shown)
+        far = [min(_MAX_Z, abs(values[name] - self.means[name]) / self.spreads[name]) for name in self.means]
         shape, familiar = math.exp(-math.fsum(far) / len(far)), self._familiar(grams(shown))
         return Style(math.sqrt(shape * familiar), shape, familiar)
 
-    def _familiar(self, found: Counter[int]) -> float:
-        own = math.fsum(self.weights[gram] * count for gram, count in found.items() if gram in self.weights)
-        rest = self.unknown * sum(count for gram, count in found.items() if gram not in self.weights)
+    def _familiar(self, counts: Counter[int]) -> float:
+        own = math.fsum(self.weights[gram] * count for gram, count in counts.items() if gram in self.weights)
+        rest = self.unknown * sum(count for gram, count in counts.items() if gram not in self.weights)
         return own / (own + rest) if own else 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Profile:
 
 
 def fit(texts: Sequence[str]) -> Profile:
-    """The profile of somebody's messages. Raises ValueError for none."""
+    """The profile of one person from their messages. Raises ValueError for none."""
     if not texts:
         raise ValueError("no texts")
     columns: dict[str, list[float]] = {}
@@ -205,9 +205,9 @@ def _thin(texts: Sequence[str], most: int) -> list[str]:
 
 
 def _mean(values: Sequence[float]) -> Estimate:
-    found = stats.t_interval(values)
-    assert found is not None  # noqa: S101 - there are LEAST_OTHERS of them or more
-    return found
+    estimate = stats.t_interval(values)
+    assert estimate is not None  # noqa: S101 - there are LEAST_OTHERS of them or more
+    return estimate
 
 
 def _scaled(profile: Profile, own: Sequence[float], others: Sequence[float]) -> dict[str, Estimate]:
@@ -251,8 +251,8 @@ class Scale:
 def scale(run_id: str) -> Scale | str:
     """What a run's replies are measured with, or why the layer is left out."""
     row = StyleProfile.get_or_none(StyleProfile.run == run_id)
-    found = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
-    marks = {mark.reference: mark.value for mark in found}
+    rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
+    marks = {mark.reference: mark.value for mark in rows}
     if row is None or not {"floor", "ceiling"} <= marks.keys():
         return f"it needs {LEAST_OWN} of your messages and {LEAST_OTHERS} of other people's from before the cut"
     if marks["ceiling"] <= marks["floor"]:

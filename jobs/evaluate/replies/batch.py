@@ -55,7 +55,7 @@ class Batch:
     ) -> None:
         """`words` are those of every prompt that will be added. Every method raises CannotBatch.
 
-        `memory_mb` is what the process may take, 0 where nobody said; `size` is worked out from it where it is None.
+        `memory_mb` is what the process may take, 0 where it is unknown; `size` None = as many as fit.
         """
         from mlx_lm.generate import BatchGenerator
 

@@ -1,4 +1,4 @@
-"""The job: one model answers what it still owes in this round; each reply is kept at once."""
+"""The job `replies`: one model writes its pending replies of this round; each is committed at once."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def evaluate(context: JobContext) -> Outcome:
     """One model of the plan. Replies that an earlier attempt or round committed are never generated again."""
     plan = context.plan["evaluate"]
     entry = _entry(plan, context.params["model"])
-    sheet = ResolvedScenarios.model_validate({"guide": plan["guide"], "scenarios": plan["scenarios"]})
-    wanted = tasks.of_job(context.run_id, context.params, sheet, plan["samples"])
-    there = tasks.answered(context.run_id, entry.key)
-    owed = [task for task in wanted if task.key not in there]
-    if len(owed) < len(wanted):
-        context.log.info("%d of %d replies are there already", len(wanted) - len(owed), len(wanted))
-    if not owed:
+    resolved = ResolvedScenarios.model_validate({"guide": plan["guide"], "scenarios": plan["scenarios"]})
+    wanted = tasks.of_job(context.run_id, context.params, resolved, plan["samples"])
+    existing = tasks.answered(context.run_id, entry.key)
+    pending = [task for task in wanted if task.key not in existing]
+    if len(pending) < len(wanted):
+        context.log.info("%d of %d replies exist already", len(wanted) - len(pending), len(wanted))
+    if not pending:
         return _finish(context)
-    end = Session(context, entry, sheet.guide, len(wanted), len(wanted) - len(owed)).answer(owed)
+    end = Session(context, entry, resolved.guide, len(wanted), len(wanted) - len(pending)).answer(pending)
     done = _count(context.run_id, entry.key, wanted)
     if end is End.STOPPED and not (context.round > 1 and context.seconds_left() <= NEAR_S):
         return Outcome(ok=False, reason=f"asked to stop after {done} of {len(wanted)} replies")

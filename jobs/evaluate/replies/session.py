@@ -1,4 +1,4 @@
-"""A model in memory and the replies that it still owes: each is committed the moment it is there."""
+"""A model in memory and its pending replies: each is committed as soon as it is generated."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SLOWER = 1.5
 class End(enum.Enum):
     """How a session ended."""
 
-    DONE = "done"  #: nothing is owed any more
-    STOPPED = "stopped"  #: somebody asked it to stop
+    DONE = "done"  #: no reply is pending
+    STOPPED = "stopped"  #: the daemon asked the job to stop
     TIME_UP = "time up"  #: the next piece would not have been done in time
 
 
@@ -53,22 +53,22 @@ class Clock:
 class Session:
     """What one job does with one model."""
 
-    def __init__(self, context: JobContext, entry: ModelEntry, guide: PromptDefaults, total: int, done: int) -> None:
-        self._context, self._entry, self._guide = context, entry, guide
+    def __init__(self, context: JobContext, entry: ModelEntry, defaults: PromptDefaults, total: int, done: int) -> None:
+        self._context, self._entry, self._defaults = context, entry, defaults
         self._total, self._done = total, done
         plan = context.plan["evaluate"]
         self._sampling = {"max_tokens": plan["max_tokens"], "temperature": plan["temperature"]}
         self._clock = Clock(context)
         self._evaluation: dict[str, Any] | None = None  #: the row that the first reply brings with it
 
-    def answer(self, owed: list[Task]) -> End:
-        """Load the model, then generate and commit what is owed. Raises JobFailed where the model is unusable."""
+    def answer(self, pending: list[Task]) -> End:
+        """Load the model, then generate and commit the pending replies. Raises JobFailed for an unusable model."""
         if self._clock.is_up(_last_loading_s(self._context.run_id, self._entry.key)):
             return End.TIME_UP
         loaded = self.load()
-        if not self.prepare(loaded, owed[0]):
+        if not self.prepare(loaded, pending[0]):
             return End.STOPPED
-        end = self.generate(loaded, owed)
+        end = self.generate(loaded, pending)
         self._note_memory()
         return end
 
@@ -85,7 +85,7 @@ class Session:
     def prepare(self, loaded: Loaded, task: Task) -> bool:
         """The first reply, which is not kept; False when asked to stop on the way. Raises JobFailed."""
         self._progress("the first reply")
-        words = task.words(self._guide)
+        words = task.words(self._defaults)
         stop = self._context.should_stop
         first = preflight.first_reply(loaded, self._entry, words, **self._sampling, stop=stop)
         if first is None:
@@ -95,11 +95,11 @@ class Session:
         self._evaluation = _evaluation(self._entry, loaded, first, self._context)
         return True
 
-    def generate(self, loaded: Loaded, owed: list[Task]) -> End:
+    def generate(self, loaded: Loaded, pending: list[Task]) -> End:
         """More samples of a prompt side by side, everything that is timed by itself."""
-        timed = [task.sample == 1 or self._context.round == 1 for task in owed]
-        together = [task for task, alone in zip(owed, timed, strict=True) if not alone]
-        alone = [task for task, alone in zip(owed, timed, strict=True) if alone]
+        timed = [task.sample == 1 or self._context.round == 1 for task in pending]
+        together = [task for task, alone in zip(pending, timed, strict=True) if not alone]
+        alone = [task for task, alone in zip(pending, timed, strict=True) if alone]
         end = self._together(loaded, together) if together else End.DONE
         return self._one_by_one(loaded, alone) if end is End.DONE else end
 
@@ -122,7 +122,7 @@ class Session:
 
     def _generate(self, loaded: Loaded, task: Task) -> tuple[Generation | None, str | None]:
         """A reply, or an empty one and why there is none: one bad prompt must not end the comparison."""
-        words, stop = task.words(self._guide), self._context.should_stop
+        words, stop = task.words(self._defaults), self._context.should_stop
         try:
             return generate.generate(loaded, words, seed=task.seed, **self._sampling, stop=stop), None
         except MemoryError:
@@ -149,7 +149,7 @@ class Session:
         waiting = deque(sorted(tasks, key=lambda task: task.key))
         running: dict[int, tuple[Task, float]] = {}
         try:
-            prompts = [task.words(self._guide) for task in tasks]
+            prompts = [task.words(self._defaults) for task in tasks]
             batch = Batch(loaded, prompts, **self._sampling, memory_mb=self._entry.needs_mb)
             self._context.log.info("%d replies at once", batch.size)
             try:
@@ -167,7 +167,7 @@ class Session:
             if self._context.should_stop():
                 return End.STOPPED
             while waiting and batch.has_room and not self._clock.is_up():
-                place = batch.add(waiting[0].words(self._guide), waiting[0].seed)
+                place = batch.add(waiting[0].words(self._defaults), waiting[0].seed)
                 running[place] = waiting.popleft(), time.perf_counter()
             if not running:
                 return End.TIME_UP
@@ -184,7 +184,7 @@ class Session:
         self._context.progress(self._done, self._total, note)
 
     def _commit(self, task: Task, result: Generation, error: str | None, **fields: Any) -> None:
-        verdict = checks.judge(result.text, result.finish_reason, self._guide, task.scenario, task.prompt)
+        verdict = checks.judge(result.text, result.finish_reason, self._defaults, task.scenario, task.prompt)
         failure = error or verdict.failure
         row = {"run": self._context.run_id, "round": self._context.round, "model": self._entry.key}
         with self._context.checkpoint():
@@ -265,7 +265,7 @@ def _figures(result: Generation, shown: str) -> dict[str, Any]:
 
 
 def _line(task: Task, result: Generation, failure: str | None) -> str:
-    """One line for the log: figures only, never what was said."""
+    """One line for the log: figures only, never text of a message."""
     took = f" in {result.latency_ms:.0f} ms" if result.latency_ms else ""
     return f"{task.title}: {result.tokens} tokens{took}" + (f", {failure}" if failure else "")
 

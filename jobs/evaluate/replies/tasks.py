@@ -1,4 +1,4 @@
-"""What a job owes: one reply to one prompt, of a scenario or of the owner's history."""
+"""The replies that a job has to write: one per prompt and sample, of scenarios or of the owner's history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = tuple[str, int, int]  #: scenario, place, sample: a model answers each onc
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One reply that is owed."""
+    """One reply to write."""
 
     scenario: Scenario
     place: int  #: of the prompt in its scenario, or of the real turn, from 0
@@ -42,14 +42,14 @@ class Task:
 
     @property
     def title(self) -> str:
-        """For status and log: never what was said."""
+        """For status and log: never text of a message."""
         return f"{self.scenario.id} {self.place + 1}, sample {self.sample}"
 
-    def words(self, guide: PromptDefaults) -> str:
-        return prompt.content(guide.opening, self.scenario.context, self.prompt.instruction)
+    def words(self, defaults: PromptDefaults) -> str:
+        return prompt.content(defaults.opening, self.scenario.context, self.prompt.instruction)
 
 
-def of_job(run_id: str, params: Mapping[str, Any], sheet: ResolvedScenarios, samples: int) -> list[Task]:
+def of_job(run_id: str, params: Mapping[str, Any], resolved: ResolvedScenarios, samples: int) -> list[Task]:
     """Every reply of a job, in order.
 
     params may name `samples` (first and last, from 1) and `turns` (half-open places). A job that names neither is
@@ -57,23 +57,23 @@ def of_job(run_id: str, params: Mapping[str, Any], sheet: ResolvedScenarios, sam
     """
     first = {"samples": [1, samples]} if "turns" not in params else {}
     named = {**first, **params}
-    tasks = list(_scenario_tasks(sheet, *named["samples"])) if "samples" in named else []
-    return tasks + (list(_turn_tasks(run_id, sheet.guide, *named["turns"])) if "turns" in named else [])
+    tasks = list(_scenario_tasks(resolved, *named["samples"])) if "samples" in named else []
+    return tasks + (list(_turn_tasks(run_id, resolved.guide, *named["turns"])) if "turns" in named else [])
 
 
-def _scenario_tasks(sheet: ResolvedScenarios, first: int, last: int) -> Iterator[Task]:
+def _scenario_tasks(resolved: ResolvedScenarios, first: int, last: int) -> Iterator[Task]:
     """One sample of all prompts before the next, so that whatever is there is even."""
     for sample in range(first, last + 1):
-        for scenario in sheet.scenarios:
+        for scenario in resolved.scenarios:
             for place in range(len(scenario.prompts)):
                 yield Task(scenario=scenario, place=place, sample=sample)
 
 
-def _turn_tasks(run_id: str, guide: PromptDefaults, start: int, stop: int) -> Iterator[Task]:
+def _turn_tasks(run_id: str, defaults: PromptDefaults, start: int, stop: int) -> Iterator[Task]:
     rows = HeldOutTurn.select().where(HeldOutTurn.run == run_id, HeldOutTurn.place >= start, HeldOutTurn.place < stop)
-    asked = Prompt(instruction=guide.turn_instruction)
+    prompt_ = Prompt(instruction=defaults.turn_instruction)
     for row in rows.order_by(HeldOutTurn.place):
-        scenario = Scenario(id=REAL_TURNS, context=f"Friend: {row.incoming}", prompts=(asked,))
+        scenario = Scenario(id=REAL_TURNS, context=f"Friend: {row.incoming}", prompts=(prompt_,))
         yield Task(scenario=scenario, place=row.place, answer=row.answer)
 
 
@@ -84,6 +84,6 @@ def run_date(run_id: str) -> dt.date:
 
 
 def answered(run_id: str, model: str) -> set[Key]:
-    """What a model answered in any round of a run."""
+    """The keys of a model's replies in all rounds of a run."""
     rows = Reply.select().where(Reply.run == run_id, Reply.model == model)
     return {(row.scenario_id, row.prompt, row.sample) for row in rows}

@@ -194,7 +194,7 @@ def hub_cache() -> Path:
 
 
 def problem(entry: ModelEntry, home: Home) -> str | None:
-    """Why the model cannot be used from this disk, or None. A cheap look: names, sizes, headers."""
+    """Why the model cannot be used from this disk, or None. Reads names, sizes and headers only."""
     folder = locate(entry, home)
     if folder is None:
         return f"{entry.name} is not on this disk ({entry.path or entry.repo})"
@@ -263,12 +263,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _unsafe(folder: Path) -> str | None:
-    """What a folder that somebody put together holds beside weights and could run when a library loads it.
+    """The first file of a folder that could run code when a library loads the model, as a sentence; else None.
 
     A snapshot of the hub may hold such files too; it is pinned, they are never loaded, and its other files are.
     """
-    found = sorted(file.name for file in folder.iterdir() if file.suffix in _CODE)
-    return f"it holds {found[0]}, which could run code when it is loaded. Take it out" if found else None
+    programs = sorted(file.name for file in folder.iterdir() if file.suffix in _CODE)
+    return f"it holds {programs[0]}, which could run code when it is loaded. Take it out" if programs else None
 
 
 def _flaw(folder: Path) -> str | None:
@@ -300,8 +300,8 @@ def _flaw(folder: Path) -> str | None:
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
     """What sentence-transformers would put together, as its modules.json says."""
-    found = _json(folder / "modules.json")
-    return [module for module in found if isinstance(module, dict)] if isinstance(found, list) else []
+    modules = _json(folder / "modules.json")
+    return [module for module in modules if isinstance(module, dict)] if isinstance(modules, list) else []
 
 
 def _parts(folder: Path) -> list[str]:

@@ -36,7 +36,7 @@ PATTERNS = (
 )
 PAUSES_S = (2.0, 10.0, 30.0)  # before each further try
 LONGEST_WAIT_S = 900.0  # longer than this the hub may not make us wait
-_STALE_S = 3600.0  # a piece of a download that nobody has written to for so long is nobody's
+_STALE_S = 3600.0  # a partial download that was not written to for so long belongs to no running process
 _KEPT = "What is whole is kept: the same command goes on from there."
 
 Result = TypeVar("Result")
@@ -296,7 +296,7 @@ def _is_offline(error: BaseException) -> bool:
 
 
 def _explain(error: BaseException, entry: ModelEntry) -> JarvisError | None:
-    """The fault in words; None for one that nobody foresaw."""
+    """The fault in words; None for an unexpected one."""
     if what := plugin.disk_error(error):
         return JarvisError(f"{entry.key} could not be stored: {what}", f"Free some space. {_KEPT}")
     if (status := _answer(error)[0]) != 0:

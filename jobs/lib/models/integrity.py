@@ -46,13 +46,13 @@ class RemoteFile:
 
 def digest(file: Path, digits: int) -> str:
     """The hash by which the hub knows a file: which one, its length tells."""
-    found = hashlib.sha256() if digits == _SHA256 else hashlib.sha1(usedforsecurity=False)
+    hash_ = hashlib.sha256() if digits == _SHA256 else hashlib.sha1(usedforsecurity=False)
     if digits != _SHA256:
-        found.update(b"blob %d\0" % file.stat().st_size)
+        hash_.update(b"blob %d\0" % file.stat().st_size)
     with file.open("rb") as source:
         while chunk := source.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+            hash_.update(chunk)
+    return hash_.hexdigest()
 
 
 # ---------------------------------------------------------------------------------------------- what was written down
@@ -69,7 +69,7 @@ def remember(home: Home, repo: str, commit: str, parts: list[RemoteFile]) -> Non
 
 
 def expected(entry: ModelEntry, folder: Path, home: Home) -> list[RemoteFile]:
-    """What the files of a download must be; nothing where nobody knows."""
+    """What the files of a download must be; empty where it is not known."""
     if entry.repo is None:
         return []
     try:
@@ -94,7 +94,7 @@ def _by_links(folder: Path) -> Iterator[RemoteFile]:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a thorough look at a model found."""
+    """The result of comparing every byte of a model."""
 
     problems: tuple[str, ...]
     compared: int = 0  #: files whose hash was compared
@@ -102,15 +102,15 @@ class Verdict:
 
 
 def examine(entry: ModelEntry, home: Home) -> Verdict:
-    """Look at every byte of a model."""
+    """Compare every byte of a model with what was fetched."""
     folder = catalogue.locate(entry, home)
     if folder is None:
         return Verdict(problems=(catalogue.problem(entry, home) or f"{entry.name} is not on this disk",))
     parts = expected(entry, folder, home)
-    found = [flaw for part in parts if (flaw := part.flaw(folder))]
-    if not found and (coarse := catalogue.problem(entry, home)):
-        found = [coarse]
-    return Verdict(problems=tuple(found), compared=len(parts), bytes=size_of(folder))
+    problems = [flaw for part in parts if (flaw := part.flaw(folder))]
+    if not problems and (coarse := catalogue.problem(entry, home)):
+        problems = [coarse]
+    return Verdict(problems=tuple(problems), compared=len(parts), bytes=size_of(folder))
 
 
 def size_of(folder: Path) -> int:

@@ -1,6 +1,6 @@
-"""What is to be fetched by day: how much, whether the disk takes it, and how long at the speed of the last download.
+"""What a download takes: bytes, room on the disk, and time at the speed of the last download.
 
-The speed is measured where something is fetched, and kept in var/. Until then nobody knows it, and nobody says one.
+Each download measures the speed and keeps it in var/. Before the first one no time is estimated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from jarvisd import plugin
 from jarvisd.plugin import Home
 
-TELLING_BYTES = 20_000_000  # fewer say more of the other side's manners than of the line
+TELLING_BYTES = 20_000_000  # fewer measure the server's latency rather than the line
 
 
 @dataclass
@@ -42,10 +42,10 @@ class TransferStats:
 
 
 def last_speed(home: Home) -> float | None:
-    """Bytes a second of the last download that was large enough to tell; None where there was none."""
+    """Bytes per second of the last download that was large enough to tell; None where there was none."""
     try:
-        found = json.loads(_kept(home).read_text("utf-8"))
-        speed = float(found["bytes"] / found["seconds"])
+        record = json.loads(_kept(home).read_text("utf-8"))
+        speed = float(record["bytes"] / record["seconds"])
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
         return None
     return speed if 0 < speed < math.inf else None
@@ -62,7 +62,7 @@ class DownloadEstimate:
     bytes: int
     free: int  #: bytes of the disk that they go to
     kept_free: int  #: bytes of it that the settings want free
-    speed: float | None  #: bytes a second of the last download; None = none was ever measured
+    speed: float | None  #: bytes per second of the last download; None = none was ever measured
 
     @property
     def left(self) -> int:

@@ -41,7 +41,7 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
     Example:
       jarvisctl vote                  1, 2, t (tie), b (both bad), s (skip), q (quit)
       jarvisctl vote 2026-11-22       the replies of that night
-      jarvisctl vote --stats          who is ahead by your ear
+      jarvisctl vote --stats          which model your votes prefer
     """
     from jobs.lib.comparison import document as comparison_document
     from jobs.verbs.vote.session import Session
@@ -115,14 +115,14 @@ def _ask_all(session: Session) -> None:
             number += 1
             click.echo(_page(ballot, number))
             click.echo("> ", nl=False)
-            while (said := ask()).means == "unknown":
+            while (answer := ask()).means == "unknown":
                 click.echo(f"{_HINT}: ", nl=False)
-            click.echo(plain(said.typed))
-            if said.means == "quit":
+            click.echo(plain(answer.typed))
+            if answer.means == "quit":
                 return
-            if said.means == "skip":
+            if answer.means == "skip":
                 session.skip(ballot)
-            elif not session.answer(ballot, said.means):
+            elif not session.answer(ballot, answer.means):
                 click.echo("This pair has an answer already, or its replies are gone.")
 
 
@@ -166,14 +166,16 @@ def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any], ranking: Ranking) -> str:
     """What became of the ranking by ear and of the verdict, as sentences."""
     old, new = _ranking(before), _ranking(after)
-    said = _apart(after, ranking)
+    sentences = _apart(after, ranking)
     if any(_preferred(ranking)) and old != new:
         earlier = f" (before: {', '.join(old)})" if old else ""
-        said = f"By your ear: {', '.join(new)}{earlier}. {said}"
+        sentences = f"By your ear: {', '.join(new)}{earlier}. {sentences}"
     first, then = (document.get("verdict", {}).get("winner") for document in (before, after))
     if first != then:
-        said += f" The winner is now {plain(_name(after, then))}." if then else " The report no longer names a winner."
-    return said
+        sentences += (
+            f" The winner is now {plain(_name(after, then))}." if then else " The report no longer names a winner."
+        )
+    return sentences
 
 
 def _preferred(ranking: Ranking) -> Iterator[tuple[str, str]]:
@@ -183,13 +185,15 @@ def _preferred(ranking: Ranking) -> Iterator[tuple[str, str]]:
 
 
 def _apart(document: Mapping[str, Any], ranking: Ranking) -> str:
-    """Whom the votes prefer to whom; where that may all be chance, that they separate nobody yet."""
-    found = [f"{plain(_name(document, one))} to {plain(_name(document, other))}" for one, other in _preferred(ranking)]
+    """The significant preferences between models, or that there are none yet."""
+    preferences = [
+        f"{plain(_name(document, better))} to {plain(_name(document, worse))}" for better, worse in _preferred(ranking)
+    ]
     names = _ranking(document)
-    if not found:
+    if not preferences:
         return f"Your votes do not separate them yet: {', '.join(names)}."
-    rest = len(found) < len(names) * (len(names) - 1) // 2
-    return f"Beyond chance you prefer {', '.join(found)}{'; your votes separate no others yet' if rest else ''}."
+    rest = len(preferences) < len(names) * (len(names) - 1) // 2
+    return f"Beyond chance you prefer {', '.join(preferences)}{'; your votes separate no others yet' if rest else ''}."
 
 
 def _votes(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -225,8 +229,8 @@ def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
 
 def _as_json(run: Run, document: Mapping[str, Any], session: Session) -> str:
     names = {key: _name(document, key) for key in document["models"]}
-    found = {"run": run.id, "models": names, "votes": document.get("votes"), "left": session.remaining}
-    return json.dumps(found, ensure_ascii=False)
+    ranking = {"run": run.id, "models": names, "votes": document.get("votes"), "left": session.remaining}
+    return json.dumps(ranking, ensure_ascii=False)
 
 
 # ---------------------------------------------------------------------------------------------- deploy model

@@ -1,7 +1,7 @@
-"""Blind votes: which two replies to show next, and what the owner said of them, stored at once.
+"""Blind votes: which two replies to show next. Each answer is stored at once. Nothing here knows a terminal.
 
-Nothing here knows a terminal. A ballot never says whose a reply is; which side is whose hangs on the ids of the two
-replies alone, so that two sessions at a time show a pair alike and the second answer to it is refused by the database.
+A ballot does not name the models. The ids of the two replies decide their sides, so two sessions at the same time show
+a pair in the same way, and the database refuses the second answer to it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Session:
         return len(self._left)
 
     def next(self) -> Comparison | None:
-        """The ballot that teaches most, the same one for the same votes; None where nothing is left to ask.
+        """The ballot with the largest information gain, the same one for the same votes; None where none is left.
 
         Of the pairs of models the one about which least is known; of its prompts one that was not shown yet, of
         these a turn of the owner's history.
@@ -148,8 +148,8 @@ class Session:
 
 def newest_with_replies() -> Run | None:
     """The newest run that holds a reply."""
-    found: Run | None = Run.select().where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
-    return found
+    newest: Run | None = Run.select().where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
+    return newest
 
 
 # ------------------------------------------------------------------------------------------------- what may be asked
@@ -179,11 +179,11 @@ def _shuffled(one: Any, two: Any) -> tuple[Any, Any]:
     return (second, first) if odd else (first, second)
 
 
-# ------------------------------------------------------------------------------------------------ what teaches most
+# ------------------------------------------------------------------------------------------------ information gain
 
 
 def gains(votes: Iterable[tuple[str, str, float]], pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
-    """What one more vote between each two models would teach: p (1 - p) times the variance of their difference.
+    """The information in one more vote between each two models: p (1 - p) times the variance of their difference.
 
     p is the Bradley-Terry chance that the first is preferred, the variance that of a Gaussian around the estimate
     (Laplace). Half the logarithm of 1 plus this is the information, in nats, that a vote adds: a D-optimal choice.
@@ -196,7 +196,7 @@ def gains(votes: Iterable[tuple[str, str, float]], pairs: Iterable[tuple[str, st
     fitted = stats.bradley_terry(given, ridge=_RIDGE, resamples=0)
     strength = dict(zip(fitted.players, fitted.strengths, strict=True)) if fitted is not None else {}
 
-    def doubt(one: str, two: str) -> float:
+    def variance(one: str, two: str) -> float:
         """p (1 - p)"""
         chance = 1 / (1 + float(np.exp(strength.get(two, 0.0) - strength.get(one, 0.0))))
         return chance * (1 - chance)
@@ -206,10 +206,12 @@ def gains(votes: Iterable[tuple[str, str, float]], pairs: Iterable[tuple[str, st
         if one != two:
             way = np.zeros(len(players))
             way[place[one]], way[place[two]] = 1, -1
-            precision += doubt(one, two) * np.outer(way, way)
+            precision += variance(one, two) * np.outer(way, way)
     spread = np.linalg.inv(precision)
-    found = {}
+    information = {}
     for one, two in asked:
         a, b = place[one], place[two]
-        found[one, two] = round(doubt(one, two) * float(spread[a, a] + spread[b, b] - 2 * spread[a, b]), _DIGITS)
-    return found
+        information[one, two] = round(
+            variance(one, two) * float(spread[a, a] + spread[b, b] - 2 * spread[a, b]), _DIGITS
+        )
+    return information
