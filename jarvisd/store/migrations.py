@@ -13,7 +13,7 @@ import peewee
 from jarvisd import failpoints, registry
 from jarvisd.errors import LedgerError
 from jarvisd.paths import Home
-from jarvisd.store import database, schema, sqlite, wakeup
+from jarvisd.store import database, schema, sqlite
 from jarvisd.store.database import InstantField, Record
 
 Migration = Callable[[], None]
@@ -35,6 +35,8 @@ class Applied(Record):
 def _first_tables() -> None:
     """Runs, jobs, machines, and the tables of Huey's queue."""
     schema.script("jarvisd.store", "1_first_tables.sql")
+    from jarvisd.store import wakeup  # late: it imports Huey, which `status` does not need
+
     database.db.create_tables(wakeup.messages().tables, safe=False)
 
 
