@@ -73,7 +73,8 @@ class Outcome:
     reason: str = ""  #: why it failed, or a remark on a success
     summary: dict[str, Any] = field(default_factory=dict)  #: a few figures for the log and `status`
     #: Jobs of the run's next round, each with its kind, in order. They are stored in the transaction that settles
-    #: this job as succeeded, with a report behind them, unless the run has that round already.
+    #: this job as succeeded, with a report behind them, unless the run has that round already. A report begins its
+    #: next round even where it failed.
     next_round: tuple[tuple[str, JobSpec], ...] = ()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from jobs.lib.comparison import verdict, votes
-from jobs.lib.comparison.replies import Scores
+from jobs.lib.comparison import pairwise, rules, votes
+from jobs.lib.comparison.decide import Decision, Interruption, decide
+from jobs.lib.comparison.explain import Explanation
+from jobs.lib.comparison.load import ComparisonData, LoadRow
+from jobs.lib.comparison.scores import FailedGate, Gate, Scores
 
 NAMES = {"a": "Model A", "b": "Model B", "c": "Model C"}
 
@@ -16,8 +19,24 @@ def scores(*scenarios: Sequence[float]) -> dict[tuple[str, int], float]:
     return {(f"s{s}", p): value for s, prompts in enumerate(scenarios) for p, value in enumerate(prompts)}
 
 
-def judged(models: Mapping[str, Scores], **others: Any) -> dict[str, Any]:
-    return verdict.find(models, NAMES, **others).verdict
+TOO_LARGE = FailedGate(gate=Gate.MEMORY, value=7000.0, limit=6144)
+
+
+def decided(
+    models: Mapping[str, Scores],
+    *,
+    failing: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+    votes: votes.Ranking | None = None,
+    interrupted: Mapping[str, Interruption] | None = None,
+) -> Decision:
+    """The decision about models by their scores; `failing` fail the gate on memory."""
+    compared = pairwise.compare(models, {key: [TOO_LARGE] for key in failing}, left_out)
+    return decide(compared, votes, interrupted)
+
+
+def why(decision: Decision) -> str:
+    return Explanation(decision=decision, names=NAMES).why
 
 
 def given(*rows: tuple[str, str, int, int]) -> votes.Ranking:
@@ -40,3 +59,32 @@ TORN = {
     "a": beside_turns({prompt: value - 0.2 - 0.01 * prompt[1] for prompt, value in GOOD.items()}, turns=0.9),
     "b": beside_turns(GOOD, turns=0.2),
 }
+
+#: A run that loaded one model and asked it nothing.
+EMPTY = ComparisonData(
+    run_id="2026-11-22-night",
+    created_at=dt.datetime(2026, 11, 22, tzinfo=dt.UTC),
+    evaluate={},
+    rules=rules.Rules(),
+    present_model=None,
+    jobs=(),
+    replies=(),
+    turns={},
+    loads=(
+        LoadRow(
+            model="a",
+            round=1,
+            job=1,
+            info={},
+            load_time_s=1.0,
+            load_peak_mb=None,
+            first_reply_ms=None,
+            process_mb=None,
+            conditions={},
+        ),
+    ),
+    votes=(),
+    split=None,
+    references=(),
+    left_out={},
+)

@@ -39,20 +39,23 @@ def is_current(run: Run) -> bool:
     return newest is not None and newest.status in _LEAVES_A_PAGE
 
 
-def write_again(home: Home, run: Run) -> Path:
-    """Render the run's report from the database and replace its files. Returns their folder."""
+def write_again(home: Home, run: Run, comparison: object = None) -> Path:
+    """Render the run's report from the database and replace its files. Returns their folder.
+
+    `comparison` is what the report reads first, where the caller has it already.
+    """
     folder = home.run_folder(run.id)
-    render: Callable[[str, Home, Publish], object] = registry.load(registry.RENDER_REPORT)
-    render(run.id, home, partial(_publish, folder))
+    render: Callable[[str, Home, Publish, object], object] = registry.load(registry.RENDER_REPORT)
+    render(run.id, home, partial(_publish, folder), comparison)
     return folder
 
 
-def write_after_vote(home: Home, run: Run) -> Path | None:
+def write_after_vote(home: Home, run: Run, comparison: object = None) -> Path | None:
     """Render the run's report with its new votes. Returns the page; None where no report job is settled yet."""
     settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED))
     if not settled.exists():
         return None
-    folder = write_again(home, run)
+    folder = write_again(home, run, comparison)
     page = folder / "report.html"
     return page if page.is_file() else folder / "REPORT.md"
 

@@ -37,11 +37,17 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
             transitions.requeue(job, None, starts_without_progress=0)
         else:
             transitions.settle(job, status, reason, at, **fields)
-            if status == Status.SUCCEEDED:
+            if status == Status.SUCCEEDED or _proposes_though_failed(job, status):
                 wakeup.wake_worker([row.id for row in _begin_next_round(job)])
         _wake_for_reports([job])
         failpoints.failpoint("settle.before-commit")
     failpoints.failpoint("settle.committed")
+
+
+def _proposes_though_failed(job: Job, status: Status) -> bool:
+    """Whether a report that failed has proposed the next round in this attempt: it loses only its files."""
+    outcome: dict[str, Any] = job.outcome or {}
+    return job.is_report and status == Status.FAILED and outcome.get("attempt") == job.attempt
 
 
 def _begin_next_round(job: Job) -> list[Job]:

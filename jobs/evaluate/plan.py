@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError, blas_environment
 from jobs.evaluate import scenarios
+from jobs.lib.comparison.rules import ROUNDS
 from jobs.lib.evaluate_task import EvaluateTask
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
@@ -29,15 +30,23 @@ class Section(BaseModel):
     )
     scenarios: str = Field(default="scenarios.yaml", description="the prompts; beside the plan, else in config/")
     samples: int = Field(
-        default=1, ge=1, le=50, description="replies per prompt in the first round, each with its own seed"
+        default=ROUNDS["samples"],
+        ge=1,
+        le=50,
+        description="replies per prompt in the first round, each with its own seed",
     )
     rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] | Literal["auto"] = Field(
-        default=1,
+        default=ROUNDS["rounds"],
         description="1 is the plain comparison; auto = until the deadline, or until there is nothing new to ask",
     )
-    more_samples: int = Field(default=4, ge=0, le=50, description="further replies per prompt in the second round")
+    more_samples: int = Field(
+        default=ROUNDS["more_samples"], ge=0, le=50, description="further replies per prompt in the second round"
+    )
     turns: int = Field(
-        default=40, ge=0, le=500, description="turns of your history that each later round asks every model; 0 = none"
+        default=ROUNDS["turns"],
+        ge=0,
+        le=500,
+        description="turns of your history that each later round asks every model; 0 = none",
     )
     meaning: str | None = Field(
         default="all-minilm-l6-v2", description="embedder that compares a reply with yours; null = left out"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jarvisd.plugin import Job, Run, Status
 from jobs.lib import stats
+from jobs.lib.comparison.document import ComparisonDocument, Generation, ModelDocument
 from jobs.lib.results.tables import REAL_TURNS
 from jobs.report.escape import NOT_MEASURED, megabytes, milliseconds, number, percent
 
-_ALL = 1 - 1e-9  #: a share that counts as every check
+ALL_CHECKS = 1 - 1e-9  #: a share from which on every check passed
 
+#: Writes a value.
+Writer = Callable[[float | None], str]
 
 #: Key of a model's stats -> what it is called, and how it is written.
-FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
+FIGURES: dict[str, tuple[str, Writer]] = {
     "quality": ("quality", number),
     "success_rate": ("usable replies", percent),
     "p50_latency_ms": ("median reply", milliseconds),
@@ -23,133 +27,177 @@ FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
     "peak_memory_mb": ("peak memory", lambda value: NOT_MEASURED if value is None else megabytes(value)),
 }
 
-
-TEMPLATES: dict[str, tuple[str, Callable[[float | None], str]]] = {
+TEMPLATES: dict[str, tuple[str, Writer]] = {
     "templates_extracted": ("templates", lambda value: number(value, 0)),
     "coverage": ("coverage, held out", percent),
     "hit_rate": ("hit rate", percent),
     "precision": ("right when it fires", percent),
 }
 
-
 #: scenario, incoming message, instruction: the same prompt in another run, whatever its place
 Prompt = tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResults:
+    """What two runs are compared by; `templates` is templates.json."""
+
+    run: str
+    comparison: ComparisonDocument | None
+    templates: Mapping[str, Any] | None
+
+    @property
+    def models(self) -> Mapping[str, ModelDocument]:
+        return self.comparison.models if self.comparison else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureChange:
+    """A figure that both runs have; the interval is that of a paired difference, None for others."""
+
+    figure: str
+    before: float
+    now: float
+    ci: list[float] | None = None
+    clusters: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFigureChange(FigureChange):
+    """A figure of one model."""
+
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptChange:
+    """Share of checks that a model passes at a prompt; a flip passes every check in one run and not in the other."""
+
+    model: str
+    real: bool  #: a turn of the owner's history
+    context: str
+    instruction: str
+    before: float
+    now: float
+    flip: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What changed since `run`."""
+
+    run: str
+    figures: tuple[ModelFigureChange, ...]
+    prompts: tuple[PromptChange, ...]  #: those that changed, flips first
+    same: int  #: prompts that did not change
+    templates: tuple[FigureChange, ...]
+    only_now: tuple[str, ...]  #: keys of models
+    only_then: tuple[str, ...]  #: names of models
 
 
 def previous(run: Run) -> Run | None:
     """The newest earlier run of the same plan whose report was written."""
     done = Run.select().join(Job).where(Job.is_report, Job.status == Status.SUCCEEDED)
-    found: Run | None = done.where(Run.plan == run.plan, Run.number < run.number).order_by(Run.number.desc()).first()
-    return found
+    newest: Run | None = done.where(Run.plan == run.plan, Run.number < run.number).order_by(Run.number.desc()).first()
+    return newest
 
 
-def compare(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """{"figures": [...], "prompts": [...], "same": n, "templates": [...]} of two runs.
-
-    `then` and `now` are {"run": id, "comparison": document or None, "templates": document or None}.
-    """
-    old, new = (_models(run) for run in (then, now))
+def compare(then: RunResults, now: RunResults) -> Changes:
+    """What changed from one run to the other."""
+    old, new = then.models, now.models
     both = [key for key in new if key in old]
     prompts = [change for key in both for change in _prompts(key, old[key], new[key])]
-    changed = [change for change in prompts if change["before"] != change["now"]]
-    changed.sort(key=lambda change: (not change["flip"], -abs(change["now"] - change["before"])))
-    return {
-        "run": then["run"],
-        "figures": [row for key in both for row in _figures(key, old[key], new[key])],
-        "prompts": changed,
-        "same": len(prompts) - len(changed),
-        "templates": _differences(TEMPLATES, _stats(then), _stats(now)),
-        "only_now": [key for key in new if key not in old],
-        "only_then": [str(old[key]["info"]["name"]) for key in old if key not in new],
-    }
+    changed = [change for change in prompts if change.before != change.now]
+    changed.sort(key=lambda change: (not change.flip, -abs(change.now - change.before)))
+    return Changes(
+        run=then.run,
+        figures=tuple(row for key in both for row in _figures(key, old[key], new[key])),
+        prompts=tuple(changed),
+        same=len(prompts) - len(changed),
+        templates=tuple(_differences(TEMPLATES, _template_stats(then), _template_stats(now))),
+        only_now=tuple(key for key in new if key not in old),
+        only_then=tuple(old[key].name for key in old if key not in new),
+    )
 
 
-def _models(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (run["comparison"] or {}).get("models") or {}
+def _template_stats(run: RunResults) -> Mapping[str, float | None]:
+    return run.templates["stats"] if run.templates else {}
 
 
-def _stats(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (run["templates"] or {}).get("stats") or {}
-
-
-def _differences(which: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _differences(
+    names: Iterable[str], before: Mapping[str, float | None], now: Mapping[str, float | None]
+) -> list[FigureChange]:
     """Figures that both runs have."""
+    pairs = ((name, before.get(name), now.get(name)) for name in names)
     return [
-        {"figure": key, "before": before[key], "now": now[key], "ci": None, "clusters": None}
-        for key in which
-        if before.get(key) is not None and now.get(key) is not None
+        FigureChange(figure=name, before=old, now=new)
+        for name, old, new in pairs
+        if old is not None and new is not None
     ]
 
 
-def _figures(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = [_paired(before, now), *_differences(FIGURES, before["stats"], now["stats"])]
-    return [{"model": key, **row} for row in rows if row is not None]
+def _figures(key: str, before: ModelDocument, now: ModelDocument) -> list[ModelFigureChange]:
+    rows = _differences(FIGURES, vars(before.stats), vars(now.stats))
+    paired = _paired(before, now)
+    return [ModelFigureChange(model=key, **vars(row)) for row in ([paired] if paired else []) + rows]
 
 
-def _paired(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
+def _paired(before: ModelDocument, now: ModelDocument) -> FigureChange | None:
     """Share of checks passed on the prompts of both runs, with the interval of the paired difference.
 
     All three are means of cluster means, so that the difference is the middle of its interval.
     """
     old, new = _scores(before), _scores(now)
     common = [prompt for prompt in new if prompt in old]
-    if not common:
-        return None
-    place = _clusters(now)
+    clusters = {_prompt_of(reply): _cluster(reply) for reply in now.generations}
     then, after, gap = (
-        stats.clustered_interval(_gathered(place, {prompt: value(prompt) for prompt in common}))
+        stats.clustered_interval(_gathered(clusters, {prompt: value(prompt) for prompt in common}))
         for value in (old.__getitem__, new.__getitem__, lambda prompt: new[prompt] - old[prompt])
     )
-    return {
-        "figure": "checks",
-        "before": then.mean if then else None,
-        "now": after.mean if after else None,
-        "ci": stats.clip_interval(gap.interval, -1.0) if gap else None,
-        "clusters": gap.n if gap else 0,
-    }
+    if then is None or after is None or gap is None:
+        return None
+    ends = stats.clip_interval(gap.interval, -1.0)
+    return FigureChange(figure="checks", before=then.mean, now=after.mean, ci=ends, clusters=gap.n)
 
 
-def _clusters(model: Mapping[str, Any]) -> dict[Prompt, str]:
+def _cluster(reply: Generation) -> str:
     """What counts as independent: the scenario of a prompt, the conversation of a real turn."""
-    return {
-        _prompt_of(said): f"chat:{said.get('chat')}" if said["scenario_id"] == REAL_TURNS else said["scenario_id"]
-        for said in model["generations"]
-    }
+    return f"chat:{reply.chat}" if reply.scenario_id == REAL_TURNS else reply.scenario_id
 
 
-def _gathered(place: Mapping[Prompt, str], values: Mapping[Prompt, float]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = defaultdict(list)
+def _gathered(clusters: Mapping[Prompt, str], values: Mapping[Prompt, float]) -> dict[str, list[float]]:
+    gathered: dict[str, list[float]] = defaultdict(list)
     for prompt, value in values.items():
-        found[place[prompt]].append(value)
-    return found
+        gathered[clusters[prompt]].append(value)
+    return gathered
 
 
-def _scores(model: Mapping[str, Any]) -> dict[Prompt, float]:
+def _scores(model: ModelDocument) -> dict[Prompt, float]:
     """Mean share of checks of each prompt."""
-    found: dict[Prompt, list[float]] = defaultdict(list)
-    for said in model["generations"]:
-        if said["quality"] is not None:
-            found[_prompt_of(said)].append(said["quality"])
-    return {prompt: sum(values) / len(values) for prompt, values in found.items()}
+    shares: dict[Prompt, list[float]] = defaultdict(list)
+    for reply in model.generations:
+        if reply.quality is not None:
+            shares[_prompt_of(reply)].append(reply.quality)
+    return {prompt: sum(values) / len(values) for prompt, values in shares.items()}
 
 
-def _prompt_of(said: Mapping[str, Any]) -> Prompt:
-    return said["scenario_id"], said["context"], said["instruction"]
+def _prompt_of(reply: Generation) -> Prompt:
+    return reply.scenario_id, reply.context, reply.instruction
 
 
-def _prompts(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each prompt of both runs; a flip is one that passed every check in one run and not in the other."""
+def _prompts(key: str, before: ModelDocument, now: ModelDocument) -> list[PromptChange]:
+    """Each prompt of both runs."""
     old, new = _scores(before), _scores(now)
     return [
-        {
-            "model": key,
-            "real": prompt[0] == REAL_TURNS,
-            "context": prompt[1],
-            "instruction": prompt[2],
-            "before": old[prompt],
-            "now": new[prompt],
-            "flip": (old[prompt] >= _ALL) != (new[prompt] >= _ALL),
-        }
+        PromptChange(
+            model=key,
+            real=prompt[0] == REAL_TURNS,
+            context=prompt[1],
+            instruction=prompt[2],
+            before=old[prompt],
+            now=new[prompt],
+            flip=(old[prompt] >= ALL_CHECKS) != (new[prompt] >= ALL_CHECKS),
+        )
         for prompt in new
         if prompt in old
     ]

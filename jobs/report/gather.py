@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-import importlib
-import logging
-import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from jarvisd import plugin, registry
 from jarvisd.plugin import OPEN, Home, JarvisError, Job, Run, Status
-from jobs.lib.comparison import document
-from jobs.report import diff, latency_estimate, measured
+from jobs.lib.comparison import document, pipeline
+from jobs.lib.comparison.document import ComparisonDocument, ModelDocument
+from jobs.lib.comparison.load import ComparisonData, LoadRow, load, plan_section
+from jobs.lib.comparison.pipeline import Comparison
+from jobs.lib.results import templates_document
+from jobs.lib.results.tables import Mining, Reply
+from jobs.report import diff, latency_estimate
+from jobs.report.attempt import attempt
+from jobs.report.diff import Changes, RunResults
 from jobs.report.latency_estimate import LatencyEstimate
 from jobs.report.plan import Section
 
-log = logging.getLogger(__name__)
 Value = TypeVar("Value")
-
-#: What the owner's old set of templates was reported to cover; nobody knows any more how that was counted.
-BASELINE = {
-    "coverage": 33 / 528,
-    "source": "reported, 33 of 528, method unknown",
-    "unused": 0.79,
-    "templates": 91,
-}
 
 #: A report that starts this long after the deadline, in seconds, was held up by something.
 LATE_S = 120
@@ -51,6 +45,17 @@ class JobLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimedReply:
+    """A reply that was timed by itself."""
+
+    model: str
+    round: int
+    latency_ms: float
+    success: bool
+    at: dt.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that a rendering of one run needs."""
 
@@ -69,13 +74,13 @@ class Report:
     warnings: tuple[str, ...]
     templates: Mapping[str, Any] | None  #: templates.json, or None when nothing was mined
     curve: tuple[Mapping[str, Any], ...]  #: coverage against number of templates
-    comparison: Mapping[str, Any] | None  #: mlx_comparison_results.json, or None when no model was loaded
+    comparison: ComparisonDocument | None  #: mlx_comparison_results.json, or None when no model was loaded
     design: LatencyEstimate
-    loadings: tuple[Mapping[str, Any], ...]  #: every loading of a model, see jobs.report.measured
-    timeline: tuple[Mapping[str, Any], ...]  #: every timed reply, the oldest first
+    loads: tuple[LoadRow, ...] = field(metadata={"json": "loadings"})  #: every loading of a model
+    timeline: tuple[TimedReply, ...]  #: the oldest first
     prompts: Mapping[str, str]  #: key of a model -> the exact text of the first prompt it was given
-    rules: Mapping[str, Any]  #: the plan's `report` section: gates, layers, weights
-    changes: Mapping[str, Any] | None  #: since the last run of the plan, see jobs.report.rows.changes; None without one
+    rules: Section  #: the plan's `report` section
+    changes: Changes | None  #: since the last run of the plan; None without one
     machine: Mapping[str, Any]
     versions: Mapping[str, Any]
     verbs: tuple[str, ...]  #: verbs of jarvisctl that next steps may name
@@ -85,8 +90,8 @@ class Report:
         return sum(job.status in statuses for job in self.jobs)
 
     @property
-    def models(self) -> Mapping[str, Any]:
-        return self.comparison["models"] if self.comparison else {}
+    def models(self) -> Mapping[str, ModelDocument]:
+        return self.comparison.models if self.comparison else {}
 
     @property
     def unfinished(self) -> bool:
@@ -95,36 +100,34 @@ class Report:
     @property
     def budget_mb(self) -> float | None:
         """Memory that a model may use by the plan, in MB."""
-        found = (self.rules.get("gates") or {}).get("memory_mb")
-        return float(found) if isinstance(found, (int, float)) else None
+        return self.rules.gates.memory_mb
 
     @property
-    def baseline(self) -> Mapping[str, Any]:
-        return BASELINE
+    def memory_mb(self) -> float | None:
+        """Memory of the machine that ran it, in MB; None in a run that did not store it."""
+        size = self.machine.get("memory_mb")
+        return float(size) if isinstance(size, (int, float)) else None
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, without NaN."""
-        return dict(document.plain(dataclasses.asdict(self)))
+        return dict(document.plain(self)) | {"rules": self.rules.model_dump()}
 
 
-def gather(run_id: str, home: Home) -> Report:
-    """Everything of the run. A part that cannot be read is None and named in `problems`.
+def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Report:
+    """Everything of the run. A part that cannot be read is empty and named in `problems`.
 
-    Raises JarvisError for a run that does not exist.
+    `comparison` is that of the run, where the caller has it. Raises JarvisError for a run that does not exist.
     """
     run = Run.get_or_none(Run.id == run_id)
     if run is None:
         raise JarvisError(f"no run is called {run_id}", "`jarvisctl runs` lists them.")
     problems: list[str] = []
     rows = plugin.jobs_of(run)
-    templates = _attempt("templates", problems, lambda: _templates(run_id))
-    curve = _attempt("coverage curve", problems, lambda: _curve(run_id))
-    models = _attempt("model comparison", problems, lambda: _comparison(run_id))
-    loadings = _attempt("loadings of models", problems, lambda: measured.loadings(run_id))
-    timeline = _attempt("order of replies", problems, lambda: measured.timeline(run_id))
-    prompts = _attempt("prompts", problems, lambda: measured.prompts(run_id))
-    since = _attempt("changes since the last run", problems, lambda: _changes(run, templates, models))
     snapshot = run.snapshot if isinstance(run.snapshot, dict) else {}
+    templates = _part("templates", problems, partial(_templates, run_id), None)
+    data = _part("model comparison", problems, lambda: comparison.data if comparison else load(run_id), None)
+    compared = _part("model comparison", problems, partial(_compared, data, comparison), None)
+    now = RunResults(run=run.id, comparison=compared, templates=templates)
     ended = [row.ended_at for row in rows if not row.is_report and row.ended_at]
     return Report(
         run_id=run.id,
@@ -141,14 +144,14 @@ def gather(run_id: str, home: Home) -> Report:
         jobs=tuple(_line(row) for row in rows if not row.is_report),
         warnings=tuple(map(str, run.warnings or [])),
         templates=templates,
-        curve=tuple(curve or ()),
-        comparison=models,
-        design=latency_estimate.estimate(templates, models),
-        loadings=tuple(loadings or ()),
-        timeline=tuple(timeline or ()),
-        prompts=prompts or {},
-        rules=_rules(snapshot),
-        changes=since,
+        curve=_part("coverage curve", problems, partial(_curve, run_id), ()),
+        comparison=compared,
+        design=latency_estimate.estimate(templates, compared),
+        loads=tuple(sorted(data.loads, key=lambda row: row.job)) if data else (),
+        timeline=_timeline(data) if data else (),
+        prompts=_part("prompts", problems, partial(_prompts, run_id), {}),
+        rules=Section.model_validate(plan_section(snapshot, "report")),
+        changes=_part("changes since the last run", problems, partial(_changes, run, now), None),
         machine=_mapping(snapshot.get("machine")),
         versions=_mapping(snapshot.get("versions")),
         verbs=tuple(registry.VERBS),
@@ -156,21 +159,14 @@ def gather(run_id: str, home: Home) -> Report:
     )
 
 
-def place(error: BaseException) -> str:
-    """Type of an error and the line of code it came from, without its text, which may hold a message."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{where}"
+def _part(name: str, problems: list[str], read: Callable[[], Value], missing: Value) -> Value:
+    """What `read` returns; `missing`, and a line in `problems`, where it raises."""
 
+    def failed(error: Exception) -> Value:
+        problems.append(f"{name}: could not be rendered: {type(error).__name__}")
+        return missing
 
-def _attempt(part: str, problems: list[str], read: Callable[[], Value]) -> Value | None:
-    """What `read` returns; None, and a line in `problems`, when it raises."""
-    try:
-        return read()
-    except Exception as error:  # a part of the report never costs the rest of it
-        problems.append(f"{part}: could not be rendered: {type(error).__name__}")
-        log.warning("%s could not be gathered: %s", part, place(error))
-        return None
+    return attempt(name, read, failed)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -178,37 +174,46 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _templates(run_id: str) -> dict[str, Any] | None:
-    found = importlib.import_module("jobs.lib.results.templates_document").document(run_id)
-    return None if found is None else dict(document.plain(found))
+    templates = templates_document.document(run_id)
+    return None if templates is None else dict(document.plain(templates))
 
 
-def _curve(run_id: str) -> list[dict[str, Any]]:
-    from jobs.lib.results.tables import Mining
-
+def _curve(run_id: str) -> tuple[Mapping[str, Any], ...]:
     newest = Mining.select().where(Mining.run == run_id).order_by(Mining.job.desc()).first()
-    points = newest.curve if newest is not None else None
-    return list(document.plain(points or []))
+    return tuple(document.plain(newest.curve or [])) if newest is not None else ()
 
 
-def _comparison(run_id: str) -> dict[str, Any] | None:
-    found = document.document(run_id)
-    return found if found["models"] else None
+def _compared(data: ComparisonData | None, comparison: Comparison | None) -> ComparisonDocument | None:
+    """The comparison's document; None where no model was loaded."""
+    if data is None or not data.models:
+        return None
+    return (comparison or pipeline.compare(data)).document
 
 
-def _rules(snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan's rules for the verdict, complete where the run kept them so."""
-    rules = _mapping(_mapping(snapshot.get("plan")).get("report"))
-    return _mapping(Section.model_validate(rules).model_dump())
+def _timeline(data: ComparisonData) -> tuple[TimedReply, ...]:
+    """Every reply that was timed by itself, the oldest first."""
+    rows = sorted(data.replies, key=lambda row: (row.created_at, row.id))
+    return tuple(
+        TimedReply(model=row.model, round=row.round, latency_ms=row.latency_ms, success=row.success, at=row.created_at)
+        for row in rows
+        if row.latency_ms is not None and not row.batched
+    )
 
 
-def _changes(run: Run, templates: Any, models: Any) -> dict[str, Any] | None:
+def _prompts(run_id: str) -> dict[str, str]:
+    """Key of a model -> the exact text of the first prompt that it was given."""
+    rows = Reply.select(Reply.model, Reply.rendered).where(Reply.run == run_id).order_by(Reply.id.desc())
+    return {row.model: row.rendered for row in rows if row.rendered}
+
+
+def _changes(run: Run, now: RunResults) -> Changes | None:
     """What changed since the last run of the same plan; None where there is none."""
     last = diff.previous(run)
-    if last is None or (templates is None and models is None):
+    if last is None or (now.templates is None and now.comparison is None):
         return None
-    then = {"run": last.id, "comparison": _comparison(last.id), "templates": _templates(last.id)}
-    found = diff.compare(then, {"run": run.id, "comparison": models, "templates": templates})
-    return found if found["figures"] or found["templates"] else None
+    then = RunResults(run=last.id, comparison=_compared(load(last.id), None), templates=_templates(last.id))
+    changes = diff.compare(then, now)
+    return changes if changes.figures or changes.templates else None
 
 
 def _sections(rows: list[Job]) -> tuple[str, ...]:

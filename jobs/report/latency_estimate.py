@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.lib.comparison import adjusted
+from jobs.lib.comparison.document import ComparisonDocument, ModelDocument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +31,15 @@ class LatencyEstimate:
     missing: tuple[str, ...]  #: in words
 
 
-def estimate(templates: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> LatencyEstimate:
+def estimate(templates: Mapping[str, Any] | None, comparison: ComparisonDocument | None) -> LatencyEstimate:
     """Expected latency per model where hit rate, match time and model latency were all measured.
 
-    Means on both sides: the expected value of a sum of medians is nobody's waiting time.
+    Means on both sides, because the mean of a sum is the sum of the means, which does not hold for medians.
     """
-    stats = (templates or {}).get("stats") or {}
+    stats = templates["stats"] if templates else {}
     hit_rate = _number(stats.get("hit_rate"))
     match_ms = _number(stats.get("match_mean_ms"))
-    rows = [_expect(key, model, hit_rate, match_ms) for key, model in (comparison or {}).get("models", {}).items()]
+    rows = [_expect(key, model, hit_rate, match_ms) for key, model in (comparison.models.items() if comparison else ())]
     known = tuple(row for row in rows if row is not None)
     return LatencyEstimate(
         hit_rate=hit_rate,
@@ -54,8 +54,8 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms: float | None) -> Expectation | None:
-    latency = _number(adjusted.with_adjusted(model["stats"]).get("avg_latency_ms"))
+def _expect(key: str, model: ModelDocument, hit_rate: float | None, match_ms: float | None) -> Expectation | None:
+    latency = model.stats.shared_mean_ms
     if latency is None:
         return None
     expected = None
@@ -63,9 +63,9 @@ def _expect(key: str, model: Mapping[str, Any], hit_rate: float | None, match_ms
         expected = match_ms + (1 - hit_rate) * latency  # looking for a template costs its time on a miss too
     return Expectation(
         model=key,
-        name=str(model["info"]["name"]),
+        name=model.name,
         model_ms=latency,
-        n=int(model["stats"].get("timed_replies", model["stats"]["successes"])),
+        n=model.stats.timed_replies,
         expected_ms=expected,
     )
 

@@ -16,7 +16,9 @@ from jarvisd.store.models import Job, Run, Status
 from jobs.lib.results.tables import (
     OWNER,
     REAL_TURNS,
+    Cause,
     HeldOutTurn,
+    LeftOut,
     Mining,
     ModelLoad,
     ReferenceScore,
@@ -98,7 +100,7 @@ def job(row: Run, name: str, status: Status = Status.SUCCEEDED, reason: str | No
         "attempt": int(began),
         "peak_memory_mb": 812 if began else None,
     }
-    kind = name.partition(":")[0]
+    kind = fields.pop("kind", name.partition(":")[0])
     created: Job = Job.create(
         run=row,
         name=name,
@@ -367,7 +369,9 @@ def two_rounds(
         ReferenceScore.create(
             run=row, metric=layer, reference=what, value=value, low=value - 0.04, high=value + 0.03, n=400
         )
-    job(row, "layers", round=2, params={"left_out": {"lfm2-1.2b": "its upper bound lies under the leader"}})
+    job(row, "layers", round=2, kind="evaluate")
+    behind = {"leader": "qwen3-4b", "mean": 0.2, "low": 0.1, "high": 0.3, "p_holm": 0.003}
+    LeftOut.create(run=row, round=2, model="lfm2-1.2b", cause=Cause.BEHIND, details=behind)
     job(row, "evaluate:gone", Status.FAILED, "the model is not on this disk. Fetch it.")
     if votes:
         _votes(row)

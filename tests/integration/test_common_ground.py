@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store.models import Job, Run
-from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply
+from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, Reply
 from jobs.report.charts import models as model_charts
 from jobs.report.formats import markdown
 from jobs.report.gather import Report, gather
@@ -22,7 +23,7 @@ TURNS = 20
 
 def night(samples: int = 1) -> Run:
     """Real turns are harder for all: the leader reaches 0.90 on scenarios and 0.60 on turns, in half the time."""
-    row = run(plan={"report": {}})
+    row = run(plan={"report": {"present": "qwen2.5-1.5b"}})
     for place in range(TURNS):
         HeldOutTurn.create(run=row, place=place, chat=place // 2, incoming=f"hey {place}", answer="yo", sent_at=START)
     for key, name, scenarios, turns, latency in (
@@ -34,7 +35,8 @@ def night(samples: int = 1) -> Run:
         work = model(row, key, name, qualities=qualities, latency_ms=latency)
         for place in range(TURNS if turns is not None else 0):
             _turn(row, work, key, place, turns or 0.0, latency / 2)
-    job(row, "layers", round=2, params={"left_out": {"qwen2.5-1.5b": "its upper bound lies under the leader's"}})
+    job(row, "layers", round=2, kind="evaluate")
+    LeftOut.create(run=row, round=2, model="qwen2.5-1.5b", cause=Cause.NO_USABLE_REPLY, details={})
     return row
 
 
@@ -55,34 +57,34 @@ def report(tmp_path: Path) -> Report:
 
 def test_a_model_that_left_stands_as_if_it_had_been_asked_the_rest(report: Report) -> None:
     """0.05 behind the leader wherever both answered, so 0.05 behind it; its time grows or shrinks as the leader's."""
-    stats = {key: one["stats"] for key, one in report.models.items()}
-    own, common = stats["qwen2.5-1.5b"], stats["qwen2.5-1.5b"]["common"]
-    leader = stats["qwen3-4b"]["quality"]
-    assert own["quality"] == pytest.approx(0.85) and leader == pytest.approx(0.7)
-    assert common["quality"] == pytest.approx(leader - 0.05)
-    assert common["quality_ci"] == pytest.approx([common["quality"]] * 2)
-    assert (common["leader"], common["answered"], common["asked"]) == ("qwen3-4b", 13, 13 + TURNS)
-    both = stats["qwen3-4b"]["p50_latency_ms"] / 2037  # its median on the scenarios alone
-    assert common["p50_latency_ms"] == pytest.approx(own["p50_latency_ms"] * both)
-    assert common["avg_latency_ms"] < own["avg_latency_ms"]
+    own, leader = report.models["qwen2.5-1.5b"].stats, report.models["qwen3-4b"].stats
+    common = own.common
+    assert common is not None and leader.quality is not None and leader.p50_latency_ms is not None
+    assert own.quality == pytest.approx(0.85) and leader.quality == pytest.approx(0.7)
+    assert common.quality == pytest.approx(leader.quality - 0.05)
+    assert common.quality_ci == pytest.approx([common.quality] * 2)
+    assert (common.leader, common.answered, common.asked) == ("qwen3-4b", 13, 13 + TURNS)
+    both = leader.p50_latency_ms / 2037  # its median on the scenarios alone
+    assert common.p50_latency_ms == pytest.approx((own.p50_latency_ms or 0) * both)
+    assert (common.avg_latency_ms or 0) < (own.avg_latency_ms or 0)
 
 
 def test_a_model_that_was_asked_everything_keeps_its_own_figures(report: Report) -> None:
     for key in ("qwen3-4b", "smollm3-3b"):
-        stats = report.models[key]["stats"]
+        stats = report.models[key].stats
         for name in ("quality", "quality_ci", "p50_latency_ms", "avg_latency_ms"):
-            assert stats["common"][name] == pytest.approx(stats[name], abs=1e-12), (key, name)
+            assert getattr(stats.common, name) == pytest.approx(getattr(stats, name), abs=1e-12), (key, name)
 
 
 def test_the_page_does_not_contradict_itself(report: Report) -> None:
     """The winner is neither beaten on the chart nor behind in "old and new", and the row says what it rests on."""
-    assert report.comparison is not None and report.comparison["verdict"]["winner"] == "qwen3-4b"
+    assert report.comparison is not None and report.comparison.verdict.winner == "qwen3-4b"
     best = [point.name for point in model_charts.frontier(model_charts.points(report))]
     assert best == ["SmolLM3", "Qwen2.5 1.5B", "Qwen3 4B"]
     contrast = run_rows.contrasts(report)[2]
     assert contrast.before.startswith("0.65 (Qwen2.5 1.5B")
     assert contrast.now == "0.70 (Qwen3 4B, the winner)"
-    rows = {row[0]: dict(zip(model_rows.HEADER, row, strict=True)) for row in model_rows.rows(report)}
+    rows = {row[0]: dict(zip(model_rows.header(report), row, strict=True)) for row in model_rows.rows(report)}
     assert rows["Qwen2.5 1.5B"]["Quality (95 % interval)"].startswith("0.65 (")
     assert "on 13 of 33 prompts" in rows["Qwen2.5 1.5B"]["Marks"]
     assert "prompts" not in rows["SmolLM3"]["Marks"]
@@ -92,14 +94,16 @@ def test_the_page_does_not_contradict_itself(report: Report) -> None:
 def test_weights_are_judged_on_common_ground(report: Report) -> None:
     """By its own mean the model that left would be first for almost any weight of quality."""
     assert report.comparison is not None
-    assert report.comparison["stability"]["from"] == 0.0
+    assert report.comparison.stability is not None and report.comparison.stability.low == 0.0
 
 
 def test_without_a_winner_the_first_by_the_numbers_stands_against_the_old_one(report: Report) -> None:
     """Never the highest mean: that one may have answered the easy prompts alone."""
     assert report.comparison is not None
-    report.comparison["verdict"]["winner"] = None
-    assert run_rows.contrasts(report)[2].now == "0.70 (Qwen3 4B, the first of 3 by quality)"
+    undecided = replace(report.comparison, verdict=replace(report.comparison.verdict, winner=None))
+    assert (
+        run_rows.contrasts(replace(report, comparison=undecided))[2].now == "0.70 (Qwen3 4B, the first of 3 by quality)"
+    )
 
 
 def test_one_model_alone_and_one_without_a_reply(tmp_path: Path) -> None:
@@ -108,8 +112,9 @@ def test_one_model_alone_and_one_without_a_reply(tmp_path: Path) -> None:
     model(row, "only", "Only")
     model(row, "mute", "Mute", only=())
     found = gather(row.id, here).models
-    assert found["only"]["stats"]["common"]["quality"] == found["only"]["stats"]["quality"]
-    assert found["mute"]["stats"]["common"] is None
+    only = found["only"].stats
+    assert only.common is not None and only.common.quality == only.quality
+    assert found["mute"].stats.common is None
 
 
 def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:
@@ -120,7 +125,7 @@ def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:
     report = gather(row.id, here)
     shown = [row[3] for row in model_rows.rows(report)]
     assert [text.partition("(")[2] for text in shown] == ["0.24 to 1.00)", "0.00 to 0.02)"]
-    assert all(0 <= end <= 1 for one in report.models.values() for end in one["stats"]["quality_ci"])
+    assert all(0 <= end <= 1 for one in report.models.values() for end in one.stats.quality_ci or ())
 
 
 def test_a_first_token_is_a_median_like_its_neighbours(tmp_path: Path) -> None:
@@ -143,3 +148,40 @@ def test_what_an_interval_takes_as_independent_is_said(tmp_path: Path) -> None:
     report = gather(row.id, here)
     assert "several samples of one prompt as independent" in dict(run_rows.method_rows(report))["Usable replies"]
     assert "overlapping bars do not mean a tie (see Every pair)" in model_charts.latency_quality(report).caption
+
+
+def test_the_present_model_is_the_one_that_the_plan_names(tmp_path: Path) -> None:
+    """Whatever it is called; without a name no model stands in its place."""
+    here: Home = home(tmp_path)
+    for name, section, before in (
+        ("one", {"present": "smollm3-3b"}, "0.65 (SmolLM3"),
+        ("two", {}, "not measured"),
+    ):
+        row = run(f"2026-11-22-{name}", plan={"report": section})
+        model(row, "qwen2.5-1.5b", "Qwen2.5", qualities={key: [0.9] * 3 for key in SCENARIOS})
+        model(row, "smollm3-3b", "SmolLM3", qualities={key: [0.65] * 3 for key in SCENARIOS})
+        assert run_rows.contrasts(gather(row.id, here))[2].before.startswith(before)
+
+
+def test_what_is_left_is_left_of_the_memory_of_the_machine(tmp_path: Path) -> None:
+    """A Mac with 16 GB is not told what 8 GB would leave."""
+    here: Home = home(tmp_path)
+    row = run()
+    row.snapshot = row.snapshot | {"machine": {"memory_mb": 16384}}
+    row.save()
+    model(row, "a", "A")
+    report = gather(row.id, here)
+    line = dict(zip(model_rows.header(report), model_rows.rows(report)[0], strict=True))
+    peak = model_rows.peak_mb(report.models["a"].stats)
+    assert peak is not None and line["Left of 16 GB"] == f"{(16384 - peak) / 1024:.2f} GB"
+    assert model_rows.memory_header(report)[4] == "Left of 16 GB"
+
+
+def test_no_old_figure_stands_in_a_report_that_did_not_store_it(tmp_path: Path) -> None:
+    """Coverage and use of templates before the run come from the run's own results."""
+    here: Home = home(tmp_path)
+    row = run()
+    model(row, "a", "A")
+    report = gather(row.id, here)
+    assert [contrast.before for contrast in run_rows.contrasts(report)] == ["not measured"] * 4
+    assert [line[0] for line in run_rows.coverage_rows(report)] == ["Held out", "Old definition (in-sample)"]

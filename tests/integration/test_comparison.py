@@ -13,11 +13,14 @@ from jarvisd.paths import Home
 from jarvisd.store import database, migrations
 from jarvisd.store.models import Job, Run, Status
 from jobs.lib import stats
-from jobs.lib.comparison import document, votes
+from jobs.lib.comparison import pipeline, votes
+from jobs.lib.comparison.load import load
 from jobs.lib.results.tables import (
     OWNER,
     REAL_TURNS,
+    Cause,
     HeldOutTurn,
+    LeftOut,
     ModelLoad,
     ReferenceScore,
     Reply,
@@ -106,7 +109,7 @@ class Night:
             HeldOutTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer=f"yo {place}", sent_at=at)
 
     def document(self) -> dict[str, Any]:
-        found = document.document(self.run.id)
+        found = pipeline.of_run(self.run.id).as_json()
         assert json.loads(json.dumps(found, allow_nan=False)) == found
         return found
 
@@ -239,7 +242,8 @@ def test_a_winner_whose_job_broke_in_the_last_round_says_so(night: Night, status
 def test_one_of_the_tied_that_was_left_out_is_said(night: Night) -> None:
     """It is in the comparison by what it answered, and nobody asked it again."""
     night.first_round({"a": 0.9, "b": 0.9})
-    night.job("layers", 2, left_out={"b": "0.10 behind c"})
+    night.job("layers", 2)
+    LeftOut.create(run=night.run, round=2, model="b", cause=Cause.NO_USABLE_REPLY, details={})
     verdict = night.document()["verdict"]
     assert verdict["tied"] == ["a", "b"]
     gone = "Model B was left out after round 1 and was not asked again; on what it answered it is not separated."
@@ -322,12 +326,12 @@ def test_the_order_of_answers_changes_nothing(night: Night, vote: Callable[..., 
     """The ranking of a run is the same whichever answer came first."""
     for choice in ("left", "left", "right", "tie", "left"):
         vote(choice)
-    before = votes.of_run(night.run.id).ratings()
+    before = votes.of_owner(load(night.run.id)).ratings()
     rows = [vote_.__data__ for vote_ in Vote.select().order_by(Vote.id.desc())]
     Vote.delete().execute()
     for row in rows:
         Vote.create(**{name: value for name, value in row.items() if name != "id"})
-    assert votes.of_run(night.run.id).ratings() == before
+    assert votes.of_owner(load(night.run.id)).ratings() == before
 
 
 def test_a_run_without_anything_has_a_document(night: Night) -> None:

@@ -19,7 +19,8 @@ from jarvisd.worker.context import JobContext
 from jobs.evaluate.metrics import job, judge, similarity, style
 from jobs.evaluate.replies import generate
 from jobs.evaluate.replies.generate import Generation
-from jobs.lib.comparison import agreement
+from jobs.lib.comparison.load import load
+from jobs.lib.comparison.votes import Agreement, agreement
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import (
     OWNER,
@@ -559,8 +560,8 @@ def test_the_judge_is_held_against_the_owner_on_the_pairs_that_both_saw(judging:
     vote("judge:tiny", one[3], two[3], "invalid")
     vote(OWNER, one[3], two[3], "left")
     vote(OWNER, one[4], two[4], "left")
-    assert agreement.of_run(judging.run_id) == (1.0, 3)
+    assert agreement(load(judging.run_id).votes) == Agreement(judge=1.0, n=3)
 
 
 def test_without_votes_of_both_there_is_no_agreement(judging: JobContext) -> None:
-    assert agreement.of_run(judging.run_id) == (None, 0)
+    assert agreement(load(judging.run_id).votes) is None

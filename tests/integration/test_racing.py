@@ -16,9 +16,10 @@ from jarvisd.paths import Home
 from jarvisd.registry import JobSpec
 from jarvisd.store import database, migrations
 from jarvisd.store.models import Job, Run, Status
-from jobs.lib.comparison import document, next_round, snapshot
-from jobs.lib.comparison.next_round import Proposal
-from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ModelLoad, Reply, TrainTestSplit
+from jobs.lib.comparison import next_round, pipeline
+from jobs.lib.comparison.load import LeftOutRow, load
+from jobs.lib.comparison.next_round import NoNextRound, Proposal, Reason
+from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, ModelLoad, Reply, TrainTestSplit
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 HOUR = 3600.0
@@ -55,6 +56,7 @@ class Night:
     clock: float = 0.0
     rounds: list[list[Job]] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
+    end: NoNextRound | None = None  #: why there is no further round
 
     def __post_init__(self) -> None:
         self.random = np.random.default_rng(20261122)
@@ -89,16 +91,22 @@ class Night:
     def until(self, deadline: float) -> None:
         """Play rounds as long as one is proposed."""
         while True:
-            proposal = next_round.propose(self.run.id, len(self.rounds), deadline - self.clock)
-            self.proposals.append(proposal)
-            if not proposal.jobs:
+            proposal = self.propose(deadline - self.clock)
+            if isinstance(proposal, NoNextRound):
+                self.end = proposal
                 return
+            self.proposals.append(proposal)
+            for model, row in proposal.left_out.items():
+                LeftOut.create(run=self.run, round=proposal.round, model=model, cause=row.cause, details=row.details)
             assert len(self.rounds) < 40, "the night does not end"
             rows = [
                 Job.create(run=self.run, round=len(self.rounds) + 1, kind=kind, place=place, **as_stored(spec))
                 for place, (kind, spec) in enumerate(proposal.jobs)
             ]
             self._begin(rows)
+
+    def propose(self, seconds: float = math.inf) -> Proposal | NoNextRound:
+        return next_round.next_round(load(self.run.id), len(self.rounds), seconds)
 
     def _play(self, job: Job) -> Status:
         if "model" not in job.params:
@@ -204,14 +212,14 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 def test_a_night_asks_in_rounds_and_ends_in_time(night: Night) -> None:
     """Several rounds, the last proposal says why there is none, and the clock stays under the deadline."""
     assert len(night.rounds) >= 3
-    assert night.proposals[-1].why.startswith("no further round: ")
+    assert night.end is not None
     assert night.clock <= 1.5 * HOUR
 
 
 def test_a_worse_model_is_left_out_and_the_report_says_why(night: Night) -> None:
     """It had its first replies; so far behind it stays separated from whoever leads in the end."""
     assert "worse" in night.models_of(1) and "worse" not in night.models_of(len(night.rounds))
-    found = document.document(night.run.id)
+    found = pipeline.of_run(night.run.id).as_json()
     gone = {key: model["dropped"] for key, model in found["models"].items() if model["dropped"]}
     assert " behind " in gone["worse"] and "95 % interval" in gone["worse"]
     assert not gone.keys() & set(found["verdict"]["tied"])
@@ -249,7 +257,7 @@ def test_a_round_begins_with_the_turns_and_ends_with_the_layers(night: Night) ->
 
 def test_the_document_of_a_night_with_turns_counts_conversations(night: Night) -> None:
     """Scenarios and conversations are the clusters; the equally good models tie."""
-    found = document.document(night.run.id)
+    found = pipeline.of_run(night.run.id).as_json()
     assert found["rounds"] == len(night.rounds)
     assert found["models"]["a"]["stats"]["quality_clusters"] == len(SCENARIOS) + night.chats
     assert found["verdict"]["winner"] is None and "worse" not in found["verdict"]["tied"]
@@ -278,7 +286,7 @@ def test_without_a_deadline_the_turns_end_the_night(here: Home) -> None:
     night = Night({"a": Model(0.8), "b": Model(0.8)}, turns=90)
     night.until(math.inf)
     assert [jobs[1].params["turns"] for jobs in night.rounds[1:]] == [[0, 40], [40, 80], [80, 90]]
-    assert night.proposals[-1].why == "no further round: there are no further turns to ask"
+    assert night.end == NoNextRound(reason=Reason.NO_TURNS)
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
@@ -287,7 +295,7 @@ def test_a_number_of_rounds_is_kept(here: Home, rounds: int) -> None:
     night = Night({"a": Model(0.8), "b": Model(0.8)}, {"rounds": rounds})
     night.until(math.inf)
     assert len(night.rounds) == rounds
-    assert night.proposals[-1].why == f"no further round: the plan asks for {rounds}"
+    assert night.end == NoNextRound(reason=Reason.PLAN_ENDS)
 
 
 def test_without_a_history_there_is_no_third_round(here: Home) -> None:
@@ -295,7 +303,7 @@ def test_without_a_history_there_is_no_third_round(here: Home) -> None:
     night = Night({"a": Model(0.8), "b": Model(0.8)}, turns=0)
     night.until(math.inf)
     assert len(night.rounds) == 2
-    assert night.proposals[-1].why == "no further round: there are no further turns to ask"
+    assert night.end == NoNextRound(reason=Reason.NO_TURNS)
 
 
 def test_too_little_time_is_said(here: Home) -> None:
@@ -303,7 +311,7 @@ def test_too_little_time_is_said(here: Home) -> None:
     night = Night({"a": Model(0.8, reply_s=60), "b": Model(0.8, reply_s=60)})
     night.until(night.clock + next_round.RESERVE_S + 300)
     assert len(night.rounds) == 1
-    assert night.proposals[-1].why == "no further round: 5 min are too short for 8 turns"
+    assert night.end == NoNextRound(reason=Reason.NO_TIME)
 
 
 def test_turns_come_before_samples_where_time_is_short(here: Home) -> None:
@@ -322,16 +330,16 @@ def test_a_model_whose_job_failed_is_asked_no_more(here: Home) -> None:
     night.until(math.inf)
     assert sorted(night.models_of(2)) == ["a", "b", "later"]
     assert sorted(night.models_of(3)) == ["a", "b"]
-    found = document.document(night.run.id)["models"]
+    found = pipeline.of_run(night.run.id).as_json()["models"]
     assert found["later"]["dropped"] == "its job failed in round 2"
-    assert snapshot.broken(night.run.id, 1) == {"never": "its job failed in round 1"}
+    assert load(night.run.id).broken(1) == {"never": LeftOutRow(cause=Cause.JOB_FAILED, details={"round": 1})}
 
 
 def test_one_model_alone_is_not_asked_again(here: Home) -> None:
     """There is nothing to compare it with."""
     night = Night({"a": Model(0.8), "b": Model(0.8, success=0.0)})
     night.until(math.inf)
-    assert night.proposals[-1].why == "no further round: 1 of 2 models can go on"
+    assert night.end == NoNextRound(reason=Reason.TOO_FEW_MODELS)
 
 
 def test_a_model_that_cannot_pass_a_gate_any_more_is_left_out(here: Home) -> None:
@@ -339,7 +347,7 @@ def test_a_model_that_cannot_pass_a_gate_any_more_is_left_out(here: Home) -> Non
     night = Night({"a": Model(0.8), "b": Model(0.8), "mute": Model(0.9, success=0.4)})
     night.until(math.inf)
     assert "mute" not in night.models_of(2)
-    assert "replies usable, at most" in document.document(night.run.id)["models"]["mute"]["dropped"]
+    assert "replies usable, at most" in pipeline.of_run(night.run.id).as_json()["models"]["mute"]["dropped"]
 
 
 def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: Home) -> None:
@@ -349,7 +357,8 @@ def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: 
         "more_samples": 0,
     }
     night = Night({"a": Model(0.8), "b": Model(0.8, reply_s=60)}, plan)
-    proposal = next_round.propose(night.run.id, 1, math.inf)
+    proposal = night.propose()
+    assert isinstance(proposal, Proposal)
     assert [spec.name for _, spec in proposal.jobs] == ["turns", "evaluate:b", "evaluate:a", "judge", "layers"]
     assert {kind for kind, _ in proposal.jobs} == {"evaluate"}
     slow, fast, judge = (proposal.jobs[place][1] for place in (1, 2, 3))
@@ -363,4 +372,4 @@ def test_a_run_that_compares_nothing_has_one_round(here: Home) -> None:
     """A snapshot without an evaluate section."""
     night = Night({"a": Model(0.8)})
     Run.update(snapshot={"plan": {}}).execute()
-    assert next_round.propose(night.run.id, 1, math.inf).why == "no further round: the plan compares no models"
+    assert night.propose() == NoNextRound(reason=Reason.NO_MODELS)

@@ -14,7 +14,7 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store.models import Run, Status
-from jobs.lib.comparison import document
+from jobs.lib.comparison import pipeline
 from jobs.lib.results.tables import Mining, ModelLoad
 from jobs.report import charts
 from jobs.report.charts import models as model_charts
@@ -248,7 +248,7 @@ def test_the_same_model_twice_ties(here: Home) -> None:
     row = run()
     model(row, "a", "Model A")
     model(row, "b", "Model B")
-    found = document.document(row.id)["verdict"]
+    found = pipeline.of_run(row.id).as_json()["verdict"]
     assert (found["winner"], found["tied"]) == (None, ["a", "b"])
     folder, _ = rendered(row, here)
     text = (folder / "REPORT.md").read_text()
@@ -260,7 +260,7 @@ def test_a_model_that_was_loaded_and_said_nothing(here: Home) -> None:
     """It is in the document, with no figures invented for it."""
     row = run()
     model(row, "mute", "Mute", only=())
-    stats = document.document(row.id)["models"]["mute"]["stats"]
+    stats = pipeline.of_run(row.id).as_json()["models"]["mute"]["stats"]
     assert (stats["total_tests"], stats["success_rate"], stats["quality"]) == (0, None, None)
     _, problems = rendered(row, here)
     assert problems == ["Latency against quality: no model gave a usable reply"]

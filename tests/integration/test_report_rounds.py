@@ -11,8 +11,9 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store.database import db
-from jarvisd.store.models import Job, Run, Status
-from jobs.lib.results.tables import HeldOutTurn, ModelLoad, Reply
+from jarvisd.store.models import Run, Status
+from jobs.lib.comparison.votes import Agreement
+from jobs.lib.results.tables import Cause, HeldOutTurn, LeftOut, ModelLoad, Reply
 from jobs.report.charts import models as model_charts
 from jobs.report.gather import Report, gather
 from jobs.report.rows import models as model_rows
@@ -40,7 +41,7 @@ def here(tmp_path: Path) -> Home:
 
 def cells(report: Report, name: str) -> dict[str, str]:
     row = next(row for row in model_rows.rows(report) if row[0] == name)
-    return dict(zip(model_rows.HEADER, row, strict=True))
+    return dict(zip(model_rows.header(report), row, strict=True))
 
 
 def test_the_table_of_models_holds_what_a_decision_needs(night: tuple[Report, Path]) -> None:
@@ -58,13 +59,13 @@ def test_the_table_of_models_holds_what_a_decision_needs(night: tuple[Report, Pa
         ("SmolLM3 3B", "slow cold start: first reply 5.03 s"),
         ("LFM2 1.2B", "think leak in 11 of 55 replies"),
         ("LFM2 1.2B", "plain prompt: it has no chat template"),
-        ("LFM2 1.2B", "dropped after round 2: its upper bound lies under the leader"),
-        ("Ministral 3 3B", "gated: peak of 6900 MB, over 6144 MB"),
-        ("Gemma 3 270M", "gated: 42 of 55 replies usable"),
+        ("LFM2 1.2B", "dropped after round 2: 0.20 behind qwen3-4b (95 % interval 0.10 to 0.30, p = 0.003 after Holm)"),
+        ("Ministral 3 3B", "fails a gate: peak of 6900 MB, over 6144 MB"),
+        ("Gemma 3 270M", "fails a gate: 42 of 55 replies usable"),
     ],
 )
 def test_what_speaks_against_a_model_is_marked(night: tuple[Report, Path], name: str, mark: str) -> None:
-    """A gated model keeps its line, after those that passed; its reason stands in both renderings."""
+    """A model that fails a gate keeps its line, after those that passed; its reason stands in both renderings."""
     assert mark in cells(night[0], name)["Marks"]
     for file in ("REPORT.md", "report.html"):
         assert mark in (night[1] / file).read_text(), file
@@ -79,8 +80,8 @@ def test_both_renderings_say_the_same(night: tuple[Report, Path]) -> None:
     page = "".join(Tags((folder / "report.html").read_text()).text.split())
     for rows in (
         [row[:-1] for row in model_rows.rows(report)],
-        model_rows.layer_rows(report),
-        model_rows.yardstick_rows(report),
+        model_rows.metric_rows(report),
+        model_rows.reference_rows(report),
         model_rows.memory_rows(report),
         model_rows.speed_rows(report),
         model_rows.pair_rows(report),
@@ -93,9 +94,9 @@ def test_both_renderings_say_the_same(night: tuple[Report, Path]) -> None:
             assert "".join(cell.split()) in page, cell
 
 
-def test_layers_stand_on_their_own_with_their_yardsticks(night: tuple[Report, Path]) -> None:
+def test_metrics_stand_on_their_own_with_their_references(night: tuple[Report, Path]) -> None:
     """Checks, style, meaning and bits per character each have interval, n and clusters; people's values beside them."""
-    [line] = [row for row in model_rows.layer_rows(night[0]) if row[0] == "Qwen3 4B"]
+    [line] = [row for row in model_rows.metric_rows(night[0]) if row[0] == "Qwen3 4B"]
     assert all("n = 55 in 13 clusters" in cell for cell in line[1:3])
     assert all("n = 16 in 8 clusters" in cell for cell in line[3:])
     text = (night[1] / "REPORT.md").read_text()
@@ -110,11 +111,11 @@ def test_layers_stand_on_their_own_with_their_yardsticks(night: tuple[Report, Pa
         assert part in text
 
 
-def test_the_frontier_leaves_out_the_beaten_and_the_gated(night: tuple[Report, Path]) -> None:
-    """Faster and worse stays on it, slower and worse does not, a gated model never does."""
+def test_the_frontier_leaves_out_the_beaten_and_those_that_fail_a_gate(night: tuple[Report, Path]) -> None:
+    """Faster and worse stays on it, slower and worse does not, a model that fails a gate never does."""
     names = [point.name for point in model_charts.frontier(model_charts.points(night[0]))]
     assert names == ["LFM2 1.2B", "Qwen2.5 1.5B", "SmolLM3 3B", "Qwen3 4B"]
-    point = model_charts.Point(name="x", seconds=9, quality=0.1, interval=None, peak_mb=None, gated=False)
+    point = model_charts.Point(name="x", seconds=9, quality=0.1, interval=None, peak_mb=None, fails_gate=False)
     assert model_charts.frontier([point, *model_charts.points(night[0])])[-1].name == "Qwen3 4B"
 
 
@@ -148,8 +149,8 @@ def test_a_judge_is_said_to_agree_or_not(night: tuple[Report, Path]) -> None:
     """Kappa and the pairs that both saw; a document without it says nothing."""
     report = night[0]
     assert report.comparison is not None
-    heard = report.comparison["votes"] | {"agreement": {"judge": 0.41, "n": 20}, "invalid": 3}
-    judged = dataclasses.replace(report, comparison=report.comparison | {"votes": heard})
+    counted = dataclasses.replace(report.comparison.votes, agreement=Agreement(judge=0.41, n=20), invalid=3)
+    judged = dataclasses.replace(report, comparison=dataclasses.replace(report.comparison, votes=counted))
     said = vote_rows.notes(judged)
     assert said[1:3] == ["Both bad: 2 of yours.", "Invalid: 3 of all."]
     assert said[-1] == "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs."
@@ -158,11 +159,11 @@ def test_a_judge_is_said_to_agree_or_not(night: tuple[Report, Path]) -> None:
 def test_changes_since_the_last_run(night: tuple[Report, Path]) -> None:
     """Old and new of each figure, the paired difference with its interval, and prompts that flipped before others."""
     found = night[0].changes
-    assert found is not None and found["run"] == "2026-11-21-overnight"
-    paired = next(row for row in found["figures"] if row["figure"] == "checks")
-    assert paired["ci"][0] > 0 and paired["clusters"] == 12
-    assert sum(paired["ci"]) / 2 == pytest.approx(paired["now"] - paired["before"])
-    flips = [row["flip"] for row in found["prompts"]]
+    assert found is not None and found.run == "2026-11-21-overnight"
+    paired = next(row for row in found.figures if row.figure == "checks")
+    assert paired.ci is not None and paired.ci[0] > 0 and paired.clusters == 12
+    assert sum(paired.ci) / 2 == pytest.approx(paired.now - paired.before)
+    flips = [row.flip for row in found.prompts]
     assert any(flips) and flips == sorted(flips, reverse=True)
     text = (night[1] / "REPORT.md").read_text()
     assert "now passes every check" in text and "0.86 → 0.93 (+0.08, 95 % interval +0.04 to +0.11" in text
@@ -184,7 +185,7 @@ def test_the_last_run_is_one_of_the_same_plan_with_a_report(here: Home) -> None:
     third = run()
     model(third, "a", "A", latency_ms=500)
     changes = gather(third.id, here).changes
-    assert changes is not None and changes["run"] == second.id and changes["prompts"] == []
+    assert changes is not None and changes.run == second.id and changes.prompts == ()
 
 
 def test_csv_files_hold_every_reply_and_every_model(night: tuple[Report, Path]) -> None:
@@ -231,7 +232,7 @@ def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
             loaded.info |= {"name": f"{loaded.model} {HOSTILE}", "licence": HOSTILE, "revision": HOSTILE}
             loaded.conditions = {HOSTILE: HOSTILE}
             loaded.save()
-        Job.update(params={"left_out": {"lfm2-1.2b": HOSTILE}}).where(Job.name == "layers").execute()
+        LeftOut.update(cause=Cause.TOLD, details={"text": HOSTILE}).execute()
     folder, problems = rendered(row, here)
     assert problems == []
     source = (folder / "report.html").read_text()

@@ -57,8 +57,10 @@ def test_numbers_and_votes_that_contradict_each_other_are_no_tie(here: Home) -> 
     text, page = said(row, here)
     for found in (text, page):
         assert "The numbers say Model A, your votes say Model B, so no winner" in found
-        assert "so nobody is named. Keep the present one, or follow your ear: Model B." in found
-        assert "Model: keep the present one, or follow your ear: Model B. The numbers say Model A, your votes" in found
+        assert "so no model is named. Keep the present one, or follow your votes: Model B." in found
+        assert (
+            "Model: keep the present one, or follow your votes: Model B. The numbers say Model A, your votes" in found
+        )
         assert "12 of 12 decided votes against Model A, p < 0.001" in found
         for wrong in (
             "do not separate",
@@ -84,7 +86,7 @@ def test_turns_and_scenarios_that_contradict_each_other_are_no_tie(here: Home) -
             Reply.update(quality=scenarios).where(Reply.model == key, ~on_turns).execute()
     for found in said(row, here):
         sides = "All prompts together say Qwen3 4B, the scenarios alone SmolLM3 3B"
-        assert f"{sides}, so nobody is named. Keep the present one, or let your ear decide between them." in found
+        assert f"{sides}, so no model is named. Keep the present one, or vote to decide between them." in found
         assert "Qwen3 4B is worse than SmolLM3 3B (-0.05, 95 % interval -0.05 to -0.05): real turns say one" in found
         assert "What would settle it: about 29 votes between Qwen3 4B and SmolLM3 3B (jarvisctl vote)" in found
         assert "more turns" not in found and "comes first" not in found

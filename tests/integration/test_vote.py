@@ -17,7 +17,9 @@ from jarvisd.errors import JarvisError
 from jarvisd.paths import Home
 from jarvisd.store import database
 from jarvisd.store.models import Run, Status
-from jobs.lib.comparison import document, votes
+from jobs.lib.comparison import pipeline
+from jobs.lib.comparison.load import load
+from jobs.lib.comparison.pipeline import compare
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
 from jobs.report.gather import gather
 from jobs.report.rows import sentences
@@ -238,7 +240,7 @@ def prefer(row: Run, order: str, count: int) -> None:
 
 def test_the_ranking_follows_the_answers(here: Home, row: Run) -> None:
     prefer(row, "cab", 20)
-    assert list(document.document(row.id)["votes"]["ratings"]) == ["c", "a", "b"]
+    assert list(pipeline.of_run(row.id).as_json()["votes"]["ratings"]) == ["c", "a", "b"]
     output = call(here, "--stats").output
     assert "20 votes of yours" in output
     assert output.index("1. Model C") < output.index("2. Model A") < output.index("3. Model B")
@@ -251,12 +253,12 @@ def test_the_ranking_follows_the_answers(here: Home, row: Run) -> None:
 
 def test_the_order_of_the_answers_changes_nothing(here: Home, row: Run) -> None:
     prefer(row, "bca", 20)
-    before = votes.summary(row.id, votes.of_run(row.id))
+    before = compare(load(row.id)).document.votes
     rows: list[dict[str, Any]] = list(Vote.select().order_by(Vote.id.desc()).dicts())
     Vote.delete().execute()
     for values in rows:
         Vote.create(**{name: value for name, value in values.items() if name != "id"})
-    assert votes.summary(row.id, votes.of_run(row.id)) == before
+    assert compare(load(row.id)).document.votes == before
 
 
 def test_the_report_is_written_again(here: Home, row: Run) -> None:
@@ -308,7 +310,7 @@ def winner(here: Home) -> Run:
 
 def test_the_winner_of_the_newest_report_is_written(here: Home, config: Path) -> None:
     row = winner(here)
-    assert document.document(row.id)["verdict"]["winner"] == "b"
+    assert pipeline.of_run(row.id).as_json()["verdict"]["winner"] == "b"
     result = put(here, config)
     assert json.loads(config.read_text())["model"] == {"model_id": "org/b", "auto_select": True}
     assert json.loads(config.read_text())["model_path"] == "org/b"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from jobs.lib.comparison import document, next_round, scores, snapshot
+from jobs.lib.comparison import document, explain, pipeline, rules, scores
+from jobs.lib.comparison.scores import Gate
+from tests.verdicts import EMPTY
 
 
 def test_plain_values_are_json() -> None:
@@ -29,39 +32,40 @@ def test_a_snapshot_without_rules_means_the_defaults_of_a_plan() -> None:
     from jobs.evaluate.plan import Section as Evaluate
     from jobs.report.plan import Section as Report
 
-    found, defaults = scores.rules({"plan": {}}), Report()
-    assert found.gates == defaults.gates.model_dump()
-    assert found.layers == defaults.layers.model_dump()
-    assert found.weights == defaults.weights.model_dump()
+    assumed, defaults = rules.of_plan({}), Report()
+    assert assumed.gates == defaults.gates.model_dump()
+    assert assumed.metrics == defaults.layers.model_dump()
+    assert assumed.weights == defaults.weights.model_dump()
     section = Evaluate(models=("a",)).model_dump()
-    assert {name: section[name] for name in next_round.DEFAULTS} == next_round.DEFAULTS
+    assert {name: section[name] for name in rules.ROUNDS} == rules.ROUNDS
 
 
 def test_a_plan_may_change_one_rule_and_keep_the_others() -> None:
     """A gate can be raised or switched off alone."""
-    found = scores.rules({"plan": {"report": {"gates": {"success": 0.5, "p95_ms": None}, "weights": None}}})
-    assert found.gates == {"success": 0.5, "memory_mb": 6144, "p95_ms": None}
-    assert found.weights == scores.WEIGHTS
-    assert scores.rules(None) == scores.Rules()
+    changed = rules.of_plan({"gates": {"success": 0.5, "p95_ms": None}, "weights": None})
+    assert changed.gates == {"success": 0.5, "memory_mb": 6144, "p95_ms": None}
+    assert changed.weights == rules.WEIGHTS
 
 
-def test_gates_say_what_was_missed() -> None:
-    """Usable replies, memory and p95 have each their limit; what was not measured is not missed."""
-    figures: dict[str, Any] = {
-        "success_rate": 0.7,
-        "successes": 7,
-        "total_tests": 10,
-        "peak_memory_mb": 7000.0,
-        "p95_latency_ms": 16_000.0,
-    }
-    assert scores.failed_gates(figures, scores.GATES) == [
+def test_each_gate_has_its_limit() -> None:
+    """Usable replies, memory and p95; a value that was not measured passes."""
+    blank = scores.score(EMPTY)["a"].figures
+    figures = replace(
+        blank, success_rate=0.7, successes=7, total_tests=10, peak_memory_mb=7000.0, p95_latency_ms=16_000.0
+    )
+    failed = scores.failed_gates(figures, rules.GATES)
+    assert [(gate.gate, gate.value) for gate in failed] == [
+        (Gate.SUCCESS, 0.7),
+        (Gate.MEMORY, 7000.0),
+        (Gate.P95, 16_000.0),
+    ]
+    assert list(map(explain.failed_gate, failed)) == [
         "7 of 10 replies usable, under 90 %",
         "peak of 7000 MB, over 6144 MB",
         "p95 of 16.0 s a reply, over 15.0 s",
     ]
-    assert scores.failed_gates(figures, dict.fromkeys(scores.GATES)) == []
-    unknown = figures | dict.fromkeys(("success_rate", "peak_memory_mb", "p95_latency_ms"))
-    assert scores.failed_gates(unknown, scores.GATES) == []
+    assert scores.failed_gates(figures, dict.fromkeys(rules.GATES)) == ()
+    assert scores.failed_gates(blank, rules.GATES) == ()
 
 
 def test_readers_get_scenarios_without_the_patterns_of_checks() -> None:
@@ -74,10 +78,11 @@ def test_readers_get_scenarios_without_the_patterns_of_checks() -> None:
         "prompts": [{"instruction": "Say yes", "checks": {"agrees": {"says": ["yes"]}}, "max_words": 9}],
     }
     expected = {"id": "one", "title": "One", "context": "Mom: milk?", "prompts": [{"instruction": "Say yes"}]}
-    assert snapshot._scenario(entry) == expected
+    assert document.plain(pipeline.scenario(entry)) == expected
 
 
 def test_models_of_the_same_name_are_told_apart_by_their_keys() -> None:
     """A model entered twice would otherwise be "not better than itself"."""
-    models = {"x": {"info": {"name": "X"}}, "x-2": {"info": {"name": "X"}}, "y": {"info": {"name": "Y"}}}
-    assert document._names(models) == {"x": "X (x)", "x-2": "X (x-2)", "y": "Y"}
+    blank = pipeline.compare(EMPTY).document.models["a"]
+    models = {key: replace(blank, info={"name": name}) for key, name in (("x", "X"), ("x-2", "X"), ("y", "Y"))}
+    assert pipeline.display_names(models) == {"x": "X (x)", "x-2": "X (x-2)", "y": "Y"}

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from jobs.evaluate import holdout
 from jobs.lib import stats
-from jobs.lib.comparison import scores, sensitivity, verdict, votes
-from jobs.lib.comparison.replies import Scores
-from tests.verdicts import BAD, GOOD, NAMES, TORN, given
+from jobs.lib.comparison import rules, sensitivity, votes
+from jobs.lib.comparison.explain import tie_break
+from jobs.lib.comparison.scores import Scores
+from jobs.lib.comparison.sensitivity import Stability, TieBreak, TradeOff
+from tests.verdicts import BAD, GOOD, NAMES, TORN, decided, given
 
 NO_VOTES = votes.rank([])
 
 
-def figures(**models: tuple[float, float | None, float]) -> dict[str, dict[str, Any]]:
+def figures(**models: tuple[float, float | None, float]) -> dict[str, TradeOff]:
     """Quality, median time in ms and peak in MB of each model."""
-    names = ("quality", "p50_latency_ms", "peak_memory_mb")
-    return {key: dict(zip(names, values, strict=True)) for key, values in models.items()}
+    return {key: TradeOff(quality=quality, p50_ms=p50, peak_mb=peak) for key, (quality, p50, peak) in models.items()}
 
 
 def test_weights_order_what_quality_does_not_separate() -> None:
     """Of two equally good ones the faster comes first; with an unknown time there is no such order."""
     both = figures(a=(0.8, 2000, 2000), b=(0.8, 1000, 2000))
-    assert sensitivity.order(both, ["a", "b"], scores.WEIGHTS) == ["b", "a"]
-    assert sensitivity.order(figures(a=(0.8, None, 1), b=(0.8, 1, 1)), ["a", "b"], scores.WEIGHTS) == []
+    assert sensitivity.order(both, ["a", "b"], rules.WEIGHTS) == ["b", "a"]
+    assert sensitivity.order(figures(a=(0.8, None, 1), b=(0.8, 1, 1)), ["a", "b"], rules.WEIGHTS) == []
 
 
 def test_stability_is_where_the_weighted_sums_cross() -> None:
     """Quality alone: 0.9 (1 - w) + 0.5 w = 0.7 (1 - w) + w gives w = 0.2857, rounded down."""
     both = figures(a=(0.9, 2000, 2000), b=(0.7, 1000, 2000))
     weights = {"quality": 1.0, "speed": 0.2, "memory": 0.0}
-    assert sensitivity.weight_sensitivity(both, "a", ["a", "b"], weights) == {
-        "weight": "speed",
-        "from": 0.0,
-        "to": 0.28,
-    }
-    assert sensitivity.weight_sensitivity(both, "b", ["a", "b"], weights) == {
-        "weight": "speed",
-        "from": 0.29,
-        "to": 1.0,
-    }
+    assert sensitivity.weight_sensitivity(both, "a", ["a", "b"], weights) == Stability(low=0.0, high=0.28)
+    assert sensitivity.weight_sensitivity(both, "b", ["a", "b"], weights) == Stability(low=0.29, high=1.0)
     assert sensitivity.weight_sensitivity(figures(a=(0.9, 1, 1), b=(0.7, 1, 1)), "b", ["a", "b"], weights) is None
     assert sensitivity.weight_sensitivity(both, "a", ["a"], weights) is None
 
@@ -57,45 +48,51 @@ def chatty(chats: int, gap: float, each: int = 4) -> dict[str, Scores]:
     }
 
 
-def settled(models: dict[str, Scores], ear: votes.Ranking = NO_VOTES, conversations: int | None = None) -> str:
-    return sensitivity.what_would_resolve_tie(verdict.find(models, NAMES), models, NAMES, ear, conversations)
+def resolved(
+    models: dict[str, Scores], given_votes: votes.Ranking = NO_VOTES, conversations: int | None = None
+) -> TieBreak | None:
+    decision = decided(models)
+    return sensitivity.what_would_resolve_tie(decision, decision.tied, given_votes, conversations)
 
 
-def test_a_tie_says_what_would_settle_it() -> None:
+def test_a_tie_has_what_would_resolve_it() -> None:
     """Conversations by the power formula, however many turns each has; votes; a winner needs neither."""
-    said = settled(chatty(20, 0.08), given(("a", "b", 2, 1)))
-    assert said.startswith("Real turns from about ") and "more conversations (80 % power" in said
-    assert said == settled(chatty(20, 0.08, each=40), given(("a", "b", 2, 1)))
-    assert "or about 26 more votes between Model A and Model B (`jarvisctl vote`)" in said
-    assert settled({"a": GOOD, "b": BAD}) == ""
+    ways = resolved(chatty(20, 0.08), given(("a", "b", 2, 1)))
+    assert ways is not None and ways.conversations > 0 and (ways.votes, ways.some_votes) == (26, True)
+    assert ways == resolved(chatty(20, 0.08, each=40), given(("a", "b", 2, 1)))
+    assert resolved({"a": GOOD, "b": BAD}) is None
+    sentence = tie_break(ways, NAMES)
+    assert sentence.startswith("Real turns from about ") and "more conversations (80 % power" in sentence
+    assert "or about 26 more votes between Model A and Model B (`jarvisctl vote`)" in sentence
 
 
 def test_turns_of_conversations_that_were_all_asked_are_not_offered() -> None:
     """The history has 20 conversations, each was asked: only votes are left."""
-    said = settled(chatty(20, 0.08), conversations=20)
-    assert said.startswith("About 29 votes between Model A and Model B")
-    assert said.endswith("; more turns of your 20 conversations will not settle it.")
-    assert "real turns from about" in settled(chatty(20, 0.08), conversations=300).lower()
+    ways = resolved(chatty(20, 0.08), conversations=20)
+    assert ways is not None and (ways.conversations, ways.exhausted, ways.votes) == (0, 20, 29)
+    assert tie_break(ways, NAMES).endswith("; more turns of your 20 conversations will not settle it.")
+    more = resolved(chatty(20, 0.08), conversations=300)
+    assert more is not None and more.conversations > 0 and more.exhausted == 0
 
 
 def test_no_more_conversations_are_named_than_a_run_can_ask() -> None:
     """A difference of next to nothing would need thousands."""
-    assert "conversations" not in settled(chatty(20, 0.01))
+    ways = resolved(chatty(20, 0.01))
+    assert ways is not None and ways.conversations == 0
     assert sensitivity.MOST_CONVERSATIONS == holdout.MOST_TURNS
 
 
-def test_a_conflict_is_settled_by_votes_or_by_nothing() -> None:
+def test_a_conflict_is_resolved_by_votes_or_by_nothing() -> None:
     """No number of turns makes scenarios and turns agree; neither turns nor votes make numbers and votes agree."""
-    assert settled(TORN).startswith("About 29 votes between Model A and Model B") and "turns" not in settled(TORN)
-    torn = {"a": GOOD, "b": BAD}
-    ear = given(("b", "a", 11, 1))
-    assert sensitivity.what_would_resolve_tie(verdict.find(torn, NAMES, votes=ear), torn, NAMES, ear) == ""
+    assert resolved(TORN) == TieBreak(first="a", second="b", votes=29)
+    vetoed = decided({"a": GOOD, "b": BAD}, votes=given(("b", "a", 11, 1)))
+    assert vetoed.tied and sensitivity.what_would_resolve_tie(vetoed, vetoed.tied, NO_VOTES) is None
 
 
-def test_equal_replies_are_settled_by_votes_alone() -> None:
+def test_equal_replies_are_resolved_by_votes_alone() -> None:
     """No number of prompts shows a difference that is not there."""
-    said = settled({"a": GOOD, "b": dict(GOOD)})
-    assert said.startswith("About 29 votes between Model A and Model B") and "turns" not in said
+    ways = resolved({"a": GOOD, "b": dict(GOOD)})
+    assert ways is not None and (ways.conversations, ways.exhausted, ways.votes) == (0, 0, 29)
 
 
 def test_the_number_of_votes_is_that_of_the_rule() -> None:

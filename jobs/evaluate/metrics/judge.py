@@ -7,7 +7,7 @@ fenced line each, there is nothing that it could be told to do but say A or B, a
 talks it into a tie.
 
 Not promised: good judgement. Small models prefer long and agreeable texts; see how far the judge agrees with the
-owner's own votes (jobs.lib.comparison.votes) before believing it.
+owner's own votes (jobs.lib.comparison.votes.agreement) before believing it.
 """
 
 from __future__ import annotations

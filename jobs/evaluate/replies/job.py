@@ -55,10 +55,10 @@ def _usable_before(context: JobContext) -> bool:
 
 def _finish(context: JobContext, late: str = "") -> Outcome:
     """Rewrite the comparison's file and say how the job ended."""
-    from jobs.lib.comparison import document as comparison_document
+    from jobs.lib.comparison import pipeline
 
-    document = comparison_document.document(context.run_id)
-    context.publish("mlx_comparison_results.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    comparison = pipeline.of_run(context.run_id).as_json()
+    context.publish("mlx_comparison_results.json", json.dumps(comparison, ensure_ascii=False, indent=2) + "\n")
     rows = list(Reply.select().where(Reply.job == context.job_id))
     good = [row for row in rows if row.success]
     summary = {

@@ -1,4 +1,4 @@
-"""Models on common ground: each as if it had been asked all that the leader was asked.
+"""Leader-adjusted figures: each model as if it had been asked all that the leader was asked.
 
 A model that later rounds left out answered fewer prompts, perhaps the easier ones, so its mean must not stand beside
 that of one that went on. Here its quality is the leader's mean plus the paired difference to the leader on the prompts
@@ -12,40 +12,46 @@ Where a model was asked the same as the leader these are its own figures, to the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 from jobs.lib import stats
-from jobs.lib.comparison.replies import Prompt, Replies, Scores, by_cluster, known
+from jobs.lib.comparison.scores import AdjustedFigures, ModelScores, Prompt, Scores, by_cluster, known
 
 
-def leader_adjusted(
-    scores: Mapping[str, Scores], ranking: Sequence[str], replies: Replies
-) -> dict[str, dict[str, Any]]:
-    """Model -> figures on the ground of the first of `ranking`, for `stats["common"]`; those of nothing are None."""
-    every = set().union(*scores.values())
+class _Quality(TypedDict):
+    quality: float | None
+    quality_ci: list[float] | None
+
+
+class _Times(TypedDict):
+    p50_latency_ms: float | None
+    avg_latency_ms: float | None
+
+
+def leader_adjusted(models: Mapping[str, ModelScores], ranking: Sequence[str]) -> dict[str, AdjustedFigures]:
+    """Figures of each model with replies, adjusted to the first of `ranking`; None where nothing overlaps."""
+    replied = {key: model for key, model in models.items() if model.replies}
+    every = set().union(*(model.by_prompt for model in replied.values()))
     leader = ranking[0] if ranking else None
-    return {key: _figures(key, leader, scores, replies) | {"asked": len(every)} for key in scores}
+    return {key: _figures(model, leader, replied, len(every)) for key, model in replied.items()}
 
 
-def with_adjusted(stats: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A model's figures with those on common ground in the place of its own."""
-    return {**stats, **(stats.get("common") or {})}
+def _figures(model: ModelScores, leader: str | None, models: Mapping[str, ModelScores], asked: int) -> AdjustedFigures:
+    first = models[leader] if leader is not None else None
+    theirs: Scores = first.by_prompt if first else {}
+    both = model.by_prompt.keys() & theirs.keys()
+    return AdjustedFigures(
+        leader=leader,
+        answered=len(model.by_prompt),
+        asked=asked,
+        **_quality(model.by_prompt, theirs, both),
+        **_times(model, first or model, both),
+    )
 
 
-def _figures(key: str, leader: str | None, scores: Mapping[str, Scores], replies: Replies) -> dict[str, Any]:
-    ours, theirs = scores[key], scores[leader] if leader is not None else {}
-    both = ours.keys() & theirs.keys()
-    return {
-        "leader": leader,
-        "answered": len(ours),
-        **_quality(ours, theirs, both),
-        **_times(replies, key, leader or key, both),
-    }
-
-
-def _quality(ours: Scores, theirs: Scores, both: Collection[Prompt]) -> dict[str, Any]:
+def _quality(own: Scores, leader: Scores, both: Collection[Prompt]) -> _Quality:
     mine, part, whole = (
-        stats.clustered_interval(by_cluster(values)) for values in (_on(ours, both), _on(theirs, both), theirs)
+        stats.clustered_interval(by_cluster(values)) for values in (_on(own, both), _on(leader, both), leader)
     )
     if mine is None or part is None or whole is None:
         return {"quality": None, "quality_ci": None}
@@ -58,23 +64,20 @@ def _on(scores: Scores, prompts: Collection[Prompt]) -> Scores:
     return {prompt: value for prompt, value in scores.items() if prompt in prompts}
 
 
-def _times(replies: Replies, key: str, leader: str, both: Collection[Prompt]) -> dict[str, Any]:
-    """Median and mean time of a reply."""
-    mine, whole = (_latencies(replies, one, None) for one in (key, leader))
-    ours, part = (_latencies(replies, one, both) for one in (key, leader))
-    figures: tuple[tuple[str, Callable[[Sequence[float]], float | None]], ...] = (
-        ("p50_latency_ms", stats.median),
-        ("avg_latency_ms", stats.mean),
-    )
-    return {name: _scaled(of(ours), of(whole), of(part), of(mine)) for name, of in figures}
+def _times(model: ModelScores, leader: ModelScores, both: Collection[Prompt]) -> _Times:
+    """Median and mean time of a reply, in ms."""
+    own, whole = _latencies(model, None), _latencies(leader, None)
+    shared, part = _latencies(model, both), _latencies(leader, both)
+
+    def scaled(of: Callable[[Sequence[float]], float | None]) -> float | None:
+        """The model's time on the shared prompts, times what all prompts cost the leader; its own without that."""
+        mine, every, some = of(shared), of(whole), of(part)
+        return of(own) if mine is None or not every or not some else mine * (every / some)
+
+    return {"p50_latency_ms": scaled(stats.median), "avg_latency_ms": scaled(stats.mean)}
 
 
-def _scaled(ours: float | None, whole: float | None, part: float | None, mine: float | None) -> float | None:
-    """Time on the shared prompts, times what all prompts cost the leader; its own where the leader has no time."""
-    return mine if ours is None or not whole or not part else ours * (whole / part)
-
-
-def _latencies(replies: Replies, key: str, prompts: Collection[Prompt] | None) -> list[float]:
+def _latencies(model: ModelScores, prompts: Collection[Prompt] | None) -> list[float]:
     """Milliseconds of the usable replies that were written one by one."""
-    rows = [row for row in replies.by_model.get(key, ()) if row.success and not row.batched]
-    return known(row.latency_ms for row in rows if prompts is None or replies.prompt(row) in prompts)
+    timed = [reply for reply in model.replies if reply.row.success and not reply.row.batched]
+    return known(reply.row.latency_ms for reply in timed if prompts is None or reply.prompt in prompts)

@@ -1,129 +1,310 @@
-"""How good a model's replies are, in layers, and whether it may be chosen at all: figures of one model.
+"""How good the replies of a run are: per reply, and per model.
 
-A failed reply counts 0 in every layer, so a model cannot gain by failing on the hard prompts. Samples of a prompt are
-averaged first, then the prompts of a cluster. A cluster is what counts as independent: a scenario, or a conversation
-of the owner's.
+A failed reply counts 0 in every metric, so a model cannot gain by failing on the hard prompts. Samples of a prompt are
+averaged first, then the prompts of a cluster. Clusters are what counts as independent: a scenario, or a conversation
+of the owner's history.
 """
 
 from __future__ import annotations
 
+import enum
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from jobs.lib import stats
-from jobs.lib.comparison import replies as run_replies
-from jobs.lib.comparison.replies import Replies
-from jobs.lib.results.tables import ModelLoad, Reply
+from jobs.lib.comparison.load import ComparisonData, LoadRow, ReplyRow, TurnRow
+from jobs.lib.comparison.rules import METRICS
 
-#: What a run's `report` section says when its snapshot has none: the defaults of that section.
-GATES: dict[str, float | None] = {"success": 0.9, "memory_mb": 6144, "p95_ms": 15_000}
-LAYERS = {"checks": 0.6, "style": 0.2, "meaning": 0.2}
-WEIGHTS = {"quality": 0.7, "speed": 0.2, "memory": 0.1}
+#: Cluster, and the place of the prompt in it.
+Prompt = tuple[str, int]
+#: Prompt -> mean of a model's samples there, 0..1.
+Scores = Mapping[Prompt, float]
 
-
-@dataclass(frozen=True)
-class Rules:
-    """By what a run's verdict is found."""
-
-    gates: Mapping[str, float | None] = field(default_factory=lambda: GATES)
-    layers: Mapping[str, float] = field(default_factory=lambda: LAYERS)
-    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+BITS = "bits_per_character"
 
 
-def rules(snapshot: Any) -> Rules:
-    """The rules in a run's snapshot, completed by the defaults."""
-    plan = snapshot.get("plan") if isinstance(snapshot, dict) else None
-    section = plan.get("report") if isinstance(plan, dict) else None
-    given = section if isinstance(section, dict) else {}
-    parts = ((name, given.get(name) or {}) for name in ("gates", "layers", "weights"))
-    defaults: dict[str, Any] = {"gates": GATES, "layers": LAYERS, "weights": WEIGHTS}
-    return Rules(**{name: defaults[name] | part for name, part in parts})
+class Measure(enum.StrEnum):
+    """What a prompt asks of a model."""
+
+    INSTRUCTIONS = "instructions"  #: a scenario with an instruction to follow
+    OWN_TURNS = "own_turns"  #: a turn of the owner's history to answer
 
 
-# ------------------------------------------------------------------------------------------- the replies of a run
+class Gate(enum.StrEnum):
+    """A limit that a model has to keep; the name is the key in the plan."""
+
+    SUCCESS = "success"
+    MEMORY = "memory_mb"
+    P95 = "p95_ms"
 
 
-# ------------------------------------------------------------------------------------------- figures of one model
+@dataclass(frozen=True, kw_only=True)
+class FailedGate:
+    """A gate that a model fails: its value, and the limit."""
+
+    gate: Gate
+    value: float
+    limit: float
+    successes: int = 0  #: of the gate SUCCESS
+    total: int = 0
 
 
-def figures(
-    model: str, replies: Replies, loadings: Sequence[ModelLoad], weights: Mapping[str, float]
-) -> dict[str, Any]:
-    """Figures of one model; `loadings` in the order of rounds. Whatever was not measured is None.
+@dataclass(frozen=True, kw_only=True)
+class ReplyScores:
+    """A reply with its prompt and what counts of its metrics."""
 
-    Speed is taken over successful replies, because a failure is often fast, and never from a batch.
-    `p95_latency_ms` is null below 20 such replies, where it would be little more than the slowest one.
+    row: ReplyRow
+    prompt: Prompt
+    metrics: Mapping[str, float | None]  #: each of METRICS; None where it does not count
+    quality: float | None  #: the weighted mean of what counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricFigures:
+    """A metric of one model: mean over cluster means with its interval; None where it was not measured."""
+
+    mean: float | None
+    ci: list[float] | None
+    n: int  #: replies
+    clusters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdjustedFigures:
+    """Figures of a model as if it had been asked all that the leader was asked; see adjusted.py."""
+
+    leader: str | None
+    answered: int  #: prompts
+    quality: float | None
+    quality_ci: list[float] | None
+    p50_latency_ms: float | None
+    avg_latency_ms: float | None
+    asked: int  #: prompts of all models
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFigures:
+    """Figures of one model; None where nothing was measured. Speed: successful replies that were written one by one.
+
+    `p95_latency_ms` is None below stats.P95_NEEDS such replies, where it would be little more than the slowest one.
     """
-    rows = replies.by_model.get(model, [])
+
+    total_tests: int
+    successes: int
+    failures: int
+    success_rate: float | None
+    success_rate_ci: list[float] | None
+    timed_replies: int
+    avg_latency_ms: float | None
+    p50_latency_ms: float | None
+    p95_latency_ms: float | None
+    max_latency_ms: float | None
+    avg_ttft_ms: float | None
+    p50_ttft_ms: float | None
+    inter_token_ms: float | None
+    tokens_per_second: float | None
+    characters_per_second: float | None
+    avg_tokens: float | None
+    quality: float | None
+    quality_ci: list[float] | None
+    quality_clusters: int
+    metrics: Mapping[str, MetricFigures] = field(metadata={"json": "layers"})
+    first_reply_ms: float | None
+    peak_memory_mb: float | None
+    process_peak_mb: float | None
+    common: AdjustedFigures | None = None
+
+    @property
+    def shared_quality(self) -> float | None:
+        """Quality, adjusted to the leader's prompts where that was computed."""
+        return self.common.quality if self.common else self.quality
+
+    @property
+    def shared_quality_ci(self) -> list[float] | None:
+        return self.common.quality_ci if self.common else self.quality_ci
+
+    @property
+    def shared_p50_ms(self) -> float | None:
+        return self.common.p50_latency_ms if self.common else self.p50_latency_ms
+
+    @property
+    def shared_mean_ms(self) -> float | None:
+        return self.common.avg_latency_ms if self.common else self.avg_latency_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelScores:
+    """One model: each of its replies, its quality at each prompt, its figures and the gates that it fails."""
+
+    replies: tuple[ReplyScores, ...]
+    by_prompt: Scores
+    figures: ModelFigures
+    failed_gates: tuple[FailedGate, ...]
+
+    def at_prompts(self, value: Callable[[ReplyScores], float | None]) -> dict[Prompt, float]:
+        """Mean of `value` over the model's samples at each prompt, where it is known."""
+        return _at_prompts(self.replies, value)
+
+
+def score(data: ComparisonData) -> dict[str, ModelScores]:
+    """The scores of every model that was loaded or gave replies, in the order of the plan."""
+    counting = _counting(data)
+    return {key: _model(key, data, counting) for key in data.models}
+
+
+def measure(prompt: Prompt) -> Measure:
+    return Measure.OWN_TURNS if prompt[0].startswith("chat:") else Measure.INSTRUCTIONS
+
+
+def known(values: Iterable[float | None]) -> list[float]:
+    """The numbers among values, without None, NaN and infinity."""
+    return [float(value) for value in values if value is not None and math.isfinite(value)]
+
+
+def by_cluster(values: Scores) -> dict[str, list[float]]:
+    """Cluster -> values of its prompts."""
+    clusters: dict[str, list[float]] = defaultdict(list)
+    for (cluster, _), value in sorted(values.items()):
+        clusters[cluster].append(value)
+    return clusters
+
+
+# ------------------------------------------------------------------------------------------------ one reply
+
+
+def _prompt(row: ReplyRow, turns: Mapping[int, TurnRow]) -> Prompt:
+    if not row.is_real:
+        return f"scenario:{row.scenario_id}", row.prompt
+    turn = turns.get(row.prompt)
+    return f"chat:{turn.chat if turn else -1}", row.prompt
+
+
+def _counting(data: ComparisonData) -> dict[Prompt, frozenset[str]]:
+    """The metrics that count at each prompt: those that every usable reply to it has.
+
+    One that only some replies have (the night ended while the others were measured) would compare two scales.
+    """
+    counting: dict[Prompt, frozenset[str]] = {}
+    for row in data.replies:
+        if row.success:
+            prompt, measured = _prompt(row, data.turns), frozenset(row.metrics)
+            counting[prompt] = counting.get(prompt, measured) & measured
+    return counting
+
+
+def _reply(row: ReplyRow, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ReplyScores:
+    prompt = _prompt(row, data.turns)
+    metrics = {name: _metric(row, name, counting.get(prompt, frozenset())) for name in METRICS}
+    return ReplyScores(row=row, prompt=prompt, metrics=metrics, quality=_quality(metrics, data.rules.metrics))
+
+
+def _metric(row: ReplyRow, name: str, counting: frozenset[str]) -> float | None:
+    if name == "checks":
+        return next(iter(known([row.quality])), None) if row.success else 0.0
+    if name not in counting:
+        return None
+    return row.metrics.get(name, 0.0) if row.success else 0.0
+
+
+def _quality(metrics: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
+    """The weighted mean of the metrics; the checks alone where no metric with a weight was measured."""
+    values = {name: value for name, value in metrics.items() if value is not None and weights.get(name, 0) > 0}
+    if not values:
+        return metrics["checks"]
+    return math.fsum(weights[name] * values[name] for name in values) / math.fsum(weights[name] for name in values)
+
+
+def _at_prompts(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], float | None]) -> dict[Prompt, float]:
+    samples: dict[Prompt, list[float]] = defaultdict(list)
+    for reply in replies:
+        samples[reply.prompt] += known([value(reply)])
+    return {prompt: math.fsum(values) / len(values) for prompt, values in samples.items() if values}
+
+
+# ------------------------------------------------------------------------------------------------ one model
+
+
+def _model(key: str, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ModelScores:
+    replies = tuple(_reply(row, data, counting) for row in data.replies_of(key))
+    by_prompt = _at_prompts(replies, lambda reply: reply.quality)
+    figures = _figures(replies, by_prompt, data.loads_of(key))
+    failed = failed_gates(figures, data.rules.gates)
+    return ModelScores(replies=replies, by_prompt=by_prompt, figures=figures, failed_gates=failed)
+
+
+def _figures(replies: Sequence[ReplyScores], by_prompt: Scores, loads: Sequence[LoadRow]) -> ModelFigures:
+    rows = [reply.row for reply in replies]
     good = [row for row in rows if row.success]
-    quality = stats.clustered_interval(run_replies.by_cluster(replies.scores(model, weights)))
-    return {
-        "total_tests": len(rows),
-        "successes": len(good),
-        "failures": len(rows) - len(good),
-        "success_rate": len(good) / len(rows) if rows else None,
-        "success_rate_ci": stats.wilson(len(good), len(rows)),
-        **_speed([row for row in good if not row.batched and row.latency_ms is not None]),
-        "avg_tokens": stats.mean(run_replies.known(row.tokens for row in good)),
-        "quality": quality.mean if quality else None,
-        "quality_ci": stats.clip_interval(quality.interval) if quality else None,
-        "quality_clusters": quality.n if quality else 0,
-        "layers": _layers(model, replies),
-        "first_reply_ms": next(iter(run_replies.known(row.first_reply_ms for row in loadings)), None),
-        "peak_memory_mb": _peak(rows, loadings),
-        "process_peak_mb": max(run_replies.known(row.process_mb for row in loadings), default=None),
-    }
+    timed = [row for row in good if not row.batched and row.latency_ms is not None]
+    latencies = known(row.latency_ms for row in timed)
+    quality = stats.clustered_interval(by_cluster(by_prompt))
+    return ModelFigures(
+        total_tests=len(rows),
+        successes=len(good),
+        failures=len(rows) - len(good),
+        success_rate=len(good) / len(rows) if rows else None,
+        success_rate_ci=stats.wilson(len(good), len(rows)),
+        timed_replies=len(latencies),
+        avg_latency_ms=stats.mean(latencies),
+        p50_latency_ms=stats.median(latencies),
+        p95_latency_ms=stats.p95(latencies),
+        max_latency_ms=max(latencies, default=None),
+        avg_ttft_ms=stats.mean(known(row.ttft_ms for row in timed)),
+        p50_ttft_ms=stats.median(known(row.ttft_ms for row in timed)),
+        inter_token_ms=stats.median(known(row.inter_token_ms for row in timed)),
+        tokens_per_second=stats.median(known(row.tokens_per_second for row in timed)),
+        characters_per_second=stats.median(known(row.characters_per_second for row in timed)),
+        avg_tokens=stats.mean(known(row.tokens for row in good)),
+        quality=quality.mean if quality else None,
+        quality_ci=stats.clip_interval(quality.interval) if quality else None,
+        quality_clusters=quality.n if quality else 0,
+        metrics=_metrics(replies),
+        first_reply_ms=next(iter(known(row.first_reply_ms for row in loads)), None),
+        peak_memory_mb=_peak(rows, loads),
+        process_peak_mb=max(known(row.process_mb for row in loads), default=None),
+    )
 
 
-def _speed(timed: Sequence[Reply]) -> dict[str, Any]:
-    latencies = run_replies.known(row.latency_ms for row in timed)
-    return {
-        "timed_replies": len(latencies),
-        "avg_latency_ms": stats.mean(latencies),
-        "p50_latency_ms": stats.median(latencies),
-        "p95_latency_ms": stats.p95(latencies),
-        "max_latency_ms": max(latencies, default=None),
-        "avg_ttft_ms": stats.mean(run_replies.known(row.ttft_ms for row in timed)),
-        "p50_ttft_ms": stats.median(run_replies.known(row.ttft_ms for row in timed)),
-        "inter_token_ms": stats.median(run_replies.known(row.inter_token_ms for row in timed)),
-        "tokens_per_second": stats.median(run_replies.known(row.tokens_per_second for row in timed)),
-        "characters_per_second": stats.median(run_replies.known(row.characters_per_second for row in timed)),
-    }
-
-
-def _peak(rows: Sequence[Reply], loadings: Sequence[ModelLoad]) -> float | None:
+def _peak(rows: Sequence[ReplyRow], loads: Sequence[LoadRow]) -> float | None:
     """Peak of the model as JARVIS would use it, in MB: a batch holds several replies at once and is left out."""
-    peaks = [row.peak_memory_mb for row in rows if not row.batched] + [row.load_peak_mb for row in loadings]
-    return max(run_replies.known(peaks), default=None)
+    peaks = [row.peak_memory_mb for row in rows if not row.batched] + [row.load_peak_mb for row in loads]
+    return max(known(peaks), default=None)
 
 
-def _layers(model: str, replies: Replies) -> dict[str, Any]:
-    """{layer: {"mean", "ci", "n", "clusters"}}: n replies; mean and ci None where a layer was not measured."""
-    values: dict[str, Any] = {layer: lambda row, layer=layer: replies.layer(row, layer) for layer in LAYERS}
-    values["bits_per_character"] = lambda row: run_replies.number(row.bits_per_character)
-    found = {}
-    for layer, value in values.items():
-        most = 1.0 if layer in LAYERS else math.inf
-        estimate = stats.clustered_interval(run_replies.by_cluster(replies.means(model, value)))
-        found[layer] = {
-            "mean": estimate.mean if estimate else None,
-            "ci": stats.clip_interval(estimate.interval, high=most) if estimate else None,
-            "n": len(run_replies.known(value(row) for row in replies.by_model.get(model, ()))),
-            "clusters": estimate.n if estimate else 0,
-        }
-    return found
+def _metrics(replies: Sequence[ReplyScores]) -> dict[str, MetricFigures]:
+    figures = {name: _metric_figures(replies, partial(_value, name), 1.0) for name in METRICS}
+    bits = _metric_figures(replies, lambda reply: reply.row.bits_per_character, math.inf)
+    return figures | {BITS: bits}
 
 
-def failed_gates(figures: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[str]:
-    """Why a model may not be chosen, whatever its quality; empty where it may. Nothing measured, nothing missed."""
-    reasons = []
-    share, peak, p95 = (figures[name] for name in ("success_rate", "peak_memory_mb", "p95_latency_ms"))
-    if (least := limits.get("success")) is not None and share is not None and share < least:
-        reasons.append(f"{figures['successes']} of {figures['total_tests']} replies usable, under {100 * least:.0f} %")
-    if (most := limits.get("memory_mb")) is not None and peak is not None and peak > most:
-        reasons.append(f"peak of {peak:.0f} MB, over {most:.0f} MB")
-    if (slowest := limits.get("p95_ms")) is not None and p95 is not None and p95 > slowest:
-        reasons.append(f"p95 of {p95 / 1000:.1f} s a reply, over {slowest / 1000:.1f} s")
-    return reasons
+def _value(metric: str, reply: ReplyScores) -> float | None:
+    return reply.metrics[metric]
+
+
+def _metric_figures(
+    replies: Sequence[ReplyScores], value: Callable[[ReplyScores], float | None], most: float
+) -> MetricFigures:
+    estimate = stats.clustered_interval(by_cluster(_at_prompts(replies, value)))
+    return MetricFigures(
+        mean=estimate.mean if estimate else None,
+        ci=stats.clip_interval(estimate.interval, high=most) if estimate else None,
+        n=len(known(value(reply) for reply in replies)),
+        clusters=estimate.n if estimate else 0,
+    )
+
+
+def failed_gates(figures: ModelFigures, limits: Mapping[str, float | None]) -> tuple[FailedGate, ...]:
+    """The gates that a model fails. A gate whose value was not measured passes."""
+    share, peak, p95 = figures.success_rate, figures.peak_memory_mb, figures.p95_latency_ms
+    failed = []
+    if (least := limits.get(Gate.SUCCESS)) is not None and share is not None and share < least:
+        counts = {"successes": figures.successes, "total": figures.total_tests}
+        failed.append(FailedGate(gate=Gate.SUCCESS, value=share, limit=least, **counts))
+    if (most := limits.get(Gate.MEMORY)) is not None and peak is not None and peak > most:
+        failed.append(FailedGate(gate=Gate.MEMORY, value=peak, limit=most))
+    if (slowest := limits.get(Gate.P95)) is not None and p95 is not None and p95 > slowest:
+        failed.append(FailedGate(gate=Gate.P95, value=p95, limit=slowest))
+    return tuple(failed)

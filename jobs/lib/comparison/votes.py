@@ -1,8 +1,8 @@
-"""What blind votes say: a ranking of the models by the owner's ear, beside the one by numbers.
+"""What blind votes say: a ranking of the models by the owner's votes, beside the one by numbers.
 
 A preference is beyond chance from MIN_VOTES votes between the two models on, where an exact binomial test of the
 decided ones gives p under LEVEL (10 of 10, 11 of 12, 13 of 15) and the interval of their strengths agrees. The level
-is strict because the owner looks after every vote and stops where it pleases: of two equal models one is called better
+is strict because the owner looks after every vote and stops at will: of two equal models one is called better
 by the 20th vote in 1.4 % of the cases, by the 40th in 3 %.
 
 Only the owner's votes make the ranking. A judge's are counted and compared with the owner's, never mixed with them.
@@ -11,24 +11,57 @@ Only the owner's votes make the ranking. A judge's are counted and compared with
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jobs.lib import stats
-from jobs.lib.results.tables import OWNER, Reply, Vote
+from jobs.lib.comparison.load import ComparisonData, VoteRow
+from jobs.lib.results.tables import OWNER
 from jobs.lib.stats import Estimate, Strengths
 
-#: What a choice gives to the model on the left; "both bad" prefers neither, as a tie does.
+#: The share of the win that a choice gives to the model on the left; "both bad" prefers neither, as a tie does.
 SHARES = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 
 MIN_VOTES = 10  #: between two models, before any of them may be preferred
 LEVEL = 0.01
 
+_MIRRORED = {"left": "right", "right": "left"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rating:
+    """Bradley-Terry strength of a model in log odds, with its 95 % interval; `n` votes were about it."""
+
+    strength: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Cohen's kappa of a judge with the owner, on the n pairs of replies that both compared."""
+
+    judge: float | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteSummary:
+    """The votes of a run."""
+
+    n: int = 0
+    by_owner: int = 0
+    both_bad: int = 0  #: of the owner's
+    invalid: int = 0
+    ratings: Mapping[str, Rating]  #: by model, the strongest first
+    wins: Mapping[str, Mapping[str, float]]  #: model -> other -> wins, a tie as half a win for each
+    agreement: Agreement | None = None  #: None where the owner and a judge compared no pair both
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """The owner's votes: (model, model, share of the win of the first), and the strengths they give."""
+    """Votes as (model, model, share of the win of the first), and the strengths they give."""
 
     votes: Sequence[tuple[str, str, float]]
     strengths: Strengths | None
@@ -59,20 +92,17 @@ class Ranking:
         gap = self.difference(key, other)
         return gap is not None and gap.above_zero
 
-    def ratings(self) -> dict[str, dict[str, Any]]:
-        """{model: {"strength", "low", "high", "n"}}, the strongest first; n = votes on the model."""
+    def ratings(self) -> dict[str, Rating]:
         if self.strengths is None:
             return {}
         played = Counter(key for one, other, _ in self.votes for key in (one, other))
-        found = {key: self.strengths.of(key) for key in self.strengths.players}
-        order = sorted(found, key=lambda key: -found[key].mean)
+        strengths = {key: self.strengths.of(key) for key in self.strengths.players}
         return {
-            key: {"strength": found[key].mean, "low": found[key].low, "high": found[key].high, "n": played[key]}
-            for key in order
+            key: Rating(strength=strengths[key].mean, low=strengths[key].low, high=strengths[key].high, n=played[key])
+            for key in sorted(strengths, key=lambda key: -strengths[key].mean)
         }
 
     def wins(self) -> dict[str, dict[str, float]]:
-        """{model: {other: wins}}, a tie as half a win for each."""
         table: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for one, other, share in sorted(self.votes):
             table[one][other] += share
@@ -80,9 +110,16 @@ class Ranking:
         return {key: dict(row) for key, row in sorted(table.items())}
 
 
-def of_run(run_id: str, by: str = OWNER) -> Ranking:
-    """The ranking by the votes of `by` in a run."""
-    return rank([(one, other, SHARES[choice]) for one, other, choice in _rows(run_id, by) if choice in SHARES])
+def of_owner(data: ComparisonData) -> Ranking:
+    """The ranking by the owner's votes."""
+    models = {row.id: row.model for row in data.replies}
+    return rank(
+        [
+            (models[vote.left], models[vote.right], SHARES[vote.choice])
+            for vote in _shown(data, OWNER)
+            if vote.choice in SHARES
+        ]
+    )
 
 
 def rank(votes: Sequence[tuple[str, str, float]]) -> Ranking:
@@ -91,36 +128,58 @@ def rank(votes: Sequence[tuple[str, str, float]]) -> Ranking:
     return Ranking(between, stats.bradley_terry(between))
 
 
-def _rows(run_id: str, by: str | None = None) -> list[tuple[str, str, str]]:
-    """(model on the left, model on the right, choice)."""
-    query = Vote.select().where(Vote.run == run_id).order_by(Vote.id)
-    votes = list(query if by is None else query.where(Vote.by == by))
-    shown = {end for vote in votes for end in (vote.left_id, vote.right_id)}
-    rows = Reply.select(Reply.id, Reply.model).where(Reply.run == run_id) if shown else []
-    models = {row.id: row.model for row in rows}
-    return [(models[vote.left_id], models[vote.right_id], vote.choice) for vote in votes if vote.left_id in models]
+def summary(data: ComparisonData, ranking: Ranking) -> VoteSummary:
+    """The votes of a run, counted."""
+    owner, everyone = _shown(data, OWNER), _shown(data)
+    return VoteSummary(
+        n=len(everyone),
+        by_owner=len(owner),
+        both_bad=sum(vote.choice == "both bad" for vote in owner),
+        invalid=sum(vote.choice == "invalid" for vote in everyone),
+        ratings=ranking.ratings(),
+        wins=ranking.wins(),
+        agreement=agreement(data.votes),
+    )
 
 
-def summary(run_id: str, ranking: Ranking) -> dict[str, Any]:
-    """The votes of a run as the document has them."""
-    owner = [choice for _, _, choice in _rows(run_id, OWNER)]
-    everything = [choice for _, _, choice in _rows(run_id)]
-    return {
-        "n": len(everything),
-        "by_owner": len(owner),
-        "both_bad": owner.count("both bad"),
-        "invalid": everything.count("invalid"),
-        "ratings": ranking.ratings(),
-        "wins": ranking.wins(),
-        "agreement": _agreement(run_id),
-    }
+def _shown(data: ComparisonData, by: str | None = None) -> list[VoteRow]:
+    """Votes on replies of this run."""
+    known = {row.id for row in data.replies}
+    return [vote for vote in data.votes if vote.left in known and by in (None, vote.by)]
 
 
-def _agreement(run_id: str) -> dict[str, Any] | None:
-    """How far a judge agrees with the owner; None where no pair was judged by both."""
-    if not Vote.select().where(Vote.run == run_id, Vote.by != OWNER).exists():
+def agreement(votes: Iterable[VoteRow]) -> Agreement | None:
+    """How far a judge agrees with the owner beyond chance; None where no pair was compared by both.
+
+    "Both bad" counts as a tie. A judge's invalid answers are left out: they are no opinion.
+    """
+    rows = list(votes)
+    owner = _by_pair([vote for vote in rows if vote.by == OWNER])
+    judge = _by_pair([vote for vote in rows if vote.by != OWNER])
+    both = sorted(owner.keys() & judge.keys())
+    if not both:
         return None
-    from jobs.lib.comparison import agreement
+    return Agreement(judge=_kappa([owner[pair] for pair in both], [judge[pair] for pair in both]), n=len(both))
 
-    kappa, n = agreement.of_run(run_id)
-    return {"judge": kappa, "n": n} if n else None
+
+def _kappa(owner: Sequence[str], judge: Sequence[str]) -> float | None:
+    """Cohen's kappa (1960): 1 = always agree, 0 = as often as chance. None where one category was used throughout."""
+    if len({*owner, *judge}) < 2:
+        return None
+    from sklearn.metrics import cohen_kappa_score  # 1 s to import, so only where a judge has voted
+
+    return float(cohen_kappa_score(owner, judge))
+
+
+def _by_pair(votes: Sequence[VoteRow]) -> dict[tuple[int, int], str]:
+    """(smaller id, larger id) of the replies -> left (the smaller id won) | right | tie. The last vote counts."""
+    choices = {}
+    for vote in votes:
+        if vote.choice == "invalid":
+            continue
+        choice = "tie" if vote.choice == "both bad" else vote.choice
+        if vote.left < vote.right:
+            choices[vote.left, vote.right] = choice
+        else:
+            choices[vote.right, vote.left] = _MIRRORED.get(choice, choice)
+    return choices

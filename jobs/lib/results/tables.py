@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import enum
+import json
+
 import peewee
 
 from jarvisd import plugin
@@ -78,6 +81,31 @@ class HeldOutTurn(Record):
 
     class Meta:
         indexes = ((("run", "place"), True),)
+
+
+class Cause(enum.StrEnum):
+    """Why later rounds no longer ask a model; each with the numbers in `LeftOut.details`."""
+
+    NO_USABLE_REPLY = "no_usable_reply"
+    JOB_FAILED = "job_failed"  #: round
+    JOB_CANCELLED = "job_cancelled"  #: round
+    SUCCESS_GATE = "success_gate"  #: successes, total, most_percent: upper end of the interval
+    MEMORY_GATE = "memory_gate"  #: peak_mb, limit_mb
+    BEHIND = "behind"  #: leader, mean, low, high, p_holm
+    TOLD = "told"  #: text: a database from before this table kept a sentence
+
+
+class LeftOut(Record):
+    """A model that a round does not ask. A round names all of them, those that earlier rounds left out too."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    round = peewee.IntegerField()  #: the first one that it holds for
+    model = peewee.CharField()
+    cause = peewee.CharField()
+    details = JSONText()
+
+    class Meta:
+        indexes = ((("run", "round", "model"), True),)
 
 
 class Reply(Record):
@@ -196,4 +224,14 @@ def names() -> None:
     plugin.run_script("jobs.lib.results", "3_names.sql")
 
 
-MIGRATIONS = (first_tables, rounds_and_layers, names)
+def left_out() -> None:
+    """Which models a round leaves out gets a table; until now the params of the round's job `layers` said it."""
+    plugin.run_script("jobs.lib.results", "4_left_out.sql")
+    rows = plugin.db.execute_sql("SELECT run_id, round, params FROM job WHERE name = 'layers' ORDER BY id").fetchall()
+    for run, round_, params in rows:
+        reasons = json.loads(params).get("left_out") or {}
+        for model, text in reasons.items():
+            LeftOut.create(run=run, round=round_, model=model, cause=Cause.TOLD, details={"text": str(text)})
+
+
+MIGRATIONS = (first_tables, rounds_and_layers, names, left_out)

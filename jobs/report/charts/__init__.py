@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from jobs.report.attempt import attempt
 from jobs.report.charts import models as model_charts
 from jobs.report.charts import svg as svg_chart
 from jobs.report.charts.svg import FIRST, SECOND, Chart
-from jobs.report.gather import Report, place
+from jobs.report.gather import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-log = logging.getLogger(__name__)
 
 
 def draw(report: Report) -> list[Chart]:
@@ -26,15 +25,14 @@ def draw(report: Report) -> list[Chart]:
         (report.templates is not None, coverage_curve, "Coverage against number of templates"),
         (bool(report.timeline), model_charts.timeline, "Replies in the order in which they were timed"),
     ]
-    return [_attempt(make, title, report) for wanted, make, title in makers if wanted]
+    return [_chart(make, title, report) for wanted, make, title in makers if wanted]
 
 
-def _attempt(make: Callable[[Report], Chart], title: str, report: Report) -> Chart:
-    try:
-        return make(report)
-    except Exception as error:  # a chart that fails does not prevent the page
-        log.warning("chart %r failed: %s", title, place(error))
+def _chart(make: Callable[[Report], Chart], title: str, report: Report) -> Chart:
+    def failed(error: Exception) -> Chart:
         return Chart("", title, "", "", f"could not be rendered: {type(error).__name__}")
+
+    return attempt(f"chart {title!r}", partial(make, report), failed)
 
 
 def coverage_curve(report: Report) -> Chart:

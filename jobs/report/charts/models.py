@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from jobs.lib.comparison import adjusted
 from jobs.report.charts import svg as svg_chart
 from jobs.report.charts.svg import FIRST, INK, LINE, SECOND, SOFT, Box, Chart
 from jobs.report.escape import clean
-from jobs.report.gather import Report
+from jobs.report.gather import Report, TimedReply
 from jobs.report.rows import models as model_rows
 
 if TYPE_CHECKING:
@@ -31,36 +30,36 @@ class Point:
     quality: float
     interval: Sequence[float] | None
     peak_mb: float | None
-    gated: bool
+    fails_gate: bool
 
 
 def points(report: Report) -> list[Point]:
     """Models with a time and a quality."""
     return [
         Point(
-            name=clean(model["info"]["name"], 24),
-            seconds=stats["p50_latency_ms"] / 1000,
-            quality=stats["quality"],
-            interval=stats.get("quality_ci"),
-            peak_mb=model_rows.peak_mb(model["stats"]),
-            gated=bool(model.get("gates")),
+            name=clean(model.name, 24),
+            seconds=time / 1000,
+            quality=quality,
+            interval=model.stats.shared_quality_ci,
+            peak_mb=model_rows.peak_mb(model.stats),
+            fails_gate=model.fails_gate,
         )
         for model in report.models.values()
-        if (stats := adjusted.with_adjusted(model["stats"])).get("p50_latency_ms") and stats.get("quality") is not None
+        if (time := model.stats.shared_p50_ms) and (quality := model.stats.shared_quality) is not None
     ]
 
 
 def frontier(found: Sequence[Point]) -> list[Point]:
-    """Those that no other one equals or beats in both time and quality, the fastest first; gated ones never."""
+    """Those that no other one equals or beats in both time and quality, the fastest first; all pass the gates."""
     best: list[Point] = []
     for point in sorted(found, key=lambda point: (point.seconds, -point.quality)):
-        if not point.gated and (not best or point.quality > best[-1].quality):
+        if not point.fails_gate and (not best or point.quality > best[-1].quality):
             best.append(point)
     return best
 
 
 def latency_quality(report: Report) -> Chart:
-    """One point a model: median seconds of usable replies, quality with its interval, size as memory."""
+    """One point per model: median seconds of usable replies, quality with its interval, size as memory."""
     title = "Latency against quality"
     found = points(report)
     if not found:
@@ -74,14 +73,15 @@ def latency_quality(report: Report) -> Chart:
         steps = {"drawstyle": "steps-post", "color": FIRST, "linewidth": 1.2, "linestyle": (0, (3, 2)), "alpha": 0.8}
         axes.plot([point.seconds for point in best], [point.quality for point in best], **steps)
         figure.draw_without_rendering()  # fixes the layout, so that places can be compared
-        taken = [_point(axes, point, dominated=point not in best) for point in found]
+        whole = report.memory_mb or max((point.peak_mb or 1 for point in found), default=1)
+        taken = [_point(axes, point, whole, dominated=point not in best) for point in found]
         for point in found:
             _name(axes, point, taken, SOFT if point not in best else INK)
         svg = svg_chart.svg(figure, "latency-quality", title)
     caption = (
         "Each point is a model: up and to the left is better, a larger point takes more memory. Bars are each model's "
         "own 95 % interval: overlapping bars do not mean a tie (see Every pair). The dashed line joins the models that "
-        "no other one beats in both; grey ones are beaten or gated."
+        "no other one beats in both; grey ones are beaten or fail a gate."
     )
     return Chart("latency-quality", title, caption, svg)
 
@@ -102,13 +102,13 @@ def _ticks(low: float, high: float, steps: Sequence[float]) -> list[float]:
     return [tick for tick in found if low <= tick <= high]
 
 
-def _point(axes: Axes, point: Point, *, dominated: bool) -> Box:
-    """Draw a point and its interval; the room that the point takes."""
+def _point(axes: Axes, point: Point, whole_mb: float, *, dominated: bool) -> Box:
+    """Draw a point and its interval, its size as the share of `whole_mb`; the room that the point takes."""
     colour, alpha = (SOFT, 0.55) if dominated else (FIRST, 1.0)
     if point.interval:
         low, high = max(0.0, point.interval[0]), min(1.0, point.interval[1])
         axes.plot([point.seconds] * 2, [low, high], color=colour, linewidth=1.6, alpha=0.45)
-    size = max(5.0, 22 * ((point.peak_mb or 0) / model_rows.WHOLE_MB) ** 0.5)  # points across: the area is the memory
+    size = max(5.0, 22 * ((point.peak_mb or 0) / whole_mb) ** 0.5)  # points across: the area is the memory
     axes.plot([point.seconds], [point.quality], "o", color=colour, alpha=alpha, markersize=size, markeredgewidth=0)
     x, y = (float(value) for value in axes.transData.transform((point.seconds, point.quality)))
     return (x - size / 2, y - size / 2, x + size / 2, y + size / 2)
@@ -137,7 +137,7 @@ def _name(axes: Axes, point: Point, taken: list[Box], colour: str) -> None:
 
 
 def memory(report: Report) -> Chart:
-    """Weights, what work adds to them, and what 8 GB leave; a line where the memory that a model may use ends."""
+    """Weights, what work adds to them, what the machine has left, and a line at what a model may use."""
     title = "Memory of each model"
     rows = [row for row in model_rows.memory_parts(report) if row.peak_mb is not None]
     if not rows:
@@ -146,18 +146,26 @@ def memory(report: Report) -> Chart:
         places = range(len(rows))
         weights = [(row.weights_mb or 0) / 1024 for row in rows]
         working = [(row.working_mb if row.working_mb is not None else row.peak_mb or 0) / 1024 for row in rows]
+        left = model_rows.left_of_memory(report).replace("Left", "left")
         room = [max(0.0, row.left_mb or 0) / 1024 for row in rows]
         axes.barh(places, weights, color=FIRST, height=0.56, label="weights")
         axes.barh(places, working, left=weights, color=SECOND, height=0.56, label="at work")
         starts = [one + other for one, other in zip(weights, working, strict=True)]
-        axes.barh(places, room, left=starts, color=LINE, height=0.56, label="left of 8 GB")
+        axes.barh(
+            places,
+            room,
+            left=starts,
+            color=LINE,
+            height=0.56,
+            label=left,
+        )
         if report.budget_mb:
             axes.axvline(report.budget_mb / 1024, color=INK, linewidth=1.2, linestyle=(0, (3, 2)))
         axes.set_yticks(list(places), [clean(row.name, 24) for row in rows])
         axes.tick_params(axis="y", labelcolor=INK, length=0)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_xlim(0, max(8.0, *starts) * 1.01)
+        axes.set_xlim(0, max((report.memory_mb or 0) / 1024, *starts) * 1.01)
         axes.set_xlabel("GB")
         axes.legend(ncols=3, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, handlelength=1.2)
         svg = svg_chart.svg(figure, "memory", title)
@@ -175,14 +183,14 @@ def _memory_caption(report: Report) -> str:
 def timeline(report: Report) -> Chart:
     """Seconds of every timed reply against its place in the run: heat and a full memory show as a rise."""
     title = "Replies in the order in which they were timed"
-    timed = [row for row in report.timeline if row["latency_ms"] is not None]
+    timed = report.timeline
     if not timed:
         return Chart("timeline", title, "", "", "no reply was timed")
     with svg_chart.figure((4.8, 2.6)) as (figure, axes):
-        seconds = [row["latency_ms"] / 1000 for row in timed]
+        seconds = [row.latency_ms / 1000 for row in timed]
         top = max(seconds) * 1.3
         for good, colour, mark in ((True, FIRST, "o"), (False, SECOND, "x")):
-            kept = [(place, value) for place, value in enumerate(seconds) if bool(timed[place]["success"]) is good]
+            kept = [(place, value) for place, value in enumerate(seconds) if timed[place].success is good]
             axes.plot([x for x, _ in kept], [y for _, y in kept], mark, color=colour, markersize=3, alpha=0.8)
         _stretches(axes, report, timed, top)
         axes.set_ylim(0, top)
@@ -195,10 +203,10 @@ def timeline(report: Report) -> Chart:
     return Chart("timeline", title, caption, svg)
 
 
-def _stretches(axes: Axes, report: Report, timed: Sequence[Mapping[str, Any]], top: float) -> None:
+def _stretches(axes: Axes, report: Report, timed: Sequence[TimedReply], top: float) -> None:
     """A line where another model, or another round, begins, and the model's name where it has room."""
     start = 0
-    for (key, _), rows in groupby(timed, key=lambda row: (row["model"], row["round"])):
+    for (key, _), rows in groupby(timed, key=lambda row: (row.model, row.round)):
         width = len(list(rows))
         if start:
             axes.axvline(start - 0.5, color=SOFT, linewidth=0.6, alpha=0.6)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from jobs.lib.comparison import adjusted
+from jobs.lib.comparison.document import ModelDocument
 from jobs.report.escape import visible
 from jobs.report.gather import Report
 from jobs.report.rows import models as model_rows
@@ -64,35 +63,36 @@ def files(report: Report) -> dict[str, str]:
 
 
 def replies(report: Report) -> str:
-    """One line a reply, whole texts; a text that a spreadsheet would run begins with an apostrophe."""
+    """One line per reply, whole texts; a text that a spreadsheet would run begins with an apostrophe."""
     rows = (
-        [key, model["info"]["name"], *(said.get(field) for field in _REPLY)]
+        [key, model.name, *(getattr(reply, field) for field in _REPLY)]
         for key, model in report.models.items()
-        for said in model["generations"]
+        for reply in model.generations
     )
     return _text(["model", "name", *_REPLY], rows)
 
 
 def models(report: Report) -> str:
-    """One line a model; quality and time on common ground, as in the table of the report."""
-    groups = (report.comparison or {}).get("groups") or {}
-    header = ["model", "name", "group", "quality_low", "quality_high", *model_rows.LAYERS, *_STATS]
-    header += ["left_of_8_gb_mb", "licence", "marks"]
+    """One line per model; quality and time are leader-adjusted, as in the table of the report."""
+    groups = report.comparison.groups if report.comparison else {}
+    header = ["model", "name", "group", "quality_low", "quality_high", *model_rows.METRICS, *_STATS]
+    header += ["left_mb", "licence", "marks"]
     rows = (_model(report, key, model, groups.get(key)) for key, model in model_rows.in_order(report))
     return _text(header, rows)
 
 
-def _model(report: Report, key: str, model: Mapping[str, Any], group: Any) -> list[Any]:
-    stats, peak = adjusted.with_adjusted(model["stats"]), model_rows.peak_mb(model["stats"])
-    low, high = stats.get("quality_ci") or (None, None)
-    layers = [model_rows.layer(stats, which).get("mean") for which in model_rows.LAYERS]
-    left = None if peak is None else model_rows.WHOLE_MB - peak
+def _model(report: Report, key: str, model: ModelDocument, group: str | None) -> list[object]:
+    stats = model.stats
+    low, high = stats.shared_quality_ci or (None, None)
+    metrics = [stats.metrics[metric].mean for metric in model_rows.METRICS]
+    adjusted = {"quality": stats.shared_quality, "p50_latency_ms": stats.shared_p50_ms}
+    figures = [adjusted[field] if field in adjusted else getattr(stats, field) for field in _STATS]
+    left = model_rows.left_mb(report, model_rows.peak_mb(stats))
     marks = "; ".join(model_rows.marks(report, key, model))
-    figures = [stats.get(field) for field in _STATS]
-    return [key, model["info"]["name"], group, low, high, *layers, *figures, left, model["info"].get("licence"), marks]
+    return [key, model.name, group, low, high, *metrics, *figures, left, model.info.get("licence"), marks]
 
 
-def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # as RFC 4180 has it
     writer.writerow(header)
@@ -100,7 +100,7 @@ def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     """Numbers as they are; texts without control characters, and never a formula."""
     if value is None or isinstance(value, (int, float)):
         return "" if value is None else value

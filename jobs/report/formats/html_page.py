@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import jinja2
 import markdown
 import nh3
 from markupsafe import Markup
 
-from jobs.lib.comparison import adjusted
+from jobs.report.attempt import attempt
 from jobs.report.charts.svg import Chart
+from jobs.report.diff import Changes
 from jobs.report.escape import clean, duration, milliseconds, percent
 from jobs.report.formats.markdown import HEAT_NOTE, SPEED_NOTE
-from jobs.report.gather import Report, place
+from jobs.report.gather import Report
 from jobs.report.rows import changes as change_rows
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import replies as reply_rows
@@ -28,7 +28,7 @@ from jobs.report.rows import sentences
 from jobs.report.rows import templates as template_rows
 from jobs.report.rows import votes as vote_rows
 
-log = logging.getLogger(__name__)
+Part = TypeVar("Part")
 
 _FOLDER = Path(__file__).parent
 #: What prose may contain after Markdown: no links, no images, no attributes.
@@ -43,7 +43,7 @@ def to_html(text: str) -> Markup:
 
 def compose(report: Report, charts: Sequence[Chart]) -> str:
     """The page. A part that fails shows its error's type in its place."""
-    parts = {name: _attempt(name, partial(make, report)) for name, make in _PARTS.items()}
+    parts = {name: attempt(f"part {name} of the page", partial(make, report), Failed) for name, make in _PARTS.items()}
     style, script = ((_FOLDER / name).read_text() for name in ("page.css", "page.js"))
     return (
         _environment()
@@ -56,10 +56,10 @@ def compose(report: Report, charts: Sequence[Chart]) -> str:
             style_hash=_hash(style),
             script=Markup(script),  # noqa: S704 - a file of ours
             script_hash=_hash(script),
-            headers=_HEADERS,
+            headers=_HEADERS | {"models": model_rows.header(report), "memory": model_rows.memory_header(report)},
             numeric={"models": model_rows.NUMERIC},
             heat_note=HEAT_NOTE,
-            tiles=_attempt("figures", lambda: tiles(report)),
+            tiles=attempt("the figures of the page", partial(tiles, report), Failed),
         )
     )
 
@@ -86,14 +86,6 @@ class Failed:
 
     def __init__(self, error: Exception) -> None:
         self.failed = type(error).__name__
-
-
-def _attempt(part: str, make: Callable[[], Any]) -> Any:
-    try:
-        return make()
-    except Exception as error:  # one part never prevents the page
-        log.warning("part %r of the page failed: %s", part, place(error))
-        return Failed(error)
 
 
 def _checks(report: Report) -> list[str]:
@@ -123,18 +115,16 @@ def _standing(report: Report) -> list[str]:
     return [*model_rows.standing_notes(report), SPEED_NOTE]
 
 
-def _since(make: Callable[[Any, Callable[[str], str]], Any]) -> Callable[[Report], Any]:
+def _since(make: Callable[[Changes, Callable[[str], str]], Part]) -> Callable[[Report], Part | None]:
     """A part about what changed; nothing where there is no earlier run."""
-    return lambda report: make(report.changes, partial(model_rows.name, report)) if report.changes else []
+    return lambda report: make(report.changes, partial(model_rows.name, report)) if report.changes else None
 
 
 _HEADERS = {
-    "models": model_rows.HEADER,
-    "layers": model_rows.LAYER_HEADER,
-    "yardsticks": model_rows.YARDSTICK_HEADER,
+    "metrics": model_rows.METRIC_HEADER,
+    "references": model_rows.REFERENCE_HEADER,
     "speed": model_rows.SPEED_HEADER,
     "pairs": model_rows.PAIR_HEADER,
-    "memory": model_rows.MEMORY_HEADER,
     "ratings": vote_rows.RATING_HEADER,
     "figures": change_rows.figure_header(),
     "prompts": change_rows.PROMPT_HEADER,
@@ -145,7 +135,7 @@ _HEADERS = {
 }
 
 #: What the page shows, by the name in page.html. Prose comes sanitised, all else is escaped there.
-_PARTS: dict[str, Callable[[Report], Any]] = {
+_PARTS: dict[str, Callable[[Report], object]] = {
     "headline": sentences.headline,
     "verdict": lambda report: to_html(sentences.verdict(report)),
     "jobs": lambda report: [run_rows.job_cells(job) for job in report.jobs],
@@ -163,9 +153,9 @@ _PARTS: dict[str, Callable[[Report], Any]] = {
     "contrasts": run_rows.contrasts,
     "models": _model_rows,
     "standing": _standing,
-    "layers": model_rows.layer_rows,
-    "layer_notes": model_rows.layer_notes,
-    "yardsticks": model_rows.yardstick_rows,
+    "metrics": model_rows.metric_rows,
+    "metric_notes": model_rows.metric_notes,
+    "references": model_rows.reference_rows,
     "heat_header": reply_rows.heat_header,
     "heat": reply_rows.heat_rows,
     "scenes": reply_rows.scenes,
@@ -195,19 +185,21 @@ _PARTS: dict[str, Callable[[Report], Any]] = {
 
 
 def _time_tile(report: Report) -> tuple[str, str] | None:
-    """The time of whom the verdict speaks of first; of both sides where it is a conflict."""
-    verdict, keys = model_rows.verdict(report), []
-    if conflict := verdict.get("conflict"):
-        keys = [conflict["model"], conflict["rivals"][0]]
-    elif verdict.get("winner") or (report.comparison or {}).get("by_weights"):
-        keys = [verdict.get("winner") or verdict["tied"][0]]
+    """The time of the model that the verdict names first; of both sides where it is a conflict."""
+    if report.comparison is None:
+        return None
+    verdict, keys = report.comparison.verdict, []
+    if verdict.conflict:
+        keys = [verdict.conflict.model, verdict.conflict.rivals[0]]
+    elif verdict.winner or report.comparison.by_weights:
+        keys = [verdict.winner or verdict.tied[0]]
     elif len(report.models) == 1:
         keys = list(report.models)
-    times = [adjusted.with_adjusted(report.models[key]["stats"])["p50_latency_ms"] for key in keys]
+    times = [report.models[key].stats.shared_p50_ms for key in keys]
     if not keys or None in times:
         return None
     names = " / ".join(model_rows.name(report, key)[:40] for key in keys)
-    tied = ", first by the plan's weights" if verdict.get("tied") and not conflict else ""
+    tied = ", first by the plan's weights" if verdict.tied and not verdict.conflict else ""
     return " / ".join(map(model_rows.seconds, times)), f"median reply of {names}{tied}"
 
 
@@ -228,8 +220,8 @@ def tiles(report: Report) -> list[tuple[str, str]]:
     if told := _time_tile(report):
         found.append(told)
     if report.models:
-        usable = sum(model["stats"]["successes"] for model in report.models.values())
-        total = sum(model["stats"]["total_tests"] for model in report.models.values())
+        usable = sum(model.stats.successes for model in report.models.values())
+        total = sum(model.stats.total_tests for model in report.models.values())
         found.append((f"{usable} / {total}", "replies usable"))
     done = sum(job.status == "succeeded" for job in report.jobs)
     found.append((f"{done} / {len(report.jobs)}", "jobs succeeded"))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from jobs.report.attempt import attempt
 from jobs.report.charts import models as model_charts
 from jobs.report.escape import clean, fenced, inline, megabytes, quoted, table
-from jobs.report.gather import Report, place
+from jobs.report.gather import Report
 from jobs.report.rows import changes as change_rows
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import replies as reply_rows
@@ -19,27 +19,24 @@ from jobs.report.rows import templates as template_rows
 from jobs.report.rows import votes as vote_rows
 from jobs.report.rows.replies import PromptBlock, ReplyCell
 
-log = logging.getLogger(__name__)
-
 Section = Callable[[Report], str]  #: "" leaves the section out
 
 
 def compose(report: Report) -> str:
     """REPORT.md. A section that fails says so and costs none of the others."""
     parts = [f"# {inline(report.title, 200)}: {inline(sentences.headline(report), 300)}"]
-    parts += [_attempt(heading, make, report) for heading, make in SECTIONS]
+    parts += [_section(heading, make, report) for heading, make in SECTIONS]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _attempt(heading: str, make: Section, report: Report) -> str:
-    try:
-        body = make(report)
-    except Exception as error:  # one section never prevents the page
-        log.warning("section %r failed: %s", heading, place(error))
-        body = f"This section could not be rendered: {type(error).__name__}"
-    if not body:
-        return ""
-    return f"## {heading}\n\n{body}" if heading else body
+def _section(heading: str, make: Section, report: Report) -> str:
+    """A section under its heading; one sentence in its place where it fails."""
+
+    def failed(error: Exception) -> str:
+        return f"This section could not be rendered: {type(error).__name__}"
+
+    body = attempt(f"section {heading!r}", partial(make, report), failed)
+    return f"## {heading}\n\n{body}" if heading and body else body
 
 
 def _cells(rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -130,15 +127,15 @@ def old_and_new(report: Report) -> str:
 
 
 def models(report: Report) -> str:
-    """One line a model, then each layer of quality on its own."""
+    """One line per model, then each metric of quality on its own."""
     if not report.models:
         return "No model was loaded in this run." if "evaluate" in report.sections else ""
-    parts = [table(model_rows.HEADER, _cells(model_rows.rows(report)), right=model_rows.NUMERIC)]
+    parts = [table(model_rows.header(report), _cells(model_rows.rows(report)), right=model_rows.NUMERIC)]
     parts += [" ".join(map(inline, [*model_rows.standing_notes(report), SPEED_NOTE]))]
-    parts += ["### What quality is made of", table(model_rows.LAYER_HEADER, _cells(model_rows.layer_rows(report)))]
-    parts.append("\n".join(f"- {inline(note)}" for note in model_rows.layer_notes(report)))
-    if yardsticks := model_rows.yardstick_rows(report):
-        parts.append(table(model_rows.YARDSTICK_HEADER, _cells(yardsticks), right=(3,)))
+    parts += ["### What quality is made of", table(model_rows.METRIC_HEADER, _cells(model_rows.metric_rows(report)))]
+    parts.append("\n".join(f"- {inline(note)}" for note in model_rows.metric_notes(report)))
+    if references := model_rows.reference_rows(report):
+        parts.append(table(model_rows.REFERENCE_HEADER, _cells(references), right=(3,)))
     return "\n\n".join(parts)
 
 
@@ -153,8 +150,10 @@ def trade_off(report: Report) -> str:
     best = model_charts.frontier(found)
     names = ", ".join(f"{inline(point.name)} ({point.seconds:.2f} s, {point.quality:.2f})" for point in best)
     beaten = [inline(point.name) for point in found if point not in best]
-    text = f"No other model beats these in both seconds and quality: {names}." if best else "Every model is gated."
-    return text + (f" Beaten or gated: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
+    text = f"No other model beats these in both seconds and quality: {names}." if best else "Every model fails a gate."
+    return (
+        text + (f" Beaten, or failing a gate: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
+    )
 
 
 def heat(report: Report) -> str:
@@ -167,23 +166,23 @@ def heat(report: Report) -> str:
     return f"{HEAT_NOTE}\n\n{table(header, cells, right=range(1, len(header)))}"
 
 
-HEAT_NOTE = "The first layer alone: general checks times those of the instruction; a failed reply counts 0."
+HEAT_NOTE = "The checks alone: general checks times those of the instruction; a failed reply counts 0."
 
 
 def replies(report: Report) -> str:
-    """What every model said, prompt by prompt; the same reply several times once."""
+    """The replies of every model, prompt by prompt; each text once."""
     found = reply_rows.scenes(report)
     blocks = []
     for scene in found:
         lines = [f"Scenario: {quoted(scene.context)}"]
         for exchange in scene.exchanges:
-            lines += ["", exchange.instruction, *_spoken(exchange)]
+            lines += ["", exchange.instruction, *_reply_lines(exchange)]
         blocks.append(fenced(lines))
     blocks += [inline(line) for line in (vote_rows.invitation(report),) if line and found]
     return "\n\n".join(blocks)
 
 
-def _spoken(exchange: PromptBlock) -> list[str]:
+def _reply_lines(exchange: PromptBlock) -> list[str]:
     """SmolLM3-3B:   "All good, take your time!" (1100ms) ×3"""
     width = max((len(said.model) for said in exchange.replies), default=0) + 1
     lines = [_line(said, width) for said in exchange.replies]
@@ -205,18 +204,18 @@ def real_turns(report: Report) -> str:
     notes = reply_rows.turn_notes(report)
     if not notes:
         return ""
-    blocks = [
-        fenced(
-            [f"In: {quoted(turn.incoming)}", f"YOU REALLY WROTE: {quoted(turn.answer)}", "", *_spoken(turn.exchange)]
-        )
-        for turn in reply_rows.turns(report)
-    ]
+    blocks = [fenced(_turn(turn)) for turn in reply_rows.turns(report)]
     return "\n\n".join([" ".join(map(inline, notes)), *blocks])
 
 
-def ear(report: Report) -> str:
-    """The votes: who won against whom."""
-    if not vote_rows.found(report):
+def _turn(turn: reply_rows.Turn) -> list[str]:
+    texts = [f"In: {quoted(turn.incoming)}", f"YOU REALLY WROTE: {quoted(turn.answer)}", ""]
+    return [*texts, *_reply_lines(turn.exchange)]
+
+
+def votes(report: Report) -> str:
+    """The votes: wins of each model against each other one."""
+    if vote_rows.votes(report) is None:
         return ""
     parts = [" ".join(map(inline, vote_rows.notes(report)))]
     if rows := vote_rows.matrix_rows(report):
@@ -231,7 +230,7 @@ def memory(report: Report) -> str:
     if not report.models:
         return ""
     budget = f"A model may use {megabytes(report.budget_mb)} by the plan.\n\n" if report.budget_mb else ""
-    return budget + table(model_rows.MEMORY_HEADER, _cells(model_rows.memory_rows(report)), right=range(1, 6))
+    return budget + table(model_rows.memory_header(report), _cells(model_rows.memory_rows(report)), right=range(1, 6))
 
 
 def night(report: Report) -> str:
@@ -241,7 +240,7 @@ def night(report: Report) -> str:
     rows = _cells([run_rows.job_cells(job) for job in report.jobs])
     text = table(["Job", "Status", "Duration", "Peak memory", "Reason"], rows, right=(2, 3))
     if report.warnings:
-        text += "\n\nSaid at submission:\n\n" + "\n".join(f"- {inline(warning)}" for warning in report.warnings)
+        text += "\n\nWarnings at submission:\n\n" + "\n".join(f"- {inline(warning)}" for warning in report.warnings)
     if report.problems:
         text += "\n\nMissing on this page:\n\n" + "\n".join(f"- {inline(what)}" for what in report.problems)
     return text
@@ -307,7 +306,7 @@ SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Scenario by model", heat),
     ("Replies side by side", replies),
     ("Real turns", real_turns),
-    ("Votes", ear),
+    ("Votes", votes),
     ("Memory", memory),
     ("Templates", templates),
     ("Old and new", old_and_new),

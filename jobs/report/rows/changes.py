@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from jobs.report.diff import _ALL, FIGURES, TEMPLATES
+from jobs.report.diff import ALL_CHECKS, FIGURES, TEMPLATES, Changes, FigureChange, PromptChange, Writer
 from jobs.report.escape import NOT_MEASURED, clean, number
 
 SHOWN_PROMPTS = 16
@@ -22,76 +21,76 @@ def figure_header() -> list[str]:
     return ["Model", "Checks passed, same prompts", *(what[0].upper() + what[1:] for what, _ in FIGURES.values())]
 
 
-def figure_rows(changes: Mapping[str, Any], names: Callable[[str], str]) -> list[list[str]]:
+def figure_rows(changes: Changes, names: Callable[[str], str]) -> list[list[str]]:
     """Old and new of every figure, one line a model, as figure_header."""
     by_model: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in changes["figures"]:
-        by_model[row["model"]][row["figure"]] = _figure(row)
+    for row in changes.figures:
+        by_model[row.model][row.figure] = _figure(row)
     return [
         [names(key), *(cells.get(figure, NOT_MEASURED) for figure in ("checks", *FIGURES))]
         for key, cells in by_model.items()
     ]
 
 
-def _figure(row: Mapping[str, Any]) -> str:
+def _figure(row: FigureChange) -> str:
     """0.72 → 0.79 (+0.07, 95 % interval +0.04 to +0.11, 13 clusters)."""
-    _, write = FIGURES.get(row["figure"], ("", number))
-    ends = f", 95 % interval {row['ci'][0]:+.2f} to {row['ci'][1]:+.2f}" if row["ci"] else ""
-    ends += f", {row['clusters']} clusters" if row["clusters"] else ""
-    before, now = write(row["before"]), write(row["now"])
+    _, write = FIGURES.get(row.figure, ("", number))
+    ends = f", 95 % interval {row.ci[0]:+.2f} to {row.ci[1]:+.2f}" if row.ci else ""
+    ends += f", {row.clusters} clusters" if row.clusters else ""
+    before, now = write(row.before), write(row.now)
     if before == now and not ends:
         return f"{now} (no change)"
-    return f"{before} → {now} ({_signed(row['now'] - row['before'], write)}{ends})"
+    return f"{before} → {now} ({_signed(row.now - row.before, write)}{ends})"
 
 
-def template_rows(changes: Mapping[str, Any], _: Callable[[str], str]) -> list[list[str]]:
+def template_rows(changes: Changes, _: Callable[[str], str]) -> list[list[str]]:
     """Old and new of the mining, as TEMPLATE_HEADER."""
     return [
-        [what, write(row["before"]), write(row["now"]), _signed(row["now"] - row["before"], write)]
-        for row in changes["templates"]
-        for what, write in (TEMPLATES[row["figure"]],)
+        [what, write(row.before), write(row.now), _signed(row.now - row.before, write)]
+        for row in changes.templates
+        for what, write in (TEMPLATES[row.figure],)
     ]
 
 
-def _signed(delta: float, write: Callable[[float | None], str]) -> str:
+def _signed(delta: float, write: Writer) -> str:
     text = write(abs(delta))
     return "no change" if delta == 0 else ("+" if delta > 0 else "−") + text
 
 
-def prompt_rows(changes: Mapping[str, Any], names: Callable[[str], str]) -> list[list[str]]:
+def prompt_rows(changes: Changes, names: Callable[[str], str]) -> list[list[str]]:
     """Prompts whose share of checks changed, flips first, as PROMPT_HEADER; at most SHOWN_PROMPTS."""
     return [
         [
-            names(row["model"]),
+            names(row.model),
             _prompt(row),
-            number(row["before"]),
-            number(row["now"]),
-            f"{row['now'] - row['before']:+.2f}"
-            + (", now passes every check" if row["flip"] and row["now"] >= _ALL else "")
-            + (", no longer passes every check" if row["flip"] and row["now"] < _ALL else ""),
+            number(row.before),
+            number(row.now),
+            f"{row.now - row.before:+.2f}"
+            + (", now passes every check" if row.flip and row.now >= ALL_CHECKS else "")
+            + (", no longer passes every check" if row.flip and row.now < ALL_CHECKS else ""),
         ]
-        for row in changes["prompts"][:SHOWN_PROMPTS]
+        for row in changes.prompts[:SHOWN_PROMPTS]
     ]
 
 
-def _prompt(row: Mapping[str, Any]) -> str:
-    if row["real"]:
-        return f"your own history: {clean(row['context'], 120)}"
-    return f"{clean(row['context'], 80)} — {clean(row['instruction'], 80)}"
+def _prompt(row: PromptChange) -> str:
+    if row.real:
+        return f"your own history: {clean(row.context, 120)}"
+    return f"{clean(row.context, 80)} — {clean(row.instruction, 80)}"
 
 
-def summary(changes: Mapping[str, Any], names: Callable[[str], str]) -> list[str]:
+def summary(changes: Changes, names: Callable[[str], str]) -> list[str]:
     """What the two tables cannot say."""
-    count, flips = len(changes["prompts"]), sum(row["flip"] for row in changes["prompts"])
-    total = count + changes["same"]
-    found = [f"Compared with {clean(changes['run'], 100)}, the last run of this plan with a report."]
+    count, flips = len(changes.prompts), sum(row.flip for row in changes.prompts)
+    total = count + changes.same
+    found = [f"Compared with {clean(changes.run, 100)}, the last run of this plan with a report."]
     if total:
         shown = f"; the first {SHOWN_PROMPTS} are shown" if count > SHOWN_PROMPTS else ""
         found.append(
             f"{count} of {total} prompts asked in both runs got another share of checks, {flips} flipped{shown}."
         )
-    found += _names("Not in the last run", [names(key) for key in changes["only_now"]])
-    return found + _names("Only in the last run", [clean(name, 80) for name in changes["only_then"]])
+    found += _names("Not in the last run", [names(key) for key in changes.only_now])
+    return found + _names("Only in the last run", [clean(name, 80) for name in changes.only_then])
 
 
 def _names(what: str, found: Sequence[str]) -> list[str]:

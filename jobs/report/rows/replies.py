@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jobs.lib import stats
+from jobs.lib.comparison.document import Generation
 from jobs.lib.results.tables import REAL_TURNS
 from jobs.report.escape import MAX_CHARACTERS, clean
 from jobs.report.gather import Report
@@ -15,8 +14,6 @@ from jobs.report.rows import models as model_rows
 
 SHOWN_VARIANTS = 3  #: different replies of one model to one prompt
 SHOWN_TURNS = 12  #: examples of real turns
-
-Said_ = Mapping[str, Any]  #: one entry of a model's generations
 
 
 @dataclass(frozen=True)
@@ -56,9 +53,9 @@ class Turn:
     exchange: PromptBlock
 
 
-def shown(text: Any) -> str:
+def shown(text: str | None) -> str:
     """A text for a bubble: visible, on one line, and with a mark where it was cut."""
-    whole = str(text or "")
+    whole = text or ""
     found = clean(whole)
     left = len(whole) - MAX_CHARACTERS
     return f"{found} [cut here, about {left:,} more characters]" if found.endswith("…") and left > 0 else found
@@ -67,64 +64,69 @@ def shown(text: Any) -> str:
 def scenes(report: Report) -> list[ScenarioBlock]:
     """Every prompt of the scenarios, in the order of scenarios and models."""
     grid = _grid(report)
-    order = [scenario.get("id") for scenario in (report.comparison or {}).get("scenarios") or []]
+    order = _order(report)
     ids = [key for key in order if key in grid] + [key for key in grid if key not in order]
     return [_scene(report, grid[key]) for key in ids if key != REAL_TURNS]
 
 
 #: scenario -> prompt -> key of the model -> its replies there
-Grid = dict[str, dict[int, dict[str, list[Said_]]]]
+Grid = dict[str, dict[int, dict[str, list[Generation]]]]
 
 
 def _grid(report: Report) -> Grid:
     grid: Grid = {}
     for key, model in report.models.items():
-        for said in model["generations"]:
-            prompts = grid.setdefault(said["scenario_id"], {})
-            prompts.setdefault(said["prompt"], {}).setdefault(key, []).append(said)
+        for reply in model.generations:
+            prompts = grid.setdefault(reply.scenario_id, {})
+            prompts.setdefault(reply.prompt, {}).setdefault(key, []).append(reply)
     return grid
 
 
-def _scene(report: Report, prompts: Mapping[int, Mapping[str, Sequence[Said_]]]) -> ScenarioBlock:
+def _order(report: Report) -> list[str]:
+    """The scenarios of the plan, by id."""
+    return [scenario.id for scenario in (report.comparison.scenarios if report.comparison else ())]
+
+
+def _scene(report: Report, prompts: Mapping[int, Mapping[str, Sequence[Generation]]]) -> ScenarioBlock:
     first = _any(next(iter(prompts.values())))
     exchanges = [_exchange(report, prompts[place]) for place in sorted(prompts)]
-    return ScenarioBlock(clean(first["context"]), tuple(exchanges))
+    return ScenarioBlock(clean(first.context), tuple(exchanges))
 
 
-def _any(models: Mapping[str, Sequence[Said_]]) -> Said_:
+def _any(models: Mapping[str, Sequence[Generation]]) -> Generation:
     return next(iter(models.values()))[0]
 
 
-def _exchange(report: Report, models: Mapping[str, Sequence[Said_]]) -> PromptBlock:
+def _exchange(report: Report, models: Mapping[str, Sequence[Generation]]) -> PromptBlock:
     """One prompt: at most SHOWN_VARIANTS different replies of each model."""
     kept, more = [], 0
     for key, replies in models.items():
         variants = _variants(model_rows.name(report, key)[:60], replies)
         kept += variants[:SHOWN_VARIANTS]
-        more += sum(said.times for said in variants[SHOWN_VARIANTS:])
-    return PromptBlock(clean(_any(models)["instruction"], 200), tuple(kept), more)
+        more += sum(variant.times for variant in variants[SHOWN_VARIANTS:])
+    return PromptBlock(clean(_any(models).instruction, 200), tuple(kept), more)
 
 
-def _variants(name: str, replies: Sequence[Said_]) -> list[ReplyCell]:
-    """What a model said, each text once, the most frequent first."""
-    same: dict[tuple[str, str], list[Said_]] = {}
-    for said in sorted(replies, key=lambda said: said.get("sample") or 1):
-        failure = "" if said["success"] else clean(said["failure"] or "failed", 120)
-        same.setdefault((shown(said["reply"]), failure), []).append(said)
+def _variants(name: str, replies: Sequence[Generation]) -> list[ReplyCell]:
+    """The replies of a model, each text once, the most frequent first."""
+    same: dict[tuple[str, str], list[Generation]] = {}
+    for reply in sorted(replies, key=lambda reply: reply.sample):
+        failure = "" if reply.success else clean(reply.failure or "failed", 120)
+        same.setdefault((shown(reply.reply), failure), []).append(reply)
     ordered = sorted(same.items(), key=lambda item: -len(item[1]))
     return [
         ReplyCell(name, text, stats.median(_times(found)), failure, len(found)) for (text, failure), found in ordered
     ]
 
 
-def _times(replies: Sequence[Said_]) -> list[float]:
-    return [said["latency_ms"] for said in replies if said["latency_ms"] is not None]
+def _times(replies: Sequence[Generation]) -> list[float]:
+    return [reply.latency_ms for reply in replies if reply.latency_ms is not None]
 
 
 # ------------------------------------------------------------------------------------------------- real turns
 
 
-def _real(report: Report) -> dict[int, dict[str, list[Said_]]]:
+def _real(report: Report) -> dict[int, dict[str, list[Generation]]]:
     return _grid(report).get(REAL_TURNS, {})
 
 
@@ -133,26 +135,17 @@ def turn_notes(report: Report) -> list[str]:
     found = _real(report)
     if not found:
         return []
-    chats = {said.get("chat") for models in found.values() for replies in models.values() for said in replies}
-    cut = (report.comparison or {}).get("cut") or {}
+    chats = {reply.chat for models in found.values() for replies in models.values() for reply in replies}
+    split = report.comparison.split if report.comparison else None
     notes = [
         f"{len(found):,} incoming turns from {len(chats - {None}):,} of your conversations, each conversation one "
         "cluster; the models saw what came in and never your answer."
     ]
-    if cut.get("at"):
-        chosen = f"They were chosen from {cut['turns_after']:,} usable ones" if cut.get("turns_after") else "They lie"
-        notes.append(f"{chosen} after {_moment(cut['at'])}.")
-    if cut.get("own_before"):
-        notes.append(f"Only your {cut['own_before']:,} messages before that moment say how you write.")
+    if split:
+        after = split.at.astimezone().strftime("%Y-%m-%d %H:%M")
+        notes.append(f"They were chosen from {split.turns_after:,} usable ones after {after}.")
+        notes.append(f"Only your {split.own_before:,} messages before that moment say how you write.")
     return notes
-
-
-def _moment(iso: Any) -> str:
-    """2026-08-24 21:00, of an ISO time; as it is where it is none."""
-    try:
-        return dt.datetime.fromisoformat(str(iso)).strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return clean(iso, 40)
 
 
 def turns(report: Report) -> list[Turn]:
@@ -164,12 +157,10 @@ def turns(report: Report) -> list[Turn]:
     return [_turn(report, found[place]) for place in full[::step][:SHOWN_TURNS]]
 
 
-def _turn(report: Report, models: Mapping[str, Sequence[Said_]]) -> Turn:
+def _turn(report: Report, models: Mapping[str, Sequence[Generation]]) -> Turn:
     first = _any(models)
-    answer = next(
-        (said["reference"] for said in (r for rs in models.values() for r in rs) if said.get("reference")), ""
-    )
-    return Turn(shown(first["context"]), shown(answer) or "your answer was not stored", _exchange(report, models))
+    answer = next((reply.reference for replies in models.values() for reply in replies if reply.reference), "")
+    return Turn(shown(first.context), shown(answer) or "your answer was not stored", _exchange(report, models))
 
 
 # --------------------------------------------------------------------------------------------------- heat map
@@ -193,12 +184,12 @@ def heat_rows(report: Report) -> list[tuple[str, list[HeatCell]]]:
     values: dict[str, dict[str, list[float]]] = {}
     names: dict[str, str] = {}
     for key in keys:
-        for said in report.models[key]["generations"]:
-            if said["quality"] is not None:
-                values.setdefault(said["scenario_id"], {}).setdefault(key, []).append(said["quality"])
-            names.setdefault(said["scenario_id"], clean(said["context"], 60))
+        for reply in report.models[key].generations:
+            if reply.quality is not None:
+                values.setdefault(reply.scenario_id, {}).setdefault(key, []).append(reply.quality)
+            names.setdefault(reply.scenario_id, clean(reply.context, 60))
     names[REAL_TURNS] = "Turns of your own history"
-    order = [scenario.get("id") for scenario in (report.comparison or {}).get("scenarios") or []]
+    order = _order(report)
     ids = sorted(values, key=lambda one: order.index(one) if one in order else len(order))
     return [(names[one], [_heat(values[one].get(key, [])) for key in keys]) for one in ids]
 

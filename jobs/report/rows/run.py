@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.lib.comparison import adjusted
+from jobs.lib.comparison.document import ModelDocument
 from jobs.report.escape import NOT_MEASURED, clean, count, duration, megabytes, number, percent, text_lines
 from jobs.report.gather import JobLine, Report
 
@@ -67,7 +67,7 @@ def coverage_rows(report: Report) -> list[list[str]]:
                 f"(n = {stats['chat_out_n']:,})",
             ]
         )
-    return [*rows, *_old_coverage(report, stats)]
+    return [*rows, *_old_coverage(stats)]
 
 
 def _cuts(stats: Mapping[str, Any]) -> str:
@@ -85,23 +85,22 @@ def _percents(ends: Sequence[float]) -> str:
     return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
 
 
-def _old_coverage(report: Report, stats: Mapping[str, Any]) -> list[list[str]]:
-    source = stats.get("coverage_baseline_source") or report.baseline["source"]
+def _old_coverage(stats: Mapping[str, Any]) -> list[list[str]]:
     ends, n = stats.get("coverage_in_sample_ci"), stats.get("coverage_in_sample_n")
     sure = f" ({_percents(ends)}, n = {n:,})" if ends and n else ""
-    return [
+    rows = [
         [
             "Old definition (in-sample)",
             percent(stats.get("coverage_in_sample")),
             "the old script's count: share of the messages that it was mined from which lie in any "
             f"cluster; flatters, because it counts what it has seen{sure}",
         ],
-        [
-            "Old baseline",
-            percent(stats.get("coverage_baseline", report.baseline["coverage"])),
-            f"{clean(source)}; said of 91 manual templates, not reproducible, so no like-for-like comparison",
-        ],
     ]
+    if stats.get("coverage_baseline") is not None:
+        source = clean(stats.get("coverage_baseline_source") or "its source was not stored")
+        meaning = f"{source}; not reproducible, so no like-for-like comparison"
+        rows.append(["Old baseline", percent(stats["coverage_baseline"]), meaning])
+    return rows
 
 
 def contrasts(report: Report) -> list[Contrast]:
@@ -111,7 +110,7 @@ def contrasts(report: Report) -> list[Contrast]:
     return [
         Contrast(
             "Coverage",
-            "6.2 % (reported, 33 of 528, method unknown)",
+            _old_baseline(stats),
             f"{percent(stats.get('coverage'))} (held out, own later messages within {similarity(report)})"
             if stats.get("coverage") is not None
             else NOT_MEASURED,
@@ -129,11 +128,26 @@ def contrasts(report: Report) -> list[Contrast]:
         _quality_contrast(report),
         Contrast(
             "Templates in use",
-            "21 % of 91 (79 % unused, reported)",
+            _manual_in_use(stats),
             f"{percent(in_use)} have a later message of yours near them" if in_use is not None else NOT_MEASURED,
             "two definitions; use in JARVIS is known only after a time in use",
         ),
     ]
+
+
+def _old_baseline(stats: Mapping[str, Any]) -> str:
+    """6.2 % (reported, 33 of 528, method unknown)."""
+    if stats.get("coverage_baseline") is None:
+        return NOT_MEASURED
+    return f"{percent(stats['coverage_baseline'])} ({clean(stats.get('coverage_baseline_source'))})"
+
+
+def _manual_in_use(stats: Mapping[str, Any]) -> str:
+    """The share of the present templates that fired at all, where they were measured."""
+    manual = stats.get("manual") or {}
+    if manual.get("unused") is None:
+        return NOT_MEASURED
+    return f"{percent(1 - manual['unused'])} of {manual['templates']} present ones fired"
 
 
 def _over_cuts(stats: Mapping[str, Any], name: str) -> str:
@@ -149,40 +163,35 @@ def _fired(stats: Mapping[str, Any]) -> str:
 
 
 def _quality_contrast(report: Report) -> Contrast:
-    """Quality of the present model against that of the winner, else of the first by the numbers, on common ground."""
-    measure = "checks, and style and meaning where measured, weighed as the table of layers says"
-    best, what = _best(report)
+    """Quality of the present model against that of the winner, else of the first by the numbers, leader-adjusted."""
+    measure = "checks, and style and meaning where measured, weighed as the table of metrics says"
+    best, rank = _best(report)
     if best is None:
         return Contrast("Reply quality", NOT_MEASURED, NOT_MEASURED, measure)
-    old = report.models.get("qwen2.5-1.5b")
-    n = best["stats"]["total_tests"]
+    present = report.models.get(report.rules.present or "")
     return Contrast(
         "Reply quality",
-        f"{_quality(old)}, in this run)" if old and _rated(old) is not None else NOT_MEASURED,
-        f"{_quality(best)}, {what})",
-        f"{measure}; {n} replies; the verdict says whether a difference is more than chance",
+        _quality(present, "in this run") if present and present.stats.shared_quality is not None else NOT_MEASURED,
+        _quality(best, rank),
+        f"{measure}; {best.stats.total_tests} replies; the verdict says whether a difference is more than chance",
     )
 
 
-def _best(report: Report) -> tuple[Mapping[str, Any] | None, str]:
+def _best(report: Report) -> tuple[ModelDocument | None, str]:
     """The winner, else the first of the ranking that passes the gates, and which of the two it is."""
-    comparison = report.comparison or {}
-    winner = str((comparison.get("verdict") or {}).get("winner"))
-    if winner in report.models:
+    if report.comparison is None:
+        return None, ""
+    winner = report.comparison.verdict.winner
+    if winner is not None:
         return report.models[winner], "the winner"
-    may = [key for key in comparison.get("ranking") or () if not report.models[key].get("gates")]
-    rated = [key for key in may if _rated(report.models[key]) is not None]
-    return (report.models[rated[0]], f"the first of {len(rated)} by quality") if rated else (None, "")
+    eligible = [report.models[key] for key in report.comparison.ranking if not report.models[key].fails_gate]
+    rated = [model for model in eligible if model.stats.shared_quality is not None]
+    return (rated[0], f"the first of {len(rated)} by quality") if rated else (None, "")
 
 
-def _rated(model: Mapping[str, Any]) -> float | None:
-    found: float | None = adjusted.with_adjusted(model["stats"]).get("quality")
-    return found
-
-
-def _quality(model: Mapping[str, Any]) -> str:
-    """0.82 (SmolLM3, without the bracket that closes."""
-    return f"{number(_rated(model))} ({clean(model['info']['name'], 80)}"
+def _quality(model: ModelDocument, note: str) -> str:
+    """0.82 (SmolLM3, the winner)."""
+    return f"{number(model.stats.shared_quality)} ({clean(model.name, 80)}, {note})"
 
 
 def method_rows(report: Report) -> list[list[str]]:
@@ -200,27 +209,26 @@ def method_rows(report: Report) -> list[list[str]]:
         for key, what in (("embedding_time_seconds", "Embedding"), ("clustering_time_seconds", "Choosing")):
             if stats.get(key) is not None:
                 rows.append([what, f"{duration(stats[key])} in this run"])
-    rows += [[clean(model["info"]["name"], 80), _model_method(model)] for model in report.models.values()]
+    rows += [[clean(model.name, 80), _model_method(model)] for model in report.models.values()]
     if report.models:
         rows.append(["p95", "not given below 20 usable replies: it would be little more than the slowest one"])
         rows.append(["Usable replies", f"share with Wilson 95 % interval{_repeats(report)}"])
     return rows
 
 
-def _model_method(model: Mapping[str, Any]) -> str:
-    stats = model["stats"]
-    load = f"; loaded in {duration(model['load_time_s'])}" if model.get("load_time_s") is not None else ""
-    timed = stats.get("timed_replies")
-    speed = f"speed over {timed} usable ones written one by one" if timed is not None else "speed over the usable ones"
+def _model_method(model: ModelDocument) -> str:
+    stats = model.stats
+    load = f"; loaded in {duration(model.load_time_s)}" if model.load_time_s is not None else ""
+    speed = f"speed over {stats.timed_replies} usable ones written one by one"
     return (
-        f"{stats['total_tests']} replies, {stats['successes']} usable; {speed}, warm-up excluded; quality over "
-        f"{stats.get('quality_clusters')} cluster means (scenarios and conversations), t{load}"
+        f"{stats.total_tests} replies, {stats.successes} usable; {speed}, warm-up excluded; quality over "
+        f"{stats.quality_clusters} cluster means (scenarios and conversations), t{load}"
     )
 
 
 def _repeats(report: Report) -> str:
     """What the interval does not know where prompts were answered several times."""
-    several = any(said.get("sample", 1) > 1 for model in report.models.values() for said in model["generations"])
+    several = any(reply.sample > 1 for model in report.models.values() for reply in model.generations)
     return ", which takes several samples of one prompt as independent: a little narrow" if several else ""
 
 
@@ -250,22 +258,18 @@ def setting_rows(report: Report) -> list[list[str]]:
     rows = [[f"machine: {clean(key, 60)}", clean(value, 200)] for key, value in report.machine.items()]
     rows += [[f"version: {clean(key, 60)}", clean(value, 200)] for key, value in report.versions.items()]
     for model in report.models.values():
-        info = model["info"]
-        place = clean(info.get("revision") or "no revision", 100)
-        rows.append([f"model: {clean(info['name'], 80)}", f"{clean(info.get('path'), 300)} · {place}"])
-    rules = ((part, values) for part, values in report.rules.items() if report.models and isinstance(values, dict))
+        revision = clean(model.info.get("revision") or "no revision", 100)
+        rows.append([f"model: {clean(model.name, 80)}", f"{clean(model.info.get('path'), 300)} · {revision}"])
+    sections = report.rules.model_dump().items() if report.models else ()
+    rules = ((part, values) for part, values in sections if isinstance(values, dict))
     rows += [
         [f"rule: {part}", ", ".join(f"{key} {'none' if value is None else value}" for key, value in values.items())]
         for part, values in rules
     ]
-    for row in report.loadings:
-        found = ", ".join(
-            f"{clean(key, 40)} {clean(value, 40) or NOT_MEASURED}" for key, value in row["conditions"].items()
-        )
-        model = (
-            clean(report.models[row["model"]]["info"]["name"], 80) if row["model"] in report.models else row["model"]
-        )
-        rows.append([f"conditions: round {row['round']}, {clean(model, 80)}", found or NOT_MEASURED])
+    for load in report.loads:
+        conditions = (f"{clean(key, 40)} {clean(value, 40) or NOT_MEASURED}" for key, value in load.conditions.items())
+        name = report.models[load.model].name if load.model in report.models else load.model
+        rows.append([f"conditions: round {load.round}, {clean(name, 80)}", ", ".join(conditions) or NOT_MEASURED])
     if seeds := _seeds(report):
         rows.append(["seeds", seeds])
     for key, value in ((report.templates or {}).get("config") or {}).items():
@@ -282,16 +286,16 @@ def _setting(value: Any) -> str:
 
 def _seeds(report: Report) -> str:
     """One line about the seeds; each reply's own is in replies.csv."""
-    found = {said["seed"] for model in report.models.values() for said in model["generations"] if "seed" in said}
-    if not found:
+    seeds = {reply.seed for model in report.models.values() for reply in model.generations}
+    if not seeds:
         return ""
-    return f"{len(found):,} different ones, the same for every model at the same prompt; each reply's is in replies.csv"
+    return f"{len(seeds):,} different ones, the same for every model at the same prompt; each reply's is in replies.csv"
 
 
 def prompt_lines(report: Report) -> list[tuple[str, list[str]]]:
     """The first prompt of each model exactly as it was given: (name, lines)."""
     return [
-        (clean(report.models[key]["info"]["name"], 80), text_lines(report.prompts[key]))
+        (clean(report.models[key].name, 80), text_lines(report.prompts[key]))
         for key in report.models
         if key in report.prompts
     ]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jarvisd.plugin import Status
-from jobs.lib.comparison import adjusted
+from jobs.lib.comparison.decide import Conflict, Source
+from jobs.lib.comparison.document import ComparisonDocument, Difference, Verdict
 from jobs.report.escape import inline, megabytes, milliseconds, percent
 from jobs.report.gather import Report
 from jobs.report.rows import models as model_rows
@@ -18,13 +19,8 @@ _MEASURING = ("mine", "evaluate")
 
 def headline(report: Report) -> str:
     """The verdict in a few words, plain text (not escaped)."""
-    verdict = report.comparison["verdict"] if report.comparison else None
-    if verdict and verdict["winner"]:
-        return f"Use {name(report, verdict['winner'])}"
-    if verdict and (conflict := verdict.get("conflict")):
-        return f"{_sides(report, conflict, plain=True)}, so no winner"
-    if verdict and verdict["tied"]:
-        return "No clear winner"
+    if report.comparison and (words := _model_headline(report, report.comparison.verdict)):
+        return words
     if report.templates:
         return f"{len(report.templates['templates'])} templates, no choice of a model"
     if report.models:
@@ -35,6 +31,14 @@ def headline(report: Report) -> str:
         return "Nothing could be measured yet" if report.unfinished else "Nothing could be measured"
     done, total = report.counted(Status.SUCCEEDED), len(report.jobs)
     return f"{done} of {total} jobs succeeded" if total else "A run without jobs"
+
+
+def _model_headline(report: Report, verdict: Verdict) -> str:
+    if verdict.winner:
+        return f"Use {name(report, verdict.winner)}"
+    if verdict.conflict:
+        return f"{_sides(report, verdict.conflict, plain=True)}, so no winner"
+    return "No clear winner" if verdict.tied else ""
 
 
 def _cancelled(report: Report) -> bool:
@@ -51,97 +55,94 @@ def verdict(report: Report) -> str:
 
 def name(report: Report, key: str) -> str:
     """A model's name as people know it."""
-    return str(report.models[key]["info"]["name"]) if key in report.models else key
+    return report.models[key].name if key in report.models else key
 
 
 def _on_models(report: Report) -> list[str]:
     """A sentence to decide on, and the reasons."""
     if report.comparison is None:
-        if "evaluate" in report.sections:
-            return ["No model was loaded, so no replies could be compared."]
-        return []
-    verdict = report.comparison["verdict"]
-    why = inline(verdict["why"], 2000)
-    if verdict["winner"]:
-        return [_lead(report, verdict) + _other_by_weights(report, verdict["winner"]), why]
-    if not verdict["tied"]:
+        return ["No model was loaded, so no replies could be compared."] if "evaluate" in report.sections else []
+    verdict = report.comparison.verdict
+    why = inline(verdict.why, 2000)
+    if verdict.winner:
+        return [_lead(report, report.comparison, verdict.winner) + _other_by_weights(report, verdict.winner), why]
+    if not verdict.tied:
         return [why]
-    settle = inline((report.comparison.get("settle") or "").replace("`", ""), 1000)
-    return [_open(report, verdict), why + (f" What would settle it: {settle[0].lower()}{settle[1:]}" if settle else "")]
+    settle = inline(report.comparison.settle.replace("`", ""), 1000)
+    more = f" What would settle it: {settle[0].lower()}{settle[1:]}" if settle else ""
+    return [_tied(report, report.comparison), why + more]
 
 
-def _open(report: Report, verdict: Mapping[str, Any]) -> str:
-    """Who is tied and comes first by the weights; or who says what, and what to do meanwhile."""
-    if not (conflict := verdict.get("conflict")):
-        *most, last = (f"**{inline(name(report, key))}**" for key in verdict["tied"])
-        return f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, verdict)}"
-    return f"{_sides(report, conflict)}, so nobody is named. {_meanwhile(report, conflict)}"
+def _tied(report: Report, comparison: ComparisonDocument) -> str:
+    """Which models are tied, and which comes first by the weights; or what contradicts what, and what to do."""
+    verdict = comparison.verdict
+    if verdict.conflict:
+        sides, advice = _sides(report, verdict.conflict), _meanwhile(report, verdict.conflict)
+        return f"{sides}, so no model is named. {advice}"
+    *most, last = (f"**{inline(name(report, key))}**" for key in verdict.tied)
+    return f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, comparison)}"
 
 
-def _sides(report: Report, conflict: Mapping[str, Any], *, plain: bool = False) -> str:
+def _sides(report: Report, conflict: Conflict, *, plain: bool = False) -> str:
     """The numbers say **A**, your votes say **B**; `plain` is neither escaped nor bold."""
     model, *rivals = (
-        name(report, key) if plain else f"**{inline(name(report, key))}**"
-        for key in (conflict["model"], *conflict["rivals"])
+        name(report, key) if plain else f"**{inline(name(report, key))}**" for key in (conflict.model, *conflict.rivals)
     )
-    if conflict["with"] == "votes":
+    if conflict.source is Source.VOTES:
         return f"The numbers say {model}, your votes say {' or '.join(rivals)}"
     return f"All prompts together say {model}, the scenarios alone {' or '.join(rivals)}"
 
 
-def _meanwhile(report: Report, conflict: Mapping[str, Any]) -> str:
+def _meanwhile(report: Report, conflict: Conflict) -> str:
     """What to do where numbers and votes, or the numbers among themselves, contradict each other."""
-    rivals = " or ".join(f"**{inline(name(report, key))}**" for key in conflict["rivals"])
-    ear = f"follow your ear: {rivals}" if conflict["with"] == "votes" else "let your ear decide between them"
-    return f"Keep the present one, or {ear}."
+    rivals = " or ".join(f"**{inline(name(report, key))}**" for key in conflict.rivals)
+    other = f"follow your votes: {rivals}" if conflict.source is Source.VOTES else "vote to decide between them"
+    return f"Keep the present one, or {other}."
 
 
-def _lead(report: Report, verdict: Mapping[str, Any]) -> str:
+def _lead(report: Report, comparison: ComparisonDocument, winner: str) -> str:
     """**SmolLM3-3B**, with high confidence: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: ..."""
-    winner = verdict["winner"]
-    stats = adjusted.with_adjusted(report.models[winner]["stats"])
-    sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
-    time = model_rows.seconds(stats.get("p50_latency_ms"))
-    text = f"**{inline(name(report, winner))}**{sure}: {time} for a typical reply"
+    stats, verdict = report.models[winner].stats, comparison.verdict
+    time = model_rows.seconds(stats.shared_p50_ms)
+    text = f"**{inline(name(report, winner))}**, with {verdict.confidence} confidence: {time} for a typical reply"
     if (peak := model_rows.peak_mb(stats)) is not None:
         text += f", {megabytes(peak)} at its peak"
     second = model_rows.runner_up(report)
     if second is None:
         return f"{text}."
-    gap = next((row for row in verdict.get("differences") or [] if row.get("against") == second), None)
+    gap = next((row for row in verdict.differences if row.against == second), None)
     return f"{text}. Runner-up: **{inline(name(report, second))}**{_behind(gap)}."
 
 
-def _by_weights(report: Report, verdict: Mapping[str, Any]) -> str:
+def _by_weights(report: Report, comparison: ComparisonDocument) -> str:
     """A sentence about which of the tied comes first by the plan's weights, with the confidence in it."""
-    if not (report.comparison or {}).get("by_weights"):
+    if not comparison.by_weights:
         return ""
-    first = verdict["tied"][0]
-    time = model_rows.seconds(adjusted.with_adjusted(report.models[first]["stats"]).get("p50_latency_ms"))
-    sure = f", with {inline(verdict['confidence'], 40)} confidence" if verdict.get("confidence") else ""
+    first = comparison.verdict.tied[0]
+    time = model_rows.seconds(report.models[first].stats.shared_p50_ms)
     return (
-        f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first{sure}: "
-        f"{time} for a typical reply."
+        f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first, with "
+        f"{comparison.verdict.confidence} confidence: {time} for a typical reply."
     )
 
 
 def _other_by_weights(report: Report, winner: str) -> str:
     """A sentence where the plan's own weights put another one than the winner first."""
-    first = next(iter((report.comparison or {}).get("by_weights") or []), winner)
-    weights = report.rules.get("weights") or {}
-    total = sum(weights.values())
+    by_weights = report.comparison.by_weights if report.comparison else ()
+    first, weights = next(iter(by_weights), winner), report.rules.weights
+    total = weights.quality + weights.speed + weights.memory
     if first == winner or not total:
         return ""
-    speed, memory = (f"{which} {100 * weights.get(which, 0) / total:.0f} %" for which in ("speed", "memory"))
+    speed, memory = f"speed {100 * weights.speed / total:.0f} %", f"memory {100 * weights.memory / total:.0f} %"
     return f" Counting {speed} and {memory} as your plan does, **{inline(name(report, first))}** would come first."
 
 
-def _behind(gap: Mapping[str, Any] | None) -> str:
+def _behind(gap: Difference | None) -> str:
     """ ", 0.03 behind in quality (95 % interval 0.00 to 0.06)"."""
-    if gap is None or gap.get("difference") is None:
+    if gap is None or gap.difference is None:
         return ""
-    ends = f" (95 % interval {model_rows.end(gap['ci'][0])} to {model_rows.end(gap['ci'][1])})" if gap.get("ci") else ""
-    return f", {gap['difference']:.2f} behind in quality{ends}"
+    ends = f" (95 % interval {model_rows.end(gap.ci[0])} to {model_rows.end(gap.ci[1])})" if gap.ci else ""
+    return f", {gap.difference:.2f} behind in quality{ends}"
 
 
 def _on_templates(report: Report) -> str:
@@ -155,7 +156,7 @@ def _on_templates(report: Report) -> str:
     return f"{text} cover {percent(coverage)} of your later messages, which they were not mined from{spread}."
 
 
-def _range(stats: dict[str, Any]) -> str:
+def _range(stats: Mapping[str, Any]) -> str:
     ends = stats.get("coverage_range")
     return f" (range {percent(ends[0])} to {percent(ends[1])})" if ends and None not in ends else ""
 
@@ -225,21 +226,21 @@ def recommendation(report: Report) -> str:
 
 
 def _deploy_model(report: Report) -> str:
-    verdict = report.comparison["verdict"] if report.comparison else None
-    if verdict and verdict["winner"]:
-        return f"**Model:** switch to {inline(name(report, verdict['winner']))}."
-    if not verdict or not verdict["tied"]:
+    comparison = report.comparison
+    if comparison and comparison.verdict.winner:
+        return f"**Model:** switch to {inline(name(report, comparison.verdict.winner))}."
+    if comparison is None or not comparison.verdict.tied:
         return "**Model:** keep the present one; this run gives no reason to change it."
-    if conflict := verdict.get("conflict"):
-        then = _meanwhile(report, conflict)
-        return f"**Model:** {then[0].lower()}{then[1:]} {_sides(report, conflict)}."
-    if not (report.comparison or {}).get("by_weights"):
+    if conflict := comparison.verdict.conflict:
+        advice = _meanwhile(report, conflict)
+        return f"**Model:** {advice[0].lower()}{advice[1:]} {_sides(report, conflict)}."
+    if not comparison.by_weights:
         return "**Model:** keep the present one; the numbers do not separate the candidates."
-    first = verdict["tied"][0]
+    first = comparison.verdict.tied[0]
     return (
-        f"**Model:** quality does not separate {len(verdict['tied'])} of them, so let your ear decide; if all sound "
+        f"**Model:** quality does not separate {len(comparison.verdict.tied)} of them, so vote to decide; if all sound "
         f"alike, {inline(name(report, first))} comes first by the plan's weights "
-        f"({milliseconds(adjusted.with_adjusted(report.models[first]['stats'])['p50_latency_ms'])}, median)."
+        f"({milliseconds(report.models[first].stats.shared_p50_ms)}, median)."
     )
 
 
@@ -283,9 +284,9 @@ def next_steps(report: Report) -> str:
     steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
     if "deploy" in report.verbs and report.templates:
         steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
-    if "deploy" in report.verbs and report.comparison and report.comparison["verdict"]["winner"]:
+    if "deploy" in report.verbs and report.comparison and report.comparison.verdict.winner:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
-    if "vote" in report.verbs and report.comparison and "jarvisctl vote" in (report.comparison.get("settle") or ""):
+    if "vote" in report.verbs and report.comparison and "jarvisctl vote" in report.comparison.settle:
         steps.append("`jarvisctl vote` compares replies blindly; a dozen answers settle a tie where they agree.")
     if report.templates and "match" in report.verbs:
         steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')

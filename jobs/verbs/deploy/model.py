@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jarvisd.plugin import Home, JarvisError, Run, UsageError, nearest
-from jobs.lib.comparison import document as comparison_document
-from jobs.lib.comparison import snapshot as snapshots
+from jobs.lib.comparison import pipeline
+from jobs.lib.comparison.load import plan_section, planned_models
 from jobs.lib.models import catalogue as model_catalogue
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.verbs.deploy import files
@@ -58,7 +58,7 @@ def choose(home: Home, run: Run | None, name: str | None) -> Choice:
 
     Raises JarvisError where the run has no winner, UsageError for a name that is unknown or fits several models.
     """
-    document = comparison_document.document(run.id) if run is not None else {"models": {}, "verdict": {}}
+    document = pipeline.of_run(run.id).as_json() if run is not None else {"models": {}, "verdict": {}}
     entries = _entries(run, document)
     if name is None:
         if run is None:
@@ -84,7 +84,7 @@ def _entries(run: Run | None, document: Mapping[str, Any]) -> dict[str, ModelEnt
     snapshot = run.snapshot if run is not None else None
     known = set(ModelEntry.model_fields)
     entries: dict[str, ModelEntry] = {}
-    for entry in snapshots.planned_models(snapshot):
+    for entry in planned_models(plan_section(snapshot, "evaluate")):
         info = document["models"].get(entry["key"], {}).get("info", {})
         values = {name: value for name, value in entry.items() if name in known}
         if not values.get("repo") and not values.get("path"):  # a plan that says no more than the key

@@ -6,8 +6,8 @@ import itertools
 import json
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +18,7 @@ from jarvisd.words import counted, plain
 
 if TYPE_CHECKING:
     from jarvisd.plugin import Run
+    from jobs.lib.comparison.pipeline import Comparison as Compared
     from jobs.lib.comparison.votes import Ranking
     from jobs.verbs.vote.session import Comparison, Session
 
@@ -43,16 +44,17 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
       jarvisctl vote 2026-11-22       the replies of that night
       jarvisctl vote --stats          which model your votes prefer
     """
-    from jobs.lib.comparison import document as comparison_document
+    from jobs.lib.comparison.load import load
+    from jobs.lib.comparison.pipeline import compare
     from jobs.verbs.vote.session import Session
 
     chosen = _run_to_vote_on(app, run)
-    before = comparison_document.document(chosen.id)
-    fit = [key for key, model in before["models"].items() if not model.get("gates")]
+    before = compare(load(chosen.id))
+    fit = [key for key, model in before.document.models.items() if not model.fails_gate]
     session = Session(chosen, fit, _shown)
     if as_json:
         click.echo(_as_json(chosen, before, session))
-    elif stats and _votes(before).get("by_owner"):
+    elif stats and before.document.votes.by_owner:
         click.echo(_standing(chosen, before, session))
     elif not session.remaining:
         click.echo(_why_nothing(chosen, fit, before))
@@ -77,12 +79,12 @@ def _run_to_vote_on(app: App, name: str | None) -> Run:
     return chosen
 
 
-def _why_nothing(run: Run, fit: list[str], document: Mapping[str, Any]) -> str:
+def _why_nothing(run: Run, fit: list[str], compared: Compared) -> str:
     if len(fit) < 2:
-        left_out = ", ".join(plain(_name(document, key)) for key in document["models"] if key not in fit)
+        left_out = ", ".join(plain(_name(compared, key)) for key in compared.document.models if key not in fit)
         reason = f"; {left_out} did not pass the gates of the report" if left_out else ""
         return f"Nothing to compare in {run.id}: {len(fit)} model has replies to choose from{reason}."
-    if _votes(document).get("by_owner"):
+    if compared.document.votes.by_owner:
         return (
             f"Nothing is left to compare in {run.id}: every pair has your answer. `jarvisctl vote --stats` shows them."
         )
@@ -92,7 +94,7 @@ def _why_nothing(run: Run, fit: list[str], document: Mapping[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------------------- a session
 
 
-def _asked(app: App, run: Run, before: Mapping[str, Any], session: Session) -> int:
+def _asked(app: App, run: Run, before: Compared, session: Session) -> int:
     """A session from its first pair to the report; exit code 130 where Ctrl-C ended it."""
     code = 0
     try:
@@ -148,29 +150,29 @@ def _shown(text: str) -> str:
 # --------------------------------------------------------------------------------------------------- what it comes to
 
 
-def _finish(app: App, run: Run, before: Mapping[str, Any], session: Session) -> None:
+def _finish(app: App, run: Run, before: Compared, session: Session) -> None:
     """Write the report again, and say what the answers changed."""
-    from jobs.lib.comparison import document as comparison_document
-    from jobs.lib.comparison import votes
+    from jobs.lib.comparison.load import load
+    from jobs.lib.comparison.pipeline import compare
 
     if not session.stored:
         click.echo("No vote was stored.")
         return
-    path = report.write_after_vote(app.home, run)
-    after = comparison_document.document(run.id)
-    stored = f"{counted(session.stored, 'vote')} stored, {_votes(after).get('by_owner', '?')} in all"
+    after = compare(load(run.id))
+    path = report.write_after_vote(app.home, run, after)
+    stored = f"{counted(session.stored, 'vote')} stored, {after.document.votes.by_owner} in all"
     where = f"The report: {path}" if path else f"The report of {run.id} will count them"
-    click.echo(f"{stored}. {_change(before, after, votes.of_run(run.id))} {where}")
+    click.echo(f"{stored}. {_change(before, after)} {where}")
 
 
-def _change(before: Mapping[str, Any], after: Mapping[str, Any], ranking: Ranking) -> str:
-    """What became of the ranking by ear and of the verdict, as sentences."""
+def _change(before: Compared, after: Compared) -> str:
+    """How the ranking by votes and the decision changed, as sentences."""
     old, new = _ranking(before), _ranking(after)
-    sentences = _apart(after, ranking)
-    if any(_preferred(ranking)) and old != new:
+    sentences = _preferences(after)
+    if any(_preferred(after.votes)) and old != new:
         earlier = f" (before: {', '.join(old)})" if old else ""
-        sentences = f"By your ear: {', '.join(new)}{earlier}. {sentences}"
-    first, then = (document.get("verdict", {}).get("winner") for document in (before, after))
+        sentences = f"By your votes: {', '.join(new)}{earlier}. {sentences}"
+    first, then = (compared.decision.winner for compared in (before, after))
     if first != then:
         sentences += (
             f" The winner is now {plain(_name(after, then))}." if then else " The report no longer names a winner."
@@ -184,52 +186,48 @@ def _preferred(ranking: Ranking) -> Iterator[tuple[str, str]]:
     return (pair for pair in itertools.permutations(players, 2) if ranking.prefers(*pair))
 
 
-def _apart(document: Mapping[str, Any], ranking: Ranking) -> str:
+def _preferences(compared: Compared) -> str:
     """The significant preferences between models, or that there are none yet."""
     preferences = [
-        f"{plain(_name(document, better))} to {plain(_name(document, worse))}" for better, worse in _preferred(ranking)
+        f"{plain(_name(compared, one))} to {plain(_name(compared, other))}" for one, other in _preferred(compared.votes)
     ]
-    names = _ranking(document)
+    names = _ranking(compared)
     if not preferences:
         return f"Your votes do not separate them yet: {', '.join(names)}."
     rest = len(preferences) < len(names) * (len(names) - 1) // 2
     return f"Beyond chance you prefer {', '.join(preferences)}{'; your votes separate no others yet' if rest else ''}."
 
 
-def _votes(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return document.get("votes") or {}
-
-
-def _ranking(document: Mapping[str, Any]) -> list[str]:
+def _ranking(compared: Compared) -> list[str]:
     """Names of the models that were voted on, the strongest first."""
-    ratings = _votes(document).get("ratings") or {}
-    return [plain(_name(document, key)) for key in sorted(ratings, key=lambda key: -ratings[key]["strength"])]
+    return [plain(_name(compared, key)) for key in compared.document.votes.ratings]
 
 
-def _name(document: Mapping[str, Any], key: str) -> str:
-    return str(document["models"].get(key, {}).get("info", {}).get("name") or key)
+def _name(compared: Compared, key: str) -> str:
+    models = compared.document.models
+    return models[key].name if key in models else key
 
 
-def _standing(run: Run, document: Mapping[str, Any], session: Session) -> str:
-    from jobs.lib.comparison.votes import of_run
-
-    votes = _votes(document)
-    bad = f', {votes["both_bad"]} of them "both bad"' if votes.get("both_bad") else ""
-    own, left = counted(votes["by_owner"], "vote"), counted(session.remaining, "pair")
+def _standing(run: Run, compared: Compared, session: Session) -> str:
+    votes = compared.document.votes
+    bad = f', {votes.both_bad} of them "both bad"' if votes.both_bad else ""
+    own, left = counted(votes.by_owner, "vote"), counted(session.remaining, "pair")
     lines = [f"{run.id}: {own} of yours{bad}, {left} left."]
-    ratings = votes["ratings"]
-    for place, key in enumerate(sorted(ratings, key=lambda key: -ratings[key]["strength"]), start=1):
-        row = ratings[key]
-        ends = f" (95 % interval {row['low']:+.2f} to {row['high']:+.2f})" if row.get("low") is not None else ""
-        strength = f"{row['strength']:+.2f} log odds{ends}"
-        lines.append(f"  {place}. {plain(_name(document, key))}: {strength}, {counted(row['n'], 'vote')}")
-    lines += [_apart(document, of_run(run.id))] if ratings else []
+    for place, (key, rating) in enumerate(votes.ratings.items(), start=1):
+        known = rating.low is not None and rating.high is not None
+        ends = f" (95 % interval {rating.low:+.2f} to {rating.high:+.2f})" if known else ""
+        strength = f"{rating.strength:+.2f} log odds{ends}"
+        lines.append(f"  {place}. {plain(_name(compared, key))}: {strength}, {counted(rating.n, 'vote')}")
+    lines += [_preferences(compared)] if votes.ratings else []
     return "\n".join(lines)
 
 
-def _as_json(run: Run, document: Mapping[str, Any], session: Session) -> str:
-    names = {key: _name(document, key) for key in document["models"]}
-    ranking = {"run": run.id, "models": names, "votes": document.get("votes"), "left": session.remaining}
+def _as_json(run: Run, compared: Compared, session: Session) -> str:
+    from jobs.lib.comparison.document import plain as as_plain
+
+    names = {key: _name(compared, key) for key in compared.document.models}
+    votes = as_plain(compared.document.votes)
+    ranking = {"run": run.id, "models": names, "votes": votes, "left": session.remaining}
     return json.dumps(ranking, ensure_ascii=False)
 
 

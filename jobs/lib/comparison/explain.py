@@ -1,0 +1,254 @@
+"""The sentences of the comparison, made from its decisions: nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.lib.comparison.decide import Basis, Decision, Gap, VoteCount
+from jobs.lib.comparison.load import LeftOutRow
+from jobs.lib.comparison.pairwise import LEVEL, MIN_CLUSTERS
+from jobs.lib.comparison.scores import FailedGate, Gate, Measure
+from jobs.lib.comparison.sensitivity import TieBreak
+from jobs.lib.results.tables import Cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """A decision in words; `names` is what people call each model."""
+
+    decision: Decision
+    names: Mapping[str, str]
+
+    def name(self, key: str) -> str:
+        return self.names.get(key, key)
+
+    @property
+    def why(self) -> str:
+        """What the decision rests on."""
+        decision, scores = self.decision, self.decision.pairwise.scores
+        if decision.basis is Basis.NO_REPLIES:
+            return "No model gave replies, so there is nothing to compare."
+        if decision.basis is Basis.ONE_MODEL:
+            only = self.name(next(iter(scores)))
+            return f"Only one model could be compared: {only}. A winner needs another one."
+        if decision.basis is Basis.NO_CHECK_PASSED:
+            return "No model gave a reply that passed a check, so there is nothing to choose from."
+        if decision.basis is Basis.NO_MODEL_PASSES:
+            return f"No model passes the gates: {self._failing()}. {self._incomplete()}".strip()
+        return self._only_one() if decision.basis is Basis.ONE_PASSES else self._compared()
+
+    def _only_one(self) -> str:
+        only = self.name(self.decision.leader or "")
+        return (
+            f"Only {only} passes the gates, and it is not better than the others beyond chance; "
+            f"left out: {self._failing()}. {self._incomplete()}"
+        ).strip()
+
+    def _compared(self) -> str:
+        best = self.decision.pairwise.best
+        parts = [
+            self._best() if best else self._undecided(),
+            self._votes(),
+            self._on_scenarios() if best else "",
+            self._interruptions(),
+            f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
+            self._incomplete(),
+        ]
+        return " ".join(part for part in parts if part)
+
+    # ------------------------------------------------------------------------------------- on all prompts
+
+    def _best(self) -> str:
+        gap, rivals = self._closest(), self.decision.rivals
+        rival = self.name(gap.rival)
+        among = f"each of the {len(rivals)} other models: against {rival}, the closest,"
+        than = f"{rival}:" if len(rivals) == 1 else among
+        alone = " the only one that passes the gates, and" if len(self.decision.pairwise.eligible) == 1 else ""
+        return f"{self.name(gap.leader)} is{alone} better than {than} {_figures(gap)}{_limits(gap)}."
+
+    def _undecided(self) -> str:
+        gap, unbeaten = self._closest(), len(self.decision.unbeaten)
+        rest = f" and {unbeaten - 1} more" if unbeaten > 1 else ""
+        text = f"{self.name(gap.leader)} is not better than {self.name(gap.rival)}{rest} beyond chance: "
+        same = " Their replies score the same on every prompt." if self.decision.all_equal else ""
+        return f"{text}{_figures(gap)}{_limits(gap)}.{same}"
+
+    def _closest(self) -> Gap:
+        gap = self.decision.closest
+        if gap is None:
+            raise ValueError(f"a decision with the basis {self.decision.basis} has no closest rival")
+        return gap
+
+    # ------------------------------------------------------------------------------- what else speaks for it
+
+    def _votes(self) -> str:
+        if count := self.decision.decided_by:
+            told = f"{count.among} votes of the owner decide between them, for {self.name(count.preferred)}"
+            return f"{told} ({self._counted(count)})."
+        if count := self.decision.vetoed_by:
+            told = f"But the owner's votes prefer {self.name(count.preferred)}"
+            return f"{told} ({self._counted(count)}): numbers and votes disagree."
+        return ""
+
+    def _counted(self, count: VoteCount) -> str:
+        """ "11 of 12 decided votes against B, p = 0.006"."""
+        decided = f"{count.won} of {count.won + count.lost} decided votes"
+        return f"{decided} against {self.name(count.other)}, {p_value(count.p)}"
+
+    def _on_scenarios(self) -> str:
+        """About the rival that does best against the leader on the scenarios alone, where that matters."""
+        gap = self.decision.on_scenarios
+        if gap is None or gap.estimate is None:
+            return ""
+        leader, rival, estimate = self.name(gap.leader), self.name(gap.rival), gap.estimate
+        figure = _number(estimate.mean, "+") + (f", {_ends(estimate.interval)}" if estimate.interval else "")
+        where = f"On the {estimate.n} scenarios alone, where an instruction is to be followed"
+        if estimate.below_zero:
+            return f"{where}, {leader} is worse than {rival} ({figure}): real turns say one, the scenarios the other."
+        return f"{where}, {leader} and {rival} are not separated ({figure})."
+
+    def _interruptions(self) -> str:
+        """About models that are named and were not asked to the end."""
+        decision = self.decision
+        tied = not decision.winner and not decision.conflict
+        ending = "; on what it answered it is not separated" if tied else ""
+        named = [key for key in decision.named if key in decision.interrupted]
+        return " ".join(f"{self.name(key)} {self._interruption(key)}{ending}." for key in named)
+
+    def _interruption(self, key: str) -> str:
+        interruption = self.decision.interrupted[key]
+        if interruption.broken:
+            return f"did not finish: {left_out(interruption.broken)}"
+        return f"was left out after round {interruption.rounds} and was not asked again"
+
+    def _failing(self) -> str:
+        """Every model that fails a gate, with the reasons."""
+        failing = self.decision.failed_gates
+        models = (key for key in self.decision.pairwise.scores if key in failing)
+        return ", ".join(f"{self.name(key)} ({', '.join(map(failed_gate, failing[key]))})" for key in models)
+
+    def _incomplete(self) -> str:
+        """About prompts that not every model attempted."""
+        coverage = self.decision.coverage
+        if not coverage.incomplete:
+            return ""
+        return (
+            f"{coverage.incomplete} of {coverage.total} prompts were not attempted by every model; "
+            "each pair is compared only on the prompts that both attempted."
+        )
+
+
+def failed_gate(failed: FailedGate) -> str:
+    """Why a model may not be chosen."""
+    if failed.gate is Gate.SUCCESS:
+        return f"{failed.successes} of {failed.total} replies usable, under {100 * failed.limit:.0f} %"
+    if failed.gate is Gate.MEMORY:
+        return f"peak of {failed.value:.0f} MB, over {failed.limit:.0f} MB"
+    return f"p95 of {failed.value / 1000:.1f} s a reply, over {failed.limit / 1000:.1f} s"
+
+
+def left_out(row: LeftOutRow) -> str:
+    """Why later rounds no longer ask a model."""
+    return _CAUSES[row.cause].format_map(_Details(row.details))
+
+
+class _Details(dict[str, Any]):
+    """The numbers of a cause, with p-values in words."""
+
+    def __init__(self, details: Mapping[str, Any]) -> None:
+        super().__init__(details)
+        self["p_value"] = p_value(details.get("p_holm"))
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+_CAUSES = {
+    Cause.NO_USABLE_REPLY: "it gave no usable reply",
+    Cause.JOB_FAILED: "its job failed in round {round}",
+    Cause.JOB_CANCELLED: "its job was cancelled in round {round}",
+    Cause.SUCCESS_GATE: "{successes} of {total} replies usable, at most {most_percent:.0f} % likely",
+    Cause.MEMORY_GATE: "its peak of {peak_mb:.0f} MB is over {limit_mb:.0f} MB",
+    Cause.BEHIND: "{mean:.2f} behind {leader} (95 % interval {low:.2f} to {high:.2f}, {p_value} after Holm)",
+    Cause.TOLD: "{text}",
+}
+
+
+def tie_break(ways: TieBreak | None, names: Mapping[str, str]) -> str:
+    """What would separate two tied models, as a sentence; "" where nothing would."""
+    if ways is None:
+        return ""
+    more = _more_conversations(ways)
+    offers = " or ".join(offer for offer in (more, _more_votes(ways, names)) if offer)
+    exhausted = (
+        "" if more or not ways.exhausted else f"more turns of your {ways.exhausted} conversations will not settle it"
+    )
+    text = "; ".join(part for part in (offers, exhausted) if part)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _more_conversations(ways: TieBreak) -> str:
+    if not ways.conversations:
+        return ""
+    seen = f"(80 % power, if the difference of {ways.difference:.2f} seen so far is the true one)"
+    return f"real turns from about {ways.conversations} more conversations {seen}"
+
+
+def _more_votes(ways: TieBreak, names: Mapping[str, str]) -> str:
+    if not ways.votes:
+        return ""
+    more = "more " if ways.some_votes else ""
+    between = f"{names.get(ways.first, ways.first)} and {names.get(ways.second, ways.second)}"
+    return f"about {ways.votes} {more}votes between {between} (`jarvisctl vote`), if one is preferred 4 times out of 5"
+
+
+# ------------------------------------------------------------------------------------------------- figures
+
+
+def _figures(gap: Gap) -> str:
+    """ "+0.12 (95 % interval 0.03 to 0.21, 5 scenarios, 13 prompts, p = 0.012 after Holm), paired ..."."""
+    estimate, pair = gap.estimate, gap.pair
+    if estimate is None or pair is None:
+        return "they have no prompt in common"
+    if estimate.interval is None:
+        return f"{_number(estimate.mean, '+')}, {_clusters(gap, 1)} in common, so no interval"
+    p = "" if pair.p_holm is None else f", {p_value(pair.p_holm)} after Holm"
+    where = f"{_clusters(gap, estimate.n)}, {pair.prompts} prompts"
+    return f"{_number(estimate.mean, '+')} ({_ends(estimate.interval)}, {where}{p}), paired on the same prompts"
+
+
+def _clusters(gap: Gap, n: int) -> str:
+    if Measure.OWN_TURNS not in gap.measures:
+        return f"{n} scenario{'s' * (n != 1)}"
+    if Measure.INSTRUCTIONS not in gap.measures:
+        return f"{n} conversation{'s' * (n != 1)}"
+    return f"{n} scenarios and conversations"
+
+
+def _limits(gap: Gap) -> str:
+    """A clause where there are so few clusters that they limit the test."""
+    pair = gap.pair
+    if pair is None or pair.sign_flip is None or pair.gap is None or pair.sign_flip.smallest < LEVEL:
+        return ""
+    if pair.gap.n < MIN_CLUSTERS:
+        return f"; fewer than {MIN_CLUSTERS} scenarios are too few to name a winner"
+    return f"; a sign-flip test cannot go below p = {pair.sign_flip.smallest:.4g} with {pair.gap.n} clusters"
+
+
+def p_value(p: float | None) -> str:
+    """ "p = 0.012"."""
+    if p is None:
+        return "p unknown"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _ends(interval: Sequence[float]) -> str:
+    return f"95 % interval {_number(interval[0])} to {_number(interval[1])}"
+
+
+def _number(value: float, sign: str = "-") -> str:
+    """Two digits behind the point, or three where two would hide on which side of 0 it lies."""
+    text = f"{value:{sign}.2f}"
+    return f"{value:{sign}.3f}" if value and not float(text) else text

@@ -1,0 +1,35 @@
+"""The defaults by which models are compared: stated here, used by the plans of `report` and `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: What a model must reach before its quality counts; None = not asked. MB are MiB as MLX counts them, times in ms.
+SUCCESS, MEMORY_MB, P95_MS = 0.9, 6144, 15_000
+GATES: dict[str, float | None] = {"success": SUCCESS, "memory_mb": MEMORY_MB, "p95_ms": P95_MS}
+#: How much each metric counts in the quality of a reply.
+METRICS = {"checks": 0.6, "style": 0.2, "meaning": 0.2}
+#: How models are ordered that quality does not separate.
+WEIGHTS = {"quality": 0.7, "speed": 0.2, "memory": 0.1}
+#: How many rounds an `evaluate` section asks for, and what each round brings.
+ROUNDS: dict[str, Any] = {"samples": 1, "rounds": 1, "more_samples": 4, "turns": 40}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one run."""
+
+    gates: Mapping[str, float | None] = field(default_factory=lambda: GATES)
+    metrics: Mapping[str, float] = field(default_factory=lambda: METRICS)
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+
+
+def of_plan(section: Mapping[str, Any]) -> Rules:
+    """The rules of a plan's `report` section, completed by the defaults."""
+    return Rules(
+        gates=GATES | (section.get("gates") or {}),
+        metrics=METRICS | (section.get("layers") or {}),
+        weights=WEIGHTS | (section.get("weights") or {}),
+    )
