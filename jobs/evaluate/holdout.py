@@ -38,10 +38,10 @@ def instant(turns: Sequence[Turn]) -> dt.datetime | None:
 
 def is_usable(turn: Turn, at: dt.datetime) -> bool:
     """Whether a model may be asked to answer this turn."""
-    return turn.incoming[0].when >= at and _is_plain(turn)
+    return turn.incoming[0].when >= at and is_plain(turn)
 
 
-def _is_plain(turn: Turn) -> bool:
+def is_plain(turn: Turn) -> bool:
     """Whether a person could answer it without knowing more."""
     if not turn.reply or turn.incoming[0].is_group:
         return False
@@ -55,7 +55,7 @@ def _is_plain(turn: Turn) -> bool:
 def earlier_answers(messages: Path, at: dt.datetime) -> list[str]:
     """What the owner answered before the cut, to turns of the same kind, chosen in the same way. Raises JobFailed."""
     turns = imessage.turns(imessage.read(messages).messages)
-    usable = [turn for turn in turns if _is_plain(turn) and turn.reply[-1].when < at]
+    usable = [turn for turn in turns if is_plain(turn) and turn.reply[-1].when < at]
     return [answer(turn) for _, turn in choose(usable)]
 
 
