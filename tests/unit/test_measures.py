@@ -9,7 +9,7 @@ from benchmarks._nights import World, draw
 from jobs.lib import stats
 from jobs.lib.comparison import measures
 
-NIGHTS = 300
+NIGHTS = 200
 
 
 def test_instructions_are_the_mean_over_the_prompts_whatever_is_asked_of_turns() -> None:

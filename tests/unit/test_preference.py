@@ -115,22 +115,22 @@ def test_a_session_ends_after_fifteen_answers_at_the_latest() -> None:
 
 def test_three_equal_by_score_one_preferred_four_times_of_five_is_named_by_thirty_votes() -> None:
     rng = np.random.default_rng(1)
-    named = [vote_session(Ear((math.log(4), 0.0, 0.0)), rng).named for _ in range(150)]
-    assert named.count(0) >= 90
-    assert named.count(0) + named.count(None) >= 148
+    named = [vote_session(Ear((math.log(4), 0.0, 0.0)), rng).named for _ in range(60)]
+    assert named.count(0) >= 36
+    assert named.count(0) + named.count(None) >= 59
 
 
 def test_three_models_that_the_owner_likes_alike_are_hardly_ever_told_apart() -> None:
     rng = np.random.default_rng(1)
-    named = [vote_session(Ear((0.0, 0.0, 0.0)), rng).named for _ in range(150)]
-    assert named.count(None) >= 138
+    named = [vote_session(Ear((0.0, 0.0, 0.0)), rng).named for _ in range(60)]
+    assert named.count(None) >= 56
 
 
 def test_thirty_votes_among_six_models_leave_a_small_loss() -> None:
     """In units of quality; as the share of votes that the chosen one would lose to the best, 0.035 beyond a half."""
     rng = np.random.default_rng(1)
     lost = []
-    for _ in range(100):
+    for _ in range(60):
         utility = 0.8 * rng.normal(size=6)
         chosen = vote_session(Ear(tuple(utility)), rng).chosen
         lost.append((utility.max() - utility[chosen]) / preference.ODDS_OF_QUALITY)

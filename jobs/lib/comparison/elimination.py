@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.lib.comparison.posterior import LEAST_GAIN, Posterior
 
@@ -14,15 +15,19 @@ LEAST_MODELS = 2
 
 
 def eliminated(
-    posterior: Posterior, keep: Collection[int] = (), gain: float = LEAST_GAIN, least_chance: float = LEAST_CHANCE
+    posterior: Posterior,
+    asked: NDArray[np.bool_],
+    keep: Collection[int] = (),
+    gain: float = LEAST_GAIN,
+    least_chance: float = LEAST_CHANCE,
 ) -> list[int]:
-    """Models without a real chance to come within `gain` of the best, worst first.
+    """Of the models that are still `asked`, those without a real chance to come within `gain` of the best, worst first.
 
-    Never one of the two best, and never one of `keep`, the present model say. The two-armed form of this rule, "stop
-    sampling an arm whose posterior chance is negligible", is E. Kaufmann, N. Korda and R. Munos, ALT 2012; its error is
-    what `python -m benchmarks decision` counts.
+    Never one of the two best of them, and never one of `keep`, the present model say. Giving up an arm whose posterior
+    chance is negligible is the idea of D. Russo, "Simple Bayesian algorithms for best-arm identification", COLT 2016;
+    how often it costs the best model is what `python -m benchmarks decision` counts.
     """
     chances = posterior.chance_near_best(gain)
-    order = [int(model) for model in np.argsort(posterior.mean)]
+    order = [int(model) for model in np.argsort(posterior.mean) if asked[model]]
     safe = {*order[-LEAST_MODELS:], *keep}
     return [model for model in order if chances[model] < least_chance and model not in safe]

@@ -7,7 +7,7 @@ they are: B. Efron and C. Morris, "Data analysis using Stein's estimator and its
 integrated over a grid, under a half-normal prior (A. Gelman, Bayesian Analysis 1 (2006) 515-534), because six models
 tell too little of it to be plugged in. Only differences are drawn together: the common mean has a flat prior.
 
-All is deterministic: the draws are one fixed Sobol sequence.
+All is deterministic: the draws are one fixed sequence of evenly spread points.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jobs.lib.comparison.measures import Floats, Quality
 #: Scale of the half-normal prior of how far the models are apart, in units of quality.
 SPREAD = 0.15
 GRID = 24  #: values of that spread
-DRAWS = 2**11  #: a power of two, as a Sobol sequence wants it
+DRAWS = 2**11
 
 #: Models are called nearly as good up to this difference, and a change pays from it on.
 LEAST_GAIN = 0.03
@@ -111,7 +111,7 @@ class _Components:
         total = scales[:, None] ** 2 + self.error
         weights = _normalized(-0.5 * (np.log(total) + self.value**2 / total).sum(axis=1))
         kept = scales[:, None] ** 2 / total  # grid x contrasts
-        uniform, normal = _sobol(len(self.value))
+        uniform, normal = _even_points(len(self.value))
         place = np.minimum(np.searchsorted(np.cumsum(weights), uniform), GRID - 1)
         draws = kept[place] * self.value + np.sqrt(kept * self.error)[place] * normal
         return draws, (weights @ kept) * self.value
@@ -138,23 +138,27 @@ def _contrasts(models: int) -> Floats:
 
 
 @functools.cache
-def _sobol(size: int) -> tuple[Floats, Floats]:
-    """One uniform and `size` normal numbers for each of DRAWS draws, always the same.
+def _even_points(size: int) -> tuple[Floats, Floats]:
+    """One uniform and `size` normal numbers for each of DRAWS draws, spread evenly and always the same.
 
-    I. M. Sobol', USSR Comput. Math. Math. Phys. 7 (1967) 86-112, scrambled after A. B. Owen (1995). The normal numbers
-    are centred and scaled to mean 0 and variance 1.
+    Multiples of powers of an irrational number, modulo 1: H. Weyl, Math. Ann. 77 (1916) 313-352; the number is the root
+    of x^(d+1) = x + 1, which generalizes the golden ratio to d dimensions (M. Roberts, "The unreasonable effectiveness
+    of quasirandom sequences", 2018). The normal numbers are centred and scaled to mean 0 and variance 1.
     """
     from scipy.special import ndtri
-    from scipy.stats import qmc
 
-    points = qmc.Sobol(size + 1, rng=np.random.default_rng(20261122)).random(DRAWS)
+    root = 2.0
+    for _ in range(60):
+        root = (1 + root) ** (1 / (size + 2))
+    steps = root ** -np.arange(1.0, size + 2)
+    points = (0.5 + np.arange(1, DRAWS + 1)[:, None] * steps) % 1
     normal = ndtri(np.clip(points[:, 1:], 1e-9, 1 - 1e-9))
     return points[:, 0], (normal - normal.mean(axis=0)) / normal.std(axis=0)
 
 
 def normal_draws(mean: Floats, covariance: Floats) -> Floats:
     """DRAWS draws from a normal distribution, always from the same numbers."""
-    _, normal = _sobol(len(mean))
+    _, normal = _even_points(len(mean))
     values, axes = np.linalg.eigh(covariance)
     return np.asarray(mean + (normal * np.sqrt(np.maximum(values, 0.0))) @ axes.T)
 

@@ -21,7 +21,7 @@ from jobs.lib.comparison.measures import Floats, Quality, variance_of_difference
 
 LEVEL = 0.05
 INTERIM_LEVEL = 0.001
-LAST_LEVEL = 0.045
+LAST_LEVEL = 0.04
 
 
 @dataclass(frozen=True, kw_only=True)
