@@ -2,6 +2,9 @@
 
 Every function takes plain Python numbers and returns plain Python numbers, so that a result can go into JSON
 as it is. Whatever cannot be estimated is None, never NaN.
+
+Quantiles and tails come from scipy.special. scipy.stats has more of these tests ready, but importing it takes 1.0 s of
+processor time and 99 MB where scipy.special takes 0.3 s and 52 MB, and `jarvisctl vote` and `report` would wait for it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
 
 #: Characters of a single text that a page shows; a reply of 50 tokens has about 250.
 MAX_CHARACTERS = 600
@@ -23,7 +22,7 @@ _LEADING = re.compile(r"^([-+#=>]|\d+[.)])(?=\s|$|[-+#=])")  # a list, a heading
 _URL = re.compile(r"(?i)\b(https?|ftp|mailto|www)(:|\.)")
 
 
-def clean(value: Any, limit: int = MAX_CHARACTERS) -> str:
+def clean(value: object, limit: int = MAX_CHARACTERS) -> str:
     """One line of visible text: no control characters, ANSI codes or bidi overrides; cut at `limit`."""
     text = "" if value is None else str(value)
     text = text[: limit * 20]  # what is cut anyway need not be looked at
@@ -43,13 +42,13 @@ def _visible(character: str) -> bool:
     return character == _JOINER or not unicodedata.category(character).startswith("C")
 
 
-def text_lines(value: Any, limit: int = 60) -> list[str]:
+def text_lines(value: object, limit: int = 60) -> list[str]:
     """Each line of a text made harmless, at most `limit` of them."""
     lines = [clean(line, 400) for line in str(value or "").splitlines()]
     return lines if len(lines) <= limit else [*lines[:limit], f"… ({len(lines) - limit} more lines)"]
 
 
-def inline(value: Any, limit: int = MAX_CHARACTERS) -> str:
+def inline(value: object, limit: int = MAX_CHARACTERS) -> str:
     """Text for Markdown prose or a cell of a table, where nothing of it is markup, a link or HTML."""
     text = clean(value, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _MARKDOWN.sub(r"\\\1", text)
@@ -63,7 +62,7 @@ def inline(value: Any, limit: int = MAX_CHARACTERS) -> str:
 _ENTITIES = {ord(character): f"&#{ord(character)};" for character in "|~$@"}
 
 
-def quoted(value: Any, limit: int = MAX_CHARACTERS) -> str:
+def quoted(value: object, limit: int = MAX_CHARACTERS) -> str:
     """Text between double quotes, for a fenced block."""
     return f'"{clean(value, limit)}"'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -19,6 +20,8 @@ from jarvisd.store import database as store_database
 from jarvisd.store import migrations, models, queries
 from jarvisd.store.database import Record
 from jarvisd.store.models import Run
+from jobs.lib.comparison.explain import left_out
+from jobs.lib.comparison.load import load
 from jobs.lib.results import tables as result_tables
 
 RELEASED = sorted((Path(__file__).parents[1] / "fixtures").glob("jarvis-*.sql"))
@@ -72,6 +75,17 @@ def test_jobs_of_an_old_database_keep_how_long_they_took_by_the_wall_clock(relea
         pytest.approx(330.25, abs=0.002),
         None,
     ]
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
+def test_models_that_a_round_left_out_move_from_the_params_of_its_job_to_a_table(released: Home) -> None:
+    """The newest round that has begun counts; a job of another name says nothing."""
+    params = json.dumps({"layers": True, "left_out": {"a": "0.12 behind b"}})
+    with closing(sqlite3.connect(released.database)) as connection, connection:
+        connection.execute("UPDATE job SET name = 'layers', kind = 'evaluate', params = ? WHERE id = 1", (params,))
+    migrations.migrate(released)
+    assert [(row.round, row.model, row.cause) for row in result_tables.LeftOut.select()] == [(1, "a", "told")]
+    assert left_out(load("2026-11-21-overnight").left_out["a"]) == "0.12 behind b"
 
 
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem, indirect=True)
