@@ -486,7 +486,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, home: Home) -> list[dict[str, Any]
 
     (home.root / "none").mkdir()
     monkeypatch.setattr(judge.catalogue, "problem", lambda entry, home: None)
-    monkeypatch.setattr(generate, "load", lambda entry, folder: type("Loaded", (), {"load_time_s": 0.1}))
+    monkeypatch.setattr(generate, "load", lambda entry, folder, date: type("Loaded", (), {"load_time_s": 0.1}))
     monkeypatch.setattr(generate, "generate", answer)
     return asked
 
