@@ -2,6 +2,7 @@
 
 python -m benchmarks sound
 python -m benchmarks.sound [--people N] [--turns 40]
+python -m benchmarks.sound --rankers        other ways to tell a real answer from another one; embeds 4,000 texts each
 
 Three people of the demonstration's corpus and one more, each split by time as a run does it. For each: how well the fit
 tells the real answer from another real one, and what each reference set gets. Beside those of a run: the owner's words
@@ -23,7 +24,7 @@ from jobs.evaluate import earlier, holdout
 from jobs.evaluate.metrics import fit as fit_metric
 from jobs.evaluate.metrics import own_turns as measure
 from jobs.evaluate.metrics import style_set
-from jobs.evaluate.metrics.fit import Encode, Fit
+from jobs.evaluate.metrics.fit import Encode, Fit, Vectors
 from jobs.evaluate.metrics.own_turns import AskedTurn
 from jobs.evaluate.metrics.style_set import Voice
 from jobs.lib import imessage
@@ -45,7 +46,8 @@ CANNED = (
     "As an AI language model, I can't do that.",
     "fuck off",
 )
-SIZES = (10, 20, 40, 80)
+SIZES = (20, 40, 80)
+RANKER_TURNS = 2000  # earlier turns that the other rankers learn from
 DRAWS = 40
 _SEED = 20261127
 
@@ -65,6 +67,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sound")
     parser.add_argument("--people", type=int, default=len(PEOPLE), choices=range(1, len(PEOPLE) + 1))
     parser.add_argument("--turns", type=int, action="append", help="held-out turns; default 40 and 100")
+    parser.add_argument("--rankers", action="store_true")
     chosen = parser.parse_args(words or [])
     home = homes.find()
     files = preparation.prepare(home, "small", lambda line: print("  " + line))
@@ -72,6 +75,9 @@ def main(words: list[str] | None = None) -> None:
     encoder = Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings")
     for name, owner in list(PEOPLE.items())[: chosen.people]:
         messages = messages_of(data, owner)
+        if chosen.rankers:
+            rankers(name, messages, encoder.encode)
+            continue
         for count in chosen.turns or [40, 100]:
             person = split(name, messages, count, encoder.encode)
             table(person)
@@ -151,10 +157,54 @@ def spread(person: Person) -> None:
     """The sound of random draws of the owner's own held-out answers and of other people's."""
     chance = np.random.default_rng(_SEED)
     print(f"  person {person.name}, sounds like the owner, {DRAWS} draws: 5 % of the owner's below, of others' above")
-    for size in (size for size in SIZES if size >= style_set.LEAST_REPLIES):
+    for size in SIZES:
         own = drawn(person.voice, [turn.answer for turn in person.turns], size, chance)
         others = drawn(person.voice, person.others, size, chance)
         print(f"    {size:3} replies: {np.quantile(own, 0.05):.2f} and {np.quantile(others, 0.95):.2f}")
+
+
+def rankers(name: str, messages: Sequence[Message], encode: Encode) -> None:
+    """The area under the curve of other ways to say how well an answer goes with a message."""
+    person = split(name, messages, holdout.MOST_TURNS, encode)
+    found = imessage.turns(messages)
+    at = holdout.instant(found)
+    assert at is not None
+    known = earlier.own_turns(messages, at)[-RANKER_TURNS:]
+    sides = [encode([turn.incoming for turn in turns]) for turns in (known, person.turns)]
+    answers = [encode([turn.answer for turn in turns]) for turns in (known, person.turns)]
+    conversations = [turn.conversation for turn in person.turns]
+    print(f"  person {name}, {len(person.turns)} turns, real answer against another real one:")
+    for label, table_of_scores in ranked(sides, answers).items():
+        print(f"    {label:32}{area(table_of_scores, conversations)}")
+    separation = person.fit.separation
+    print(f"    {'affinity (jobs.evaluate)':32}{separation.auc:.3f} ({separation.low:.3f} to {separation.high:.3f})")
+
+
+def ranked(incoming: Sequence[Vectors], answers: Sequence[Vectors]) -> dict[str, Vectors]:
+    """Scores (messages, answers) of the held-out turns by method; both arguments are earlier, held out."""
+    (before, asked), (said, given) = incoming, answers
+    means = before.mean(axis=0), said.mean(axis=0)
+    before, asked, said, given = before - means[0], asked - means[0], said - means[1], given - means[1]
+    left, right = whitener(before), whitener(said)
+    learned = left @ left @ (before.T @ said / len(before)) @ right @ right
+    near = np.exp((asked @ before.T) / 0.1)
+    return {
+        "cosine": incoming[1] @ answers[1].T,
+        "learned map (regularised CCA)": asked @ learned @ given.T,
+        "answers to the nearest messages": near / near.sum(axis=1, keepdims=True) @ said @ given.T,
+    }
+
+
+def whitener(rows: Vectors, ridge: float = 0.01) -> Vectors:
+    """The inverse square root of the covariance with a ridge."""
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    return np.asarray(vectors / np.sqrt(values + ridge) @ vectors.T, dtype=np.float32)
+
+
+def area(scores: Vectors, conversations: Sequence[int]) -> str:
+    lead = (np.diag(scores)[:, None] > scores).sum(axis=1) / (len(scores) - 1)
+    mean, low, high = fit_metric.clustered(lead, conversations)
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def drawn(voice: Voice, texts: Sequence[str], size: int, chance: np.random.Generator) -> list[float]:

@@ -10,7 +10,7 @@ similarity measures to reduce hubs", EMNLP 2013, 613-623.
 What the affinity is worth is measured on the owner's own held-out turns: how often that of the real answer is above
 that of another real answer (area under the curve, conversations as clusters). The weight of the fit is taken from the
 lower end of that interval, and is 0 where real answers are not told from others. A trained map between both kinds of
-vectors, nearest earlier messages and hand-made features told them apart no better.
+vectors and the answers to the nearest earlier messages tell them apart no better (benchmarks/sound.py --rankers).
 
 On the printed scale 0 is another real answer of the owner's and 1 the real one, on average.
 

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 Points = NDArray[np.float64]  #: (texts, dimensions)
 
-#: Of the owner's own replies one set in twenty gets less than 0.5 with 10 of them, 0.67 with 20, 0.78 with 80
-#: (benchmarks/sound.py, the worst of four people).
+#: Of the owner's own replies one set in twenty gets less than 0.70 with 20 of them and 0.79 with 80, in the worst of
+#: four people (benchmarks/sound.py).
 LEAST_REPLIES = 20
 LEAST_OWN = 200  #: answers of the owner's, as jobs.evaluate.metrics.style asks
 LEAST_OF_PERSON = 20  #: answers of another person who counts as one
