@@ -1,8 +1,10 @@
 """What is wrong with a reply, and which yes/no checks it passes. Pure functions on text; no model is asked.
 
-A failure (empty, cut off, thinking aloud, broken tokens) makes the quality 0. Otherwise it is the share of the
-general checks passed times the share of those that scenarios.yaml declares for the prompt. A product, because neither
-makes up for the other: a well-formed reply that says no where yes was asked for is worth nothing.
+A failure (empty, cut off, thinking aloud, broken tokens) makes the quality 0, and so does a placeholder, an assistant's
+voice or an echo (WORTHLESS). Otherwise it is form times content, because neither makes up for the other. Form halves
+with each other general check that fails. Content is 1 where all checks that scenarios.yaml declares for the prompt
+pass. Where some fail it is PARTIAL times the share that passed, and 0 where no `says` was found: a reply that says
+something else is worth nothing, whatever it lacks.
 """
 
 from __future__ import annotations
@@ -26,7 +28,14 @@ _TAG = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 _BROKEN = re.compile(
     r"[ĠĊ▁]|<pad>|<unk>|<0x[0-9A-F]{2}>|<\|[a-z_]{2,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|\ufffd(?!\s*\Z)"
 )
+#: A turn's role at the start of a line: the model wrote on as somebody else.
+_ROLE = re.compile(r"^\s*(?:(?:assistant|system|human)\s*(?::|$)|user\s*$)", re.MULTILINE | re.IGNORECASE)
 _CLOSING = "\"'”’)]*"
+#: General checks without which a reply is worth nothing; any other halves it.
+WORTHLESS = frozenset({"no placeholder", "no assistant's voice", "own words"})
+MALFORMED = 0.5
+#: The most that a reply can reach that fails a check of its prompt.
+PARTIAL = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +54,25 @@ def judge(raw: str, finish_reason: str | None, defaults: PromptDefaults, scenari
     reply, thinking = clean(raw)
     wrong = failure(reply, thinking > 0, finish_reason)
     checks = run_checks(reply, defaults, scenario, prompt)
-    general = [passed for name, passed in checks.items() if name in defaults.every_reply]
-    asked = [passed for name, passed in checks.items() if name not in defaults.every_reply]
-    quality = 0.0 if wrong else _share(general) * _share(asked)
+    quality = 0.0 if wrong else form(checks, defaults) * content(checks, scenario, prompt)
     return Verdict(reply=reply, failure=wrong, thinking=thinking, checks=checks, quality=quality)
 
 
-def _share(passed: Sequence[bool]) -> float:
-    """Of these checks; 1 where there is none to fail."""
-    return sum(passed) / len(passed) if passed else 1.0
+def form(checks: Mapping[str, bool], defaults: PromptDefaults) -> float:
+    """0..1 by the general checks: whether it is a message that a person could send at all."""
+    failed = {name for name in defaults.every_reply if not checks[name]}
+    return 0.0 if failed & WORTHLESS else float(MALFORMED ** len(failed))
+
+
+def content(checks: Mapping[str, bool], scenario: Scenario, prompt: Prompt) -> float:
+    """0..1 by the declared checks: whether it says what was asked for. 1 where none is declared."""
+    declared = scenario.checks | prompt.checks
+    if all(checks[name] for name in declared):
+        return 1.0
+    says = [name for name, check in declared.items() if check.says]
+    if says and not any(checks[name] for name in says):
+        return 0.0
+    return PARTIAL * sum(checks[name] for name in declared) / len(declared)
 
 
 def clean(raw: str) -> tuple[str, int]:
@@ -74,7 +93,7 @@ def failure(reply: str, thought: bool, finish_reason: str | None) -> str | None:
         return "truncated"
     if not any(character.isalnum() or _is_symbol(character) for character in reply):
         return "empty"
-    if _BROKEN.search(reply):
+    if _BROKEN.search(reply) or _ROLE.search(reply):
         return "broken tokens"
     if finish_reason == "length" and not ends_a_sentence(reply):
         return "truncated"
@@ -160,7 +179,16 @@ _ASSISTANT = tuple(
         r"\b(?:i'm|i am) (?:always )?(?:(?:here|ready) to help|(?:here|ready|happy|able) to assist)\b",
         r"\bhere(?:'s| is| are) (?:[\w,]+ ){0,5}(?:repl(?:y|ies)|responses?|drafts?|options?|examples?)\b",
         r"\b(?:how|what) (?:can|may|else can) i (?:help|assist|do for)\b",
-        r"\bi can(?:not|'t) (?:assist|fulfill|help (?:you )?with (?:that|this) request)\b",
+        r"\bi can(?:not|'t) (?:assist|fulfil|comply|help (?:you )?with (?:that|this|your)\b(?! (?:right )?now))",
+        r"\bi(?:'m| am) (?:not able|unable|not capable) (?:to|of) (?:assist|help|fulfil|comply|perform|provid|access)",
+        r"\bi (?:do not|don't) have (?:access\b|the ability|(?:a )?(?:physical|personal|real-time|feelings|emotions))",
+        r"\bsorry if i can't help\b|\bon your behalf\b|\bcomputer program\b|\b(?:virtual|ai|digital) assistant\b",
+        r"\b(?:can|may|could|would) i (?:help|assist) you\b|\banything (?:else )?(?:that )?i can (?:help|assist|do)\b",
+        r"\bplease provide (?:me|more|the|additional)\b|\b(?:further|additional) (?:assistance|questions|information)",
+        r"\byour request (?:cannot|can't|has been)\b|\bwhatever (?:else )?you need (?:help|assistance)\b",
+        # The model's name or its maker's.
+        r"\b(?:qwen\d*|smollm\d*|chatgpt|gpt-\d|deepseek|ministral|alibaba|openai|anthropic|hugging ?face)\b",
+        r"\b(?:i'm|i am|as|named|model|-) (?:a |the )?(?:model )?(?:llama|gemma|claude|mistral|phi-?\d|gemini)\b",
         r"\b(?:let me know|feel free|don't hesitate)\b.{0,40}\b(?:questions?|assistance|further|changes)\b",
         r"\b(?:i )?hope (?:this|that) helps\b",
         r"\byou (?:could|can|might|may) (?:say|reply|respond|write|send|text)\b",

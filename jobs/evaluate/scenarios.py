@@ -69,12 +69,33 @@ class Check(_Part):
 Checks = dict[str, Check]
 
 
+ExampleReply = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Examples(_Part):
+    """Replies that do what an instruction asks, and replies that do not; the second reader learns from them."""
+
+    good: tuple[ExampleReply, ...] = Field(default=(), description="replies you would send, in several tones")
+    bad: tuple[ExampleReply, ...] = Field(
+        default=(), description="replies you would not send: the opposite, off topic, rude, stiff, an assistant's"
+    )
+
+    @model_validator(mode="after")
+    def _sides_differ(self) -> Self:
+        if both := set(self.good) & set(self.bad):
+            raise ValueError(f"an example stands on both sides: {min(both)}")
+        return self
+
+
 class Prompt(_Part):
     """What the owner wants to say."""
 
     instruction: str = Field(min_length=1, max_length=500, description="what the reply should say, in your words")
     checks: Checks = Field(default_factory=dict, description="asked of the replies to this prompt alone")
     max_words: Words | None = Field(default=None, description="instead of the file's")
+    examples: Examples = Field(
+        default=Examples(), description="replies that follow the instruction, and some that do not"
+    )
 
 
 class Scenario(_Part):

@@ -42,6 +42,8 @@ def judge(raw: str, finish_reason: str | None = "stop") -> check_rules.Verdict:
         ("See you soon. \ufffd", "stop", "truncated"),
         ("\ufffd", "length", "truncated"),
         ("See \ufffd you", "stop", "broken tokens"),
+        ("No worries!\nassistant\nOk", "stop", "broken tokens"),
+        ("No worries!\nHuman: ok", "stop", "broken tokens"),
         ("<think> So the friend", "length", "leaked thinking"),
         ("He is late.\n</think>\nNo worries!", "stop", "leaked thinking"),
         ("NoĠworries", "stop", "broken tokens"),
@@ -79,7 +81,38 @@ def test_quality_is_the_general_checks_times_those_of_the_instruction() -> None:
     assert len(bad.checks) == len(check_rules.GENERAL) + 1
     assert [name for name, passed in bad.checks.items() if not passed] == ["plain text", "is calm"]
     assert bad.quality == 0
-    assert judge("Reply: No worries!").quality == pytest.approx(5 / 6)
+    assert judge("Reply: No worries!").quality == check_rules.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "No worries, [Name]!",
+        "No worries! How can I help you today?",
+        "Say no worries!",
+        "No worries! I'm Qwen, created by Alibaba Cloud.",
+        "No worries, but I'm unable to assist with that.",
+    ],
+)
+def test_a_placeholder_an_assistants_voice_or_an_echo_is_worth_nothing(raw: str) -> None:
+    assert judge(raw).quality == 0
+
+
+def test_a_failed_check_leaves_a_quarter_at_most_and_nothing_where_no_words_of_it_are_said() -> None:
+    asked = {
+        "is calm": Check(says=(r"\bno worries\b",)),
+        "says when": Check(says=(r"\bsoon\b",)),
+        "is kind": Check(lacks=(r"\bidiot\b",)),
+    }
+    prompt = Prompt(instruction="Say it", checks=asked)
+
+    def quality(reply: str) -> float:
+        return check_rules.judge(reply, "stop", GUIDE, SCENARIO, prompt).quality
+
+    assert quality("No worries, see you soon") == 1
+    assert quality("No worries, see you soon, idiot") == pytest.approx(check_rules.PARTIAL * 2 / 3)
+    assert quality("No worries") == pytest.approx(check_rules.PARTIAL * 2 / 3)
+    assert quality("The sky is blue") == 0
 
 
 CASES = {

@@ -1,0 +1,164 @@
+"""The second reader: how much a reply is like the good examples of its prompt and unlike the bad ones.
+
+The checks look for words; examples show what the words mean together. A kernel ridge regression (C. Saunders,
+A. Gammerman and V. Vovk, ICML 1998) is fitted to +1 for good and -1 for bad examples of scenarios.yaml. Its kernel is
+a sum over spelling (TF-IDF of 2 to 4 characters), words (TF-IDF of words and pairs) and, where an encoder is on disk,
+meaning (a Gaussian over sentence vectors), times how much two prompts have in common: an example counts most for
+its own prompt, less for the scenario's others, least for the rest (multi-task kernels: T. Evgeniou, C. Micchelli and
+M. Pontil, JMLR 6, 2005). A logistic curve, fitted to leave-one-out margins, turns the result into 0..1.
+
+Fitting takes a tenth of a second and is deterministic. Not promised: that it reads what no example resembles; such a
+reply gets about the average of its prompt's examples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.evaluate.scenarios import ResolvedScenarios
+
+Matrix = NDArray[np.float64]
+#: Texts -> (n, size) rows of length 1.
+Encode = Callable[[list[str]], NDArray[np.float32]]
+
+#: A prompt with fewer good or fewer bad examples is not read.
+LEAST_EXAMPLES = 5
+#: Weight of an example of another scenario, and what the same scenario and the same prompt add.
+_ANY, _SCENARIO, _PROMPT = 0.3, 0.2, 1.0
+_RIDGE = 1.0
+_RADIUS = 1.0  # of the Gaussian over sentence vectors, in squared distance
+_REPEATED = re.compile(r"(.)\1{2,}")
+_TOKEN = re.compile(r"\b\w[\w']*\b|[^\w\s]")
+_EMOJI = re.compile(r"([\U0001F300-\U0001FAFF])")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A reply, and which prompt it answers."""
+
+    scenario: str
+    instruction: str
+    reply: str
+
+
+class _Vectorizer(Protocol):
+    """What is used of sklearn's TfidfVectorizer."""
+
+    def transform(self, texts: Sequence[str]) -> Any: ...
+
+
+class Reader:
+    """reader = Reader(sheet, encode); reader.read(texts) -> [0.93, None, ...]"""
+
+    def __init__(self, sheet: ResolvedScenarios, encode: Encode | None = None) -> None:
+        """Fit to the sheet's examples. `encode` is asked for all of them at once; None = spelling and words alone."""
+        self._encode = encode
+        self._texts, targets = _examples(sheet)
+        self._prompts = {(text.scenario, text.instruction) for text in self._texts}
+        if self._texts:
+            self._fit(np.array(targets))
+
+    @property
+    def prompts(self) -> set[tuple[str, str]]:
+        """(scenario, instruction) of the prompts that have enough examples."""
+        return set(self._prompts)
+
+    def read(self, texts: Sequence[Text]) -> list[float | None]:
+        """The chance, 0..1, that each reply does what its prompt asks; None where the prompt has no examples."""
+        known = [text for text in texts if (text.scenario, text.instruction) in self._prompts]
+        values = iter(self._probabilities(self.margins(known)) if known else ())
+        return [float(next(values)) if (text.scenario, text.instruction) in self._prompts else None for text in texts]
+
+    def margins(self, texts: Sequence[Text]) -> Matrix:
+        """(n,) raw values, about -1 for bad and +1 for good; any prompt, also one without examples."""
+        return np.asarray(self._kernel(texts) @ self._weights + self._mean)
+
+    # ------------------------------------------------------------------------------------------------- fitting
+
+    def _fit(self, targets: Matrix) -> None:
+        shown = [normal(text.reply) for text in self._texts]
+        self._vectorizers = _vectorizers(shown)
+        self._known_rows = [vectorizer.transform(shown) for vectorizer in self._vectorizers]
+        self._known_vectors = self._encode([text.reply for text in self._texts]) if self._encode else None
+        importance = _importance(self._texts, targets)
+        self._mean = float(np.average(targets, weights=importance))
+        inverse = np.linalg.inv(self._kernel(self._texts) + _RIDGE * np.diag(1 / importance))
+        self._weights = inverse @ (targets - self._mean)
+        # Leave-one-out predictions in closed form (G. Wahba, Spline Models for Observational Data, 1990, section 4.2).
+        left_out = targets - self._weights / np.diag(inverse)
+        self._curve = _logistic(left_out, targets > 0, importance)
+
+    def _kernel(self, texts: Sequence[Text]) -> Matrix:
+        """(len(texts), examples)"""
+        shown = [normal(text.reply) for text in texts]
+        total = np.zeros((len(texts), len(self._texts)))
+        for vectorizer, known in zip(self._vectorizers, self._known_rows, strict=True):
+            total += (vectorizer.transform(shown) @ known.T).toarray()
+        if self._encode is not None and self._known_vectors is not None:
+            cosine = self._encode([text.reply for text in texts]) @ self._known_vectors.T
+            total += np.exp(-_RADIUS * (2 - 2 * cosine))
+        return total * _relatedness(texts, self._texts)
+
+    def _probabilities(self, margins: Matrix) -> Matrix:
+        slope, offset = self._curve
+        return np.asarray(1 / (1 + np.exp(-(slope * margins + offset))))
+
+
+def normal(text: str) -> str:
+    """Lower case, straight quotes, one space between words and around emoji; a letter at most twice in a row."""
+    straight = text.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}).lower()
+    return " ".join(_EMOJI.sub(r" \1 ", _REPEATED.sub(r"\1\1", straight)).split())
+
+
+def _examples(sheet: ResolvedScenarios) -> tuple[list[Text], list[float]]:
+    """Examples of every prompt that has enough, and +1 or -1 for each."""
+    texts: list[Text] = []
+    targets: list[float] = []
+    for scenario in sheet.scenarios:
+        for prompt in scenario.prompts:
+            good, bad = prompt.examples.good, prompt.examples.bad
+            if min(len(good), len(bad)) >= LEAST_EXAMPLES:
+                texts += [Text(scenario.id, prompt.instruction, reply) for reply in (*good, *bad)]
+                targets += [1.0] * len(good) + [-1.0] * len(bad)
+    return texts, targets
+
+
+def _vectorizers(shown: list[str]) -> list[_Vectorizer]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    spelling = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    words = TfidfVectorizer(ngram_range=(1, 2), tokenizer=_TOKEN.findall, token_pattern=None, sublinear_tf=True)
+    return [spelling.fit(shown), words.fit(shown)]
+
+
+def _importance(texts: Sequence[Text], targets: Matrix) -> Matrix:
+    """(n,) with mean 1: one of many examples of a prompt's side counts less."""
+    sides = [(text.scenario, text.instruction, target) for text, target in zip(texts, targets, strict=True)]
+    sizes = np.array([sides.count(side) for side in sides], dtype=float)
+    weights = 1 / np.sqrt(sizes)
+    return np.asarray(weights / weights.mean())
+
+
+def _relatedness(texts: Sequence[Text], examples: Sequence[Text]) -> Matrix:
+    """(len(texts), len(examples)): how much the prompts of two texts have in common."""
+
+    def same(first: list[str], second: list[str]) -> NDArray[np.bool_]:
+        return np.asarray(np.array(first, dtype=object)[:, None] == np.array(second, dtype=object)[None])
+
+    scenario = same([text.scenario for text in texts], [text.scenario for text in examples])
+    instruction = same([text.instruction for text in texts], [text.instruction for text in examples])
+    return np.asarray(_ANY + _SCENARIO * scenario + _PROMPT * (scenario & instruction), dtype=float)
+
+
+def _logistic(margins: Matrix, good: NDArray[np.bool_], importance: Matrix) -> tuple[float, float]:
+    """Slope and offset of the curve from margin to chance (J. Platt, Advances in Large Margin Classifiers, 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression().fit(margins[:, None], good, sample_weight=importance)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
