@@ -29,7 +29,7 @@ VERBS: dict[str, dict[str, str]] = {
         "pause": "jarvisd.cli.control:pause",
         "resume": "jarvisd.cli.control:resume",
     },
-    "Decide": {verb: registry.VERBS[verb] for verb in ("report", "vote", "match", "deploy")},
+    "Decide": {verb: registry.VERBS[verb] for verb in ("report", "vote", "match", "score", "deploy")},
     "Machine": {
         "init": "jarvisd.cli.init:init",
         "doctor": "jarvisd.cli.doctor:doctor",
@@ -59,6 +59,7 @@ HELP = {
     "report": "Print or open the newest report.",
     "vote": "Compare replies blindly; the report counts your votes.",
     "match": "Show which template would answer a text.",
+    "score": "Score replies of your own: checks, examples, value.",
     "deploy": "Write templates or a model into JARVIS, keeping what is there.",
     "init": "Write a commented configuration to edit.",
     "doctor": "Check every reason why tonight's run could fail.",

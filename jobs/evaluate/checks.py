@@ -32,7 +32,7 @@ _BROKEN = re.compile(
 _ROLE = re.compile(r"^\s*(?:(?:assistant|system|human)\s*(?::|$)|user\s*$)", re.MULTILINE | re.IGNORECASE)
 _CLOSING = "\"'”’)]*"
 #: General checks without which a reply is worth nothing; any other halves it.
-WORTHLESS = frozenset({"no placeholder", "no assistant's voice", "own words"})
+WORTHLESS = frozenset({"no placeholder", "no assistant's voice", "own words", "no abuse"})
 MALFORMED = 0.5
 #: The most that a reply can reach that fails a check of its prompt.
 PARTIAL = 0.25
@@ -199,6 +199,12 @@ _ASSISTANT = tuple(
         r"\bi-?message\b|\byou(?:'re| are) helping\b",
     )
 )
+#: Never a joke between any two people. Milder words are signs that the second reader weighs (signs.py).
+_ABUSE = re.compile(
+    r"\b(?:fuck|screw|damn) (?:off|you|u)\b|\b(?:drop dead|go to hell|piss off|shut up|kill yourself|kys|stfu|gtfo)\b"
+    r"|\b(?:hope|wish) (?:that )?(?:you|u|they|she|he) (?:die|crash|choke|drown)\b"
+    r"|\b(?:i|we) (?:really |just )?(?:hate|despise) (?:you|u)\b"
+)
 _MARKUP = re.compile(
     r"\*\*|\*\w[^*\n]*\*|__|`|^\s*#{1,6} |^\s*[-*•] |^\s*\d{1,2}[.)] |\]\(|\boption \d",
     re.MULTILINE | re.IGNORECASE,
@@ -252,6 +258,10 @@ def _own_words(reply: str, about: About) -> bool:
     return not (repeated or obeyed or _holds(reply_words, words(about.opening)[:6]))
 
 
+def _no_abuse(reply: str, _: About) -> bool:
+    return not _ABUSE.search(plain(reply))
+
+
 def _holds(text: list[str], part: list[str]) -> bool:
     return any(text[start : start + len(part)] == part for start in range(len(text) - len(part) + 1))
 
@@ -264,4 +274,5 @@ GENERAL: Mapping[str, Callable[[str, About], bool]] = {
     "no assistant's voice": _no_assistant,
     "plain text": _plain_text,
     "own words": _own_words,
+    "no abuse": _no_abuse,
 }

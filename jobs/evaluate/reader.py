@@ -2,12 +2,13 @@
 
 The checks look for words; examples show what the words mean together. A kernel ridge regression (C. Saunders,
 A. Gammerman and V. Vovk, ICML 1998) is fitted to +1 for good and -1 for bad examples of scenarios.yaml. Its kernel is
-a sum over spelling (TF-IDF of 2 to 4 characters), words (TF-IDF of words and pairs) and, where an encoder is on disk,
-meaning (a Gaussian over sentence vectors), times how much two prompts have in common: an example counts most for
-its own prompt, less for the scenario's others, least for the rest (multi-task kernels: T. Evgeniou, C. Micchelli and
-M. Pontil, JMLR 6, 2005). A logistic curve, fitted to leave-one-out margins, turns the result into 0..1.
+a sum over spelling (TF-IDF of 2 to 4 characters), words (TF-IDF of words and pairs), signs (signs.py: the checks,
+hostility, stiffness, negation) and, where an encoder is on disk, meaning (sentence vectors), times how much two prompts
+have in common: an example counts most for its own prompt, less for the scenario's others, least for the rest
+(multi-task kernels: T. Evgeniou, C. Micchelli and M. Pontil, JMLR 6, 2005). A logistic curve, fitted to leave-one-out
+margins, turns the result into 0..1.
 
-Fitting takes a tenth of a second and is deterministic. Not promised: that it reads what no example resembles; such a
+Fitting takes half a second and is deterministic. Not promised: that it reads what no example resembles; such a
 reply gets about the average of its prompt's examples.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.evaluate.scenarios import ResolvedScenarios
+from jobs.evaluate.signs import signs
 
 Matrix = NDArray[np.float64]
 #: Texts -> (n, size) rows of length 1.
@@ -30,9 +32,10 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 #: A prompt with fewer good or fewer bad examples is not read.
 LEAST_EXAMPLES = 5
 #: Weight of an example of another scenario, and what the same scenario and the same prompt add.
-_ANY, _SCENARIO, _PROMPT = 0.3, 0.2, 1.0
+_ANY, _SCENARIO, _PROMPT = 1.0, 0.5, 1.0
 _RIDGE = 1.0
-_RADIUS = 1.0  # of the Gaussian over sentence vectors, in squared distance
+#: Weights of meaning and of signs beside spelling and words, which count 1 each.
+_MEANING, _SIGNS = 2.0, 1.0
 _REPEATED = re.compile(r"(.)\1{2,}")
 _TOKEN = re.compile(r"\b\w[\w']*\b|[^\w\s]")
 _EMOJI = re.compile(r"([\U0001F300-\U0001FAFF])")
@@ -53,12 +56,27 @@ class _Vectorizer(Protocol):
     def transform(self, texts: Sequence[str]) -> Any: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Features:
+    """What the kernel compares of n replies."""
+
+    texts: Sequence[Text]
+    grams: list[Any]  #: sparse (n, terms) of each vectorizer, rows of length 1
+    vectors: NDArray[np.float32] | None  #: (n, size), rows of length 1; None without an encoder
+    signs: Matrix  #: (n, signs)
+
+
 class Reader:
     """reader = Reader(sheet, encode); reader.read(texts) -> [0.93, None, ...]"""
 
     def __init__(self, sheet: ResolvedScenarios, encode: Encode | None = None) -> None:
         """Fit to the sheet's examples. `encode` is asked for all of them at once; None = spelling and words alone."""
-        self._encode = encode
+        self._encode, self._guide = encode, sheet.guide
+        self._places = {
+            (scenario.id, prompt.instruction): (scenario, prompt)
+            for scenario in sheet.scenarios
+            for prompt in scenario.prompts
+        }
         self._texts, targets = _examples(sheet)
         self._prompts = {(text.scenario, text.instruction) for text in self._texts}
         if self._texts:
@@ -77,37 +95,55 @@ class Reader:
 
     def margins(self, texts: Sequence[Text]) -> Matrix:
         """(n,) raw values, about -1 for bad and +1 for good; any prompt, also one without examples."""
-        return np.asarray(self._kernel(texts) @ self._weights + self._mean)
+        return np.asarray(self._kernel(self._features(texts)) @ self._weights + self._mean)
 
     # ------------------------------------------------------------------------------------------------- fitting
 
     def _fit(self, targets: Matrix) -> None:
-        shown = [normal(text.reply) for text in self._texts]
-        self._vectorizers = _vectorizers(shown)
-        self._known_rows = [vectorizer.transform(shown) for vectorizer in self._vectorizers]
-        self._known_vectors = self._encode([text.reply for text in self._texts]) if self._encode else None
+        self._vectorizers = _vectorizers([normal(text.reply) for text in self._texts])
+        self._known = self._features(self._texts)
+        self._signs_at = self._known.signs.mean(axis=0)
+        self._signs_scale = self._known.signs.std(axis=0) + 1e-9
         importance = _importance(self._texts, targets)
         self._mean = float(np.average(targets, weights=importance))
-        inverse = np.linalg.inv(self._kernel(self._texts) + _RIDGE * np.diag(1 / importance))
+        inverse = np.linalg.inv(self._kernel(self._known) + _RIDGE * np.diag(1 / importance))
         self._weights = inverse @ (targets - self._mean)
         # Leave-one-out predictions in closed form (G. Wahba, Spline Models for Observational Data, 1990, section 4.2).
-        left_out = targets - self._weights / np.diag(inverse)
-        self._curve = _logistic(left_out, targets > 0, importance)
+        self.left_out = targets - self._weights / np.diag(inverse)
+        self._curve = _logistic(self.left_out, targets > 0, importance)
 
-    def _kernel(self, texts: Sequence[Text]) -> Matrix:
-        """(len(texts), examples)"""
+    def _features(self, texts: Sequence[Text]) -> _Features:
         shown = [normal(text.reply) for text in texts]
-        total = np.zeros((len(texts), len(self._texts)))
-        for vectorizer, known in zip(self._vectorizers, self._known_rows, strict=True):
-            total += (vectorizer.transform(shown) @ known.T).toarray()
-        if self._encode is not None and self._known_vectors is not None:
-            cosine = self._encode([text.reply for text in texts]) @ self._known_vectors.T
-            total += np.exp(-_RADIUS * (2 - 2 * cosine))
-        return total * _relatedness(texts, self._texts)
+        found = [signs(text.reply, self._guide, *self._places[text.scenario, text.instruction]) for text in texts]
+        return _Features(
+            texts=texts,
+            grams=[vectorizer.transform(shown) for vectorizer in self._vectorizers],
+            vectors=self._encode([text.reply for text in texts]) if self._encode else None,
+            signs=np.array(found),
+        )
+
+    def _kernel(self, rows: _Features) -> Matrix:
+        """(rows, examples)"""
+        known = self._known
+        total = _SIGNS * _gaussian(self._standard(rows.signs), self._standard(known.signs))
+        for grams, known_grams in zip(rows.grams, known.grams, strict=True):
+            total += (grams @ known_grams.T).toarray()
+        if rows.vectors is not None and known.vectors is not None:
+            total += _MEANING * np.exp(2 * (rows.vectors @ known.vectors.T) - 2)
+        return total * _relatedness(rows.texts, known.texts)
+
+    def _standard(self, signs: Matrix) -> Matrix:
+        return np.asarray((signs - self._signs_at) / self._signs_scale)
 
     def _probabilities(self, margins: Matrix) -> Matrix:
         slope, offset = self._curve
         return np.asarray(1 / (1 + np.exp(-(slope * margins + offset))))
+
+
+def _gaussian(first: Matrix, second: Matrix) -> Matrix:
+    """(n, m) of rows (n, d) and (m, d), with a width at which independent standardised rows are about 0.4 alike."""
+    squared = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None] - 2 * first @ second.T
+    return np.asarray(np.exp(-squared / (2 * first.shape[1])))
 
 
 def normal(text: str) -> str:

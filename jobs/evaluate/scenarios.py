@@ -25,6 +25,7 @@ GENERAL_CHECKS = (
     "no assistant's voice",
     "plain text",
     "own words",
+    "no abuse",
 )
 #: A repeat inside a repeated group, as in (a+)+: matching it may take longer than a night.
 _NESTED_REPEAT = re.compile(r"(?<!\\)[*+}]\??\)(?:[*+]|\{\d+,)")

@@ -1,4 +1,9 @@
-"""What a reply is worth, from both readers: the checks and the examples. No database and no model of language."""
+"""What a reply is worth, from both readers: the checks and the examples. No database and no language model.
+
+The examples weigh the checks' results among their signs (reader.py), so the second reader's value already holds both;
+the general checks then decide whether the reply could be sent at all. Where a prompt has too few examples, the checks
+alone count.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,6 @@ from dataclasses import dataclass
 from jobs.evaluate import checks as rules
 from jobs.evaluate.reader import Encode, Reader, Text
 from jobs.evaluate.scenarios import Prompt, ResolvedScenarios, Scenario
-
-#: Share of the value that only the checks can give: the examples know more phrasings, the checks are exact.
-CHECKS_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +54,8 @@ class Scorer:
         value, apart = verdict.quality, None
         if reading is not None:
             sendable = 0.0 if verdict.failure else rules.form(verdict.checks, self._guide)
-            content = verdict.quality / sendable if sendable else 0.0
-            value = sendable * reading * (1 - CHECKS_SHARE + CHECKS_SHARE * content)
-            apart = abs(verdict.quality - sendable * reading)
+            value = sendable * reading
+            apart = abs(verdict.quality - value)
         return ReplyScore(
             value=value,
             checks=verdict.checks,

@@ -157,6 +157,10 @@ CASES = {
             "1. Ok",
         ],
     ),
+    "no abuse": (
+        ["No worries!", "Fuck yeah", "I hate Mondays", "hope you have fun", "I'd die for pizza"],
+        ["Fuck off", "fuck u", "No worries. I hope you crash", "ok. Drop dead", "Sure, I hate you"],
+    ),
     "own words": (
         ["No worries!", "I can pick it up", "Milk, ok", "worries? none"],
         [
