@@ -116,7 +116,7 @@ VERBS = {
     "match": "jobs.verbs.match:match",
     "models": "jobs.verbs.models:group",
     "report": "jobs.report.commands:report",
-    "score": "jobs.verbs.score:score",
+    "score": "jobs.evaluate.commands:score",
     "vote": "jobs.verbs.vote.commands:vote",
 }
 

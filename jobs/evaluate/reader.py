@@ -109,8 +109,9 @@ class Reader:
         inverse = np.linalg.inv(self._kernel(self._known) + _RIDGE * np.diag(1 / importance))
         self._weights = inverse @ (targets - self._mean)
         # Leave-one-out predictions in closed form (G. Wahba, Spline Models for Observational Data, 1990, section 4.2).
+        self.is_good = targets > 0
         self.left_out = targets - self._weights / np.diag(inverse)
-        self._curve = _logistic(self.left_out, targets > 0, importance)
+        self._curve = _logistic(self.left_out, self.is_good, importance)
 
     def _features(self, texts: Sequence[Text]) -> _Features:
         shown = [normal(text.reply) for text in texts]

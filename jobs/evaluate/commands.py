@@ -134,7 +134,7 @@ def _encoder(setting: PlanContext) -> Encoder | None:
     for entry in (known[key] for key in _EMBEDDERS if key in known):
         folder = catalogue.locate(entry, setting.home)
         if folder is not None and catalogue.problem(entry, setting.home) is None:
-            return Encoder(folder, entry.name, setting.home.cache / "embeddings", light=Bert)
+            return Encoder(folder, entry.name, setting.home.cache / "embeddings", fast=Bert)
     return None
 
 
