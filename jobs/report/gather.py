@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from jarvisd import plugin, registry
+from jarvisd import plugin
 from jarvisd.plugin import OPEN, Home, JarvisError, Job, Run, Status
 from jobs.lib.comparison import document, pipeline
 from jobs.lib.comparison.document import ComparisonDocument, ModelDocument
@@ -83,7 +83,6 @@ class Report:
     changes: Changes | None  #: since the last run of the plan; None without one
     machine: Mapping[str, Any]
     versions: Mapping[str, Any]
-    verbs: tuple[str, ...]  #: verbs of jarvisctl that next steps may name
     problems: tuple[str, ...]  #: parts that could not be gathered, by the type of their error
 
     def counted(self, *statuses: Status) -> int:
@@ -154,7 +153,6 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
         changes=_part("changes since the last run", problems, partial(_changes, run, now), None),
         machine=_mapping(snapshot.get("machine")),
         versions=_mapping(snapshot.get("versions")),
-        verbs=tuple(registry.VERBS),
         problems=tuple(problems),
     )
 

@@ -282,13 +282,13 @@ def next_steps(report: Report) -> str:
     """Commands that make sense after this run, as a list."""
     again = [job for job in report.jobs if job.remedy]
     steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
-    if "deploy" in report.verbs and report.templates:
+    if report.templates:
         steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
-    if "deploy" in report.verbs and report.comparison and report.comparison.verdict.winner:
+    if report.comparison and report.comparison.verdict.winner:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
-    if "vote" in report.verbs and report.comparison and "jarvisctl vote" in report.comparison.settle:
+    if report.comparison and "jarvisctl vote" in report.comparison.settle:
         steps.append("`jarvisctl vote` compares replies blindly; a dozen answers settle a tie where they agree.")
-    if report.templates and "match" in report.verbs:
+    if report.templates:
         steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
     steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")
     return "\n".join(f"- {step}" for step in steps)
