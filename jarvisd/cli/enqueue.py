@@ -136,6 +136,6 @@ def _print(app: App, submitted: Submitted, *, as_json: bool) -> None:
     if not submitted.new:
         click.echo("Tonight's run was submitted before; --again submits it a second time.", err=True)
     if submitted.pause_ended:
-        click.echo("The queue was paused without an end; the nightly run ends that pause.", err=True)
+        click.echo("The queue was paused; the nightly run ends that pause.", err=True)
     if app.daemon is None:
         click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)

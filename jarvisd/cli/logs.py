@@ -37,7 +37,7 @@ def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
     awaited = named.status in models.OPEN if named else queries.is_anything_open()
     if follow and awaited and (obstacle := daemon_state.obstacle(app.home)):
         click.echo(obstacle, err=True)
-    chosen = named or _current(follow)
+    chosen = named or current(follow)
     path = app.home.job_log(chosen.id)
     if follow:
         _follow(chosen, path, lines)
@@ -47,13 +47,13 @@ def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
         _print(path.read_bytes(), lines)
 
 
-def _current(wait: bool) -> Job:
+def current(wait: bool) -> Job:
     """The running job, else the one that started last; with `wait`, the first that starts."""
     while True:
         running = Job.select().where(Job.status == Status.RUNNING).first()
         if running is not None:
             return running
-        started = Job.select().where(Job.started_at.is_null(False)).order_by(Job.started_at.desc()).first()
+        started = queries.last_started()
         waiting = Job.select().where(Job.status == Status.QUEUED).exists()
         if started is not None and not (wait and waiting):
             return started

@@ -26,7 +26,7 @@ class Submitted:
     jobs: list[dict[str, Any]]
     warnings: list[str]
     new: bool = True  #: False when tonight's run had been submitted before
-    pause_ended: bool = False  #: True when this nightly run ended a pause that had no end
+    pause_ended: bool = False  #: True when this nightly run ended a pause
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,11 @@ def _names_and_env() -> None:
     schema.script("jarvisd.store", "3_names_and_env.sql")
 
 
-OWN: Sequence[Migration] = (_first_tables, _durations, _names_and_env)
+def _start_numbers() -> None:
+    schema.script("jarvisd.store", "4_start_numbers.sql")
+
+
+OWN: Sequence[Migration] = (_first_tables, _durations, _names_and_env, _start_numbers)
 
 
 def applied() -> dict[str, int]:

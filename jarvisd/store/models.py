@@ -81,6 +81,9 @@ class Job(Record):
     peak_memory_mb = peewee.IntegerField(null=True)
     exit_code = peewee.IntegerField(null=True)
     started_at = InstantField(null=True)
+    start_number = peewee.IntegerField(
+        null=True, index=True
+    )  #: of its last start: their order, whatever the clock said
     ended_at = InstantField(null=True)
     #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
     took_s = peewee.FloatField(null=True)

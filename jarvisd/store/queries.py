@@ -30,16 +30,25 @@ def waiting_like(job: Job) -> list[Job]:
 
 
 def newest_started() -> Run | None:
-    """The newest started run whose plan has a report."""
+    """The started run that was submitted last, of those whose plan has a report. The clock has no say in it."""
     reported = Job.select(Job.run).where(Job.is_report)
     query = Run.select().where(Run.started_at.is_null(False), Run.id.in_(reported))
-    return query.order_by(Run.started_at.desc()).first()
+    return query.order_by(Run.number.desc()).first()
+
+
+def last_started() -> Job | None:
+    """The job that was started last."""
+    return Job.select().where(Job.start_number.is_null(False)).order_by(Job.start_number.desc()).first()
+
+
+def next_start_number() -> int:
+    return int(Job.select(peewee.fn.MAX(Job.start_number)).scalar() or 0) + 1
 
 
 def last_report_took(plan: str) -> dt.timedelta | None:
     """How long the newest finished report of that plan took."""
     query = Job.select(Job.took_s).join(Run).where(Run.plan == plan, Job.is_report)
-    job = query.where(Job.status == Status.SUCCEEDED).order_by(Job.ended_at.desc()).first()
+    job = query.where(Job.status == Status.SUCCEEDED).order_by(Run.number.desc(), Job.round.desc()).first()
     return None if job is None or job.took_s is None else dt.timedelta(seconds=job.took_s)
 
 

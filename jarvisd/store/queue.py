@@ -167,11 +167,15 @@ def pause(machine: str, at: dt.datetime, until: dt.datetime | None) -> None:
 
 
 def end_open_pause(machine: str) -> bool:
-    """End a pause without an end time, as each nightly submission does. False when there was none."""
+    """End a pause without an end time, as each nightly submission does. False when there was none.
+
+    A pause that begins in the future was begun before the clock was set back: it would last longer than was asked.
+    """
     row = Machine.get_or_none(Machine.id == machine)
-    if row is None or row.paused_since is None or row.paused_until is not None:
+    if row is None or row.paused_since is None:
         return False
-    return resume(machine)
+    is_prolonged = row.paused_since > database.now()
+    return resume(machine) if row.paused_until is None or is_prolonged else False
 
 
 def resume(machine: str) -> bool:

@@ -59,7 +59,11 @@ def claim(machine: str, boot_id: str, at: dt.datetime, *, admitted: Job | None =
 
 def _start(job: Job, machine: str, boot_id: str, at: dt.datetime) -> bool:
     started = {"machine": machine, "boot_id": boot_id, "token": uuid.uuid4().hex, "started_at": at}
-    counted = {"attempt": job.attempt + 1, "starts_without_progress": job.starts_without_progress + 1}
+    counted = {
+        "attempt": job.attempt + 1,
+        "starts_without_progress": job.starts_without_progress + 1,
+        "start_number": queries.next_start_number(),
+    }
     return _try_change(job, Status.RUNNING, **_NEW_ATTEMPT, **started, **counted)
 
 
