@@ -89,7 +89,7 @@ def nights(count: int) -> None:
     print("\n  whole nights: winner at any look, at the last; the pick; the best left out")
     print("    models                             turns/conv.  any look     last  right   pick is best  left out")
     for label, world in _night_worlds():
-        _night_row(label, world, count)
+        _night_row(label, world, count if len(world.leads) > 2 else 3 * count)
 
 
 def _night_worlds() -> list[tuple[str, World]]:
@@ -316,7 +316,7 @@ def main(words: list[str] | None = None) -> None:
     for name in chosen.only or PARTS:
         PARTS[name](chosen.nights)
     print(
-        f"\n  {chosen.nights:,} nights per row, twice as many for calibration; "
+        f"\n  {chosen.nights:,} nights per row, more where they are cheap; "
         f"{time.process_time() - began:.0f} s of processor"
     )
 
