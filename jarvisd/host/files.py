@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import re
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def flush(descriptor: int) -> None:
 
 def replace(path: Path, content: str | bytes) -> Path:
     """Write `content` under `path`: temporary file beside it, flush, rename, flush the folder."""
+    import tempfile  # late: `status` writes no file, and must start fast
+
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 by definition

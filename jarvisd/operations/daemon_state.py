@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import lru_cache
 
 from jarvisd.errors import JarvisError
 from jarvisd.host import machine
-from jarvisd.launchd import launchctl
-from jarvisd.operations import service
 from jarvisd.operations.status import clock
 from jarvisd.paths import Home, lock_holder
 from jarvisd.plan import missed_start
@@ -40,14 +39,36 @@ def _paused(home: Home) -> str:
 
 
 def _why_down(home: Home) -> str:
-    if service.is_idle_on_demand(home):
+    if is_idle_on_demand(home):
         return "The daemon is idle. It starts with the next job."
-    if machine.MACOS and not launchctl.serves(home):
+    if machine.MACOS and not _launchd_serves(home):
         return (
             "The daemon is down and not installed. `jarvisctl install` runs it every night; `jarvisctl start` starts "
             "it now."
         )
     return "The daemon is down. `jarvisctl start` starts it."
+
+
+def _launchd_serves(home: Home) -> bool:
+    from jarvisd.launchd import launchctl  # late: elsewhere than macOS `status` needs none of it
+
+    return launchctl.serves(home)
+
+
+def is_idle_on_demand(home: Home) -> bool:
+    """Whether a daemon that is down only waits for the next job.
+
+    `status` asks this and must stay fast: YAML is parsed only where a line looks like it.
+    """
+    path = home.config_file("settings.yaml")
+    if not path.is_file() or not re.search(r"^\W*daemon\W+on-demand\b", path.read_text(errors="replace"), flags=re.M):
+        return False
+    from jarvisd.plan import settings
+
+    try:
+        return settings.read(home).daemon == "on-demand"
+    except JarvisError:
+        return False
 
 
 def _settings_error(home: Home) -> str:
@@ -69,7 +90,11 @@ def night_lines(home: Home) -> list[str]:
 def _night_lines(home: Home, _minute: int) -> list[str]:
     """Computed once per minute: `status --watch` asks every second, and each answer starts launchctl."""
     lines = [line for line in (missed_start.skipped_message(home),) if line]
-    if not machine.MACOS or not launchctl.is_installed():
+    if not machine.MACOS:
+        return lines
+    from jarvisd.launchd import launchctl
+
+    if not launchctl.is_installed():
         return lines
     schedule = launchctl.schedule(home)
     if schedule is not None:

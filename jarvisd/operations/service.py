@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 
 from jarvisd.errors import JarvisError
 from jarvisd.launchd import agents, launchctl
+from jarvisd.operations import daemon_state
 from jarvisd.paths import Home, lock_holder
 
 #: Longest time from a start until the daemon takes jobs: it may have to end processes of an earlier daemon.
@@ -58,27 +58,11 @@ def ensure_running(home: Home) -> None:
 def start_for_job(home: Home, *, always: bool = False) -> JarvisError | None:
     """A job was queued: start the daemon if it runs on demand, or `always`. Returns the error that prevents it."""
     try:
-        if always or is_idle_on_demand(home):
+        if always or daemon_state.is_idle_on_demand(home):
             ensure_running(home)
     except JarvisError as error:
         return error
     return None
-
-
-def is_idle_on_demand(home: Home) -> bool:
-    """Whether a daemon that is down only waits for the next job.
-
-    `status` asks this and must stay fast: YAML is parsed only where a line looks like it.
-    """
-    path = home.config_file("settings.yaml")
-    if not path.is_file() or not re.search(r"^\W*daemon\W+on-demand\b", path.read_text(errors="replace"), flags=re.M):
-        return False
-    from jarvisd.plan import settings
-
-    try:
-        return settings.read(home).daemon == "on-demand"
-    except JarvisError:
-        return False
 
 
 def start_in_background(home: Home, timeout_s: float = START_S) -> int:

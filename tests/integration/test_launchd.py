@@ -59,7 +59,7 @@ def test_where_undoing_fails_too_that_is_said(home: Home, mac: FakeMac) -> None:
 
 def test_without_launchctl_there_is_no_session(home: Home, mac: FakeMac) -> None:
     (mac.bin / "launchctl").unlink()
-    with pytest.raises(JarvisError, match="no session"):
+    with pytest.raises(JarvisError, match="no login session"):
         said(home)
 
 
@@ -72,7 +72,7 @@ def test_a_launchctl_that_hangs_is_given_up(mac: FakeMac, monkeypatch: pytest.Mo
 def test_an_agent_is_as_its_print_says(home: Home, mac: FakeMac) -> None:
     said(home)
     found = launchctl.loaded(DAEMON)
-    assert found == launchctl.Loaded(mac.state()["loaded"][DAEMON]["pid"], 0)
+    assert found == launchctl.Loaded(mac.state()["loaded"][DAEMON]["pid"])
     launchctl.uninstall(lambda _: None)
     assert launchctl.loaded(DAEMON) is None
 

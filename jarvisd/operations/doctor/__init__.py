@@ -12,7 +12,7 @@ from jarvisd import __version__, registry
 from jarvisd import paths as homes
 from jarvisd.errors import JarvisError, PlanError
 from jarvisd.host import machine
-from jarvisd.operations import service, status
+from jarvisd.operations import daemon_state, status
 from jarvisd.operations.doctor import access, mac
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
@@ -101,7 +101,7 @@ def _set_aside(home: Home) -> list[Check]:
 
 def _daemon(home: Home) -> list[Check]:
     held = homes.lock_holder(home)
-    if held is None and service.is_idle_on_demand(home):
+    if held is None and daemon_state.is_idle_on_demand(home):
         return [ok("daemon", "idle; it starts with the next job")]
     if held is None:
         return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]

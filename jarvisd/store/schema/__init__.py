@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from importlib.resources import files
-
 from jarvisd.store.database import db
 
 
 def script(package: str, name: str) -> None:
     """Run `<package>/schema/<name>`, statement by statement, inside the caller's transaction."""
+    import re
+    from importlib.resources import files
+
     text = (files(package) / "schema" / name).read_text("utf-8")
     text = re.sub(r"^--.*$", "", text, flags=re.MULTILINE)
     for statement in text.split(";\n"):
