@@ -17,7 +17,7 @@ from tests.acceptance.conftest import ROOT, House
 EXAMPLE = ROOT / "docs" / "examples" / "wordcount"
 PAGE = (ROOT / "docs" / "writing-a-job.md").read_text()
 #: The commands of its last section.
-EXAMPLES = re.findall(r"^    (\S.*)$", PAGE.partition("## Into the night")[2], flags=re.M)
+EXAMPLES = re.findall(r"^    (\S.*)$", PAGE.partition("## Installing and running it")[2], flags=re.M)
 
 
 @pytest.fixture

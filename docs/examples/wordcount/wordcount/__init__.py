@@ -1,4 +1,4 @@
-"""Count the words of a folder's text files, one file a piece."""
+"""Count the words of a folder's text files, one checkpoint per file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import peewee
 
 from jarvisd.plugin import Job, JobContext, JobFailed, JSONText, Outcome, Record, db, write
 
-#: No file is begun when less time is left, in seconds.
+#: With less time left than this, in seconds, no further file is started.
 SPARE_S = 10
 
 
 class Counted(Record):
-    """One counted file. It goes with its job: by `prune`, and by `retry --fresh`."""
+    """One counted file. `prune` and `retry --fresh` delete it with its job."""
 
     job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
     name = peewee.TextField()
@@ -27,7 +27,7 @@ class Counted(Record):
 
 
 def run(context: JobContext) -> Outcome:
-    """Called in a process of its own; after a crash called again, and only what is missing is done."""
+    """Count what is not counted yet. Runs in its own process; after a crash it is called again."""
     files = sorted(Path(context.params["folder"]).glob("*.txt"))
     if not files:
         raise JobFailed(f"{context.params['folder']} holds no .txt file", "Name another folder in wordcount.folder.")
@@ -54,7 +54,7 @@ def _finish(context: JobContext, done: int, total: int) -> Outcome:
     words: Counter[str] = Counter()
     for row in Counted.select().where(Counted.job == context.job_id):
         words.update(row.words)
-    found = {"files": done, "words": words.total()}
+    summary = {"files": done, "words": words.total()}
     top = words.most_common(context.params["top"])
-    context.publish("wordcount.json", json.dumps({**found, "top": top}, indent=2, ensure_ascii=False) + "\n")
-    return Outcome(reason="" if done == total else f"time was up after {done} of {total} files", summary=found)
+    context.publish("wordcount.json", json.dumps({**summary, "top": top}, indent=2, ensure_ascii=False) + "\n")
+    return Outcome(reason="" if done == total else f"time was up after {done} of {total} files", summary=summary)
