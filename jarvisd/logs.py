@@ -1,6 +1,7 @@
 """Logs: jarvisd.log, which rotates; one log per job; one run log (experiment.log) per run.
 
-No text of a message goes into any of them. What the program of a `command` job prints is kept as it is.
+No text of a message goes into any of them. Each record is one line of plain text, so that no name or foreign error can
+forge a line or move a terminal's cursor. What the program of a `command` job prints is kept as it is.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 
 from jarvisd.paths import Home
 from jarvisd.store import database
+from jarvisd.words import plain
 
 
 class _Clock(logging.Formatter):
-    """Lines that begin with a local time and its zone: 2026-11-22T22:00:03+01:00."""
+    """Plain lines that begin with a local time and its zone: 2026-11-22T22:00:03+01:00."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
@@ -29,9 +31,12 @@ class _Clock(logging.Formatter):
         record.exc_text = None  # as another formatter has cached it
         return super().format(record)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return plain(super().formatMessage(record))
+
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """Type and place only: the text of an exception, and of its causes, may quote a message."""
-        return "\n".join([type(ei[1]).__name__, *places(ei[1])])
+        return "\n".join(map(plain, [type(ei[1]).__name__, *places(ei[1])]))
 
 
 _LINE = _Clock("%(asctime)s %(levelname)s %(message)s")
@@ -49,7 +54,8 @@ def daemon_logging(home: Home, *, foreground: bool) -> None:
     """Log to jarvisd.log, ten files of one megabyte each; in the foreground to stderr too."""
     path = home.logs / "jarvisd.log"
     path.touch(mode=0o600)
-    handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=9)]
+    rotating = logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=9, encoding="utf-8")
+    handlers: list[logging.Handler] = [rotating]
     if foreground:
         handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger()
@@ -75,8 +81,9 @@ def logger(home: Home, run_id: str, job_name: str) -> logging.Logger:
     log = logging.getLogger(f"jarvisd.job.{job_name}")
     log.setLevel(logging.INFO)
     log.propagate = False
-    for handler in (logging.StreamHandler(sys.stderr), logging.FileHandler(run_log(home, run_id))):
-        handler.setFormatter(_Clock(f"%(asctime)s {job_name}: %(message)s"))
+    name = job_name.replace("%", "%%")
+    for handler in (logging.StreamHandler(sys.stderr), logging.FileHandler(run_log(home, run_id), encoding="utf-8")):
+        handler.setFormatter(_Clock(f"%(asctime)s {name}: %(message)s"))
         log.addHandler(handler)
     return log
 
@@ -106,5 +113,5 @@ def append(home: Home, run_id: str, line: str) -> None:
 def _append(path: Path, line: str) -> None:
     moment = database.now().astimezone().isoformat(timespec="seconds")
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "a") as out:
-        out.write(f"{moment} {line}\n")
+    with os.fdopen(descriptor, "a", encoding="utf-8") as out:
+        out.write(f"{moment} {plain(line)}\n")

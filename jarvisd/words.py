@@ -7,12 +7,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jarvisd.errors import UsageError
-
-if TYPE_CHECKING:
-    from jarvisd.store.models import Job
 
 
 def amount(size: int) -> str:
@@ -84,19 +81,25 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = None) -> st
     return f"Known: {', '.join(names) or 'none'}." if otherwise is None else otherwise
 
 
+#: Characters that end a line somewhere, and the tab. Each becomes a space.
+_BREAKS = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
+#: Unicode categories that `plain` drops: control, format (with changes of direction), surrogate, private use.
+_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co"})
+
+
 def plain(text: str | None) -> str:
-    """Text for a terminal: no control characters, no escapes, no change of direction.
+    """Text as one line without control characters, escapes or changes of direction.
 
-    The report has its own `clean` (jobs/report/escape.py), which also drops whole ANSI sequences, keeps joined emoji
-    together and cuts long texts: a page shows messages, a terminal mostly names and reasons.
+    Every log line, reason, warning and line on a terminal passes through it: their text may come from a model folder,
+    a file name, or an exception of another library. The report has its own `clean` (jobs/report/escape.py), which also
+    drops whole ANSI sequences, keeps joined emoji together and cuts long texts.
     """
-    return "".join(
-        " " if character in "\n\t" else character
-        for character in text or ""
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co")
-    )
+    if not text or text.isprintable():  # nearly always, and much quicker
+        return text or ""
+    characters = (" " if character in _BREAKS else character for character in text)
+    return "".join(character for character in characters if unicodedata.category(character) not in _DROPPED)
 
 
-def label(job: Job) -> str:
-    """A job's name, with its round from the second one on."""
+def label(job: Any) -> str:
+    """A job's name, with its round from the second one on. `job` is a row of Job, or of one of its queries."""
     return plain(job.name) + (f" (round {job.round})" if job.round > 1 else "")

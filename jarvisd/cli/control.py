@@ -9,7 +9,7 @@ from jarvisd.operations import control
 from jarvisd.operations import status as run_status
 from jarvisd.operations.lookup import find_job_or_run
 from jarvisd.store.models import Status
-from jarvisd.words import duration
+from jarvisd.words import duration, plain
 
 
 @click.command()
@@ -26,7 +26,7 @@ def cancel(app: App, target: str) -> None:
     app.need_ledger()
     for job in control.cancel(app.home, find_job_or_run(target)):
         state = "being cancelled" if job.status == Status.RUNNING else "cancelled"
-        click.echo(f"{job.id} {job.name}: {state}")
+        click.echo(f"{job.id} {plain(job.name)}: {state}")
 
 
 @click.command()
@@ -44,7 +44,7 @@ def retry(app: App, target: str, fresh: bool, until: str | None) -> None:
     """
     app.need_ledger()
     retried = control.retry(app.home, find_job_or_run(target), fresh=fresh, until=until)
-    click.echo("\n".join(f"{job.id} {job.name}: queued" for job in retried.jobs))
+    click.echo("\n".join(f"{job.id} {plain(job.name)}: queued" for job in retried.jobs))
     if retried.start_error is not None:
         raise retried.start_error
     if app.daemon is None:
@@ -66,7 +66,7 @@ def pause(app: App, length: str | None) -> None:
     end = run_status.clock(paused.until) if paused.until else "`jarvisctl resume` or the next nightly run"
     click.echo(f"Paused until {end}.")
     if paused.running is not None:
-        click.echo(f"{paused.running.name} is running and will finish.")
+        click.echo(f"{plain(paused.running.name)} is running and will finish.")
 
 
 @click.command()

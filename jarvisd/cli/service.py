@@ -65,7 +65,7 @@ def _saying_what_ended(app: App) -> Iterator[None]:
     before = _jobs(app, Job.status == Status.RUNNING) if app.daemon is not None else []
     yield
     for job in _jobs(app, Job.id.in_([job.id for job in before]), Job.status == Status.FAILED) if before else ():
-        click.echo(f"{job.id} {job.name} has ended: {plain(job.reason)}. `jarvisctl retry {job.id}`", err=True)
+        click.echo(f"{job.id} {plain(job.name)} has ended: {plain(job.reason)}. `jarvisctl retry {job.id}`", err=True)
 
 
 def _jobs(app: App, *which: peewee.Expression) -> list[Job]:

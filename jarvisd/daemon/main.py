@@ -33,6 +33,7 @@ from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.plan.settings import Settings
 from jarvisd.store import database, migrations, queries, sqlite, wakeup
+from jarvisd.words import plain
 
 _log = logging.getLogger("jarvisd")
 
@@ -68,7 +69,7 @@ def main() -> int:
             logs.daemon_logging(home, foreground=bool(sys.stderr) and sys.stderr.isatty())
             serve(home, lock, prepare(home, patient=options.wait))
     except JarvisError as error:
-        print(f"jarvisd: {error}", file=sys.stderr)
+        print(f"jarvisd: {plain(str(error))}", file=sys.stderr)
         return error.exit_code
     return 0
 

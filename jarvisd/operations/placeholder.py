@@ -10,6 +10,7 @@ from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Run
+from jarvisd.words import plain
 
 _NO_REPORT = "There is no report of this run:"
 
@@ -59,9 +60,9 @@ def plain_report(home: Home, run: Run, reason: str, *, keep: bool = False) -> No
     """
     if keep and (home.run_folder(run.id) / "report.html").exists():
         return
-    lines = [f"# {run.id}", "", f"{_NO_REPORT} {reason}", "", "## Jobs", ""]
+    lines = [f"# {run.id}", "", f"{_NO_REPORT} {plain(reason)}", "", "## Jobs", ""]
     jobs = [job for job in queries.jobs_of(run) if not job.is_report]
-    lines += [f"    {job.id:>5}  {job.name:<32} {job.status:<10} {job.reason or ''}".rstrip() for job in jobs]
+    lines += [f"    {job.id:>5}  {plain(job.name):<32} {job.status:<10} {plain(job.reason)}".rstrip() for job in jobs]
     lines += ["", "What the jobs found is in the database. To write the report again:", ""]
     lines += [f"    jarvisctl retry {queries.jobs_of(run)[-1].id}", ""]
     try:

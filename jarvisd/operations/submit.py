@@ -16,6 +16,7 @@ from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.schedule import Schedule
 from jarvisd.registry import JobSpec, find
 from jarvisd.store import database, models, queries, queue
+from jarvisd.words import plain
 
 
 @dataclass(frozen=True)
@@ -139,4 +140,4 @@ def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
     kept = before or run
     stored = queries.jobs_of(before) if before else jobs
     listed = [{"id": job.id, "name": job.name, "kind": job.kind} for job in stored]
-    return Submitted(kept.id, listed, list(kept.warnings), new=before is None, pause_ended=ended)
+    return Submitted(kept.id, listed, [plain(line) for line in kept.warnings], new=before is None, pause_ended=ended)

@@ -13,6 +13,7 @@ import peewee
 
 from jarvisd.host import disk_errors
 from jarvisd.store import sqlite
+from jarvisd.words import plain
 
 db = peewee.DatabaseProxy()
 
@@ -29,6 +30,23 @@ class InstantField(peewee.TextField):
 
     def python_value(self, value: str | None) -> dt.datetime | None:
         return None if value is None else dt.datetime.fromisoformat(value)
+
+
+class PlainText(peewee.TextField):
+    """One line for people, such as a reason. It is stored without control characters; see `words.plain`."""
+
+    def db_value(self, value: str | None) -> str | None:
+        return None if value is None else plain(value)
+
+
+class PlainLines(peewee.TextField):
+    """A list of lines for people, such as warnings, each stored as PlainText stores one."""
+
+    def db_value(self, value: Any) -> str | None:
+        return None if value is None else json.dumps([plain(line) for line in value], ensure_ascii=False)
+
+    def python_value(self, value: str | None) -> Any:
+        return None if value is None else json.loads(value)
 
 
 class JSONText(peewee.TextField):

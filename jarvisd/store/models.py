@@ -10,7 +10,7 @@ import peewee
 from playhouse.hybrid import hybrid_property
 
 from jarvisd.registry import FINAL_KIND
-from jarvisd.store.database import InstantField, JSONText, Record
+from jarvisd.store.database import InstantField, JSONText, PlainLines, PlainText, Record
 
 #: No wait of a job is longer. One that looks longer began before the clock was set back, so it is over.
 LONGEST_WAIT = dt.timedelta(hours=1)
@@ -38,13 +38,13 @@ class Run(Record):
     id = peewee.CharField(primary_key=True)  #: 2026-11-22-overnight, then ...-2
     number = peewee.IntegerField(unique=True)  #: order of submission
     plan = peewee.CharField()
-    title = peewee.TextField(default="")
+    title = PlainText(default="")
     night = peewee.CharField()  #: local date twelve hours before submission
     created_at = InstantField()
     deadline = InstantField(null=True)
     unique_key = peewee.CharField(null=True, unique=True)  #: plan@night while `once: nightly` holds it
     snapshot = JSONText()  #: resolved plan, versions, machine: a later rendering needs nothing else
-    warnings = JSONText()
+    warnings = PlainLines()
     started_at = InstantField(null=True)  #: when its first job started; its folder exists since then
 
 
@@ -58,7 +58,7 @@ class Job(Record):
     round = peewee.IntegerField(default=1)
     params = JSONText()
     status = peewee.CharField(default=Status.QUEUED, index=True)
-    reason = peewee.TextField(null=True)
+    reason = PlainText(null=True)
     memory_mb = peewee.IntegerField(default=0)
     timeout_s = peewee.IntegerField(null=True)
     max_attempts = peewee.IntegerField(null=True)  #: starts that it may have after a submission or a retry
@@ -76,7 +76,7 @@ class Job(Record):
     cancel_requested = peewee.BooleanField(default=False)
     done = peewee.IntegerField(null=True)
     total = peewee.IntegerField(null=True)
-    note = peewee.TextField(null=True)
+    note = PlainText(null=True)
     outcome = JSONText(null=True)  #: what the child committed last: {"attempt", "ok", "reason", "summary"}
     peak_memory_mb = peewee.IntegerField(null=True)
     exit_code = peewee.IntegerField(null=True)

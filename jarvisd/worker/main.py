@@ -28,6 +28,7 @@ from jarvisd.plan import settings
 from jarvisd.registry import Outcome
 from jarvisd.store import database, queries, transitions
 from jarvisd.store.models import Job
+from jarvisd.words import plain
 from jarvisd.worker.context import JobContext
 from jarvisd.worker.exit_codes import ExitCode
 
@@ -139,7 +140,7 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
     document = {
         "attempt": context.attempt,
         "ok": outcome.ok,
-        "reason": outcome.reason,
+        "reason": plain(outcome.reason),
         "summary": outcome.summary,
         "peak_memory_mb": peak_mb,
         "next_round": [{"kind": kind, **spec.columns()} for kind, spec in outcome.next_round],
