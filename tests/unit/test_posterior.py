@@ -198,3 +198,14 @@ def test_a_model_that_is_complete_in_95_percent_passes_in_nearly_every_night() -
 def test_slow_replies_miss_the_gate_only_beyond_chance() -> None:
     assert not misses_p95(Count(2, 20))
     assert misses_p95(Count(8, 20))
+
+
+@pytest.mark.parametrize(
+    ("models", "turns", "conversations"), [(1, 0, 1), (1, 20, 1), (2, 1, 1), (2, 20, 1), (6, 1, 1)]
+)
+def test_the_smallest_nights_have_a_posterior(models: int, turns: int, conversations: int) -> None:
+    """One model, one turn or one conversation: finite numbers, and chances that sum to 1."""
+    night = draw(World(leads=(0.0,) * models, turns=turns, conversations=conversations), np.random.default_rng(1))
+    found = posterior.infer(quality(night))
+    assert np.isfinite(found.mean).all() and np.isfinite(found.loss).all()
+    assert found.p_best.sum() == pytest.approx(1.0)

@@ -76,7 +76,7 @@ def infer(quality: Quality, spread: float = SPREAD) -> Posterior:
 
 def _with_few_degrees(quality: Quality) -> Floats:
     """The covariance, wider where its variance is known from few degrees of freedom, as Student's t has it."""
-    degrees = np.full(1, np.inf)
+    degrees = np.full(1, 1e9)
     if len(quality.value) > 1:
         degrees = np.maximum(np.sort(quality.degrees, axis=1)[:, 1], 3.0)  # the first is a model's with itself
     wider = np.sqrt(degrees / (degrees - 2))
