@@ -172,7 +172,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     """Recover, then do jobs until a signal comes, until var/ is replaced, or on demand until nothing is pending."""
     machine_id = machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
-    recovery.recover(home, machine_id)
+    recovery.recover(home)
     messages = wakeup.messages()
     consumer = OneConsumer(
         messages.huey,

@@ -25,6 +25,7 @@ def end_job(
     if job.is_report and status != Status.SUCCEEDED and not _wrote_report(home, job):
         placeholder.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)
     queue.settle(job, status, reason, database.now(), **fields)
+    reason = job.reason  # settling may have added a remark
     logs.append(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
     _log.info("job %d %s %s%s", job.id, job.name, status, took)
     failpoints.failpoint("settle.logged")

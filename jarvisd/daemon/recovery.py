@@ -8,25 +8,42 @@ from jarvisd import failpoints, logs
 from jarvisd.daemon.outcome import end_job, may_start_again, settle_as_committed
 from jarvisd.host import files, machine, processes
 from jarvisd.paths import Home
-from jarvisd.store import queue, wakeup
+from jarvisd.store import database, queue, wakeup
 from jarvisd.store.models import Job, Status
 
 _log = logging.getLogger("jarvisd.daemon.recovery")
 
 
-def recover(home: Home, machine_id: str) -> None:
-    """End orphans of this machine, requeue their jobs, and send a wake-up message for the pending ones."""
-    rows = Job.select().where(Job.status == Status.RUNNING, Job.machine == machine_id)
+def recover(home: Home) -> None:
+    """End the processes of running jobs, requeue the jobs, and send a wake-up message for the pending ones.
+
+    The database is a file of this computer, and the caller holds its lock. So a row with another machine's name is of
+    this computer too, from before `var/machine-id` was lost.
+    """
+    running = [row.id for row in Job.select(Job.id).where(Job.status == Status.RUNNING).order_by(Job.id)]
     failpoints.failpoint("recovery.begun")
-    for job in list(rows):
-        if _end_orphan(job):
-            failpoints.failpoint("recovery.orphan-ended")
-            _requeue(home, job)
-            failpoints.failpoint("recovery.put-back")
+    for job_id in running:
+        _recover_job(home, job_id)
     files.sweep(home.results)
     pending = wakeup.requeue_wakeups()
     failpoints.failpoint("recovery.woken")
     _log.info("%d jobs are pending", pending)
+
+
+def _recover_job(home: Home, job_id: int) -> None:
+    """Requeue or settle one running job. One that cannot be is ended as failed: it must not keep the others back."""
+    try:
+        job = Job.get_by_id(job_id)
+        if _end_orphan(job):
+            failpoints.failpoint("recovery.orphan-ended")
+            _requeue(home, job)
+            failpoints.failpoint("recovery.put-back")
+    except Exception as error:
+        if database.is_busy(error) or database.disk_error(error):
+            raise  # the daemon cannot work at all; its next start tries again
+        _log.exception("job %d could not be recovered; it ends as failed", job_id)
+        reason = f"interrupted, and jarvisd could not recover it ({type(error).__name__}); see jarvisd.log"
+        queue.fail_unconditionally(job_id, reason, database.now())
 
 
 def _end_orphan(job: Job) -> bool:

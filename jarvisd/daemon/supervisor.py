@@ -26,6 +26,11 @@ _log = logging.getLogger("jarvisd.daemon.supervisor")
 FULL_DISK_S = 15
 
 
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same write may succeed later: the disk may still be full, another process may hold the database."""
+    return database.is_busy(error) or database.disk_error(error) is not None
+
+
 @dataclass
 class Supervisor:
     """Does due jobs one by one until it is asked to stop."""
@@ -52,7 +57,7 @@ class Supervisor:
         if self.stopping.is_set() or not self.owns() or queries.paused(self.machine_id, moment):
             return False
         self._skip_overdue(moment)
-        due = queries.next_due(self.machine_id, moment)
+        due = self._next_due(moment)
         if due is None or queries.is_occupied(self.machine_id):
             return False
         if self._defer_if_blocked(due, moment):
@@ -69,6 +74,18 @@ class Supervisor:
             _log.exception("job %d could not be supervised", job.id)
             self._rescue(job, database.disk_error(error) or type(error).__name__)
         return True
+
+    def _next_due(self, moment: dt.datetime) -> Job | None:
+        """The next due job. One whose row cannot be read is ended as failed, so that the next one can follow."""
+        while True:
+            try:
+                return queries.next_due(self.machine_id, moment)
+            except (ValueError, TypeError) as error:  # a value of the row is not what its column holds
+                job_id = queries.next_due_id(self.machine_id, moment)
+                _log.error("job %s cannot be read: %s", job_id, type(error).__name__)
+                if job_id is None:
+                    raise
+                queue.fail_unconditionally(job_id, "its row in the database cannot be read", moment)
 
     def attempt(self, job: Job) -> Attempt:
         """The attempt that was just claimed, ready to run."""
@@ -87,8 +104,11 @@ class Supervisor:
                     else:
                         outcomes.end_job(self.home, row, Status.FAILED, reason)
                 return
-            except Exception as error:  # the disk may still be full: try until it is not
+            except Exception as error:
                 _log.error("cannot settle job %d: %s", job.id, database.disk_error(error) or type(error).__name__)
+                if not _may_pass(error):
+                    queue.fail_unconditionally(job.id, f"jarvisd could not settle it ({what})", database.now())
+                    return
                 self.stopping.wait(5)
 
     # ---------------------------------------------------------------------------------------------- before a claim

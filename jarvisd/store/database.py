@@ -89,6 +89,13 @@ def write() -> Iterator[None]:
             yield
 
 
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """A part of a write transaction: an exception undoes this part, and the caller may go on with the rest."""
+    with db.atomic():
+        yield
+
+
 def is_database_error(error: BaseException) -> bool:
     return sqlite.describe_error(error) is not None
 

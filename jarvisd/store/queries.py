@@ -118,9 +118,19 @@ def is_due(machine: str, at: dt.datetime) -> peewee.Expression:
 
 def next_due(machine: str, at: dt.datetime) -> Job | None:
     """The next due job: runs with a deadline first, by deadline; then by submission, round and place in the plan."""
-    order = (Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
-    query = Job.select(Job, Run).join(Run).where(is_due(machine, at)).order_by(*order).limit(1)
+    query = Job.select(Job, Run).join(Run).where(is_due(machine, at)).order_by(*_ORDER).limit(1)
     return query.first()
+
+
+def next_due_id(machine: str, at: dt.datetime) -> int | None:
+    """The id of the next due job, whatever the rest of its row holds."""
+    query = Job.select(Job.id).join(Run).where(is_due(machine, at)).order_by(*_ORDER).limit(1)
+    job_id: int | None = query.scalar()
+    return job_id
+
+
+#: The order of due jobs.
+_ORDER = (Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
 
 
 def jobs_of(run: Run | str) -> list[Job]:

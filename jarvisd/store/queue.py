@@ -36,9 +36,9 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
         if job.is_report and status == Status.SUCCEEDED and queries.round_is_open(job):
             transitions.requeue(job, None, starts_without_progress=0)
         else:
-            transitions.settle(job, status, reason, at, **fields)
             if status == Status.SUCCEEDED or _proposes_though_failed(job, status):
-                wakeup.wake_worker([row.id for row in _begin_next_round(job)])
+                reason = _try_next_round(job, reason)
+            transitions.settle(job, status, reason, at, **fields)
         _wake_for_reports([job])
         failpoints.failpoint("settle.before-commit")
     failpoints.failpoint("settle.committed")
@@ -48,6 +48,27 @@ def _proposes_though_failed(job: Job, status: Status) -> bool:
     """Whether a report that failed has proposed the next round in this attempt: it loses only its files."""
     outcome: dict[str, Any] = job.outcome or {}
     return job.is_report and status == Status.FAILED and outcome.get("attempt") == job.attempt
+
+
+def _try_next_round(job: Job, reason: str | None) -> str | None:
+    """Begin the next round. Returns the job's reason, with a remark where a faulty proposal left no next round."""
+    try:
+        with database.savepoint():
+            wakeup.wake_worker([row.id for row in _begin_next_round(job)])
+    except Exception as error:
+        if database.is_busy(error) or database.disk_error(error):
+            raise  # the same may succeed later
+        _log.error("job %d: its next round cannot be stored: %s", job.id, type(error).__name__)
+        remark = f"no next round: it could not be stored ({type(error).__name__})"
+        return f"{reason}; {remark}" if reason else remark
+    return reason
+
+
+def fail_unconditionally(job_id: int, reason: str, at: dt.datetime) -> None:
+    """End an open job as failed without reading its row: a row that cannot be settled must not keep the others back."""
+    with database.write():
+        transitions.fail_unread(job_id, reason, at)
+        wakeup.wake_worker([job_id])
 
 
 def _begin_next_round(job: Job) -> list[Job]:

@@ -17,7 +17,7 @@ from peewee import chunked
 from jarvisd import failpoints
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.store import database, queries
-from jarvisd.store.models import SETTLED, Job, Run, Status
+from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
 
 #: Starts in a row that committed nothing before a job is given up.
 MAX_STARTS_WITHOUT_PROGRESS = 3
@@ -71,6 +71,13 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
     """End a job."""
     with database.write():
         _change(job, status, reason=reason, ended_at=at, pid=None, **fields)
+
+
+def fail_unread(job_id: int, reason: str, at: dt.datetime) -> None:
+    """End an open job as failed without reading the rest of its row, which may hold a value that cannot be read."""
+    with database.write():
+        fields = {"status": Status.FAILED, "reason": reason, "ended_at": at, "pid": None, "outcome": None}
+        Job.update(fields).where(Job.id == job_id, Job.status.in_(OPEN)).execute()
 
 
 def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: Any) -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import peewee
 
@@ -31,6 +32,7 @@ from jarvisd.store.models import Job
 from jarvisd.words import plain
 from jarvisd.worker.context import JobContext
 from jarvisd.worker.exit_codes import ExitCode
+from jarvisd.worker.proposal import FaultyProposal, columns_of
 
 #: How long a finished job tries to store its outcome.
 COMMIT_PATIENCE_S = 600
@@ -135,15 +137,16 @@ def _entry(kind: str) -> Callable[[JobContext], Outcome]:
 
 
 def _commit(context: JobContext, outcome: Outcome) -> None:
+    next_round, reason = _next_round(context, outcome)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak_mb = peak // (1024 * 1024 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes here
     document = {
         "attempt": context.attempt,
         "ok": outcome.ok,
-        "reason": plain(outcome.reason),
+        "reason": plain(reason),
         "summary": outcome.summary,
         "peak_memory_mb": peak_mb,
-        "next_round": [{"kind": kind, **spec.columns()} for kind, spec in outcome.next_round],
+        "next_round": next_round,
     }
     end = time.monotonic() + COMMIT_PATIENCE_S
     while True:
@@ -158,6 +161,16 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
                 raise JarvisError(f"the outcome cannot be stored: {type(error).__name__}") from None
             context.log.warning("the outcome cannot be stored yet; trying again")
             time.sleep(2)
+
+
+def _next_round(context: JobContext, outcome: Outcome) -> tuple[list[dict[str, Any]], str]:
+    """The columns of the jobs of the next round, and the outcome's reason. A faulty proposal is no next round."""
+    try:
+        return columns_of(outcome.next_round), outcome.reason
+    except FaultyProposal as fault:
+        remark = f"no next round: the proposal is faulty: {fault}"
+        context.log.error("%s", remark)
+        return [], f"{outcome.reason}; {remark}" if outcome.reason else remark
 
 
 def run_and_exit() -> None:

@@ -71,7 +71,7 @@ def test_a_start_that_never_ran_counts_neither_as_fruitless_nor_as_an_attempt(ho
     make_run("command:x")
     Job.update(max_attempts=2).execute()
     claimed()
-    recovery.recover(home, "here")
+    recovery.recover(home)
     assert (Job.get().status, Job.get().attempt, Job.get().starts_without_progress) == (Status.QUEUED, 1, 0)
     assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
     assert crashed(home, -signal.SIGKILL).status == Status.FAILED
@@ -167,7 +167,7 @@ def test_a_report_that_was_written_before_its_job_failed_stays(home: Home, make_
         service._rescue(job, "KeyError")
     else:
         Job.update(pid=4242, token="none", starts_without_progress=transitions.MAX_STARTS_WITHOUT_PROGRESS).execute()
-        recovery.recover(home, "here")
+        recovery.recover(home)
     assert Job.get().status == Status.FAILED
     assert (home.run_folder(run.id) / "REPORT.md").read_text() == "# The whole report"
 
@@ -231,7 +231,7 @@ def test_what_a_child_had_committed_before_its_daemon_died_counts_and_is_not_don
     job = claimed()
     transitions.record_child(job, 4242, 1.0)
     committed(job)
-    recovery.recover(home, "here")
+    recovery.recover(home)
     assert (Job.get().status, Job.get().attempt, Job.get().peak_memory_mb) == (Status.SUCCEEDED, 1, 70)
 
 
@@ -423,7 +423,7 @@ def test_a_process_that_nobody_can_tell_from_the_child_is_left_alone_and_so_is_i
 ) -> None:
     make_run("mine")
     left_running(stranger, machine.boot_id())
-    recovery.recover(home, "here")
+    recovery.recover(home)
     assert stranger.poll() is None
     assert Job.get().status == Status.RUNNING
     assert due() is None
@@ -434,6 +434,6 @@ def test_after_a_restart_of_the_computer_no_pid_means_anything(
 ) -> None:
     make_run("mine")
     left_running(stranger, "an earlier boot")
-    recovery.recover(home, "here")
+    recovery.recover(home)
     assert stranger.poll() is None
     assert Job.get().status == Status.QUEUED

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
-import threading
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import peewee
 import pytest
 
-from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.paths import Home
-from jarvisd.plan.settings import Settings
-from jarvisd.registry import JobSpec, Outcome
 from jarvisd.store import database, models, queries, queue, transitions, wakeup
 from jarvisd.store.models import SETTLED, Job, Run, Status
-from jarvisd.words import label
-from jarvisd.worker import main as worker
 from tests import claiming
 from tests.claiming import claimed, due, finish
 
@@ -265,92 +257,6 @@ def test_every_status_is_open_or_settled() -> None:
     assert set(models.OPEN) | set(SETTLED) == set(Status)
 
 
-# ------------------------------------------------------------------------------------------------------------ rounds
-
-
-def proposing(report: Job, *names: str) -> Job:
-    """A running report whose child has committed a next round of these evaluate jobs."""
-    jobs = [{"kind": "evaluate", "name": name, "params": {"turns": [0, 8]}, "memory_mb": 7} for name in names]
-    outcome = {"attempt": report.attempt, "ok": True, "reason": "", "next_round": jobs}
-    Job.update(outcome=outcome).where(Job.id == report.id).execute()
-    return Job.get_by_id(report.id)
-
-
-def rows_of(run: Run) -> list[tuple[int, str, str]]:
-    return [(job.round, job.name, str(job.status)) for job in queries.jobs_of(run)]
-
-
-def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run: MakeRun) -> None:
-    run = make_run("report")
-    finish(proposing(claimed(), "evaluate:b", "evaluate:a"))
-    assert rows_of(run) == [
-        (1, "report", "succeeded"),
-        (2, "evaluate:b", "queued"),
-        (2, "evaluate:a", "queued"),
-        (2, "report", "queued"),
-    ]
-    assert not queries.is_settled(run)
-    first = claimed()
-    assert (first.name, first.params, first.memory_mb) == ("evaluate:b", {"turns": [0, 8]}, 7)
-
-
-def test_a_proposed_job_is_stored_with_every_field_of_its_spec(home: Home, make_run: MakeRun) -> None:
-    run = make_run("report")
-    context = claiming.claim(home)
-    spec = JobSpec(name="evaluate:a", params={"n": 1}, memory_mb=7, timeout_s=9, attempts=2, env={"A": "1"})
-    worker._commit(context, Outcome(next_round=(("evaluate", spec),)))
-    finish(Job.get_by_id(context.job_id))
-    row = queries.jobs_of(run)[1]
-    assert (row.name, row.kind, row.params, row.memory_mb) == ("evaluate:a", "evaluate", {"n": 1}, 7)
-    assert (row.timeout_s, row.max_attempts, row.env) == (9, 2, {"A": "1"})
-
-
-def test_a_job_of_a_later_round_is_shown_with_its_round(make_run: MakeRun) -> None:
-    run = make_run("report")
-    finish(proposing(claimed(), "evaluate:a"))
-    assert [label(job) for job in queries.jobs_of(run)] == ["report", "evaluate:a (round 2)", "report (round 2)"]
-
-
-def test_a_round_begins_once_however_often_its_report_is_written(make_run: MakeRun) -> None:
-    run = make_run("report")
-    finish(proposing(claimed(), "evaluate:a"))
-    finish(claimed())
-    finish(claimed())
-    queue.retry([queries.jobs_of(run)[0]])
-    finish(proposing(claimed(), "evaluate:a"))
-    assert len(queries.jobs_of(run)) == 3
-    assert queries.is_settled(run)
-
-
-@pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED])
-def test_a_report_that_did_not_succeed_begins_no_round(make_run: MakeRun, end: Status) -> None:
-    run = make_run("report")
-    finish(proposing(claimed(), "evaluate:a"), end)
-    assert len(queries.jobs_of(run)) == 1
-
-
-def test_a_run_that_is_cancelled_while_its_report_ends_does_not_go_on(make_run: MakeRun) -> None:
-    """The report may have committed its outcome before the owner's word reached it."""
-    run = make_run("report")
-    report = proposing(claimed(), "evaluate:a")
-    queue.cancel_run(run, database.now())
-    finish(report)
-    assert rows_of(run) == [(1, "report", "succeeded")]
-
-
-def test_a_report_that_has_to_be_written_again_begins_no_round_yet(make_run: MakeRun) -> None:
-    """Another job of its round was queued again while it was written: it proposes anew when it has seen that one."""
-    run = make_run("mine", "report")
-    finish(claimed(), Status.FAILED)
-    report = proposing(claimed(), "evaluate:a")
-    queue.retry([queries.jobs_of(run)[0]])
-    finish(report)
-    assert rows_of(run) == [(1, "mine", "queued"), (1, "report", "queued")]
-
-
-# ----------------------------------------------------------------------------------------- what somebody else did first
-
-
 def test_a_change_that_speaks_of_an_earlier_attempt_is_refused(make_run: MakeRun) -> None:
     """The job was put back and started again since that row was read: it runs, but it is not that run of it."""
     make_run("mine")
@@ -377,97 +283,6 @@ def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
     queue.cancel([rows[0]], database.now())
     transitions.defer(rows, "waiting for power", until=database.now(), since=database.now())
     assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by its owner", "waiting for power"]
-
-
-class Rival:
-    """Another machine's claimer that takes the next due job between this one's query and its UPDATE.
-
-    SQLite lets no other process in there, a server does; so the rival works inside the same transaction.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.query, self.claims = queries.next_due, 0
-        monkeypatch.setattr(queries, "next_due", self.next_due)
-
-    def next_due(self, machine: str, at: dt.datetime) -> Job | None:
-        job = self.query(machine, at)
-        if job is not None and not self.claims and database.db.in_transaction():
-            self.claims += 1
-            assert transitions.claim("elsewhere", "boot", at) is not None
-        return job
-
-
-def test_a_claimer_that_loses_a_race_claims_nothing_and_the_row_keeps_its_winner(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_run("mine", "evaluate:a")
-    rival = Rival(monkeypatch)
-    assert due() is None
-    assert rival.claims == 1
-    assert [(job.name, job.machine, job.attempt) for job in Job.select().where(Job.status == Status.RUNNING)] == [
-        ("mine", "elsewhere", 1)
-    ]
-    assert claimed().name == "evaluate:a"
-
-
-def test_the_supervisor_looks_again_after_a_lost_race_and_does_the_next_job(
-    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_run("mine", "evaluate:a")
-    rival = Rival(monkeypatch)
-    done: list[str] = []
-    service = Supervisor(home, "here", Settings(), threading.Event())
-    monkeypatch.setattr(service, "_begin", lambda job: done.append(job.name))
-    monkeypatch.setattr(service, "attempt", lambda job: type("Done", (), {"run": lambda _self: finish(job)})())
-    service.work()
-    assert (rival.claims, done) == (1, ["evaluate:a"])
-
-
-def test_two_claimers_at_once_take_every_job_once(home: Home, make_run: MakeRun) -> None:
-    make_run(*[f"evaluate:{number}" for number in range(30)])
-    taken: list[int] = []
-
-    def take(machine: str) -> None:
-        while (job := transitions.claim(machine, "boot", database.now())) is not None:
-            taken.append(job.id)
-            finish(job)
-        database.db.close()
-
-    claimers = [threading.Thread(target=take, args=(machine,)) for machine in ("here", "elsewhere")]
-    for claimer in claimers:
-        claimer.start()
-    for claimer in claimers:
-        claimer.join(60)
-    assert sorted(taken) == [job.id for job in Job.select().order_by(Job.id)]
-
-
-def test_the_queue_of_messages_is_built_once_per_connection(home: Home, make_run: MakeRun) -> None:
-    before = wakeup.messages()
-    make_run("mine")
-    assert wakeup.messages() is before
-    database.connect(home.database)
-    assert wakeup.messages() is not before
-
-
-def test_nobody_writes_between_the_look_and_the_claim(
-    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_run("mine")
-    looks, real = [], queries.next_due
-
-    def look(machine: str, at: dt.datetime) -> Job | None:
-        found = real(machine, at)
-        other = sqlite3.connect(home.database, timeout=0)
-        with closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("UPDATE job SET status = 'cancelled'")
-        looks.append(found)
-        return found
-
-    monkeypatch.setattr(queries, "next_due", look)
-    assert [claimed()] == looks
-
-
-# ------------------------------------------------------------------------------------------------- planted in the queue
 
 
 def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_look(make_run: MakeRun) -> None:

@@ -215,7 +215,7 @@ class Queue(RuleBasedStateMachine):
         assert not (was_open and after.status == Status.SUCCEEDED), "a report ended that had not seen all of its round"
 
     def the_daemon_dies_and_is_started_again(self, _draw: Draw | None = None) -> None:
-        recovery.recover(self.home, HERE)
+        recovery.recover(self.home)
         assert not self._running()
         self.working, self.look_owed = False, False
 

@@ -334,7 +334,7 @@ def test_a_daemon_that_starts_sweeps_away_what_killed_writers_left(home: Home, m
     folder.mkdir()
     (folder / ".report.html.x7_a0bcd").write_text("half")
     os.utime(folder / ".report.html.x7_a0bcd", (0, 0))
-    recovery.recover(home, "here")
+    recovery.recover(home)
     assert list(folder.iterdir()) == []
 
 
