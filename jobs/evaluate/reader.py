@@ -35,7 +35,7 @@ LEAST_EXAMPLES = 5
 _ANY, _SCENARIO, _PROMPT = 1.0, 0.5, 1.0
 _RIDGE = 1.0
 #: Weights of meaning and of signs beside spelling and words, which count 1 each.
-_MEANING, _SIGNS = 2.0, 1.0
+_MEANING, _SIGNS = 4.0, 1.0
 _REPEATED = re.compile(r"(.)\1{2,}")
 _TOKEN = re.compile(r"\b\w[\w']*\b|[^\w\s]")
 _EMOJI = re.compile(r"([\U0001F300-\U0001FAFF])")
