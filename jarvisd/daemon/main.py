@@ -144,7 +144,7 @@ def prepare(home: Home, *, patient: bool) -> Settings:
         try:
             configuration = settings.read(home)
             sqlite.set_damaged_aside(home)
-            migrations.migrate(home)
+            migrations.migrate(home, patience_s=database.LONG_PATIENCE_S)
             return configuration
         except JarvisError as error:
             if not patient:
@@ -198,6 +198,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
 def _poll(supervisor: Supervisor) -> None:
     """Send a wake-up message when a job is due without one: after a backoff, after a pause, after a lost message."""
     polled = busy = time.monotonic()
+    failed = ""
     while not supervisor.stopping.wait(1.0):
         try:
             owns_home = supervisor.owns()
@@ -209,8 +210,11 @@ def _poll(supervisor: Supervisor) -> None:
             if queries.wait_is_over(database.now()) or time.monotonic() - polled >= POLL_INTERVAL_S:
                 wakeup.wake_if_due(supervisor.machine_id)
                 polled = time.monotonic()
+            failed = ""
         except Exception as error:  # the next poll may succeed, and the worker goes on meanwhile
-            _log.warning("a poll of the queue failed: %s", type(error).__name__)
+            if failed != type(error).__name__:  # logged once, not once per second for as long as it lasts
+                _log.warning("a poll of the queue failed: %s", type(error).__name__)
+            failed = type(error).__name__
     database.db.close()
 
 

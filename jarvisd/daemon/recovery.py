@@ -39,7 +39,7 @@ def _recover_job(home: Home, job_id: int) -> None:
             _requeue(home, job)
             failpoints.failpoint("recovery.put-back")
     except Exception as error:
-        if database.is_busy(error) or database.disk_error(error):
+        if database.may_pass(error):
             raise  # the daemon cannot work at all; its next start tries again
         _log.exception("job %d could not be recovered; it ends as failed", job_id)
         reason = f"interrupted, and jarvisd could not recover it ({type(error).__name__}); see jarvisd.log"

@@ -22,13 +22,13 @@ from jarvisd.store.models import Job, Run, Status
 
 _log = logging.getLogger("jarvisd.daemon.supervisor")
 
-#: Seconds between two tries to start a job that a full disk kept from starting.
-FULL_DISK_S = 15
+#: Seconds between two tries to start a job that a full disk or a held database kept from starting.
+RETRY_START_S = 15
+_HELD = "another process holds the database"
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same write may succeed later: the disk may still be full, another process may hold the database."""
-    return database.is_busy(error) or database.disk_error(error) is not None
+def _trouble(error: BaseException) -> str:
+    return database.disk_error(error) or (_HELD if database.is_busy(error) else type(error).__name__)
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Supervisor:
             self.attempt(job).run()
         except Exception as error:
             _log.exception("job %d could not be supervised", job.id)
-            self._rescue(job, database.disk_error(error) or type(error).__name__)
+            self._rescue(job, _trouble(error))
         return True
 
     def _next_due(self, moment: dt.datetime) -> Job | None:
@@ -98,15 +98,15 @@ class Supervisor:
                 row = Job.get_by_id(job.id)
                 reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
                 if row.status == Status.RUNNING and not outcomes.settle_as_committed(self.home, row):
-                    if what == disk_errors.FULL and row.pid is None:  # its child was never allowed to start
-                        again = database.now() + dt.timedelta(seconds=FULL_DISK_S)
+                    if what in (disk_errors.FULL, _HELD) and row.pid is None:  # its child was never allowed to start
+                        again = database.now() + dt.timedelta(seconds=RETRY_START_S)
                         queue.requeue(row, f"waiting: {what}", never_ran=True, not_before=again)
                     else:
                         outcomes.end_job(self.home, row, Status.FAILED, reason)
                 return
             except Exception as error:
-                _log.error("cannot settle job %d: %s", job.id, database.disk_error(error) or type(error).__name__)
-                if not _may_pass(error):
+                _log.error("cannot settle job %d: %s", job.id, _trouble(error))
+                if not database.may_pass(error):
                     queue.fail_unconditionally(job.id, f"jarvisd could not settle it ({what})", database.now())
                     return
                 self.stopping.wait(5)

@@ -17,6 +17,12 @@ from jarvisd.words import plain
 
 db = peewee.DatabaseProxy()
 
+#: How long the daemon and the jobs try to begin a write transaction while another process holds the write lock: a
+#: client that was stopped, a database browser with an unsaved change. An hour's work may be at stake.
+LONG_PATIENCE_S = 600.0
+#: How long this process tries, beyond what each statement waits.
+_patience_s = 0.0
+
 
 def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
@@ -67,9 +73,14 @@ class Record(peewee.Model):
         legacy_table_names = False
 
 
-def connect(path: Path) -> None:
-    """Bind the models to the database at `path`. Nothing is created; see `jarvisd.store.migrations`."""
+def connect(path: Path, *, patience_s: float = 0.0) -> None:
+    """Bind the models to the database at `path`. Nothing is created; see `jarvisd.store.migrations`.
+
+    `patience_s`: how long a write transaction tries to begin, beyond SQLite's own waiting.
+    """
+    global _patience_s
     disconnect()
+    _patience_s = patience_s
     db.initialize(sqlite.open_database(path))
 
 
@@ -80,12 +91,12 @@ def disconnect() -> None:
 
 
 @contextmanager
-def write() -> Iterator[None]:
-    """One write transaction. Inside another one, it is a part of that one."""
+def write(*, patience_s: float | None = None) -> Iterator[None]:
+    """One write transaction. Inside another one, it is a part of that one. `patience_s` replaces the connection's."""
     if db.in_transaction():
         yield
     else:
-        with sqlite.write_transaction(db):
+        with sqlite.write_transaction(db, _patience_s if patience_s is None else patience_s):
             yield
 
 
@@ -103,6 +114,11 @@ def is_database_error(error: BaseException) -> bool:
 def is_busy(error: BaseException) -> bool:
     """Whether another process held the database for longer than a statement waits."""
     return sqlite.describe_error(error) is sqlite.ErrorKind.BUSY
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same write may succeed later: another process holds the database, or the disk takes nothing."""
+    return is_busy(error) or disk_error(error) is not None
 
 
 def disk_error(error: BaseException | None) -> str | None:

@@ -81,10 +81,10 @@ def refuse_newer(have: dict[str, int], lists: dict[str, Sequence[Migration]]) ->
             )
 
 
-def migrate(home: Home) -> None:
+def migrate(home: Home, *, patience_s: float = 0.0) -> None:
     """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
-    database.connect(home.database)
+    database.connect(home.database, patience_s=patience_s)
     with sqlite.usable(home):
         have, lists = applied(), known()
         refuse_newer(have, lists)

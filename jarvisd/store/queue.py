@@ -56,7 +56,7 @@ def _try_next_round(job: Job, reason: str | None) -> str | None:
         with database.savepoint():
             wakeup.wake_worker([row.id for row in _begin_next_round(job)])
     except Exception as error:
-        if database.is_busy(error) or database.disk_error(error):
+        if database.may_pass(error):
             raise  # the same may succeed later
         _log.error("job %d: its next round cannot be stored: %s", job.id, type(error).__name__)
         remark = f"no next round: it could not be stored ({type(error).__name__})"

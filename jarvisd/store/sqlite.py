@@ -11,8 +11,9 @@ import logging
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -31,7 +32,9 @@ KEPT_BACKUPS = 3
 #: The first bytes of every SQLite database.
 _MAGIC = b"SQLite format 3\0"
 #: How long a statement waits for another process's write transaction, in seconds.
-_BUSY_TIMEOUT_S = 10
+BUSY_TIMEOUT_S = 10.0
+#: Pause between two tries to begin a write transaction.
+_RETRY_S = 0.1
 #: Every commit reaches the disk itself: on macOS only with `fullfsync`.
 _PRAGMAS = {
     "journal_mode": "wal",
@@ -70,16 +73,27 @@ _BY_WORDS = {
 
 def open_database(path: Path) -> peewee.Database:
     """The database in this file. Its connections are opened when they are first used, one per thread."""
-    return peewee.SqliteDatabase(str(path), timeout=_BUSY_TIMEOUT_S, pragmas=_PRAGMAS)
+    return peewee.SqliteDatabase(str(path), timeout=BUSY_TIMEOUT_S, pragmas=_PRAGMAS)
 
 
-def write_transaction(database: peewee.Database) -> AbstractContextManager[object]:
+@contextmanager
+def write_transaction(database: peewee.Database, patience_s: float) -> Iterator[None]:
     """A transaction that holds the write lock from its beginning.
 
-    A transaction that began by reading could not become a writer once another process has written.
+    A transaction that began by reading could not become a writer once another process has written. While another
+    process holds the lock, this tries for at least `patience_s` seconds to begin; then it raises OperationalError.
     """
-    transaction: AbstractContextManager[object] = database.atomic("IMMEDIATE")
-    return transaction
+    end = time.monotonic() + patience_s
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(database.atomic("IMMEDIATE"))
+                break
+            except peewee.OperationalError as error:
+                if describe_error(error) is not ErrorKind.BUSY or time.monotonic() >= end:
+                    raise
+            time.sleep(_RETRY_S)
+        yield
 
 
 def describe_error(error: BaseException) -> ErrorKind | None:

@@ -124,9 +124,9 @@ def record_child(job: Job, pid: int, pid_started: float) -> None:
 
 
 @contextmanager
-def fenced(job_id: int, attempt: int) -> Iterator[None]:
+def fenced(job_id: int, attempt: int, *, patience_s: float | None = None) -> Iterator[None]:
     """A write transaction of attempt `attempt`. Raises StaleAttempt when that is no longer the current one."""
-    with database.write():
+    with database.write(patience_s=patience_s):
         current = (Job.id == job_id) & (Job.attempt == attempt) & (Job.status == Status.RUNNING)
         if not Job.select().where(current).exists():
             raise StaleAttempt(f"attempt {attempt} of job {job_id} is over; what it wrote is refused")

@@ -7,6 +7,7 @@ all. It deletes a message before the work is done, so a lost one must cost nothi
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from huey.serializer import Serializer
 
 from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Status
+
+_log = logging.getLogger("jarvisd.store.wakeup")
 
 
 class JSONMessages(Serializer):
@@ -33,6 +36,35 @@ class JSONMessages(Serializer):
         return Message(**fields)
 
 
+class WakeUpStorage(SqlStorage):
+    """Huey's tables, read without a write lock where nothing waits in them.
+
+    While another process holds the write lock, the queue is as good as empty: a job could not be claimed either.
+    """
+
+    is_held = False  #: whether that has been logged
+
+    def dequeue(self) -> bytes | None:
+        """Take the next message; None when there is none or the database is held."""
+        if not self.queue_size():
+            return None
+        try:
+            data: bytes | None = super().dequeue()
+        except peewee.OperationalError as error:
+            if not database.is_busy(error):
+                raise
+            if not self.is_held:
+                _log.warning("another process holds the database; jobs start when it has let go")
+            self.is_held = True
+            return None
+        self.is_held = False
+        return data
+
+    def read_schedule(self, timestamp: float) -> list[bytes]:
+        """Nothing: no message is ever scheduled. Huey asks every second, with a write transaction of its own."""
+        return []
+
+
 class WakeUps:
     """The queue of wake-up messages in one database."""
 
@@ -43,7 +75,7 @@ class WakeUps:
             "jarvisd",
             results=False,
             serializer=JSONMessages(),
-            storage_class=SqlStorage,
+            storage_class=WakeUpStorage,
             database=connected,
             create_tables=False,
         )

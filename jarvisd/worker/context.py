@@ -82,13 +82,20 @@ class JobContext:
     piece = checkpoint  #: its name in version 0.1.0, kept for kinds of other packages
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """Store how far the job is. Cheap to call often: it writes twice per second, and always at the end."""
+        """Store how far the job is. Cheap to call often: it writes twice per second, and always at the end.
+
+        A note that cannot be written, because another process holds the database or the disk is full, is dropped.
+        """
         if not self._progress.allows(time.monotonic(), always=done >= total):
             return
-        with transitions.fenced(self.job_id, self.attempt):
-            models.Job.update(done=done, total=total, note=note).where(models.Job.id == self.job_id).execute()
-            failpoints.failpoint("progress.before-commit")
-        failpoints.failpoint("progress.committed")
+        try:
+            with transitions.fenced(self.job_id, self.attempt, patience_s=0):
+                models.Job.update(done=done, total=total, note=note).where(models.Job.id == self.job_id).execute()
+                failpoints.failpoint("progress.before-commit")
+            failpoints.failpoint("progress.committed")
+        except Exception as error:
+            if not database.may_pass(error):
+                raise
 
     def publish(self, name: str, text: str) -> Path:
         """Replace a file of the run's folder atomically, readable by the user alone."""

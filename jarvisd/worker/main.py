@@ -48,7 +48,7 @@ def main() -> ExitCode:
     threading.Thread(target=_die_with_daemon, args=(options.lifeline, options.token), daemon=True).start()
     logs.quiet_libraries()
     home = Home(Path(options.home), "--home")
-    database.connect(home.database)
+    database.connect(home.database, patience_s=database.LONG_PATIENCE_S)
     job = Job.get_by_id(options.job)
     context = _context(home, job, options.attempt)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _ask_to_stop(context, _frame))
