@@ -37,9 +37,9 @@ not run: without `report:` there is no report; `report: {}` takes every default.
 [adds a section](writing-a-job.md)."""
 SECTIONS = {
     "mine": "Reply templates from your messages, one job.",
-    "evaluate": "Replies of models to the same prompts, one job a model.",
+    "evaluate": "Replies of models to the same prompts, one job per model.",
     "command": "A list of programs, one job each. There is no shell: `run` is a list of words.",
-    "report": "The report, and the rules by which its verdict is found.",
+    "report": "The report, and the rules of its verdict.",
 }
 MODELS = """\
 A list under `models:`. Beside these a plan may name any repository of the hub, or a folder."""
@@ -78,14 +78,14 @@ def tables(model: type[BaseModel], *, flat: bool = False, skip: str = "") -> lis
 
 
 def _inside(schema: dict[str, Any], inner: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The models inside a model, in order, each under the key it was first found at."""
-    found: dict[str, dict[str, Any]] = {}
+    """The models inside a model, in order, each under the first key that names it."""
+    models: dict[str, dict[str, Any]] = {}
     for name, value in schema["properties"].items():
         part = _model_of(value, inner) or _model_of(value.get("items") or value.get("additionalProperties"), inner)
-        if part is not None and part not in found.values():
+        if part is not None and part not in models.values():
             deeper = _inside(part, inner)
-            found |= {name: part} | {key: one for key, one in deeper.items() if one not in found.values()}
-    return found
+            models |= {name: part} | {key: one for key, one in deeper.items() if one not in models.values()}
+    return models
 
 
 def _model_of(value: Any, inner: dict[str, Any]) -> dict[str, Any] | None:
@@ -94,8 +94,8 @@ def _model_of(value: Any, inner: dict[str, Any]) -> dict[str, Any] | None:
         return None
     for one in [value, *value.get("anyOf", [])]:
         if "$ref" in one:
-            found: dict[str, Any] = inner[one["$ref"].rpartition("/")[2]]
-            return found
+            model: dict[str, Any] = inner[one["$ref"].rpartition("/")[2]]
+            return model
     return None
 
 
@@ -150,10 +150,10 @@ def _limits(value: dict[str, Any]) -> str:
     above, below = value.get("exclusiveMinimum"), value.get("exclusiveMaximum")
     if least is not None and most is not None:
         return f", {least:g} to {most:g}"
-    said = [f"{least:g} or more" if least is not None else "", f"above {above:g}" if above is not None else ""]
-    said += [f"at most {most:g}" if most is not None else "", f"below {below:g}" if below is not None else ""]
-    said += [f"at most {value['maxLength']} characters" if "maxLength" in value else ""]
-    return "".join(f", {one}" for one in said if one)
+    limits = [f"{least:g} or more" if least is not None else "", f"above {above:g}" if above is not None else ""]
+    limits += [f"at most {most:g}" if most is not None else "", f"below {below:g}" if below is not None else ""]
+    limits += [f"at most {value['maxLength']} characters" if "maxLength" in value else ""]
+    return "".join(f", {one}" for one in limits if one)
 
 
 def main() -> int:

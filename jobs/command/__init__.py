@@ -8,7 +8,7 @@ import subprocess
 
 from jarvisd.plugin import TOKEN, JobContext, JobFailed, Outcome
 
-#: Time that a program gets to end after it was asked to stop; the daemon gives the whole job 10 s.
+#: Seconds that a program gets to end after it was asked to stop; the daemon gives the whole job 10.
 _STOP_GRACE_S = 6.0
 
 
@@ -26,13 +26,13 @@ def run(context: JobContext) -> Outcome:
         raise JobFailed(f"{program[0]} cannot be started: {error.strerror}", "Check that it is executable.") from None
     code = _wait(context, child)
     if context.should_stop():
-        # Many a program ends with 0 when it is asked to stop; that is no success of its work.
+        # Many programs exit with 0 when they are asked to stop, without having finished their work.
         return Outcome(ok=False, reason="asked to stop", summary={"exit_status": code})
     return _outcome(code)
 
 
 def _environment(given: dict[str, str]) -> dict[str, str]:
-    """What was captured at submission, and the token by which the queue knows what belongs to this job."""
+    """The variables stored at submission, and the token by which the queue finds the processes of this job."""
     return given | {name: os.environ[name] for name in (TOKEN,) if name in os.environ}
 
 

@@ -1,4 +1,4 @@
-"""What a plan may say of programs to run, and the job each becomes."""
+"""The section `command` of a plan, and the job of each program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError
 
-#: What a program is given of its caller's environment beside the variables named by --env.
+#: Variables of the caller's environment that a program gets, beside those named by --env.
 ALWAYS = ("PATH", "HOME", "LANG")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -93,7 +93,7 @@ def one(
 
 
 def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
-    """One job a program; one without a name of its own whose name is taken is called NAME-2. Raises UsageError."""
+    """One job per program; a default name that is taken becomes NAME-2. Raises UsageError."""
     made: list[JobSpec] = []
     taken = {f"command:{program.name}" for program in section.root if program.name is not None}
     if len(taken) < sum(program.name is not None for program in section.root):
@@ -127,12 +127,12 @@ def _free(base: str, numbers: Counter[str], taken: set[str]) -> str:
 
 def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """Programs and folders that are not there."""
-    lack = functools.cache(_lack)
-    return [finding for spec in jobs(section, setting) for finding in check_one(spec, lack)]
+    problem_of = functools.cache(_problem)
+    return [finding for spec in jobs(section, setting) for finding in check_one(spec, problem_of)]
 
 
-def _lack(program: str, cwd: str, path: str | None) -> tuple[str, str]:
-    """What is not there, and its remedy; two empty words where all is."""
+def _problem(program: str, cwd: str, path: str | None) -> tuple[str, str]:
+    """What is missing, and its remedy; two empty strings if nothing is."""
     if Path(cwd).exists() and not Path(cwd).is_dir():
         return f"not a folder: {cwd}", "Name a folder."
     if not Path(cwd).is_dir():
@@ -143,8 +143,8 @@ def _lack(program: str, cwd: str, path: str | None) -> tuple[str, str]:
 
 
 def check_one(
-    spec: JobSpec, lack: Callable[[str, str, str | None], tuple[str, str]] = _lack
+    spec: JobSpec, problem_of: Callable[[str, str, str | None], tuple[str, str]] = _problem
 ) -> list[MissingRequirement]:
-    """What this machine lacks for one program."""
-    what, remedy = lack(spec.params["program"][0], spec.params["cwd"], spec.params["env"].get("PATH"))
+    """The folder or program that one job needs and this machine does not have."""
+    what, remedy = problem_of(spec.params["program"][0], spec.params["cwd"], spec.params["env"].get("PATH"))
     return [MissingRequirement(job=spec.name, what=what, remedy=remedy)] if what else []

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jobs.evaluate.scenarios import Check, Prompt, PromptDefaults, Scenario
 
-#: Patterns see at most so many characters of a reply: what is longer has failed its length check anyway.
+#: Patterns see at most this many characters of a reply: a longer one fails its length check anyway.
 MAX_MATCHED = 1000
 
 #: Some templates open the block in the prompt, so that a reply only closes it.
 _THINKING = re.compile(r"\A(?:.*?</think(?:ing)?>|\s*<think(?:ing)?>.*\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
-#: Traces of a tokenizer whose pieces were put together wrongly, and stop tokens that were taken for text.
+#: Traces of a wrong tokenizer, which puts tokens together wrongly, and stop tokens that were taken for text.
 _BROKEN = re.compile(
     r"[ĠĊ▁]|<pad>|<unk>|<0x[0-9A-F]{2}>|<\|[a-z_]{2,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|\ufffd(?!\s*\Z)"
 )
-#: A turn's role at the start of a line: the model wrote on as somebody else.
+#: A turn's role at the start of a line: the model continued as another person.
 _ROLE = re.compile(r"^\s*(?:(?:assistant|system|human)\s*(?::|$)|user\s*$)", re.MULTILINE | re.IGNORECASE)
 _CLOSING = "\"'”’)]*"
 #: General checks without which a reply is worth nothing; any other halves it.

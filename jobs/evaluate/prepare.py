@@ -30,7 +30,7 @@ def prepare(context: JobContext) -> Outcome:
 
 
 def _fix(context: JobContext, messages: Sequence[Message]) -> TrainTestSplit | None:
-    """Store the cut and the turns after it, in one piece."""
+    """Store the split and the turns after it, in one checkpoint."""
     turns = imessage.turns(messages)
     at = holdout.instant(turns)
     if at is None:

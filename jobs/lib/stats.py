@@ -24,7 +24,7 @@ P95_NEEDS = 20
 EXACT_FLIPS = 16
 FLIPS = 9_999
 
-#: A difference that needs more clusters than this is not found by asking more prompts.
+#: A difference that needs more clusters than this cannot be detected by asking more prompts.
 MOST_CLUSTERS = 5_000
 
 #: Differences are rounded to this many digits: sums of the same fractions in another order must count as

@@ -74,10 +74,10 @@ def build(
     place = {text: at for at, text in enumerate(texts)}
     shown = _spellings(messages, forms, place)
     short = np.array([len(text.split()) <= max_words for text in texts], dtype=np.bool_)
-    said = np.array([counts[text] >= LEAST_USES for text in texts], dtype=np.bool_)
+    repeats = np.array([counts[text] >= LEAST_USES for text in texts], dtype=np.bool_)
     judged = [
         _judge(text, name_words, repeated=bool(repeated)) if is_short else _FINE
-        for text, is_short, repeated in zip(shown, short, said, strict=True)
+        for text, is_short, repeated in zip(shown, short, repeats, strict=True)
     ]
     groups: dict[str, int] = {}
     corpus = Corpus(
@@ -86,7 +86,7 @@ def build(
         ids=np.array([place[form] for form in forms], dtype=np.int32),
         people=np.array([groups.setdefault(_who(message), len(groups)) for message in messages], dtype=np.int32),
         short=short,
-        candidate=short & said & np.array([judgement.refusal is None for judgement in judged], dtype=np.bool_),
+        candidate=short & repeats & np.array([judgement.refusal is None for judgement in judged], dtype=np.bool_),
         min_people=people_needed(len({_who(message) for message in messages}), min_people),
         slots=_slots(judged, [counts[text] for text in texts]),
     )
@@ -101,7 +101,7 @@ def _spellings(messages: Sequence[Message], forms: list[str], place: dict[str, i
     spellings: list[Counter[str]] = [Counter() for _ in place]
     for form, message in zip(forms, messages, strict=True):
         spellings[place[form]][" ".join(message.text.split())] += 1
-    return [min(found, key=lambda text: (-found[text], text)) for found in spellings]
+    return [min(counted, key=lambda text: (-counted[text], text)) for counted in spellings]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,12 +73,12 @@ def neighbours(
         near = vectors[places[block]] @ vectors.T >= similarity - SLACK
         worth = near @ weights >= least
         for row in np.flatnonzero(worth):
-            found = np.flatnonzero(near[row]).astype(np.int32)
-            entries += len(found)
+            neighbours = np.flatnonzero(near[row]).astype(np.int32)
+            entries += len(neighbours)
             if entries > MAX_NEIGHBOURS:
                 return Neighbours(np.array(kept, dtype=np.int32), lists)
             kept.append(int(places[block][row]))
-            lists.append(found)
+            lists.append(neighbours)
     progress(len(places), len(places))
     return Neighbours(np.array(kept, dtype=np.int32), lists)
 

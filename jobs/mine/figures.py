@@ -40,8 +40,8 @@ def share(part: int, n: int) -> float | None:
 
 
 def interval(part: int, n: int) -> list[float] | None:
-    found = wilson(part, n)
-    return None if found is None else [round(end, 5) for end in found]
+    bounds = wilson(part, n)
+    return None if bounds is None else [round(end, 5) for end in bounds]
 
 
 def proportion(name: str, part: int, n: int) -> dict[str, Any]:
@@ -59,12 +59,12 @@ def spread(values: Sequence[float]) -> list[float] | None:
 
 def over(name: str, shares: Sequence[float]) -> dict[str, Any]:
     """name, the median of the parts, with name_range; name_mean with name_mean_ci, Student's t over the parts."""
-    found = t_interval(shares)
-    ends = clip_interval(found.interval) if found else None
+    estimate = t_interval(shares)
+    ends = clip_interval(estimate.interval) if estimate else None
     return {
         name: middle(shares),
         f"{name}_range": spread(shares),
-        f"{name}_mean": round(found.mean, 5) if found else None,
+        f"{name}_mean": round(estimate.mean, 5) if estimate else None,
         f"{name}_mean_ci": None if ends is None else [round(end, 5) for end in ends],
     }
 
@@ -81,18 +81,18 @@ def coverage(origins: Sequence[Origin]) -> dict[str, Any]:
     }
 
 
-def chats(found: Sequence[tuple[int, int]]) -> dict[str, Any]:
+def chats(covered_of_chats: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """Coverage of chats whose messages were not mined."""
     return {
-        **over("chat_out", [covered / n for covered, n in found]),
-        "chat_out_n": sum(n for _, n in found),
-        "chats_left_out": len(found),
+        **over("chat_out", [covered / n for covered, n in covered_of_chats]),
+        "chat_out_n": sum(n for _, n in covered_of_chats),
+        "chats_left_out": len(covered_of_chats),
     }
 
 
-def answering(found: Sequence[Trial]) -> dict[str, Any]:
+def answering(trials: Sequence[Trial]) -> dict[str, Any]:
     """What the calibrated triggers did on the report parts: medians over origins; precision over all of them."""
-    parts = [trial.tallies[DEPLOYED] for trial in found]
+    parts = [trial.tallies[DEPLOYED] for trial in trials]
     total = sum(parts, MatchCounts())
     return {
         **over("hit_rate", [part.fired / part.turns for part in parts]),
@@ -104,21 +104,21 @@ def answering(found: Sequence[Trial]) -> dict[str, Any]:
         "turns_replied": total.replied,
         "turns_fired": total.fired,
         "turns_right": total.right,
-        "turns_calibration": sum(trial.calibration_turns for trial in found),
+        "turns_calibration": sum(trial.calibration_turns for trial in trials),
         "fires_at": FIRES_AT,
-        **over("coverage_report_part", [trial.covered / trial.messages for trial in found]),
-        "coverage_report_part_n": sum(trial.messages for trial in found),
+        **over("coverage_report_part", [trial.covered / trial.messages for trial in trials]),
+        "coverage_report_part_n": sum(trial.messages for trial in trials),
     }
 
 
-def tiers(found: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]:
+def tiers(trials: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]:
     """Per tier: templates tonight, and over the origins how many there were and how often they were right."""
     rows: dict[str, Any] = {}
     for tier in TIERS:
-        total = sum((trial.by_tier[tier] for trial in found), MatchCounts())
+        total = sum((trial.by_tier[tier] for trial in trials), MatchCounts())
         rows[tier] = {
             "templates": deployed.get(tier, 0),
-            "templates_at_origins": [trial.counts[tier] for trial in found],
+            "templates_at_origins": [trial.counts[tier] for trial in trials],
             "fired": total.fired,
             "right": total.right,
             "precision": share(total.right, total.fired),
@@ -128,17 +128,17 @@ def tiers(found: Sequence[Trial], deployed: Mapping[str, int]) -> dict[str, Any]
     return rows
 
 
-def own_index(found: Sequence[Trial]) -> dict[str, Any]:
+def own_index(trials: Sequence[Trial]) -> dict[str, Any]:
     """jarvisd's own index, with a threshold per template."""
-    total = sum((trial.index for trial in found), MatchCounts())
+    total = sum((trial.index for trial in trials), MatchCounts())
     return {"turns": total.turns, "fired": total.fired, **proportion("precision", total.right, total.fired)}
 
 
-def baselines(found: Sequence[Trial]) -> dict[str, Any]:
+def baselines(trials: Sequence[Trial]) -> dict[str, Any]:
     """Each way of suggesting on the same turns: how often it suggested, and was right with one and with three."""
     rows: dict[str, Any] = {}
     for name in BASELINES:
-        parts = [trial.tallies[name] for trial in found if name in trial.tallies]
+        parts = [trial.tallies[name] for trial in trials if name in trial.tallies]
         total = sum(parts, MatchCounts())
         if total.turns:
             rows[name] = {
@@ -162,11 +162,11 @@ PAIRS = (
 )
 
 
-def head_to_head(found: Sequence[Trial]) -> list[dict[str, Any]]:
+def head_to_head(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Mined against each rival at the same number of suggestions: right answers of both, origins ahead and behind."""
     rows = []
     for mine, rival in PAIRS:
-        pairs = [(trial.tallies[mine], trial.tallies[rival]) for trial in found if rival in trial.tallies]
+        pairs = [(trial.tallies[mine], trial.tallies[rival]) for trial in trials if rival in trial.tallies]
         for suggestions, part in ((1, "right"), (3, "hit_at_3")) if pairs else ():
             scores = [(getattr(one, part), getattr(two, part)) for one, two in pairs]
             rows.append(
@@ -185,12 +185,12 @@ def head_to_head(found: Sequence[Trial]) -> list[dict[str, Any]]:
     return rows
 
 
-def manual(found: Sequence[Trial], templates: int, replaced: list[dict[str, Any]], problem: str) -> dict[str, Any]:
+def manual(trials: Sequence[Trial], templates: int, replaced: list[dict[str, Any]], problem: str) -> dict[str, Any]:
     """The owner's present templates on the same held-out part; shares are None where there are no templates."""
-    fired: set[int] = set().union(*(trial.manual_fired for trial in found))
-    covered, messages = sum(trial.manual_covered for trial in found), sum(trial.messages for trial in found)
-    known = templates > 0 and bool(found)
-    total = sum((trial.tallies[MANUAL] for trial in found if MANUAL in trial.tallies), MatchCounts())
+    fired: set[int] = set().union(*(trial.manual_fired for trial in trials))
+    covered, messages = sum(trial.manual_covered for trial in trials), sum(trial.messages for trial in trials)
+    known = templates > 0 and bool(trials)
+    total = sum((trial.tallies[MANUAL] for trial in trials if MANUAL in trial.tallies), MatchCounts())
     unused = templates - len(fired)
     return {
         "templates": templates,

@@ -40,15 +40,15 @@ def _times(context: JobContext, texts: list[str]) -> tuple[list[float], str]:
         return [], "no message came in lately" if triggers else "no template of this run may be sent"
     index = Index(context.home, mining, triggers)
     index.warm()
-    found = []
+    times = []
     for number, text in enumerate(texts):
         if context.should_stop():
             break
         context.progress(number, len(texts), "matches timed")
         began = time.perf_counter()
         index.match(text)
-        found.append(1000 * (time.perf_counter() - began))
-    return found, "" if found else "the job was asked to stop"
+        times.append(1000 * (time.perf_counter() - began))
+    return times, "" if times else "the job was asked to stop"
 
 
 def evenly(texts: list[str]) -> list[str]:

@@ -48,11 +48,11 @@ def addressed_names(messages: Sequence[Message]) -> frozenset[str]:
     inside: Counter[str] = Counter()
     greeted: set[str] = set()
     for message in messages:
-        for found in _WORD.finditer(message.text):
-            word = found[0].casefold()
-            if not _starts(message.text, found.start()):
+        for match in _WORD.finditer(message.text):
+            word = match[0].casefold()
+            if not _starts(message.text, match.start()):
                 inside[word] += 1
-                capital[word] += found[0][0].isupper() and not (found[0].isupper() and len(word) > 1)
+                capital[word] += match[0][0].isupper() and not (match[0].isupper() and len(word) > 1)
         for greeting in _GREETING.finditer(message.text):
             if (after := _WORD.match(message.text, greeting.end())) and after[0][0].isupper():
                 greeted.add(after[0].casefold())
@@ -69,11 +69,11 @@ def _starts(text: str, at: int) -> bool:
 def mask_names(text: str, names: frozenset[str]) -> str:
     """`text` with every name replaced by the slot; the same text where there is no name."""
 
-    def put(found: re.Match[str]) -> str:
-        word = found[0].casefold()
+    def put(match: re.Match[str]) -> str:
+        word = match[0].casefold()
         if word in names:
             return SLOT
         base = re.sub(r"['’]s$", "", word)
-        return SLOT + found[0][len(base) :] if base in names else found[0]
+        return SLOT + match[0][len(base) :] if base in names else match[0]
 
     return _WORD.sub(put, text) if names else text

@@ -39,7 +39,7 @@ def group(context: click.Context, as_json: bool) -> int:
     \b
     Example:
       jarvisctl models
-      jarvisctl models fetch               whatever the plans name and this disk lacks
+      jarvisctl models fetch               all that the plans name and this disk does not have
       jarvisctl models fetch qwen3-4b
       jarvisctl models check
     """
@@ -51,10 +51,10 @@ def group(context: click.Context, as_json: bool) -> int:
 @click.option("--only", multiple=True, metavar="PLAN", help="Only what this plan names. Can be repeated.")
 @click.pass_obj
 def fetch(app: App, names: tuple[str, ...], only: tuple[str, ...]) -> int:
-    """Fetch models from the hub: NAMEs, else what the plans name and this disk lacks.
+    """Fetch models from the hub: NAMEs, else the missing models of your plans.
 
     A NAME is a key of models.yaml or a repository. Only safetensors, configuration and tokenizer are fetched, at the
-    pinned revision, and each file is compared with the hub's hash. What is whole is not fetched again.
+    pinned revision, and each file is compared with the hub's hash. A complete model is not fetched again.
 
     \b
     Example:
@@ -63,7 +63,7 @@ def fetch(app: App, names: tuple[str, ...], only: tuple[str, ...]) -> int:
       jarvisctl models fetch qwen3-4b org/name@revision
     """
     if names and only:
-        raise UsageError("--only goes without names", "Name models, or plans.")
+        raise UsageError("--only cannot be combined with names", "Name models, or plans.")
     app.home.make()
     failures: list[JarvisError] = []
     entries = _entries(app.home, names, folders=False) if names else _missing(app.home, only, failures)
@@ -101,7 +101,7 @@ def check(app: App, names: tuple[str, ...]) -> int:
 def named(home: Home, only: tuple[str, ...] = (), failures: list[JarvisError] | None = None) -> list[Named]:
     """The models of all plans, or of these alone, each once, in the order in which the plans name them.
 
-    A plan of the owner's that cannot be read is said and added to `failures`. Raises PlanError for a broken
+    One of the owner's plans that cannot be read is reported and added to `failures`. Raises PlanError for a broken
     models.yaml, without which no plan can be read.
     """
     catalogue.catalogue(home)
@@ -123,7 +123,7 @@ def named(home: Home, only: tuple[str, ...] = (), failures: list[JarvisError] | 
 
 
 def _within(data: Any) -> Iterator[ModelEntry]:
-    """Every model in what a run would keep of a plan, whatever kind of job it belongs to."""
+    """Every model in the resolved sections of a plan, for any kind of job."""
     if isinstance(data, dict):
         if {"key", "name", "repo", "path", "memory_mb"} <= data.keys():
             yield ModelEntry.model_validate(data)
@@ -161,7 +161,7 @@ def _instead(names: list[str], known: list[str]) -> str:
 
 
 def _missing(home: Home, only: tuple[str, ...], failures: list[JarvisError]) -> list[ModelEntry]:
-    """What the plans name, this disk lacks and the hub has; how to get the others is said."""
+    """Missing models of the plans that the hub has; for the other missing ones the remedy is printed."""
     lacking = [one.entry for one in named(home, only, failures) if catalogue.problem(one.entry, home)]
     if not lacking and not failures:
         click.echo("Nothing is missing.")
@@ -279,7 +279,7 @@ def _row(one: Named, home: Home) -> dict[str, Any]:
 
 
 def _fetch(entries: list[ModelEntry], home: Home) -> list[JarvisError]:
-    """Fetch models, one after another; the failure of one does not keep the next from coming."""
+    """Fetch models, one after another; if one fails, the next is fetched all the same."""
     failures: list[JarvisError] = []
     orders = _orders(entries, failures)
     for order in orders:
@@ -325,14 +325,14 @@ def _say(line: str) -> None:
 
 
 def _quiet_unless_watched() -> None:
-    """The library's bars are for a terminal; elsewhere the line of each finished file must do."""
+    """Progress bars are shown on a terminal only; elsewhere one line per finished file."""
     from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
     (enable_progress_bars if on_terminal() else disable_progress_bars)()
 
 
 def _checked(entry: ModelEntry, home: Home) -> bool:
-    """Check the files of a model, then whether mlx-lm can load them, and print the result. True where all is well."""
+    """Check the files of a model, then whether mlx-lm can load them, and print the result. True without a problem."""
     verdict = integrity.examine(entry, home)
     for problem in verdict.problems:
         click.echo(plain(f"problem  {entry.key}: {problem}"))

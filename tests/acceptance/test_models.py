@@ -167,7 +167,7 @@ def test_a_model_that_is_refused_keeps_no_other_from_coming(house: House, hub: H
         (("fetch", "three"), 2, "no model is called 'three'"),
         (("fetch", "onee"), 2, "Did you mean one? What can be fetched is a key of models.yaml or a repository"),
         (("fetch", ""), 2, "a name is empty"),
-        (("fetch", "one", "--only", "short"), 2, "--only goes without names"),
+        (("fetch", "one", "--only", "short"), 2, "--only cannot be combined with names"),
         (("fetch", "--only", "shrot"), 2, "Did you mean short?"),
         (("fetch", "own"), 1, "own is not fetched from the hub. Get it with: make own"),
         (("fetch", "someone/none"), 1, "the hub has no someone/none"),

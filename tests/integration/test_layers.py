@@ -202,7 +202,7 @@ def test_a_run_has_one_scale_of_meaning(start: Callable[..., JobContext], messag
 
 
 def layers_without_style() -> str:
-    return "style left out: it needs 200 of your messages and 50 of other people's from before the cut"
+    return "style left out: it needs 200 of your messages and 50 of other people's from before the held-out turns"
 
 
 def test_without_messages_from_before_the_cut_meaning_is_left_out(
@@ -211,7 +211,7 @@ def test_without_messages_from_before_the_cut_meaning_is_left_out(
     context = start()
     add(context, "ok")
     TrainTestSplit.update(at=CUT - 99 * HOUR).execute()
-    assert "there are no answers of yours from before the cut" in job.measure(context).reason
+    assert "there are no answers of yours from before the held-out turns" in job.measure(context).reason
     messages.unlink()
     outcome = job.measure(context)
     assert outcome.ok and "meaning left out: there is no Messages database" in outcome.reason

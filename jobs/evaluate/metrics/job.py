@@ -1,7 +1,7 @@
-"""Style and meaning of every reply of a run that has none yet, a batch at a time.
+"""The job that scores replies: style and meaning of every reply of a run that has no score yet.
 
-A batch is one committed piece, so a process that is killed at any moment has lost a batch at most, and nothing is
-scored twice. Failed replies have no layers: they count 0 anyway.
+Each batch is committed as one checkpoint, so a killed process loses at most one batch, and no reply is scored twice.
+Failed replies get no score: they count as 0.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from jobs.lib import stopping
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, Score, TrainTestSplit
 from jobs.lib.stopping import OutOfTime, Stopped
 
-BATCH = 200  # replies in a piece
+BATCH = 200  # replies per checkpoint
 #: With less time left a batch might not be ready by the deadline.
 LEAST_S = 5.0
 
-LAYERS = (style.LAYER, similarity_metric.LAYER)
-Found = tuple[float, dict[str, float]]  #: value 0..1, what it was made of
-Scorer = Callable[[Sequence[Reply]], list[Found]]
+METRICS = (style.METRIC, similarity_metric.METRIC)
+Scored = tuple[float, dict[str, float]]  #: value 0..1, what it was made of
+Scorer = Callable[[Sequence[Reply]], list[Scored]]
 
 
 @dataclass(kw_only=True)
 class _State:
-    """How far the job is, and what it will say of it."""
+    """Progress of the job, and the remarks for its outcome."""
 
     done: int
     total: int
     remarks: list[str] = field(default_factory=list)
-    scored: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LAYERS, 0))
+    scored: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METRICS, 0))
 
     @property
     def place(self) -> str:
@@ -44,15 +44,15 @@ class _State:
 
 
 def measure(context: JobContext) -> Outcome:
-    """Score what has no score yet. What cannot be measured here is left out, with a remark, and fails nothing."""
-    owed = {layer: _owed(context.run_id, layer) for layer in LAYERS}
-    have = Score.select().join(Reply).where(Reply.run == context.run_id, Score.metric.in_(LAYERS)).count()
-    state = _State(done=have, total=have + sum(map(len, owed.values())))
+    """Score the replies without a score. A metric that cannot be measured is left out, with a remark."""
+    pending = {metric: _pending(context.run_id, metric) for metric in METRICS}
+    have = Score.select().join(Reply).where(Reply.run == context.run_id, Score.metric.in_(METRICS)).count()
+    state = _State(done=have, total=have + sum(map(len, pending.values())))
     try:
         stopping.check(context, LEAST_S)
-        for layer, open_scorer in ((style.LAYER, _style), (similarity_metric.LAYER, _meaning)):
-            if owed[layer]:
-                _layer(context, state, layer, owed[layer], open_scorer)
+        for metric, open_scorer in ((style.METRIC, _style), (similarity_metric.METRIC, _meaning)):
+            if pending[metric]:
+                _score_pending(context, state, metric, pending[metric], open_scorer)
     except Stopped:
         return Outcome(ok=False, reason=f"asked to stop after {state.place}", summary=dict(state.scored))
     except OutOfTime:
@@ -60,49 +60,49 @@ def measure(context: JobContext) -> Outcome:
     return Outcome(reason="; ".join(state.remarks), summary=dict(state.scored))
 
 
-def _owed(run_id: str, layer: str) -> list[Reply]:
-    """Successful replies without a score of the layer; of the meaning layer, those to real turns only."""
-    has = Score.select(Score.id).where(Score.reply == Reply.id, Score.metric == layer)
+def _pending(run_id: str, metric: str) -> list[Reply]:
+    """Successful replies without a score of the metric; for `meaning` only replies to held-out turns."""
+    has = Score.select(Score.id).where(Score.reply == Reply.id, Score.metric == metric)
     wanted = (Reply.run == run_id) & Reply.success & ~peewee.fn.EXISTS(has)
-    if layer == similarity_metric.LAYER:
+    if metric == similarity_metric.METRIC:
         wanted &= Reply.scenario_id == REAL_TURNS
     columns = (Reply.id, Reply.reply, Reply.scenario_id, Reply.prompt)
     return list(Reply.select(*columns).where(wanted).order_by(Reply.id))
 
 
-def _layer(
+def _score_pending(
     context: JobContext,
     state: _State,
-    layer: str,
-    owed: list[Reply],
+    metric: str,
+    pending: list[Reply],
     open_scorer: Callable[[JobContext], Scorer | str],
 ) -> None:
     stopping.check(context, LEAST_S)
-    context.progress(state.done, state.total, layer)
+    context.progress(state.done, state.total, metric)
     try:
         scorer = open_scorer(context)
         if isinstance(scorer, str):
             raise JobFailed(scorer)
-        for start in range(0, len(owed), BATCH):
+        for start in range(0, len(pending), BATCH):
             stopping.check(context, LEAST_S)
-            _commit(context, layer, owed[start : start + BATCH], scorer)
-            state.scored[layer] += len(owed[start : start + BATCH])
-            state.done += len(owed[start : start + BATCH])
-            context.progress(state.done, state.total, layer)
+            _commit(context, metric, pending[start : start + BATCH], scorer)
+            state.scored[metric] += len(pending[start : start + BATCH])
+            state.done += len(pending[start : start + BATCH])
+            context.progress(state.done, state.total, metric)
     except JobFailed as failure:
-        context.log.warning("%s is left out: %s", layer, failure.what)
-        state.remarks.append(f"{layer} left out: {failure.what}")
+        context.log.warning("%s is left out: %s", metric, failure.what)
+        state.remarks.append(f"{metric} left out: {failure.what}")
 
 
-def _commit(context: JobContext, layer: str, replies: list[Reply], scorer: Scorer) -> None:
+def _commit(context: JobContext, metric: str, replies: list[Reply], scorer: Scorer) -> None:
     scores = scorer(replies)
     rows = [
-        {"reply": reply.id, "metric": layer, "value": value, "parts": parts}
+        {"reply": reply.id, "metric": metric, "value": value, "parts": parts}
         for reply, (value, parts) in zip(replies, scores, strict=True)
     ]
     with context.checkpoint():
         Score.insert_many(rows).execute()
-    context.log.info("%s: %d replies", layer, len(rows))
+    context.log.info("%s: %d replies", metric, len(rows))
 
 
 def _style(context: JobContext) -> Scorer | str:
@@ -110,7 +110,7 @@ def _style(context: JobContext) -> Scorer | str:
     if isinstance(scale, str):
         return scale
 
-    def score(replies: Sequence[Reply]) -> list[Found]:
+    def score(replies: Sequence[Reply]) -> list[Scored]:
         styles = [scale.profile.style(reply.reply) for reply in replies]
         return [
             (scale.value(item.raw), _rounded(raw=item.raw, shape=item.shape, familiar=item.familiar)) for item in styles
@@ -120,7 +120,7 @@ def _style(context: JobContext) -> Scorer | str:
 
 
 def _meaning(context: JobContext) -> Scorer | str:
-    """Compares with the owner's answers; loads the model only where the cache lacks one of the texts."""
+    """Compares with the owner's answers. The model is loaded only if a text is missing from the cache."""
     encoder = similarity_metric.encoder_of(context)
     if isinstance(encoder, str):
         return encoder
@@ -138,10 +138,10 @@ def _meaning(context: JobContext) -> Scorer | str:
     if isinstance(answers, str):
         return answers
 
-    def score(replies: Sequence[Reply]) -> list[Found]:
+    def score(replies: Sequence[Reply]) -> list[Scored]:
         vectors = encode([reply.reply for reply in replies])
-        found = answers.similarities([reply.prompt for reply in replies], vectors)
-        return [(answers.value(similarity), _rounded(similarity=similarity)) for similarity in found]
+        similarities = answers.similarities([reply.prompt for reply in replies], vectors)
+        return [(answers.value(similarity), _rounded(similarity=similarity)) for similarity in similarities]
 
     return score
 
@@ -152,16 +152,16 @@ def _chance(
     vectors: similarity_metric.Vectors,
     encode: Callable[[list[str]], similarity_metric.Vectors],
 ) -> similarity_metric.Chance | str:
-    """What an answer from before the cut reaches, stored; or why nothing says so."""
-    cut = TrainTestSplit.get_or_none(TrainTestSplit.run == context.run_id)
-    earlier = holdout.earlier_answers(Path(context.plan["messages"]), cut.at) if cut else []
+    """Similarity that another answer of the owner reaches, which is stored; or why it cannot be measured."""
+    split = TrainTestSplit.get_or_none(TrainTestSplit.run == context.run_id)
+    earlier = holdout.earlier_answers(Path(context.plan["messages"]), split.at) if split else []
     if not earlier:
-        return "there are no answers of yours from before the cut"
-    found = similarity_metric.chance([turn.chat for turn in real], vectors, encode(earlier))
-    if isinstance(found, similarity_metric.Chance):
+        return "there are no answers of yours from before the held-out turns"
+    chance = similarity_metric.chance([turn.chat for turn in real], vectors, encode(earlier))
+    if isinstance(chance, similarity_metric.Chance):
         with context.checkpoint():
-            similarity_metric.store(context.run_id, found)
-    return found
+            similarity_metric.store(context.run_id, chance)
+    return chance
 
 
 def _rounded(**parts: float) -> dict[str, float]:

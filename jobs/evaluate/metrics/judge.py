@@ -146,27 +146,27 @@ def compare(context: JobContext) -> Outcome:
     by = f"judge:{context.params['judge']}"
     have = Vote.select().where(Vote.run == context.run_id, Vote.by == by).count()
     # Judging begins in round 2. What a round did not get to, the next one may do; a restart adds nothing.
-    owed = pairs(context.run_id, by, MOST_PAIRS * max(1, context.round - 1) - have)
-    if not owed:
+    pending = pairs(context.run_id, by, MOST_PAIRS * max(1, context.round - 1) - have)
+    if not pending:
         return Outcome(reason="nothing new to compare", summary=_summary(context.run_id, by))
     try:
         stopping.check(context, LEAST_S)
-        context.progress(0, len(owed), "loading the judge")
+        context.progress(0, len(pending), "loading the judge")
         ask = _load(context)
     except (Stopped, OutOfTime) as ended:
-        return _outcome(ended, 0, len(owed))
-    return judge(context, owed, by, ask)
+        return _outcome(ended, 0, len(pending))
+    return judge(context, pending, by, ask)
 
 
-def judge(context: JobContext, owed: Sequence[Pair], by: str, ask: Ask) -> Outcome:
-    """Ask about each pair in both orders; each vote is a committed piece."""
-    for done, pair in enumerate(owed):
+def judge(context: JobContext, pending: Sequence[Pair], by: str, ask: Ask) -> Outcome:
+    """Ask about each pair in both orders; each vote is committed as a checkpoint."""
+    for done, pair in enumerate(pending):
         try:
             choice = _choice(context, pair, ask)
         except (Stopped, OutOfTime) as ended:
-            return _outcome(ended, done, len(owed))
+            return _outcome(ended, done, len(pending))
         _commit(context, pair, by, choice)
-        context.progress(done + 1, len(owed), "pairs compared")
+        context.progress(done + 1, len(pending), "pairs compared")
     summary = _summary(context.run_id, by)
     remark = f"{summary['invalid']} of {summary['pairs']} answers were neither A nor B" if summary["invalid"] else ""
     return Outcome(reason=remark, summary=summary)

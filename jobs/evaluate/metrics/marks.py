@@ -72,8 +72,8 @@ def _repeated(incoming: Sequence[str], replies: Sequence[str]) -> set[str]:
 
 def _is_echo(message: str, reply: str) -> bool:
     """Whether a reply is little else than a run of words out of the message."""
-    theirs, own = _words(message), _words(reply)
-    return len(own) >= _LEAST_ECHO_WORDS and _longest_run(theirs, own) >= _ECHOED * len(own)
+    incoming, replied = _words(message), _words(reply)
+    return len(replied) >= _LEAST_ECHO_WORDS and _longest_run(incoming, replied) >= _ECHOED * len(replied)
 
 
 def _words(text: str) -> list[str]:

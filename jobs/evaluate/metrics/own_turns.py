@@ -77,8 +77,8 @@ def own_turns(
     weight = _weight(fit, sounds)
     if not replies or (sounds is None and weight == 0):
         return None
-    found = reply_marks.marks([turn.incoming for turn in turns], replies)
-    sendable = np.array([not marked & reply_marks.UNFIT for marked in found], dtype=np.float64)
+    marks_of_replies = reply_marks.marks([turn.incoming for turn in turns], replies)
+    sendable = np.array([not marked & reply_marks.UNFIT for marked in marks_of_replies], dtype=np.float64)
     fitting = _Part.of(_scaled(fit, turns, replies) * sendable, conversations) if fit else None
     total = _total(_Part.of(sendable, conversations), sounds, fitting, weight)
     return OwnTurns(
@@ -87,7 +87,7 @@ def own_turns(
         fit=fitting.as_value() if fitting else None,
         sounds=sounds,
         weight=weight,
-        marks={mark: sum(mark in marked for marked in found) for mark in Mark},
+        marks={mark: sum(mark in marked for marked in marks_of_replies) for mark in Mark},
         contributions=tuple(total.contributions.tolist()),
     )
 

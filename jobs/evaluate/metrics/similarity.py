@@ -1,12 +1,12 @@
-"""The meaning layer: whether a reply says what the owner really said, by the cosine of two sentence embeddings.
+"""The metric `meaning`: whether a reply says what the owner really said, by the cosine of two sentence embeddings.
 
 What is shown is clip((similarity - random) / (1 - random), 0, 1): any two replies of one person are alike to some
-degree, so `random` is how much another of the owner's answers, from before the cut, resembles the real one. Clipped one
-by one, such answers score a little more than 0 on average, so that is measured too. Sentence embeddings and their
+degree, so `random` is how much another of the owner's answers, from before these turns, resembles the real one.
+Clipped one by one, such answers score a little more than 0 on average, so that is measured too. Embeddings and their
 cosine: N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019, arXiv 1908.10084.
 
 Not promised: that a low value is a bad reply. There is more than one good answer, and a yes may have stood where the
-owner said no. How it is said is not looked at.
+owner said no. The wording does not matter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-LAYER = "meaning"
+METRIC = "meaning"
 LEAST_TURNS = 2
 _LEAST_ROOM = 1e-3  # between `random` and 1
 
@@ -85,13 +85,13 @@ def answers(turns: Sequence[HeldOutTurn], vectors: Vectors, chance: Chance) -> A
 
 
 def chance(chats: Sequence[int], vectors: Vectors, earlier: Vectors) -> Chance | str:
-    """How near answers from before the cut come to the real ones, each to each; or why there is none.
+    """How near the owner's answers from before these turns come to the real ones, each to each; or why there is none.
 
     The interval takes conversations as independent (the mean of each counts once in it); the value is the mean of
     all, because any turn may be the one that a reply is compared with. `n` is the number of real answers.
     """
     if len(chats) < LEAST_TURNS or len(earlier) < LEAST_TURNS:
-        return f"it needs {LEAST_TURNS} real turns and {LEAST_TURNS} answers of yours from before the cut, or more"
+        return f"it needs {LEAST_TURNS} real turns and {LEAST_TURNS} answers of yours from before them, or more"
     near = vectors @ earlier.T
     random = _estimate(chats, near.mean(axis=1))
     if random.mean > 1 - _LEAST_ROOM:
@@ -119,18 +119,18 @@ def _estimate(chats: Sequence[int], each: Sequence[float]) -> Estimate:
     )
 
 
-def store(run_id: str, found: Chance) -> None:
-    """Keep what a value of 0 means."""
-    rows = {"random": found.random} | ({f"random{SCALED}": found.scaled} if found.scaled else {})
+def store(run_id: str, chance: Chance) -> None:
+    """Store the similarity that counts as 0."""
+    rows = {"random": chance.random} | ({f"random{SCALED}": chance.scaled} if chance.scaled else {})
     for what, row in rows.items():
         ReferenceScore.create(
-            run=run_id, metric=LAYER, reference=what, value=row.mean, low=row.low, high=row.high, n=row.n
+            run=run_id, metric=METRIC, reference=what, value=row.mean, low=row.low, high=row.high, n=row.n
         )
 
 
 def stored(run_id: str) -> Chance | None:
     """What an earlier round of the run kept: all of a run's replies are measured on one scale."""
-    rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
+    rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == METRIC)
     estimates = {row.reference: Estimate(row.value, row.low, row.high, row.n) for row in rows}
     random = estimates.get("random")
     return None if random is None else Chance(random=random, scaled=estimates.get(f"random{SCALED}"))

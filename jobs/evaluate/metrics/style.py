@@ -1,4 +1,4 @@
-"""The style layer: how much a text looks as if the owner had typed it.
+"""The metric `style`: how much a text looks as if the owner had typed it.
 
 A profile is fitted on one half of the owner's messages, by plain counting. The style of a text is
 
@@ -15,7 +15,7 @@ sentences level with the owner's own. Features and n-grams as evidence of author
 modern authorship attribution methods", JASIST 60 (2009) 538-556.
 
 A single message says little about style: the owner's own messages spread widely around the ceiling. Only the mean of
-many replies is worth reading. What is said, and whether it is true, is not looked at.
+many replies is worth reading. Neither the meaning of a text nor its truth matters.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from jobs.lib import stats
 from jobs.lib.results.tables import SCALED, ReferenceScore, StyleProfile
 from jobs.lib.stats import Estimate
 
-LAYER = "style"
+METRIC = "style"
 LEAST_OWN = 200  #: messages; with fewer the halves say more about chance than about the owner
 LEAST_OTHERS = 50
 MOST = 2000  #: messages of each half and of the others that are looked at
@@ -220,18 +220,24 @@ def _scaled(profile: Profile, own: Sequence[float], others: Sequence[float]) -> 
 def store(run_id: str, fitted: Fitted | None) -> None:
     """Keep the profile, the ceiling and the floor of a run; what an earlier attempt kept is replaced.
 
-    Nothing is kept for None: the layer is then left out.
+    None stores nothing: the metric is then left out.
     """
     with plugin.write():
         StyleProfile.delete().where(StyleProfile.run == run_id).execute()
-        ReferenceScore.delete().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER).execute()
+        ReferenceScore.delete().where(ReferenceScore.run == run_id, ReferenceScore.metric == METRIC).execute()
         if fitted is None:
             return
         StyleProfile.create(run=run_id, document=fitted.profile.as_json())
-        scaled = {f"{what}{SCALED}": found for what, found in fitted.scaled.items()}
-        for what, found in ({"ceiling": fitted.ceiling, "floor": fitted.floor} | scaled).items():
+        scaled = {f"{reference}{SCALED}": estimate for reference, estimate in fitted.scaled.items()}
+        for reference, estimate in ({"ceiling": fitted.ceiling, "floor": fitted.floor} | scaled).items():
             ReferenceScore.create(
-                run=run_id, metric=LAYER, reference=what, value=found.mean, low=found.low, high=found.high, n=found.n
+                run=run_id,
+                metric=METRIC,
+                reference=reference,
+                value=estimate.mean,
+                low=estimate.low,
+                high=estimate.high,
+                n=estimate.n,
             )
 
 
@@ -249,12 +255,14 @@ class Scale:
 
 
 def scale(run_id: str) -> Scale | str:
-    """What a run's replies are measured with, or why the layer is left out."""
+    """What a run's replies are measured with, or why the metric is left out."""
     row = StyleProfile.get_or_none(StyleProfile.run == run_id)
-    rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == LAYER)
+    rows = ReferenceScore.select().where(ReferenceScore.run == run_id, ReferenceScore.metric == METRIC)
     marks = {mark.reference: mark.value for mark in rows}
     if row is None or not {"floor", "ceiling"} <= marks.keys():
-        return f"it needs {LEAST_OWN} of your messages and {LEAST_OTHERS} of other people's from before the cut"
+        return (
+            f"it needs {LEAST_OWN} of your messages and {LEAST_OTHERS} of other people's from before the held-out turns"
+        )
     if marks["ceiling"] <= marks["floor"]:
         return "other people's messages look as much like yours as your own do"
     return Scale(profile=Profile.from_json(row.document), floor=marks["floor"], ceiling=marks["ceiling"])

@@ -1,7 +1,7 @@
 """How surprised a model is by what the owner really wrote: bits for each character of the answer.
 
 One forward pass and no sampling, so there is no noise in it. It is normalised by characters because tokenizers differ:
-bits per token would favour whoever cuts a text into more pieces. The measure is the cross-entropy of Shannon,
+bits per token would favour a model that cuts a text into more tokens. The measure is the cross-entropy of Shannon,
 "Prediction and Entropy of Printed English" (1951), with the model as the predictor; 8 is a model that knows nothing
 of bytes. The token that ends a turn is not counted. Tuning for chat shifts it, so it is shown and breaks ties, and is
 never part of a sum.

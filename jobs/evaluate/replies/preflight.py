@@ -19,7 +19,7 @@ from jobs.lib.models.catalogue import ModelEntry
 MARGIN_MB = 1024
 #: No prompt has this one: seeds of replies depend on their prompt.
 SEED = 0
-#: Nobody types these: pieces that a tokenizer which does not fit puts together wrongly.
+#: Marks of a wrong tokenizer, which puts tokens together wrongly; people do not type them.
 _PIECES = re.compile(r"[ĠĊ▁]|<pad>")
 
 

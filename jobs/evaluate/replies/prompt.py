@@ -68,7 +68,7 @@ class Template:
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, **self._options))
 
     def _brings_its_own_system(self) -> bool:
-        """Found by rendering: around a system message of ours the frame is shorter than without one."""
+        """Whether the template adds a system text: then rendering with our own system message gives a shorter frame."""
         try:
             given = self._apply("words", _MARK)
         except Exception:  # templates raise what they like when they refuse a system message

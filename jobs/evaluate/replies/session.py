@@ -20,9 +20,9 @@ from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import ModelLoad, Reply
 
-#: From the second round on nothing is begun that would likely end later than this before the report's time, in s.
+#: From the second round on no reply is begun that would likely end later than this before the report's time, in s.
 SPARE_S = 10.0
-#: The slowest piece so far, and half as much again: a later prompt may be longer, a warm Mac is slower.
+#: The next reply is expected to take this many times the slowest so far: its prompt may be longer, a warm Mac slower.
 SLOWER = 1.5
 
 
@@ -31,11 +31,11 @@ class End(enum.Enum):
 
     DONE = "done"  #: no reply is pending
     STOPPED = "stopped"  #: the daemon asked the job to stop
-    TIME_UP = "time up"  #: the next piece would not have been done in time
+    TIME_UP = "time up"  #: the next reply would not have been ready in time
 
 
 class Clock:
-    """Whether there is time for one more piece. In the first round the daemon alone decides that."""
+    """Whether there is time for one more reply or batch. In the first round only the daemon decides that."""
 
     def __init__(self, context: JobContext) -> None:
         self._context, self._slowest_s = context, 0.0
@@ -43,11 +43,11 @@ class Clock:
     def took(self, seconds: float) -> None:
         self._slowest_s = max(self._slowest_s, seconds)
 
-    def is_up(self, piece_s: float = 0.0) -> bool:
-        """`piece_s` is how long the next piece is expected to take, where it is unlike those so far."""
+    def is_up(self, next_s: float = 0.0) -> bool:
+        """`next_s` is the expected duration of the next step, in seconds, if it differs from those so far."""
         if self._context.round < 2:
             return False
-        return self._context.seconds_left() < SLOWER * max(piece_s, self._slowest_s) + SPARE_S
+        return self._context.seconds_left() < SLOWER * max(next_s, self._slowest_s) + SPARE_S
 
 
 class Session:

@@ -124,8 +124,8 @@ class Encoder:
             return None
         try:
             model = self._fast(self.folder, MAX_TOKENS)
-            ours = model.encode_all([text for _, text in probes])
-            if float((ours * self._cache.gather([key for key, _ in probes])).sum(axis=1).min()) < _AGREEMENT:
+            computed = model.encode_all([text for _, text in probes])
+            if float((computed * self._cache.gather([key for key, _ in probes])).sum(axis=1).min()) < _AGREEMENT:
                 return None
             return model.encode_all([text for _, text in chunk]).astype(np.float16)
         except Exception:  # sentence-transformers computes them instead

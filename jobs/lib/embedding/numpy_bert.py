@@ -100,10 +100,10 @@ def _tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise Unfit("it has no tokenizer.json")
-    found = Tokenizer.from_file(str(file))
-    found.no_padding()
-    found.enable_truncation(max_tokens)
-    return found
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    return tokenizer
 
 
 def _tensors(file: Path) -> dict[str, Vector]:

@@ -110,8 +110,8 @@ class Index:
         return Match(True, self.triggers[best], score, "fast")
 
     def _vector(self, form: str) -> Vectors:
-        found = self._known.pop(form, None)
-        vector = self._loaded.read(form) if found is None else found
+        known = self._known.pop(form, None)
+        vector = self._loaded.read(form) if known is None else known
         self._known[form] = vector
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

@@ -25,9 +25,9 @@ class Grams:
 
     def __init__(self, texts: Sequence[str]) -> None:
         """Weights are logarithms of how rare a bucket is (Spärck Jones 1972)."""
-        found = [buckets(text) for text in texts]
+        hashed = [buckets(text) for text in texts]
         table = np.zeros((_BUCKETS, len(texts)), dtype=np.float32)
-        for place, own in enumerate(found):
+        for place, own in enumerate(hashed):
             table[own, place] = 1
         self._rarity = np.log((1 + len(texts)) / (1 + table.sum(axis=1))).astype(np.float32) + 1
         table *= self._rarity[:, None]
@@ -55,12 +55,12 @@ def calibrate(scores: Sequence[float], agrees: Sequence[bool]) -> float | None:
     from jobs.lib.stats import wilson
 
     order = sorted(zip(scores, agrees, strict=True), reverse=True)
-    found, right = None, 0
+    threshold, right = None, 0
     for count, (score, good) in enumerate(order, start=1):
         right += good
         if count < len(order) and order[count][0] == score:
             continue  # the threshold cannot lie between equal scores
         bounds = wilson(right, count, CONFIDENCE)
         if bounds is not None and bounds[0] >= TARGET:
-            found = score
-    return found
+            threshold = score
+    return threshold

@@ -113,7 +113,7 @@ _KIN = (
 _LAUGHING = r"(?!.{0,12}(?:laugh|lmao|lol|haha|😂|🤣|💀|inside|when|of (?:laughter|boredom|embarrassment|cringe)))"
 _BODY = r"(?:leg|arm|wrist|ankle|foot|hand|nose|rib|ribs|hip|back|neck|collarbone|finger|toe|knee|elbow)"
 
-#: What an incoming text may be about that nobody answers with a template. The first that matches names the reason.
+#: Topics that are never answered with a template. The first topic that matches an incoming text names the reason.
 _SUBJECTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
@@ -232,4 +232,4 @@ def _unmasked(token: str) -> str:
 
 def _joined(text: str) -> str:
     """The words that were spelled out letter by letter: "f.a.g" and "s e x"."""
-    return " ".join(re.sub(r"[\W_]", "", found[0]) for found in _SPELLED.finditer(text))
+    return " ".join(re.sub(r"[\W_]", "", match[0]) for match in _SPELLED.finditer(text))

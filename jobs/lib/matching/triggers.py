@@ -33,16 +33,16 @@ class Trigger:
 def newest() -> Mining:
     """The mining of the newest run that has templates. Raises JarvisError where there is none."""
     has = Template.select(Template.job)
-    found: Mining | None = (
+    mining: Mining | None = (
         Mining.select()
         .join(Run, on=(Mining.run == Run.id))
         .where(Mining.job.in_(has))
         .order_by(Run.number.desc(), Mining.job.desc())
         .first()
     )
-    if found is None:
+    if mining is None:
         raise JarvisError("no run has templates yet", "Mine some with `jarvisctl enqueue templates`.")
-    return found
+    return mining
 
 
 def sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> list[Template]:
@@ -53,16 +53,16 @@ def sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> list[Template]:
 
 def triggers(mining: Mining) -> list[Trigger]:
     """As `find_triggers`. Raises JarvisError where no template may be sent."""
-    found = find_triggers(mining)
-    if not found:
+    rows = find_triggers(mining)
+    if not rows:
         raise none_sendable(mining)
-    return found
+    return rows
 
 
 def find_triggers(mining: Mining) -> list[Trigger]:
     """Every trigger of every sendable template, the most precise template first, so that ties go to it."""
     rows = sorted(sendable(mining), key=lambda row: (-(row.precision or 0.0), row.rank))
-    found = [
+    triggers = [
         Trigger(
             form=form_of(text),
             shown=text,
@@ -74,7 +74,7 @@ def find_triggers(mining: Mining) -> list[Trigger]:
         for row in rows
         for text in _texts(row.triggers)
     ]
-    return [trigger for trigger in found if trigger.form]
+    return [trigger for trigger in triggers if trigger.form]
 
 
 def none_sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> JarvisError:
@@ -87,8 +87,8 @@ def none_sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> JarvisErro
     )
 
 
-def _texts(found: Any) -> list[str]:
-    return [text for text in found if isinstance(text, str) and text.strip()] if isinstance(found, list) else []
+def _texts(stored: Any) -> list[str]:
+    return [text for text in stored if isinstance(text, str) and text.strip()] if isinstance(stored, list) else []
 
 
 # ------------------------------------------------------------------------------------------------------- the model
@@ -119,5 +119,5 @@ def _entries(mining: Mining, home: Home, name: str) -> list[ModelEntry]:
 def stamp(folder: Path) -> list[list[Any]]:
     """Name, size in bytes and time of change in ns of every file that decides what the vectors are."""
     wanted = [folder / name for name in _MODEL_FILES] + sorted(folder.glob("*.safetensors"))
-    found = [(file, file.stat()) for file in wanted if file.is_file()]
-    return [[str(file), state.st_size, state.st_mtime_ns] for file, state in found]
+    states = [(file, file.stat()) for file in wanted if file.is_file()]
+    return [[str(file), state.st_size, state.st_mtime_ns] for file, state in states]

@@ -1,4 +1,4 @@
-"""Models: what models.yaml says of them, what a plan may call them, and whether they lie on this disk.
+"""Models: the entries of models.yaml, the names a plan may use for them, and whether they are on this disk.
 
 Standard library and pydantic only: plans are checked with it before anything heavy is imported.
 """
@@ -25,7 +25,7 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.jso
 _CODE = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so", ".dylib"})
 #: Weights that are pickles, and a format that mlx-lm does not read.
 _NOT_LOADED = (".bin", ".pt", ".pth", ".pkl", ".gguf")
-#: Tensors of these parts are in some checkpoints, and mlx-lm never loads them.
+#: Tensors of these parts are in some weight files, and mlx-lm never loads them.
 _NOT_TEXT = re.compile(r"vision|multi_modal_projector|patch_merger|audio")
 #: What a process needs beside the loaded model, in MB: Python, the libraries, the tokenizer.
 OVERHEAD_MB = 450
@@ -120,7 +120,7 @@ def resolve(name: str, setting: PlanContext, kind: Literal["chat", "embedder"] =
 
 
 def _local(name: str, setting: PlanContext, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
-    """A folder: an existing one (relative to the plan), or what can only be meant as one."""
+    """A folder: an existing one (relative to the plan), or a path that cannot mean anything else."""
     folder = setting.folder / Path(name).expanduser()
     meant = name.startswith(("/", "~", ".")) or name.count("/") > 1
     if not meant and not folder.is_dir():
@@ -157,7 +157,7 @@ def _weighed(entry: ModelEntry, home: Home) -> ModelEntry:
 
 
 def _instead(name: str, entries: tuple[ModelEntry, ...], kind: str) -> str:
-    """What can stand in the place of `name`."""
+    """The remedy for an unknown `name`."""
     keys = [entry.key for entry in entries if entry.kind == kind]
     remedy = plugin.nearest(name, keys) if keys else f"models.yaml has no {kind}."
     return f"{remedy} A repository (org/name) or a folder can stand here too."
@@ -309,7 +309,7 @@ def _parts(folder: Path) -> list[str]:
 
 
 def _foreign_module(folder: Path) -> str | None:
-    """The type of a module that would be imported from anywhere on this computer, if one is named."""
+    """The type of a module outside sentence-transformers, which would be imported; None if there is none."""
     types = [str(module.get("type", "")) for module in _modules(folder)]
     return next((name for name in types if not name.startswith("sentence_transformers.")), None)
 

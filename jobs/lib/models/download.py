@@ -1,4 +1,4 @@
-"""Models from the hub onto this disk, by day, whole or not at all. The night itself stays offline.
+"""Download models from the hub, completely or not at all. Jobs stay offline.
 
 A file is fetched whole or again: huggingface_hub keeps no half of one, and gives it its name only when it has every
 byte. What does not have the hub's hash is taken away again. Weights come last, so a model whose fetching was broken off
@@ -35,7 +35,7 @@ PATTERNS = (
     *("model*.safetensors", "*/model*.safetensors"),
 )
 PAUSES_S = (2.0, 10.0, 30.0)  # before each further try
-LONGEST_WAIT_S = 900.0  # longer than this the hub may not make us wait
+LONGEST_WAIT_S = 900.0  # the longest Retry-After of the hub that is obeyed
 _STALE_S = 3600.0  # a partial download that was not written to for so long belongs to no running process
 _KEPT = "What is whole is kept: the same command goes on from there."
 
@@ -44,16 +44,16 @@ Say = Callable[[str], None]
 
 
 class Unreachable(JarvisError):
-    """No hub answers: there is no point in asking it for the next model."""
+    """The hub does not answer, so the next model is not tried."""
 
 
 class _Damaged(Exception):
-    """A file arrived with all its bytes, but not with the right ones."""
+    """A file arrived completely, but its hash is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadPlan:
-    """What is to be fetched of one model."""
+    """The files of one model, and which of them are missing here."""
 
     entry: ModelEntry
     repo: str
@@ -79,7 +79,7 @@ class DownloadPlan:
 
 
 def plan_download(entry: ModelEntry, say: Say) -> DownloadPlan:
-    """Ask the hub what belongs to a model, and look what of it is here. Raises JarvisError."""
+    """List the files of a model on the hub and check which are here. Raises JarvisError."""
     if entry.repo is None or not catalogue.is_fetched(entry):
         raise JarvisError(f"{entry.key} is not fetched from the hub", catalogue.remedy(entry))
     api, repo = _api(say), entry.repo
@@ -108,7 +108,7 @@ def _api(say: Say) -> HfApi:
 
 
 class _InFewWords(logging.Handler):
-    """The library tries some things again by itself and warns of each at length: say what its user must know."""
+    """Replace the long warnings of the library, which retries by itself, by what the user must know."""
 
     def __init__(self, say: Say) -> None:
         super().__init__(logging.WARNING)
@@ -146,7 +146,7 @@ def _licence(entry: ModelEntry, info: ModelInfo) -> str:
 
 
 def make_room(orders: list[DownloadPlan], home: Home) -> DownloadEstimate:
-    """What all of it takes. Raises JarvisError where the disk would not stay as free as the settings want."""
+    """The size of all downloads. Raises JarvisError if less disk than `disk.keep_free_mb` would stay free."""
     needed = download_estimate(sum(order.bytes for order in orders), catalogue.hub_cache(), home)
     if needed.lacking:
         wanted, kept_free, free = (amount(size) for size in (needed.bytes, needed.kept_free, needed.free))
@@ -161,7 +161,7 @@ def make_room(orders: list[DownloadPlan], home: Home) -> DownloadEstimate:
 
 
 def fetch(order: DownloadPlan, home: Home, say: Say, transfer: TransferStats) -> None:
-    """Fetch what is missing of a model, and add what came to `transfer`. Raises JarvisError."""
+    """Fetch the missing files of a model, and count their bytes in `transfer`. Raises JarvisError."""
     integrity.remember(home, order.repo, order.commit, list(order.parts))
     _sweep(order.cached / "blobs")
     for number, part in enumerate(order.missing, 1):
@@ -178,8 +178,8 @@ def fetch(order: DownloadPlan, home: Home, say: Say, transfer: TransferStats) ->
 def _fetch(order: DownloadPlan, part: RemoteFile, transfer: TransferStats) -> None:
     from huggingface_hub import hf_hub_download
 
-    _discard(order.folder / part.path)  # what lies there is not as it should be, or it would not be missing
-    cached = (order.cached / "blobs" / part.digest).exists()  # then it is only linked, at no speed at all
+    _discard(order.folder / part.path)  # a file that exists and counts as missing is damaged
+    cached = (order.cached / "blobs" / part.digest).exists()  # then it is only linked, and says nothing about the speed
     began = time.monotonic()
     hf_hub_download(
         order.repo,
@@ -198,7 +198,7 @@ def _fetch(order: DownloadPlan, part: RemoteFile, transfer: TransferStats) -> No
 
 
 def _bar(name: str) -> type[tqdm]:
-    """The library's bar on a terminal, with a name that a person knows; it goes when the file is there."""
+    """The library's progress bar on a terminal, labelled with the model's key; removed when the file is complete."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bar(tqdm):
@@ -209,7 +209,7 @@ def _bar(name: str) -> type[tqdm]:
 
 
 def _discard(file: Path) -> None:
-    """Take a damaged file away with all that it is a link to: the library would take it from there again."""
+    """Remove a damaged file and what it links to, which the library would use again."""
     while file.is_symlink():
         target = file.parent / os.readlink(file)  # noqa: PTH115 - one step: a blob may be a link to one that is shared
         file.unlink()
@@ -218,17 +218,17 @@ def _discard(file: Path) -> None:
 
 
 def _sweep(blobs: Path) -> None:
-    """Remove what a killed download left: the library never uses it again."""
-    for piece in blobs.glob("*.incomplete"):
-        if time.time() - piece.stat().st_mtime > _STALE_S:
-            piece.unlink(missing_ok=True)
+    """Remove the partial files of killed downloads, which the library does not use again."""
+    for partial in blobs.glob("*.incomplete"):
+        if time.time() - partial.stat().st_mtime > _STALE_S:
+            partial.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------------------------------------------- what may fail
 
 
 def _with_retries(entry: ModelEntry, say: Say, act: Callable[[], Result]) -> Result:
-    """Do it, and again after a pause where the fault may pass. Raises JarvisError for one that does not."""
+    """Retry after a pause if the error is transient. Raises JarvisError for a permanent one."""
     for pause in (*PAUSES_S, None):
         try:
             return act()
@@ -247,7 +247,7 @@ def _with_retries(entry: ModelEntry, say: Say, act: Callable[[], Result]) -> Res
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The library wraps what went wrong in what that means for its cache."""
+    """The error and its causes: the library wraps the real one in an error about its cache."""
     at: BaseException | None = error
     while at is not None:
         yield at
@@ -265,7 +265,7 @@ def _answer(error: BaseException) -> tuple[int, str]:
 
 
 def _asked_to_wait(error: BaseException) -> float:
-    """Seconds that the hub wants us to wait; 0 where it does not say, or says it as a date."""
+    """Retry-After in seconds; 0 if it is missing or a date."""
     after = _answer(error)[1]
     return float(after) if after.isdecimal() else 0.0
 
@@ -296,7 +296,7 @@ def _is_offline(error: BaseException) -> bool:
 
 
 def _explain(error: BaseException, entry: ModelEntry) -> JarvisError | None:
-    """The fault in words; None for an unexpected one."""
+    """The error as a sentence; None for an unexpected one."""
     if what := plugin.disk_error(error):
         return JarvisError(f"{entry.key} could not be stored: {what}", f"Free some space. {_KEPT}")
     if (status := _answer(error)[0]) != 0:

@@ -1,4 +1,4 @@
-"""Whether a model on this disk is whole, byte for byte. Standard library only, and no network.
+"""Whether a model on this disk is complete, byte for byte. Standard library only, and no network.
 
 What a file must be is written down when it is fetched, in var/cache/fetched. Of a download by another program the hub's
 cache itself says it: each file there is a link to a blob whose name is its hash.
@@ -45,7 +45,7 @@ class RemoteFile:
 
 
 def digest(file: Path, digits: int) -> str:
-    """The hash by which the hub knows a file: which one, its length tells."""
+    """The hub's hash of a file: SHA-256 or git's SHA-1, told apart by the length of the expected one."""
     hash_ = hashlib.sha256() if digits == _SHA256 else hashlib.sha1(usedforsecurity=False)
     if digits != _SHA256:
         hash_.update(b"blob %d\0" % file.stat().st_size)
@@ -63,19 +63,19 @@ def _record(home: Home, repo: str, commit: str) -> Path:
 
 
 def remember(home: Home, repo: str, commit: str, parts: list[RemoteFile]) -> None:
-    """Write down what the files of a repository must be."""
+    """Store the expected size and hash of the files of a repository."""
     text = json.dumps({"repo": repo, "commit": commit, "files": [asdict(part) for part in parts]}, indent=1)
     plugin.replace_file(_record(home, repo, commit), text)
 
 
 def expected(entry: ModelEntry, folder: Path, home: Home) -> list[RemoteFile]:
-    """What the files of a download must be; empty where it is not known."""
+    """Expected size and hash of the files of a download; empty if not known."""
     if entry.repo is None:
         return []
     try:
-        found = json.loads(_record(home, entry.repo, folder.name).read_text("utf-8"))
+        record = json.loads(_record(home, entry.repo, folder.name).read_text("utf-8"))
         return [
-            RemoteFile(path=str(one["path"]), size=one["size"], digest=str(one["digest"])) for one in found["files"]
+            RemoteFile(path=str(one["path"]), size=one["size"], digest=str(one["digest"])) for one in record["files"]
         ]
     except (OSError, ValueError, LookupError, TypeError):
         return list(_by_links(folder))
@@ -102,7 +102,7 @@ class Verdict:
 
 
 def examine(entry: ModelEntry, home: Home) -> Verdict:
-    """Compare every byte of a model with what was fetched."""
+    """Compare the hash of every file of a model with that of its download."""
     folder = catalogue.locate(entry, home)
     if folder is None:
         return Verdict(problems=(catalogue.problem(entry, home) or f"{entry.name} is not on this disk",))

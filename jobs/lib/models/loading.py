@@ -40,7 +40,7 @@ def _tokenizer(folder: Path) -> None:
 
 
 def reason(error: Exception, folder: Path) -> str:
-    """The model type that mlx-lm lacks, or type and place of the exception: its text may quote what it was given."""
+    """The unknown model type, or type and place of the exception: its text may quote what it was given."""
     kind = str(json.loads((folder / "config.json").read_text())["model_type"])
     if not is_known(kind):
         return f"it does not know the model type {kind[:60]}"

@@ -29,7 +29,7 @@ def process_mb(config: Mapping[str, Any], base: int) -> int:
 
 
 def cache_bytes_per_token(config: Mapping[str, Any]) -> int | None:
-    """Keys and values of one token in all layers; None where the config does not tell."""
+    """Keys and values of one token in all layers; None if the config does not say."""
     text = _text(config)
     try:
         heads = int(text["num_attention_heads"])

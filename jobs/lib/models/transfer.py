@@ -1,4 +1,4 @@
-"""What a download takes: bytes, room on the disk, and time at the speed of the last download.
+"""What a download needs: bytes, disk space, and time at the speed of the last download.
 
 Each download measures the speed and keeps it in var/. Before the first one no time is estimated.
 """
@@ -19,13 +19,13 @@ TELLING_BYTES = 20_000_000  # fewer measure the server's latency rather than the
 
 @dataclass
 class TransferStats:
-    """Bytes that really came over the line, and how long that took."""
+    """Bytes that were transferred, and the time that took."""
 
     bytes: int = 0
     seconds: float = 0.0
 
     def remember(self, home: Home) -> None:
-        """Write it down where it tells how fast the line is. That it cannot be written must fail no download."""
+        """Store the speed, if enough bytes were transferred. A failure to store it does not fail the download."""
         if self._tells():
             with suppress(OSError):
                 plugin.replace_file(_kept(home), json.dumps({"bytes": self.bytes, "seconds": round(self.seconds, 3)}))
@@ -57,12 +57,12 @@ def _kept(home: Home) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadEstimate:
-    """What it takes of this computer to fetch so many bytes."""
+    """Bytes, disk space and time that a download needs."""
 
     bytes: int
     free: int  #: bytes of the disk that they go to
     kept_free: int  #: bytes of it that the settings want free
-    speed: float | None  #: bytes per second of the last download; None = none was ever measured
+    speed: float | None  #: bytes per second of the last download; None before the first
 
     @property
     def left(self) -> int:
@@ -90,7 +90,7 @@ class DownloadEstimate:
 
 
 def download_estimate(wanted: int, folder: Path, home: Home) -> DownloadEstimate:
-    """What it takes to fetch so many bytes into a folder."""
+    """The estimate for a download of that many bytes into a folder."""
     return DownloadEstimate(
         bytes=wanted,
         free=plugin.free_disk_mb(folder) << 20,

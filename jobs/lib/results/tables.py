@@ -1,4 +1,4 @@
-"""What jobs found, in the ledger's own database: rows that belong to a run and a job and go with them."""
+"""The results of jobs, in the same database as the queue: rows that are deleted with their run and job."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _SHORT_CODES = ("22395", "262966", "32665", "692632", "78836")
 _VERBS = ("Loved", "Liked", "Disliked", "Laughed at", "Emphasized", "Questioned")
 _LINK = "com.apple.messages.URLBalloonProvider"
 _ATTACHMENT = "\ufffc"  #: stands for an attachment in a text
-#: One of so many messages brings a row that nobody typed.
+#: One message in so many brings a row that no person typed.
 _EVERY = {"own tapback": 60, "their tapback": 80, "link": 500, "attachment": 300, "unsent": 2000, "code": 700}
 _SINGLE, _GROUP = 45, 43  # chat.style
 _ADD_HANDLE = "INSERT INTO handle (id, country, service) VALUES (?, 'us', ?)"
@@ -91,12 +91,12 @@ def is_current(path: Path, version: int) -> bool:
         return False
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        recipe_version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError:
         return False
     finally:
         connection.close()
-    return found == version
+    return recipe_version == version
 
 
 def build(data: bytes, target: Path, *, version: int, owner: str = corpus.OWNER) -> Counter[str]:
@@ -116,15 +116,15 @@ def build(data: bytes, target: Path, *, version: int, owner: str = corpus.OWNER)
     return Counter(row.kind for row in rows)
 
 
-def shape(said: list[Said], seed: str) -> list[Row]:
-    """The rows of the database, oldest first: the messages, and between them what nobody typed."""
+def shape(messages: list[Said], seed: str) -> list[Row]:
+    """The rows of the database, oldest first: the messages, and between them rows that no person typed."""
     chance = random.Random(seed)  # noqa: S311 - the same database every time, nothing secret
     places = {True: _placing(chance), False: _placing(chance)}
     rows: list[Row] = []
-    for message in said:
+    for message in messages:
         typed = _typed(message, next(places[message.from_me]))
         rows += [typed, *_beside(typed, chance)]
-    rows += _group(said)
+    rows += _group(messages)
     return sorted(rows, key=lambda row: row.when)  # stable: rows of one second keep their order
 
 
@@ -186,13 +186,13 @@ def _tapbacks(row: Row, sender: str | None, kind: str, chance: random.Random) ->
         yield Row(_guid(f"{kind} off {row.guid}"), kind, row.chat, sender, row.when + 9, spoken, place, columns)
 
 
-def _group(said: list[Said]) -> list[Row]:
-    """A group of the people written with most, in which things happen but nobody types."""
-    spoken = Counter(message.partner for message in said if not message.from_me)
+def _group(messages: list[Said]) -> list[Row]:
+    """Rows of a group of the most frequent partners: it is renamed and people join and leave, without messages."""
+    spoken = Counter(message.partner for message in messages if not message.from_me)
     people = sorted(spoken, key=lambda person: (-spoken[person], person))[:3]
     if len(people) < 3:
         return []
-    first, last = (int((said[place].when - _EPOCH).total_seconds()) for place in (0, -1))
+    first, last = (int((messages[place].when - _EPOCH).total_seconds()) for place in (0, -1))
     happened: list[tuple[str | None, dict[str, Any]]] = [
         (None, {"item_type": 2, "group_title": "Saturday"}),
         (None, {"item_type": 1, "group_action_type": 0, "other_handle": people[2]}),
@@ -249,7 +249,7 @@ def _people(connection: sqlite3.Connection, rows: list[Row]) -> tuple[dict[str, 
 
 
 def _address(number: int) -> str:
-    """The address of the n-th person: a number or a mailbox that belongs to nobody."""
+    """The address of the n-th person: a number or a mail address that does not exist."""
     area, line = divmod(number, 100)
     if number % 5 == 4 or area >= len(_AREAS):
         return f"person{number}@example.com"

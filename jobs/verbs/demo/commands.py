@@ -78,7 +78,7 @@ def _say(line: str) -> None:
 
 
 def _prepare(home: Home, models: Models) -> DemoFiles:
-    """Make what is missing, with a line a step and the time since the start; on a terminal with a spinner."""
+    """Make what is missing, with one line per step and the time since the start; on a terminal with a spinner."""
     began = time.monotonic()
     with _reporting() as say:
         return prepare(home, models, lambda line: say(f"{time.monotonic() - began:4.0f} s  {line}"))
@@ -98,7 +98,7 @@ def _reporting() -> Iterator[Say]:
 
 @contextmanager
 def _daemon(app: App, *, keep_running: bool) -> Iterator[None]:
-    """A running daemon; the one that was started here is stopped at the end, however that comes."""
+    """A running daemon; a daemon that was started here is stopped at the end, also after an error."""
     from jarvisd.operations import service
 
     if app.daemon is not None:
@@ -135,7 +135,7 @@ def _run(home: Home, files: DemoFiles, rounds: int) -> tuple[str, int]:
 
 
 def _conclude(folder: Path) -> None:
-    """Print what the run found, in as many lines as it has answers, and where the report is."""
+    """Print the results of the run, one line each, and where the report is."""
     stats = _json(folder / "templates.json").get("stats")
     if stats and stats.get("total_messages") is not None:  # null when mining failed
         click.echo(templates_line(stats))
@@ -148,7 +148,7 @@ def _conclude(folder: Path) -> None:
 
 
 def templates_line(stats: dict[str, Any]) -> str:
-    """What mining found, in one line; `stats` as in templates.json."""
+    """The result of mining in one line; `stats` as in templates.json."""
     line = f"Templates: {stats['templates_extracted']} from {stats['total_messages']:,} messages"
     if stats.get("coverage") is not None:
         line += f", covering {stats['coverage']:.1%} of messages that came later"
@@ -158,7 +158,7 @@ def templates_line(stats: dict[str, Any]) -> str:
 def _json(path: Path) -> dict[str, Any]:
     """A file of the run, or {} where the run did not get that far."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

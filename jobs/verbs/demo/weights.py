@@ -40,15 +40,15 @@ def top_level(config: dict[str, Any]) -> dict[str, Any]:
     mlx-lm ignores that and takes a default, which spoils every reply and raises nothing.
     """
     rope = config.get("rope_parameters") or {}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if "rope_theta" in rope:
-        found["rope_theta"] = rope["rope_theta"]
+        settings["rope_theta"] = rope["rope_theta"]
     if "full_attention" in rope:
-        found["rope_theta"] = rope["full_attention"]["rope_theta"]
-        found["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        settings["rope_theta"] = rope["full_attention"]["rope_theta"]
+        settings["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
     if "_sliding_window_pattern" in config:
-        found["sliding_window_pattern"] = config["_sliding_window_pattern"]
-    return found
+        settings["sliding_window_pattern"] = config["_sliding_window_pattern"]
+    return settings
 
 
 def main(arguments: list[str]) -> None:

@@ -23,9 +23,9 @@ from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
 
 CHOICES = tuple(SHARES)
 
-#: Penalty on a squared strength, as in statistics.bradley_terry: what is not known yet of a model.
+#: Penalty on a squared strength, as in stats.bradley_terry: the prior on a model's strength.
 _RIDGE = 1.0
-_DIGITS = 9  # of the worth of a pair; below, two are worth the same
+_DIGITS = 9  # of the information gain of a pair; pairs that agree in all of them are equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Comparison:
 
     @property
     def asks(self) -> tuple[object, ...]:
-        """What makes it a question of its own: the same two texts of the same two models are asked about once."""
+        """Identifies the comparison: the same two texts of the same two models are shown once."""
         return (self.place, self.models, frozenset((self.left.text, self.right.text)))
 
 
@@ -78,7 +78,7 @@ class Session:
         self._left = [one for one in ballots if set(one.models) <= allowed and one.asks not in asked]
 
     def _read_votes(self, ballots: list[Comparison]) -> set[tuple[object, ...]]:
-        """Take in the owner's earlier answers; returns what they were about."""
+        """Count the stored votes of the owner; returns the keys of their comparisons."""
         known = {frozenset((one.left.id, one.right.id)): one for one in ballots}
         asked = set()
         for vote in Vote.select().where(Vote.run == self.run, Vote.by == OWNER).order_by(Vote.id):
