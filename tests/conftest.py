@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jarvisd.store import database
+
+#: A busy machine makes inputs slowly; that says nothing about the code.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
 
 _OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
 

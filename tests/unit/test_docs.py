@@ -94,6 +94,15 @@ def test_every_module_stands_in_the_map(package: str) -> None:
     assert [str(path.relative_to(ROOT)) for path in files if not {path, *path.parents} & named] == []
 
 
+def test_the_answers_to_the_ten_questions_are_where_the_page_says() -> None:
+    section = (ROOT / "docs" / "design.md").read_text().partition("## Ten questions")[2].partition("\n## ")[0]
+    answers = re.findall(r"`((?:jarvisd|jobs)/[\w/]+\.py)`: `(\w+)`", section)
+    assert len(re.findall(r"^\| [A-Z].*\? \|", section, flags=re.M)) == 10
+    assert len(answers) >= 10
+    for file, name in answers:
+        assert re.search(rf"^(def|class) {name}\b", (ROOT / file).read_text(), flags=re.M), f"{file}: {name}"
+
+
 def test_every_message_of_the_faq_is_said_by_the_code() -> None:
     """A heading of the FAQ quotes a message; `…` stands for what differs each time. The rest stands in the source."""
     headings = re.findall(r"^### (.+)$", (ROOT / "docs" / "faq.md").read_text(), flags=re.M)
