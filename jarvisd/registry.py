@@ -32,7 +32,9 @@ class JobSpec:
     params: dict[str, Any] = field(default_factory=dict)  #: what `run` is given, as JSON
     memory_mb: int = 0  #: what it needs at its peak; 0 = next to nothing
     timeout_s: int | None = None  #: longest time one attempt may take
-    attempts: int | None = None  #: starts in all; None = until three in a row stored nothing
+    attempts: int | None = (
+        None  #: most starts of its `run`, also those that a stop ended; None = until three in a row stored nothing
+    )
     #: Variables of its process beside those that every job gets; never a secret: they are stored.
     env: dict[str, str] = field(default_factory=dict)
     reads_messages: bool = False  #: reads the Messages database; `doctor` checks that it may

@@ -47,7 +47,8 @@ class PlanOrCommand(click.Command):
     "--attempts",
     type=click.IntRange(1, 10**6),
     metavar="N",
-    help="command: starts in all when jarvisd or the computer goes down; 1 if not given. A failure ends the job.",
+    help="command: most starts of the program, when a crash or a stop of jarvisd ends it; 1 if not given. A start that "
+    "ends before the program began is not counted. A failure ends the job.",
 )
 @click.option("--due", multiple=True, hidden=True, help="The times of day of the nightly agent that calls this.")
 @click.option("--due-on", hidden=True, help="And its weekdays.")

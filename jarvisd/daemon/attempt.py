@@ -184,24 +184,27 @@ class Attempt:
             self._crashed(code)
 
     def _stopped(self, code: int) -> None:
-        """The daemon stops: the start is not counted, but a job without an attempt left is not run again."""
+        """The daemon stops: the start counts only where the job has a limit of attempts and its work was begun."""
         job = self.job
-        if job.max_attempts is not None and not outcomes.may_start_again(job):
+        counts = job.max_attempts is not None and job.work_began
+        if counts and not outcomes.may_start_again(job):
             self._settle(Status.FAILED, "interrupted: jarvisd was stopped, and it has no attempt left", code)
             return
-        queue.requeue(job, "interrupted: jarvisd was stopped", **transitions.uncounted(job))
+        queue.requeue(job, "interrupted: jarvisd was stopped", never_ran=not counts)
         self._append(f"{job.name} interrupted: jarvisd is stopping")
 
     def _crashed(self, code: int) -> None:
         """The child ended without a valid outcome: it crashed, or the job ended the process itself."""
         job, cause = self.job, likeliest_cause(code)
-        if code > 0 or not outcomes.may_start_again(job):
+        given_back = outcomes.is_given_back(job)
+        if code > 0 or not (given_back or outcomes.may_start_again(job)):
             self._settle(Status.FAILED, cause, code)
             return
         restart = self.settings.restart
         first = job.starts_without_progress < 2
         pause = dt.timedelta(seconds=restart.first_pause_s if first else restart.next_pause_s)
-        queue.requeue(job, f"starts again: {cause}", not_before=database.now() + pause)
+        fields = transitions.given_back(job) if given_back else {}
+        queue.requeue(job, f"starts again: {cause}", not_before=database.now() + pause, **fields)
         self._append(f"{job.name} will start again: {cause}")
 
     def _settle(self, status: Status, reason: str | None, code: int | None) -> None:

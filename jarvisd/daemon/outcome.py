@@ -13,7 +13,7 @@ from jarvisd.operations import status as run_status
 from jarvisd.paths import Home
 from jarvisd.store import database, queries, queue
 from jarvisd.store.models import Job, Run, Status
-from jarvisd.store.transitions import MAX_STARTS_WITHOUT_PROGRESS
+from jarvisd.store.transitions import MAX_STARTS_GIVEN_BACK, MAX_STARTS_WITHOUT_PROGRESS
 
 _log = logging.getLogger("jarvisd.daemon.outcome")
 
@@ -63,6 +63,15 @@ def may_start_again(job: Job) -> bool:
     if job.max_attempts is not None:
         return bool(job.attempt - job.attempt_base < job.max_attempts)
     return bool(job.starts_without_progress < MAX_STARTS_WITHOUT_PROGRESS)
+
+
+def is_given_back(job: Job) -> bool:
+    """Whether the start that just ended does not count against the job's limit: its own code was not begun.
+
+    At most MAX_STARTS_GIVEN_BACK in a row, so that a job whose process dies each time is not started for ever.
+    """
+    limited = job.max_attempts is not None and not job.work_began
+    return bool(limited and job.starts_without_progress <= MAX_STARTS_GIVEN_BACK)
 
 
 def clock(moment: dt.datetime) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 from jarvisd import failpoints, logs
-from jarvisd.daemon.outcome import end_job, may_start_again, settle_as_committed
+from jarvisd.daemon.outcome import end_job, is_given_back, may_start_again, settle_as_committed
 from jarvisd.host import files, machine, processes
+from jarvisd.operations import retention
 from jarvisd.paths import Home
-from jarvisd.store import database, queue, wakeup
+from jarvisd.store import database, queue, transitions, wakeup
 from jarvisd.store.models import Job, Status
 
 _log = logging.getLogger("jarvisd.daemon.recovery")
@@ -25,6 +26,7 @@ def recover(home: Home) -> None:
     for job_id in running:
         _recover_job(home, job_id)
     files.sweep(home.results)
+    retention.sweep_logs(home)
     pending = wakeup.requeue_wakeups()
     failpoints.failpoint("recovery.woken")
     _log.info("%d jobs are pending", pending)
@@ -72,6 +74,8 @@ def _requeue(home: Home, job: Job) -> None:
         queue.requeue(job, "interrupted: jarvisd ended without warning", never_ran=True)
     elif job.cancel_requested:
         end_job(home, job, Status.CANCELLED, "cancelled by its owner")
+    elif is_given_back(job):
+        queue.requeue(job, "interrupted: jarvisd ended without warning", **transitions.given_back(job))
     elif may_start_again(job):
         queue.requeue(job, "interrupted: jarvisd ended without warning")
     else:

@@ -48,7 +48,7 @@ def replace(path: Path, content: str | bytes) -> Path:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
     return path
 
 
@@ -78,10 +78,11 @@ def replace_symlink(link: Path, target: str) -> None:
     failpoints.failpoint("link.before-rename")
     temporary.replace(link)
     failpoints.failpoint("link.after-rename")
-    _flush_folder(link.parent)
+    flush_folder(link.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk itself: after a new name, a rename or a removal."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 
+from jarvisd.host import files
 from jarvisd.paths import Home
-from jarvisd.store import database, models, queries
+from jarvisd.store import database, models, queries, transitions
 from jarvisd.store.models import Job, Run
 
 _log = logging.getLogger("jarvisd.operations.retention")
 
 #: A results folder that is being deleted. After a crash the next pruning deletes the rest.
 _DOOMED = ".pruned-"
+#: The name of a job's log.
+_LOG = re.compile(r"job-[0-9]{1,12}\.log")
 
 
 def removable(keep: int) -> list[Run]:
@@ -35,6 +39,7 @@ def remove(home: Home, runs: list[Run]) -> int:
                 continue
             if folder.is_dir() and not folder.is_symlink():
                 folder.rename(doomed)  # a crash after this loses files, which the database can render again
+                files.flush_folder(home.results)  # else the folder could be back under its name, with no row for it
             Run.delete().where(Run.id == run.id).execute()
         for job_id in jobs:
             home.job_log(job_id).unlink(missing_ok=True)
@@ -43,3 +48,18 @@ def remove(home: Home, runs: list[Run]) -> int:
     for left in home.results.glob(f"{_DOOMED}*"):
         shutil.rmtree(left, ignore_errors=True)
     return removed
+
+
+def sweep_logs(home: Home) -> int:
+    """Remove the logs of jobs that were pruned, which a crash in `remove` leaves; returns how many.
+
+    The log of a job that this database never stored stays: the database was replaced. No new job gets its number.
+    """
+    numbers = {int(path.stem.removeprefix("job-")) for path in home.logs.glob("job-*.log") if _LOG.fullmatch(path.name)}
+    stored = {job.id for job in Job.select(Job.id)}
+    last = queries.next_job_id() - 1
+    pruned = [number for number in numbers - stored if number <= last]
+    for number in pruned:
+        home.job_log(number).unlink(missing_ok=True)
+    transitions.raise_last_number("job", max(numbers, default=0))
+    return len(pruned)

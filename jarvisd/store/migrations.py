@@ -52,7 +52,11 @@ def _start_numbers() -> None:
     schema.script("jarvisd.store", "4_start_numbers.sql")
 
 
-OWN: Sequence[Migration] = (_first_tables, _durations, _names_and_env, _start_numbers)
+def _numbers_and_begun_work() -> None:
+    schema.script("jarvisd.store", "5_numbers_and_begun_work.sql")
+
+
+OWN: Sequence[Migration] = (_first_tables, _durations, _names_and_env, _start_numbers, _numbers_and_begun_work)
 
 
 def applied() -> dict[str, int]:

@@ -65,7 +65,9 @@ class Job(Record):
     attempt_base = peewee.IntegerField(default=0)  #: its `attempt` at that submission or retry
     env = JSONText(default=dict)  #: variables of the child beside those that every child gets
     attempt = peewee.IntegerField(default=0)  #: starts so far; only grows
-    starts_without_progress = peewee.IntegerField(default=0)  #: starts in a row that committed nothing
+    #: starts in a row that committed nothing; of a job with `max_attempts` those that did not begin its work
+    starts_without_progress = peewee.IntegerField(default=0)
+    work_began = peewee.BooleanField(default=False)  #: whether this attempt has begun the job's own code
     not_before = InstantField(null=True)
     waiting_since = InstantField(null=True)  #: since when memory or power has kept it from starting
     machine = peewee.CharField(null=True)
@@ -95,6 +97,19 @@ class Job(Record):
 
     class Meta:
         indexes = ((("run", "name", "round"), True),)
+
+
+class GivenRun(Record):
+    """The id of a run that was ever stored. It stays when the run is pruned: an id in a script means one run."""
+
+    id = peewee.CharField(primary_key=True)
+
+
+class LastNumber(Record):
+    """The highest number ever given to a row: "run" for `Run.number`, "job" for `Job.id`. It only grows."""
+
+    name = peewee.CharField(primary_key=True)
+    number = peewee.IntegerField()
 
 
 class Machine(Record):

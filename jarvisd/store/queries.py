@@ -6,7 +6,7 @@ import datetime as dt
 
 import peewee
 
-from jarvisd.store.models import LONGEST_WAIT, OPEN, Job, Machine, Run, Status
+from jarvisd.store.models import LONGEST_WAIT, OPEN, GivenRun, Job, LastNumber, Machine, Run, Status
 
 
 def with_deadline() -> list[Run]:
@@ -91,15 +91,26 @@ def wait_is_over(at: dt.datetime) -> bool:
 
 
 def fresh_run_id(night: str, plan: str) -> str:
-    """2026-11-22-overnight, then 2026-11-22-overnight-2, whichever is free."""
+    """2026-11-22-overnight, then 2026-11-22-overnight-2, whichever was never given, also to a run pruned since."""
     base = f"{night}-{plan}"
-    used = {row.id for row in Run.select(Run.id).where(Run.id.startswith(base))}
+    used = {row.id for table in (Run, GivenRun) for row in table.select(table.id).where(table.id.startswith(base))}
     numbers = (base if n == 1 else f"{base}-{n}" for n in range(1, len(used) + 2))
     return next(name for name in numbers if name not in used)
 
 
 def next_number() -> int:
-    return int(Run.select(peewee.fn.MAX(Run.number)).scalar() or 0) + 1
+    """The number of the next run: higher than that of any run that was ever stored."""
+    return max(int(Run.select(peewee.fn.MAX(Run.number)).scalar() or 0), last_number("run")) + 1
+
+
+def next_job_id() -> int:
+    """The id of the next job: higher than that of any job that was ever stored."""
+    return max(int(Job.select(peewee.fn.MAX(Job.id)).scalar() or 0), last_number("job")) + 1
+
+
+def last_number(name: str) -> int:
+    """The highest number that was ever given under that name; see LastNumber."""
+    return int(LastNumber.select(LastNumber.number).where(LastNumber.name == name).scalar() or 0)
 
 
 def is_due(machine: str, at: dt.datetime) -> peewee.Expression:

@@ -12,7 +12,7 @@ from typing import Any
 from jarvisd import failpoints
 from jarvisd.errors import UsageError
 from jarvisd.store import database, models, queries, transitions, wakeup
-from jarvisd.store.models import SETTLED, Job, Machine, Run, Status
+from jarvisd.store.models import SETTLED, GivenRun, Job, Machine, Run, Status
 
 _log = logging.getLogger("jarvisd.store.queue")
 
@@ -21,6 +21,8 @@ def submit(run: Run, jobs: list[Job]) -> None:
     """Store a run, its jobs and their messages: all or nothing."""
     with database.write():
         run.save(force_insert=True)
+        GivenRun.create(id=run.id)
+        transitions.raise_last_number("run", run.number)
         transitions.store(jobs)
         failpoints.failpoint("submit.rows-stored")
         wakeup.wake_worker([job.id for job in jobs])
@@ -89,8 +91,7 @@ def _begin_next_round(job: Job) -> list[Job]:
         Job(run=job.run_id, round=job.round + 1, place=place, **fields)
         for place, fields in enumerate([*proposed, *report])
     ]
-    for row in rows:
-        row.save(force_insert=True)
+    transitions.store(rows)
     failpoints.failpoint("round.stored")
     return rows
 

@@ -17,10 +17,12 @@ from peewee import chunked
 from jarvisd import failpoints
 from jarvisd.errors import IllegalTransition, StaleAttempt
 from jarvisd.store import database, queries
-from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
+from jarvisd.store.models import OPEN, SETTLED, Job, LastNumber, Run, Status
 
 #: Starts in a row that committed nothing before a job is given up.
 MAX_STARTS_WITHOUT_PROGRESS = 3
+#: Starts in a row that ended before the job's own code, and are given back to a job with a limit of attempts.
+MAX_STARTS_GIVEN_BACK = 5
 #: Rows per statement, so that its text stays short.
 _ROWS = 1000
 
@@ -35,6 +37,7 @@ _NEW_ATTEMPT: dict[str, Any] = {
     **dict.fromkeys(("not_before", "waiting_since", "reason", "pid", "pid_started", "outcome", "exit_code")),
     **dict.fromkeys(("peak_memory_mb", "done", "total", "note", "ended_at", "took_s")),
     "cancel_requested": False,
+    "work_began": False,
 }
 
 
@@ -90,7 +93,12 @@ def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: 
 
 def uncounted(job: Job) -> dict[str, int]:
     """The columns of a job whose last start is not counted against it."""
-    return {"starts_without_progress": max(0, job.starts_without_progress - 1), "attempt_base": job.attempt_base + 1}
+    return {"starts_without_progress": max(0, job.starts_without_progress - 1), **given_back(job)}
+
+
+def given_back(job: Job) -> dict[str, int]:
+    """The columns of a job whose last start is not counted as an attempt."""
+    return {"attempt_base": job.attempt_base + 1}
 
 
 def _change(job: Job, to: Status, **fields: Any) -> None:
@@ -123,6 +131,12 @@ def record_child(job: Job, pid: int, pid_started: float) -> None:
     job.pid, job.pid_started = pid, pid_started
 
 
+def record_work_began(job_id: int, attempt: int) -> None:
+    """Store that this attempt is about to begin the job's own code, so that the start counts. Raises StaleAttempt."""
+    with fenced(job_id, attempt):
+        Job.update(work_began=True, starts_without_progress=0).where(Job.id == job_id).execute()
+
+
 @contextmanager
 def fenced(job_id: int, attempt: int, *, patience_s: float | None = None) -> Iterator[None]:
     """A write transaction of attempt `attempt`. Raises StaleAttempt when that is no longer the current one."""
@@ -139,12 +153,18 @@ def fenced(job_id: int, attempt: int, *, patience_s: float | None = None) -> Ite
 def store(jobs: list[Job]) -> None:
     """Insert new rows in their order, and set each job's id."""
     with database.write():
-        _insert([field for field in Job._meta.sorted_fields if field.name != "id"], jobs)
-        for run_id in {job.run_id for job in jobs}:
-            stored = Job.select(Job.id, Job.name, Job.round).where(Job.run == run_id).tuples()
-            ids = {(name, round_): id_ for id_, name, round_ in stored}
-            for job in (job for job in jobs if job.run_id == run_id):
-                job.id = ids[job.name, job.round]
+        first = queries.next_job_id()
+        for id_, job in enumerate(jobs, first):
+            job.id = id_
+        _insert(Job._meta.sorted_fields, jobs)
+        raise_last_number("job", first + len(jobs) - 1)
+
+
+def raise_last_number(name: str, number: int) -> None:
+    """Remember that this number was given, and all below it. A lower one than before changes nothing."""
+    with database.write():
+        if number > queries.last_number(name):
+            LastNumber.replace(name=name, number=number).execute()
 
 
 def reload(jobs: Iterable[Job], *, whole: bool = True) -> list[Job]:

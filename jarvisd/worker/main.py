@@ -54,7 +54,7 @@ def main() -> ExitCode:
     signal.signal(signal.SIGTERM, lambda _number, _frame: _ask_to_stop(context, _frame))
     failpoints.failpoint("attempt.begun")
     try:
-        outcome = _run(context, job.kind)
+        outcome = _run(context, job.kind, is_limited=job.max_attempts is not None)
         _commit(context, outcome)
     except StaleAttempt as stale:
         context.log.warning("%s", stale)
@@ -104,10 +104,17 @@ def _ask_to_stop(context: JobContext, _frame: FrameType | None) -> None:
     context.stop.set()
 
 
-def _run(context: JobContext, kind: str) -> Outcome:
-    """Run the job. Of an unforeseen exception only its type and place are kept: its text may quote a message."""
+def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome:
+    """Run the job. Of an unforeseen exception only its type and place are kept: its text may quote a message.
+
+    `is_limited`: the job has a limit of attempts, so it is recorded that its own code begins.
+    """
     try:
-        outcome = _entry(kind)(context)
+        entry = _entry(kind)
+        if is_limited:
+            transitions.record_work_began(context.job_id, context.attempt)
+            failpoints.failpoint("work.began")
+        outcome = entry(context)
         if not isinstance(outcome, Outcome):
             raise TypeError("run(context) must return an Outcome")
     except StaleAttempt:

@@ -35,7 +35,7 @@ class Program(BaseModel):
     attempts: int = Field(
         default=1,
         ge=1,
-        description="starts in all where jarvisd or the computer goes down; no failure is repeated",
+        description="most starts of the program, when a crash or a stop of jarvisd ends it; a failure is not repeated",
     )
 
     @field_validator("run", mode="before")

@@ -21,7 +21,7 @@ def test_a_lock_that_is_held_for_longer_than_a_statement_waits_delays_the_jobs_a
     house.environment["PYTHONPATH"] = str(ROOT / "tests" / "packages")
     house.daemon()
     run = house.enqueue("p")
-    until(lambda: house.jobs(run)["pieces:1"]["done"], what="the first job has done a part")
+    until(lambda: house.jobs(run)["pieces:1"]["status"] == "running", what="the first job runs")
     with closing(sqlite3.connect(house.root / "var" / "jarvis.db", timeout=30, isolation_level=None)) as browser:
         browser.execute("BEGIN IMMEDIATE")
         time.sleep(sqlite.BUSY_TIMEOUT_S + 3)

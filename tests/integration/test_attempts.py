@@ -22,7 +22,7 @@ from jarvisd.daemon.attempt import EndReason
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.host import disk_errors, files, machine
 from jarvisd.paths import Home
-from jarvisd.plan.settings import Disk, Settings
+from jarvisd.plan.settings import Settings
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker import main as worker
@@ -32,99 +32,6 @@ from tests import claiming
 from tests.claiming import claimed, due, finish
 
 MakeRun = Callable[..., Run]
-
-
-# ------------------------------------------------------------------------------------------------ how an attempt ended
-
-
-def crashed(home: Home, code: int) -> Job:
-    """The row after the next attempt ended with that code and left no outcome; a wait before it is over."""
-    Job.update(not_before=None).execute()
-    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(None, code)
-    return Job.get()
-
-
-def stopped(home: Home) -> None:
-    """The daemon stops while the next attempt runs."""
-    Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(EndReason.STOP, -signal.SIGTERM)
-
-
-def test_a_crash_that_may_pass_is_tried_again_after_a_pause_that_grows(home: Home, make_run: MakeRun) -> None:
-    make_run("mine")
-    for pause_s in (2, 30):
-        job = crashed(home, -signal.SIGKILL)
-        assert job.status == Status.QUEUED
-        assert pause_s - 2 < (job.not_before - database.now()).total_seconds() <= pause_s
-        assert due() is None
-    assert crashed(home, -signal.SIGKILL).status == Status.FAILED
-
-
-def test_a_child_that_ended_with_an_exit_code_of_its_own_is_not_tried_again(home: Home, make_run: MakeRun) -> None:
-    make_run("mine")
-    job = crashed(home, 3)
-    assert (job.status, job.attempt) == (Status.FAILED, 1)
-    assert "exit code 3" in job.reason
-
-
-def test_a_start_that_never_ran_counts_neither_as_fruitless_nor_as_an_attempt(home: Home, make_run: MakeRun) -> None:
-    """The daemon died between the claim and the child's go-ahead."""
-    make_run("command:x")
-    Job.update(max_attempts=2).execute()
-    claimed()
-    recovery.recover(home)
-    assert (Job.get().status, Job.get().attempt, Job.get().starts_without_progress) == (Status.QUEUED, 1, 0)
-    assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
-    assert crashed(home, -signal.SIGKILL).status == Status.FAILED
-
-
-def test_a_retried_program_has_all_its_attempts_again(home: Home, make_run: MakeRun) -> None:
-    make_run("command:x")
-    Job.update(max_attempts=2).execute()
-    finish(claimed(), Status.FAILED)
-    queue.retry([Job.get()])
-    assert crashed(home, -signal.SIGKILL).status == Status.QUEUED
-    assert crashed(home, -signal.SIGKILL).status == Status.FAILED
-
-
-@pytest.mark.parametrize(("attempts", "status"), [(None, Status.QUEUED), (2, Status.QUEUED), (1, Status.FAILED)])
-def test_a_program_that_may_run_once_is_not_run_twice_because_its_daemon_was_stopped(
-    home: Home, make_run: MakeRun, attempts: int | None, status: Status
-) -> None:
-    make_run("command:x")
-    Job.update(max_attempts=attempts).execute()
-    stopped(home)
-    assert (Job.get().status, Job.get().reason.partition(",")[0]) == (status, "interrupted: jarvisd was stopped")
-
-
-def test_a_stop_uses_up_no_attempt_of_a_program_that_may_be_run_again(home: Home, make_run: MakeRun) -> None:
-    make_run("command:x")
-    Job.update(max_attempts=2).execute()
-    for _ in range(5):
-        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(
-            EndReason.STOP, -signal.SIGTERM
-        )
-        assert Job.get().status == Status.QUEUED
-    assert [crashed(home, -signal.SIGKILL).status for _ in range(2)] == [Status.QUEUED, Status.FAILED]
-
-
-def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
-    make_run("mine")
-    for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
-        Supervisor(home, "here", Settings(), threading.Event()).attempt(claimed()).finish(
-            EndReason.STOP, -signal.SIGTERM
-        )
-    assert (Job.get().status, Job.get().starts_without_progress) == (Status.QUEUED, 0)
-
-
-def test_a_job_that_was_claimed_while_the_daemon_stops_is_not_started(home: Home, make_run: MakeRun) -> None:
-    make_run("command:x")
-    Job.update(max_attempts=1).execute()
-    stopping = threading.Event()
-    watch = Supervisor(home, "here", Settings(disk=Disk(keep_free_mb=0)), stopping).attempt(claimed())
-    stopping.set()
-    watch.run()
-    assert (Job.get().status, Job.get().attempt_base, Job.get().starts_without_progress) == (Status.QUEUED, 1, 0)
-    assert not home.job_log(watch.job.id).exists()
 
 
 def test_a_child_that_could_not_be_written_down_is_not_left_behind(
@@ -299,15 +206,6 @@ def test_the_exit_code_of_a_child_tells_a_stale_attempt_from_an_outcome_that_cou
         os.close(go)
     assert code == {"stale": ExitCode.STALE_ATTEMPT, "not stored": ExitCode.NOT_STORED}[what]
     assert len(set(ExitCode)) == 5
-
-
-def test_an_outcome_that_could_not_be_stored_is_given_as_the_reason(home: Home, make_run: MakeRun) -> None:
-    make_run("mine")
-    job = crashed(home, ExitCode.NOT_STORED)
-    assert (job.status, job.reason) == (
-        Status.FAILED,
-        "its outcome could not be stored; `jarvisctl logs` shows why",
-    )
 
 
 def test_what_an_earlier_attempt_committed_is_no_outcome_of_this_one(make_run: MakeRun) -> None:
