@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from jarvisd import __version__, errors, failpoints, registry
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, note
+from jarvisd.host import streams
 from jarvisd.words import nearest, plain
 
 #: Dotted name of each verb's click command, grouped as `--help` shows them.
@@ -148,6 +149,7 @@ def cli(ctx: click.Context) -> None:
 def main(argv: list[str] | None = None) -> None:
     """The program `jarvisctl`. Every error is printed as one line."""
     os.umask(0o077)
+    streams.ensure_open()
     failpoints.set_role("client")
     try:
         code = cli.main(argv, prog_name="jarvisctl", standalone_mode=False)
@@ -162,7 +164,7 @@ def main(argv: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; the flush at exit must not complain
+        streams.silence(1)  # the reader has gone
         sys.exit(0)
     except Exception as error:
         if os.environ.get("JARVISD_DEBUG"):
@@ -179,8 +181,10 @@ def _unforeseen(error: Exception) -> str:
         return "the database is busy: another process holds it. Try again in a moment."
     if database.is_database_error(error) and (message := database.disk_error(error)):
         return f"{message}. Free some space, or make it writable, and try again; nothing was changed."
+    if isinstance(error, OSError) and error.filename is None:
+        return f"{error.strerror or type(error).__name__}. Check the disk, and where stdout is sent to."
     if isinstance(error, OSError):
-        return f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}. Check disk and permissions."
+        return f"{error.strerror or type(error).__name__}: {error.filename}. Check disk and permissions."
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -191,5 +195,6 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _fail(line: str, code: int) -> None:
-    click.echo(f"jarvisctl: {plain(line)}", err=True)
+    note(f"jarvisctl: {plain(line)}")
+    streams.drop_unwritten()
     sys.exit(code)

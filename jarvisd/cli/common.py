@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jarvisd import paths as homes
+from jarvisd.host import streams
 from jarvisd.paths import Home
 
 if TYPE_CHECKING:
@@ -67,6 +68,23 @@ class App:
 
 def on_terminal() -> bool:
     return sys.stdout.isatty()
+
+
+def say(line: str, otherwise: str | None = None) -> None:
+    """Print on stdout what was done. Where that fails, print `otherwise` on stderr: what was done stays done."""
+    try:
+        click.echo(line)
+    except OSError as error:
+        streams.silence(1)
+        note(f"{otherwise or line} (stdout cannot be written: {error.strerror})")
+
+
+def note(line: str) -> None:
+    """Print on stderr. Where that fails too, go on: nothing is left to say it on."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        streams.silence(2)
 
 
 def follow(run_id: str, *, timeout_s: float | None = None) -> bool:

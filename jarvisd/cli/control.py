@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, note, say
 from jarvisd.operations import control
 from jarvisd.operations import status as run_status
 from jarvisd.operations.lookup import find_job_or_run
@@ -26,7 +26,7 @@ def cancel(app: App, target: str) -> None:
     app.need_ledger()
     for job in control.cancel(app.home, find_job_or_run(target)):
         state = "being cancelled" if job.status == Status.RUNNING else "cancelled"
-        click.echo(f"{job.id} {plain(job.name)}: {state}")
+        say(f"{job.id} {plain(job.name)}: {state}")
 
 
 @click.command()
@@ -44,11 +44,11 @@ def retry(app: App, target: str, fresh: bool, until: str | None) -> None:
     """
     app.need_ledger()
     retried = control.retry(app.home, find_job_or_run(target), fresh=fresh, until=until)
-    click.echo("\n".join(f"{job.id} {plain(job.name)}: queued" for job in retried.jobs))
+    say("\n".join(f"{job.id} {plain(job.name)}: queued" for job in retried.jobs))
     if retried.start_error is not None:
         raise retried.start_error
     if app.daemon is None:
-        click.echo("The daemon is down. `jarvisctl start` starts it.", err=True)
+        note("The daemon is down. `jarvisctl start` starts it.")
 
 
 @click.command()
@@ -64,9 +64,9 @@ def pause(app: App, length: str | None) -> None:
     app.open_ledger()
     paused = control.pause(app.home, duration(length) if length is not None else None)
     end = run_status.clock(paused.until) if paused.until else "`jarvisctl resume` or the next nightly run"
-    click.echo(f"Paused until {end}.")
+    say(f"Paused until {end}.")
     if paused.running is not None:
-        click.echo(f"{plain(paused.running.name)} is running and will finish.")
+        say(f"{plain(paused.running.name)} is running and will finish.")
 
 
 @click.command()
@@ -80,6 +80,6 @@ def resume(app: App) -> None:
     """
     app.open_ledger()
     resumed = control.resume(app.home)
-    click.echo("Resumed." if resumed.was_paused else "Nothing was paused.")
+    say("Resumed." if resumed.was_paused else "Nothing was paused.")
     if resumed.start_error is not None:
         raise resumed.start_error

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, note, say
 from jarvisd.errors import UsageError
 from jarvisd.operations import service, submit
 from jarvisd.operations.submit import NotSubmitted, Submitted
@@ -68,13 +68,13 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
     submitted = _submit(app.home, plan, ctx.meta.get("program"), strict, options)
     if isinstance(submitted, NotSubmitted):
         if as_json:
-            click.echo(json.dumps({"run": None, "jobs": [], "warnings": [submitted.reason]}))
-        click.echo(submitted.reason, err=True)
+            say(json.dumps({"run": None, "jobs": [], "warnings": [submitted.reason]}))
+        note(submitted.reason)
         return
     error = service.start_for_job(app.home, always=start)
     _print(app, submitted, as_json=as_json)
     if options["until"] and not submitted.new:
-        click.echo(_not_applied(plan, submitted.run_id, options["until"]), err=True)
+        note(_not_applied(plan, submitted.run_id, options["until"]))
     if error is not None:  # after the run's id: the run is stored
         raise error
 
@@ -127,16 +127,17 @@ def _refuse_command_options(plan: str, program: list[str] | None, options: dict[
 
 def _print(app: App, submitted: Submitted, *, as_json: bool) -> None:
     """The run's id, or the JSON document, on stdout; everything else on stderr."""
+    stored = f"The run is stored as {submitted.run_id}."
     if as_json:
         document = {"run": submitted.run_id, "jobs": submitted.jobs, "warnings": submitted.warnings}
-        click.echo(json.dumps(document))
+        say(json.dumps(document), stored)
     else:
-        click.echo(submitted.run_id)
+        say(submitted.run_id, stored)
     for warning in [] if as_json else submitted.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        note(f"warning: {warning}")
     if not submitted.new:
-        click.echo("Tonight's run was submitted before; --again submits it a second time.", err=True)
+        note("Tonight's run was submitted before; --again submits it a second time.")
     if submitted.pause_ended:
-        click.echo("The queue was paused; the nightly run ends that pause.", err=True)
+        note("The queue was paused; the nightly run ends that pause.")
     if app.daemon is None:
-        click.echo("The daemon is down; the run waits for it. `jarvisctl start` starts it.", err=True)
+        note("The daemon is down; the run waits for it. `jarvisctl start` starts it.")

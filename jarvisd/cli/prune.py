@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, say
 from jarvisd.errors import UsageError
 from jarvisd.operations import retention, status
 from jarvisd.words import counted
@@ -30,7 +30,7 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     app.need_ledger()
     runs = retention.removable(KEEP if keep is None else keep)
     for run in runs:
-        click.echo(f"{run.id:<32} {status.stamp(run.created_at)}")
+        say(f"{run.id:<32} {status.stamp(run.created_at)}")
     if not runs:
         click.echo("Nothing to remove.")
     if dry_run or not runs:
@@ -38,4 +38,4 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise UsageError("nothing was removed: there is no terminal to ask for confirmation", "Add --yes.")
     if yes or click.confirm(f"Remove {counted(len(runs), 'run')} with their results?"):
-        click.echo(f"Removed {counted(retention.remove(app.home, runs), 'run')}.")
+        say(f"Removed {counted(retention.remove(app.home, runs), 'run')}.")

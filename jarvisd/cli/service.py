@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 import peewee
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, note, say
 from jarvisd.errors import JarvisError
 from jarvisd.operations import service
 from jarvisd.store.models import Job, Status
@@ -26,9 +26,9 @@ def start(app: App) -> None:
     """
     held = app.daemon
     if held is not None:
-        click.echo(f"The daemon runs already (pid {held['pid']}).")
+        say(f"The daemon runs already (pid {held['pid']}).")
     else:
-        click.echo(f"Started (pid {service.start(app.home)}).")
+        say(f"Started (pid {service.start(app.home)}).")
 
 
 @click.command()
@@ -42,7 +42,7 @@ def stop(app: App) -> None:
     """
     with _saying_what_ended(app):
         stopped = service.stop(app.home)
-    click.echo("Stopped." if stopped else "The daemon was not running.")
+    say("Stopped." if stopped else "The daemon was not running.")
 
 
 @click.command()
@@ -56,7 +56,7 @@ def restart(app: App) -> None:
     """
     with _saying_what_ended(app):
         service.stop(app.home)
-    click.echo(f"Started (pid {service.start(app.home)}).")
+    say(f"Started (pid {service.start(app.home)}).")
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def _saying_what_ended(app: App) -> Iterator[None]:
     before = _jobs(app, Job.status == Status.RUNNING) if app.daemon is not None else []
     yield
     for job in _jobs(app, Job.id.in_([job.id for job in before]), Job.status == Status.FAILED) if before else ():
-        click.echo(f"{job.id} {plain(job.name)} has ended: {plain(job.reason)}. `jarvisctl retry {job.id}`", err=True)
+        note(f"{job.id} {plain(job.name)} has ended: {plain(job.reason)}. `jarvisctl retry {job.id}`")
 
 
 def _jobs(app: App, *which: peewee.Expression) -> list[Job]:
