@@ -11,12 +11,12 @@ demo: $(READY)  ## a whole night on real messages and small models, then its rep
 
 test: $(READY)  ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" tests/unit tests/integration
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/acceptance tests/histories tests/power_cut
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/acceptance tests/histories tests/power_cut tests/fuzz
 
 test-slow: $(READY)  ## every test, the slow ones included
 	$(BIN)/python -m pytest tests/unit tests/integration
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/acceptance
-	$(BIN)/python -m pytest tests/histories tests/power_cut
+	$(BIN)/python -m pytest tests/histories tests/power_cut tests/fuzz
 
 lint: $(READY)  ## style, types, and the rules of the house
 	$(BIN)/ruff check .

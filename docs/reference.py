@@ -149,9 +149,9 @@ def _limits(value: dict[str, Any]) -> str:
     least, most = value.get("minimum"), value.get("maximum")
     above, below = value.get("exclusiveMinimum"), value.get("exclusiveMaximum")
     if least is not None and most is not None:
-        return f", {least:g} to {most:g}"
-    limits = [f"{least:g} or more" if least is not None else "", f"above {above:g}" if above is not None else ""]
-    limits += [f"at most {most:g}" if most is not None else "", f"below {below:g}" if below is not None else ""]
+        return f", {least:,} to {most:,}"
+    limits = [f"{least:,} or more" if least is not None else "", f"above {above:,}" if above is not None else ""]
+    limits += [f"at most {most:,}" if most is not None else "", f"below {below:,}" if below is not None else ""]
     limits += [f"at most {value['maxLength']} characters" if "maxLength" in value else ""]
     return "".join(f", {one}" for one in limits if one)
 

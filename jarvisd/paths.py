@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from jarvisd.errors import JarvisError
+from jarvisd.errors import JarvisError, UsageError
 
 PACKAGE = Path(__file__).resolve().parent
 #: The folder above the package, when the package is imported from a checkout (an editable install).
@@ -124,12 +124,28 @@ def _who(lock: IO[str]) -> dict[str, object]:
     return {"pid": None, "since": "an unknown time", "version": None}
 
 
+def expand(name: str) -> Path:
+    """A path with `~` and `~user` replaced. Raises UsageError for a user that this computer does not know."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{name}: there is no such user on this computer", "Write the whole path.") from None
+
+
+def _named_home(name: str) -> Path:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the home {name!r} is not named in UTF-8", "Rename the folder, or choose another.") from None
+    return expand(name).absolute()
+
+
 def find(option: str | None = None) -> Home:
     """The home in force: --home, else JARVISD_HOME, else the checkout, else the user's data folder."""
     if option:
-        return Home(Path(option).expanduser().absolute(), "--home")
+        return Home(_named_home(option), "--home")
     if named := os.environ.get("JARVISD_HOME"):
-        return Home(Path(named).expanduser().absolute(), "JARVISD_HOME")
+        return Home(_named_home(named), "JARVISD_HOME")
     if CHECKOUT:
         return Home(CHECKOUT, "checkout")
     import platformdirs  # 10 ms, needed only by an installed wheel

@@ -19,6 +19,7 @@ from jarvisd.host.machine import free_disk_mb, total_mb
 from jarvisd.host.power import conditions
 from jarvisd.host.processes import TOKEN, blas_environment
 from jarvisd.paths import Home
+from jarvisd.paths import expand as expand_path
 from jarvisd.plan.settings import read as read_settings
 from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
 from jarvisd.store.database import InstantField, JSONText, Record, db, disk_error, now, write
@@ -54,6 +55,7 @@ __all__ = [
     "conditions",
     "db",
     "disk_error",
+    "expand_path",
     "flush_file",
     "free_disk_mb",
     "jobs_of",

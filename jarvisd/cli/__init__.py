@@ -152,6 +152,7 @@ def main(argv: list[str] | None = None) -> None:
     streams.ensure_open()
     failpoints.set_role("client")
     try:
+        _refuse_other_encodings(sys.argv[1:] if argv is None else argv)
         code = cli.main(argv, prog_name="jarvisctl", standalone_mode=False)
         sys.stdout.flush()
     except errors.JarvisError as error:
@@ -172,6 +173,15 @@ def main(argv: list[str] | None = None) -> None:
         _fail(_unforeseen(error), 1)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_other_encodings(words: list[str]) -> None:
+    """Raise UsageError for an argument that is not UTF-8: neither the database nor a report can hold it."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise errors.UsageError(f"the argument {word[:60]!a} is not UTF-8", "Rename what it names.") from None
 
 
 def _unforeseen(error: Exception) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -64,6 +65,16 @@ class App:
     def daemon(self) -> dict[str, object] | None:
         """Pid, version and start of the process that holds the daemon's lock, or None."""
         return homes.lock_holder(self.home)
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds. click takes nan and inf for numbers too, and a wait until nan never ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def on_terminal() -> bool:

@@ -22,7 +22,7 @@ POLL_INTERVAL_S = 0.25
 @click.command()
 @click.argument("job", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Wait for the job, print what it adds, end with it.")
-@click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@click.option("-n", "--lines", type=click.IntRange(0, 10**9), metavar="N", help="Only the last N lines.")
 @click.pass_obj
 def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
     """Print a job's log: the running one without JOB, else the last that ran.

@@ -16,7 +16,7 @@ KEEP = 30
 
 
 @click.command()
-@click.option("--keep", type=click.IntRange(0), metavar="N", help=f"Newest runs that stay; {KEEP} if not given.")
+@click.option("--keep", type=click.IntRange(0, 10**9), metavar="N", help=f"Newest runs that stay; {KEEP} if not given.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.pass_obj

@@ -12,7 +12,9 @@ from jarvisd.store.models import Run
 
 
 @click.command()
-@click.option("-n", "--number", type=click.IntRange(1), default=20, metavar="N", help="How many; 20 if not given.")
+@click.option(
+    "-n", "--number", type=click.IntRange(1, 10**9), default=20, metavar="N", help="How many; 20 if not given."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def runs(app: App, number: int, as_json: bool) -> None:

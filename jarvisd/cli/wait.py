@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jarvisd.cli.common import App, follow
+from jarvisd.cli.common import App, Seconds, follow
 from jarvisd.operations import daemon_state
 from jarvisd.operations.lookup import find_run
 from jarvisd.store import queries
@@ -15,7 +15,7 @@ TIMED_OUT = 124
 
 @click.command()
 @click.argument("run", default="latest")
-@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="Give up after S seconds, with exit code 124.")
+@click.option("--timeout", type=Seconds(0), metavar="S", help="Give up after S seconds, with exit code 124.")
 @click.pass_obj
 def wait(app: App, run: str, timeout: float | None) -> int:
     """Return when a run is settled: 0 when all its jobs succeeded, 1 otherwise, 124 on timeout.

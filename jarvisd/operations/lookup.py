@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from jarvisd.store.models import Job, Run
 
 
+#: Letters of the longest name that is looked for.
+LONGEST_NAME = 300
+
+
 def open_database(home: Home) -> None:
     """Open the database. Raises UsageError where nothing was submitted yet, so that there is none."""
     from jarvisd.store import migrations
@@ -24,8 +28,7 @@ def find_run(text: str = "latest") -> Run:
     """A run by id, unique prefix, `latest`, or one of its jobs. Raises UsageError."""
     from jarvisd.store.models import Run
 
-    if not text:
-        raise UsageError("an empty name names no job and no run", "Is a variable of your shell unset?")
+    _refuse_impossible(text)
     newest = Run.select().order_by(Run.number.desc())
     if text == "latest":
         run = newest.first()
@@ -42,6 +45,14 @@ def find_run(text: str = "latest") -> Run:
     if close:
         raise UsageError(f"{text!r} fits {len(close)} runs", "Give more of the id: " + ", ".join(_ids(close)) + ".")
     raise _unknown(text, newest.first())
+
+
+def _refuse_impossible(text: str) -> None:
+    """Names that nothing can have."""
+    if not text:
+        raise UsageError("an empty name names no job and no run", "Is a variable of your shell unset?")
+    if len(text) > LONGEST_NAME:
+        raise UsageError(f"no job and no run has a name of {len(text):,} letters", "`jarvisctl status` lists them.")
 
 
 def _unknown(text: str, newest: Run | None) -> UsageError:
@@ -71,6 +82,7 @@ def find_job_or_run(text: str) -> Job | Run:
     """
     from jarvisd.store import models
 
+    _refuse_impossible(text)
     if text.isdecimal():
         job = models.Job.get_or_none(models.Job.id == int(text)) if len(text) < 19 else None
         if job is None:

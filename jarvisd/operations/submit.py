@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jarvisd import failpoints
-from jarvisd.errors import JarvisError
+from jarvisd import failpoints, paths
+from jarvisd.errors import JarvisError, UsageError
 from jarvisd.host import machine, power
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans, rows, times
@@ -96,7 +96,7 @@ def submit_command(
     kind = find("command").plan()
     spec: JobSpec = kind.one(
         program,
-        cwd=str(Path(cwd or ".").expanduser().resolve()),
+        cwd=str(paths.expand(cwd or ".").resolve()),
         name=name,
         env=kind.environment(env),
         timeout_s=timeout_s,
@@ -122,12 +122,24 @@ def _refuse_warnings(run: models.Run, *, strict: bool) -> None:
         raise JarvisError("refused: " + " | ".join(run.warnings), "Without --strict these are warnings.")
 
 
+@contextmanager
+def _refusing_unstorable() -> Iterator[None]:
+    """Raise UsageError for a name of a file that is not UTF-8, and for a number that the database cannot hold."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        what = "the program, its folder or a variable has a name that is not UTF-8"
+        raise UsageError(what, "Rename it; nothing was stored.") from None
+    except OverflowError:
+        raise UsageError("a number of the plan is too large", "Nothing was stored.") from None
+
+
 def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
     """Store a run and its jobs, unless tonight's is already there."""
     from jarvisd.store import migrations
 
     migrations.migrate(home)
-    with database.write():
+    with _refusing_unstorable(), database.write():
         before = rows.already_submitted(run)
         if before is None:
             run.number = queries.next_number()

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model, field_validator
 
-from jarvisd import registry, words
+from jarvisd import paths, registry, words
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.paths import Home
 from jarvisd.plan import times, yamlfile
@@ -36,7 +35,7 @@ class Common(BaseModel):
     once: Literal["nightly"] | None = Field(
         default=None, description="nightly: a second submission in the same night changes nothing"
     )
-    late: Literal["skip", "run"] | Annotated[int, Field(ge=0, strict=True)] = Field(
+    late: Literal["skip", "run"] | Annotated[int, Field(ge=0, le=10**6, strict=True)] = Field(
         default="skip", description="a nightly start that came late: skip it, run it, or run it within so many minutes"
     )
     messages: str = Field(default="~/Library/Messages/chat.db", description="the Messages database, opened read-only")
@@ -186,7 +185,7 @@ def _empty(kind: str) -> dict[str, Any] | list[Any]:
 def _setting(home: Home, path: Path, common: Common, overrides: tuple[str, ...]) -> PlanContext:
     """Relative paths are taken from the plan's file, those of `--set` from where the caller is."""
     given = any(override.partition("=")[0].strip() == "messages" for override in overrides)
-    messages = (Path.cwd() if given else path.parent) / Path(common.messages).expanduser()
+    messages = (Path.cwd() if given else path.parent) / paths.expand(common.messages)
     return PlanContext(home=home, folder=path.parent, messages=messages.resolve(), run_title=common.title)
 
 
@@ -224,9 +223,9 @@ def _overridden(data: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, A
         if not equals or not all(place):
             raise UsageError(f"--set {override}: not of the form KEY=VALUE", "For example --set mine.templates=80.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UsageError(f"--set {key}: the value is not YAML", "Quote it as YAML wants it.") from None
+            value = yamlfile.value(text)
+        except ValueError as error:
+            raise UsageError(f"--set {key}: {error}", "Quote it as YAML wants it.") from None
         inner = result
         for part in place[:-1]:
             below = inner.get(part)

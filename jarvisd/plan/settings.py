@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jarvisd.paths import Home
 
+#: The largest values that can be meant: a year, and a hundred terabytes.
+MINUTES, MEGABYTES = 366 * 24 * 60, 10**8
+
 
 class Strict(BaseModel):
     """A part of a configuration file: immutable, and an unknown key is an error."""
@@ -16,22 +19,30 @@ class Strict(BaseModel):
 
 
 class Memory(Strict):
-    margin_mb: int = Field(default=512, ge=0, description="free memory a job must leave to everything else")
-    wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for memory before it is skipped")
+    margin_mb: int = Field(
+        default=512, ge=0, le=MEGABYTES, description="free memory a job must leave to everything else"
+    )
+    wait_minutes: float = Field(
+        default=20, ge=0, le=MINUTES, description="how long a job waits for memory before it is skipped"
+    )
     look_every_s: float = Field(default=30, gt=0, le=3600, description="how often a waiting job is checked again")
     soft_percent: int = Field(
-        default=125, ge=1, description="a job above this part of its declared memory gets a remark"
+        default=125, ge=1, le=10**6, description="a job above this part of its declared memory gets a remark"
     )
     hard_mb: int | None = Field(
         default=None,
         ge=1,
+        le=MEGABYTES,
         description="a job that uses more is ended; null = three quarters of the memory, or all but 4 GB",
     )
 
 
 class Stall(Strict):
     minutes: float = Field(
-        default=20, gt=0, description="a job without progress, log or CPU time for so long is ended; programs are not"
+        default=20,
+        gt=0,
+        le=MINUTES,
+        description="a job without progress, log or CPU time for so long is ended; programs are not",
     )
 
 
@@ -45,15 +56,21 @@ class Power(Strict):
 
     on_battery: Literal["run", "wait", "skip"] = Field(default="run", description="run, wait for the plug, or skip")
     below_percent: int = Field(default=100, ge=1, le=100, description="only where the battery holds less than this")
-    wait_minutes: float = Field(default=20, ge=0, description="how long a job waits for power before it is skipped")
+    wait_minutes: float = Field(
+        default=20, ge=0, le=MINUTES, description="how long a job waits for power before it is skipped"
+    )
 
 
 class Disk(Strict):
-    keep_free_mb: int = Field(default=1024, ge=0, description="free disk below which no job but the report starts")
+    keep_free_mb: int = Field(
+        default=1024, ge=0, le=MEGABYTES, description="free disk below which no job but the report starts"
+    )
 
 
 class Report(Strict):
-    reserve_minutes: float = Field(default=5, ge=0, description="time kept before the deadline for the report")
+    reserve_minutes: float = Field(
+        default=5, ge=0, le=MINUTES, description="time kept before the deadline for the report"
+    )
 
 
 class Notify(Strict):
@@ -70,7 +87,7 @@ class Settings(Strict):
     daemon: Literal["always", "on-demand"] = Field(
         default="always", description="always: it stays; on-demand: it starts with a job and ends when idle"
     )
-    idle_minutes: float = Field(default=10, gt=0, description="on demand: ends after so long without a job")
+    idle_minutes: float = Field(default=10, gt=0, le=MINUTES, description="on demand: ends after so long without a job")
     notification: bool = Field(default=True, description="macOS: show a notification when a run is settled")
     memory: Memory = Memory()
     stall: Stall = Stall()
@@ -82,6 +99,7 @@ class Settings(Strict):
     keep: int | None = Field(
         default=None,
         ge=1,
+        le=10**9,
         description="newest runs that stay; older ones are removed; null = all",
     )
 

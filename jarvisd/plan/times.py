@@ -26,7 +26,10 @@ def deadline(until: str, moment: dt.datetime) -> dt.datetime:
         full = dt.datetime.fromisoformat(until)
     except ValueError:
         raise ValueError(f"{until!r} is no time; write it as 07:00, or as 2026-11-23T07:00") from None
-    full = full.astimezone()
+    try:
+        full = full.astimezone()
+    except OverflowError:
+        raise ValueError(f"{until} is outside the calendar") from None
     if full <= moment:
         raise ValueError(f"{until} is in the past")
     return full

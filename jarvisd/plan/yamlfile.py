@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,9 @@ from jarvisd.errors import PlanError
 MAX_BYTES = 256 * 1024
 #: Nodes after aliases are expanded: a few lines of nested aliases can stand for billions. Enough for 10,000 programs.
 MAX_NODES = 100_000
+
+#: The largest whole number that the database stores.
+LARGEST = 2**63 - 1
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
@@ -77,21 +81,68 @@ def read(path: Path) -> Document:
 
     The loader is the one in Python: the quicker one in C crashes the process on deeply nested brackets.
     """
-    text = _text(path)
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        lines: dict[Place, int] = {}
-        if root is not None:
-            _walk(root, (), lines, path)
-        data = loader.construct_document(root) if root is not None else None
+        data, lines = _parsed(_text(path), path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise PlanError(f"not YAML: {error.problem}", "Mend that line.", file=path, line=line) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise PlanError(f"not YAML: {type(error).__name__}", "Mend the file.", file=path) from None
-    return Document(path, {} if data is None else data, lines)
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise PlanError(_unreadable(error), "Mend the file.", file=path) from None
+    document = Document(path, {} if data is None else data, lines)
+    if (flaw := _unusable(data)) is not None:
+        raise document.wrong(*flaw, "Correct it.")
+    return document
+
+
+def value(text: str) -> Any:
+    """A single value, as `--set` is given it. Raises ValueError, with what is wrong, for one that cannot be used."""
+    try:
+        data, _ = _parsed(text, Path("--set"))
+    except (yaml.YAMLError, PlanError):
+        raise ValueError("the value is not YAML") from None
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise ValueError(_unreadable(error)) from None
+    if (flaw := _unusable(data)) is not None:
+        raise ValueError(f"{dotted(flaw[0])}: {flaw[1]}" if flaw[0] else flaw[1])
+    return data
+
+
+def _parsed(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
+    """The plain data, and the line of each key. Raises whatever the loader raises."""
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    lines: dict[Place, int] = {}
+    if root is None:
+        return None, lines
+    _walk(root, (), lines, path)
+    return loader.construct_document(root), lines
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return f"a value in it cannot be read: {error}"  # of a date that no calendar has, or of 5,000 digits
+
+
+def _unusable(data: Any, place: Place = ()) -> tuple[Place, str] | None:
+    """The first value that no key can take and no database can store: its place, and what is wrong. Or None."""
+    if isinstance(data, dict):
+        pairs = [*((key, key) for key in data), *data.items()]
+        flaws = (_unusable(below, (*place, str(key))) for key, below in pairs)
+        return next((flaw for flaw in flaws if flaw is not None), None)
+    if isinstance(data, list):
+        flaws = (_unusable(below, (*place, index)) for index, below in enumerate(data))
+        return next((flaw for flaw in flaws if flaw is not None), None)
+    if isinstance(data, float) and not math.isfinite(data):
+        return place, f"must be a finite number, not {data}"
+    if isinstance(data, int) and abs(data) > LARGEST:
+        return place, "the number is too large"
+    if isinstance(data, str) and any(character == "\0" or "\ud800" <= character <= "\udfff" for character in data):
+        return place, "the text holds a character that cannot be stored"
+    return None
 
 
 def _text(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
-from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError, expand_path
 
 #: Variables of the caller's environment that a program gets, beside those named by --env.
 ALWAYS = ("PATH", "HOME", "LANG")
@@ -30,11 +30,12 @@ class Program(BaseModel):
     name: str | None = Field(default=None, description="of the job, after `command:`; without it the program's")
     cwd: str = Field(default=".", description="the folder it runs in; relative to the plan's file")
     env: dict[str, str] = Field(default={}, description="variables beside PATH, HOME and LANG")
-    timeout: int | None = Field(default=None, ge=1, description="seconds that one start may take")
-    memory: int = Field(default=0, ge=0, description="MB that it needs; the job waits for them")
+    timeout: int | None = Field(default=None, ge=1, le=10**8, description="seconds that one start may take")
+    memory: int = Field(default=0, ge=0, le=10**8, description="MB that it needs; the job waits for them")
     attempts: int = Field(
         default=1,
         ge=1,
+        le=10**6,
         description="most starts of the program, when a crash or a stop of jarvisd ends it; a failure is not repeated",
     )
 
@@ -99,7 +100,7 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     if len(taken) < sum(program.name is not None for program in section.root):
         raise UsageError("two programs have the same name", "Give each a name of its own.")
     numbers: Counter[str] = Counter()
-    resolve = functools.cache(lambda cwd: str((setting.folder / Path(cwd).expanduser()).resolve()))
+    resolve = functools.cache(lambda cwd: str((setting.folder / expand_path(cwd)).resolve()))
     for program in section.root:
         spec = one(
             program.run,

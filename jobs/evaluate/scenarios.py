@@ -198,7 +198,7 @@ class ResolvedScenarios(_Part):
 
 def find(name: str, setting: PlanContext) -> Path:
     """The file that a plan calls `name`: beside the plan, else a configuration file."""
-    beside = setting.folder / Path(name).expanduser()
+    beside = setting.folder / plugin.expand_path(name)
     return beside if beside.is_file() else setting.home.config_file(name)
 
 

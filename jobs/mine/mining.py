@@ -23,7 +23,7 @@ def mine(context: JobContext) -> Outcome:
         return Outcome(ok=False, reason="asked to stop; what was embedded is kept")
     stats = _store(task, mined)
     document = templates_document.document(context.run_id)
-    context.publish("templates.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    context.publish("templates.json", json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     problems = (mined.matching.problem, mined.matching.manual_problem)
     return Outcome(
         reason="; ".join(problem for problem in problems if problem),

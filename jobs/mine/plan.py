@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, expand_path
 from jobs.lib.models import catalogue
 
 JOB = "mine"
@@ -67,7 +67,7 @@ def manual(section: Section, setting: PlanContext) -> Path:
     """The file with the owner's present templates."""
     if section.manual is None:
         return setting.home.config_file(MANUAL)
-    return setting.folder / Path(section.manual).expanduser()
+    return setting.folder / expand_path(section.manual)
 
 
 def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:

@@ -65,8 +65,8 @@ def test_a_written_report_is_printed_as_it_is(here: Home) -> None:
 def test_prints_every_reply_for_a_spreadsheet(here: Home) -> None:
     """--format csv is replies.csv: a header and one line a reply."""
     lines = call(here, "--format", "csv").output.splitlines()
-    assert lines[0].startswith("model,name,scenario_id,prompt,sample,round")
-    assert len(lines) == 14 and lines[1].startswith("a,Model A,")
+    assert lines[0].startswith('"model","name","scenario_id","prompt","sample","round"')
+    assert len(lines) == 14 and lines[1].startswith('"a","Model A",')
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])

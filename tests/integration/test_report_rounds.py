@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,7 @@ def test_a_spreadsheet_runs_nothing(here: Home) -> None:
         ("d", "@SUM(A1)"),
         ("e", "\tx"),
         ("f", "\x1b[31m=1"),
+        ("g", "\uff1d1+1"),
     ):
         model(row, key, text, reply=text, only=("friend-banter",))
     folder, _ = rendered(row, here)
@@ -217,6 +219,18 @@ def test_a_spreadsheet_runs_nothing(here: Home) -> None:
     assert all(
         line["reply"].startswith("'") for line in csv.DictReader(io.StringIO((folder / "replies.csv").read_text()))
     )
+
+
+def test_a_spreadsheet_runs_nothing_where_semicolons_separate_cells(here: Home) -> None:
+    """Such a locale splits a;=1+1, inside quotes too. A smiley stays as it is."""
+    model(run(), "a", "a; =1+1;-1", reply="b;=1+1 ;-) ;\uff1d2", only=("friend-banter",))
+    folder, _ = rendered(Run.select().get(), here)
+    for name in ("replies.csv", "models.csv"):
+        content = (folder / name).read_text()
+        cells = [cell for row in csv.reader(io.StringIO(content), delimiter=";") for cell in row]
+        assert not any(re.match(r"\s*([=+@\uff1d]|-\d)", cell) for cell in cells), name
+        assert all(line.startswith('"') and line.endswith('"') for line in content.splitlines()), name
+    assert ";-)" in (folder / "replies.csv").read_text()
 
 
 def test_hostile_text_stays_text_in_every_part(here: Home) -> None:

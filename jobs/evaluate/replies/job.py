@@ -58,7 +58,9 @@ def _finish(context: JobContext, late: str = "") -> Outcome:
     from jobs.lib.comparison import pipeline
 
     comparison = pipeline.of_run(context.run_id).as_json()
-    context.publish("mlx_comparison_results.json", json.dumps(comparison, ensure_ascii=False, indent=2) + "\n")
+    context.publish(
+        "mlx_comparison_results.json", json.dumps(comparison, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    )
     rows = list(Reply.select().where(Reply.job == context.job_id))
     good = [row for row in rows if row.success]
     summary = {

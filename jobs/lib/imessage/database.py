@@ -21,10 +21,14 @@ from jarvisd.plugin import JobFailed
 _MAGIC = b"SQLite format 3\0"
 _PREFIX = "jarvisd-messages-"
 _BUSY_S = 5.0
+#: Bytes of the largest value that is read. A message has at most 20,000 letters; a larger value is damage or an attack,
+#: and SQLite would hold it in memory several times.
+LONGEST_VALUE = 1 << 20
 #: Result codes of SQLite for which a copy may still be readable: busy, locked, read-only folder, cannot open, auth.
 _COPY = frozenset({5, 6, 8, 14, 23})
 #: "file is not a database", "database disk image is malformed".
 _DAMAGED = frozenset({11, 26})
+_TOO_BIG = 18
 _NEEDED = {"message", "chat", "handle", "chat_message_join"}
 
 
@@ -39,13 +43,19 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
             if _code(error) not in _COPY:
                 raise
             with _copied(path) as connection:
-                yield connection
+                yield _limited(connection, path)
             return
         with closing(connection):
-            _check_tables(connection, path)
-            yield connection
-    except sqlite3.Error as error:
+            yield _limited(connection, path)
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:  # the last two of a damaged schema or value
         raise _explained(error, path) from error
+
+
+def _limited(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """The connection, which now raises "string or blob too big" instead of reading a value over LONGEST_VALUE."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+    _check_tables(connection, path)
+    return connection
 
 
 def _look(path: Path) -> None:
@@ -101,7 +111,6 @@ def _copied(path: Path) -> Iterator[sqlite3.Connection]:
         if connection is None:
             raise _locked(path)
         with closing(connection):
-            _check_tables(connection, path)
             yield connection
 
 
@@ -128,6 +137,9 @@ def _copy(path: Path, folder: Path) -> None:
                 shutil.copyfile(source, target)
     except PermissionError as error:
         raise _not_allowed(path) from error
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise JobFailed(f"{path} cannot be copied: {error.filename}: {reason}", "Mend or remove that file.") from error
 
 
 def _remove_left_behind() -> None:
@@ -148,17 +160,24 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _code(error: sqlite3.Error) -> int:
+def is_too_big(error: sqlite3.Error) -> bool:
+    """Whether a value is larger than LONGEST_VALUE."""
+    return _code(error) == _TOO_BIG
+
+
+def _code(error: Exception) -> int:
     """The primary result code: extended ones carry it in their low byte."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
-def _explained(error: sqlite3.Error, path: Path) -> JobFailed:
+def _explained(error: Exception, path: Path) -> JobFailed:
     code = _code(error)
-    if code in _DAMAGED:
+    if code in _DAMAGED or not isinstance(error, sqlite3.Error):
         return JobFailed(f"{path} is damaged and cannot be read", "Open Messages so that it mends its database.")
     if code in (5, 6):
         return _locked(path)
+    if code == _TOO_BIG:
+        return JobFailed(f"{path} is damaged: a name in it is larger than {LONGEST_VALUE >> 20} MB")
     return _not_allowed(path) if code in _COPY else JobFailed(f"{path} cannot be read: {error}")
 
 

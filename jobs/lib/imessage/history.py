@@ -10,17 +10,19 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from jarvisd.plugin import JobFailed
-from jobs.lib.imessage.database import snapshot
+from jobs.lib.imessage.database import is_too_big, snapshot
 from jobs.lib.imessage.rows import Chat, Row, classify, columns, is_automated, query
 
 _EPOCH = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 #: Dates above this count nanoseconds, the older ones seconds.
 _NANOSECONDS_FROM = 10**11
 _LAST_SECOND = 4 * 10**9  # in 2127: a later date is damage
+_BEFORE_THE_FIRST = -(2**63)  # smaller than any ROWID but one
 _GROUP = 43  # chat.style; 45 is a direct chat
 
 
@@ -78,7 +80,7 @@ def _read(connection: sqlite3.Connection) -> History:
     people, automated = _people(connection)
     chats = _chats(connection, people, automated)
     history = History([], Counter(), Counter())
-    for row in map(Row._make, connection.execute(query(connection))):
+    for row in _rows(connection, history):
         chat = chats.get(row.chat or 0)
         from_me = bool(row.from_me)
         text, reason = classify(row, chat, not from_me and row.handle in automated)
@@ -89,6 +91,39 @@ def _read(connection: sqlite3.Connection) -> History:
         person = chat.partner if from_me else people.get(row.handle or 0, chat.partner)
         history.messages.append(Message(row.rowid, row.chat or 0, chat.is_group, person, from_me, when, text))
     return history
+
+
+def _rows(connection: sqlite3.Connection, history: History) -> Iterator[Row]:
+    """Every row of `message`. One with a value that is too large to be read is counted as left out."""
+    statement, last = query(connection), _BEFORE_THE_FIRST
+    while True:
+        try:
+            for row in map(Row._make, connection.execute(statement, (last,))):
+                last = row.rowid
+                yield row
+            return
+        except sqlite3.Error as error:
+            if not is_too_big(error):
+                raise
+        # The module reads one row ahead, so the next row may be a good one that was lost with the error.
+        number, row_read = _next_row(connection, f"{statement} LIMIT 1", last, history)
+        if row_read is not None:
+            yield row_read
+        last = number
+
+
+def _next_row(connection: sqlite3.Connection, statement: str, last: int, history: History) -> tuple[int, Row | None]:
+    """ROWID and contents of the row behind `last`; None, and counted as left out, where a value is too large."""
+    try:
+        row = Row._make(connection.execute(statement, (last,)).fetchone())
+        return row.rowid, row
+    except sqlite3.Error as error:
+        if not is_too_big(error):
+            raise
+    numbers = "SELECT ROWID, CAST(is_from_me AS INTEGER) FROM message WHERE ROWID > ? ORDER BY ROWID LIMIT 1"
+    rowid, from_me = connection.execute(numbers, (last,)).fetchone()
+    (history.left_out if from_me else history.left_out_incoming)["too long"] += 1
+    return int(rowid), None
 
 
 def instant(date: int | None) -> dt.datetime | None:

@@ -87,7 +87,7 @@ def columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 
 
 def query(connection: sqlite3.Connection) -> str:
-    """SELECT of every message once, as a Row, oldest row first. A message in several chats counts in the first."""
+    """SELECT of every message above a ROWID, as a Row, oldest first. One in several chats counts in the first."""
     have = columns(connection, "message")
     parts = {
         "empty": "m.text IS NULL OR m.text IN ('', char(65532))" if "text" in have else "1",
@@ -99,7 +99,7 @@ def query(connection: sqlite3.Connection) -> str:
     return (
         f"SELECT m.ROWID, {selected}, j.chat FROM message m LEFT JOIN "  # noqa: S608  # expressions of this file
         "(SELECT message_id, MIN(chat_id) AS chat FROM chat_message_join GROUP BY message_id) j "
-        "ON j.message_id = m.ROWID ORDER BY m.ROWID"
+        "ON j.message_id = m.ROWID WHERE m.ROWID > ? ORDER BY m.ROWID"
     )
 
 

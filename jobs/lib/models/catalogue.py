@@ -121,7 +121,7 @@ def resolve(name: str, setting: PlanContext, kind: Literal["chat", "embedder"] =
 
 def _local(name: str, setting: PlanContext, kind: Literal["chat", "embedder"]) -> ModelEntry | None:
     """A folder: an existing one (relative to the plan), or a path that cannot mean anything else."""
-    folder = setting.folder / Path(name).expanduser()
+    folder = setting.folder / plugin.expand_path(name)
     meant = name.startswith(("/", "~", ".")) or name.count("/") > 1
     if not meant and not folder.is_dir():
         return None
@@ -174,7 +174,7 @@ def slug(name: str) -> str:
 def locate(entry: ModelEntry, home: Home) -> Path | None:
     """The folder that holds the model, or None. What is in the folder is not checked."""
     if entry.path is not None:
-        folder = home.root / Path(entry.path).expanduser()
+        folder = home.root / plugin.expand_path(entry.path)
         return folder if folder.is_dir() else None
     cached = hub_cache() / f"models--{(entry.repo or '').replace('/', '--')}"
     revision = entry.revision or "main"
@@ -190,7 +190,7 @@ def hub_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     default = Path(home) / "hub" if home else Path(base) / "huggingface" / "hub"
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return Path(named or default).expanduser()
+    return plugin.expand_path(str(named or default))
 
 
 def problem(entry: ModelEntry, home: Home) -> str | None:
@@ -345,7 +345,7 @@ def _header(file: Path) -> dict[str, Any] | None:
             header: dict[str, Any] = json.loads(source.read(length if length <= _MAX_JSON else 0))
         ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
         return header if file.stat().st_size == 8 + length + max(ends) else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -353,5 +353,5 @@ def _json(file: Path) -> Any:
     """A JSON file of reasonable size, None when it is not there or not JSON."""
     try:
         return json.loads(file.read_text("utf-8")) if file.stat().st_size <= _MAX_JSON else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None

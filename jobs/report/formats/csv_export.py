@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from jobs.lib.comparison.document import ModelDocument
@@ -11,8 +12,11 @@ from jobs.report.escape import visible
 from jobs.report.gather import Report
 from jobs.report.rows import models as model_rows
 
-#: A spreadsheet takes a cell that begins so for a formula, and runs it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: A spreadsheet takes a cell that begins so for a formula, and runs it; also in the full width of East Asian fonts.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+#: The same behind a semicolon, which separates cells in many countries, even inside quotes that begin later in the
+#: line. Not before a bracket: that is a smiley.
+_LATER_FORMULA = re.compile(r"(?<=;)(\s*)(?=[=+@\uff1d\uff0b\uff20]|[-\uff0d][^)(\]\[])")
 
 _REPLY = (
     "scenario_id",
@@ -94,7 +98,7 @@ def _model(report: Report, key: str, model: ModelDocument, group: str | None) ->
 
 def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # as RFC 4180 has it
+    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow(header)
     writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
@@ -104,5 +108,5 @@ def _cell(value: object) -> object:
     """Numbers as they are; texts without control characters, and never a formula."""
     if value is None or isinstance(value, (int, float)):
         return "" if value is None else value
-    text = visible(str(value))
+    text = _LATER_FORMULA.sub(r"\1'", visible(str(value)))
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -12,6 +12,7 @@ import datetime as dt
 import difflib
 import fcntl
 import json
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from jarvisd.plugin import JarvisError, UsageError
 
 _MOST_BYTES = 64 << 20
 _TRIES = 3
+#: Levels of a document; JARVIS writes four.
+_DEEPEST = 100
 
 Document = dict[str, Any]
 Change = Callable[[Document], Document]
@@ -64,7 +67,7 @@ class Applied:
 
 def folder(named: str | None) -> Path:
     """JARVIS's folder: `named`, else ~/.jarvis, which must exist. Raises JarvisError."""
-    path = Path(named or "~/.jarvis").expanduser().absolute()
+    path = plugin.expand_path(named or "~/.jarvis").absolute()
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is not a folder", "Name the folder that holds JARVIS's files.")
     if named is None and not path.exists():
@@ -121,11 +124,11 @@ def apply(path: Path, form: Form, change: Change, *, dry_run: bool = False) -> A
 def serialise(document: Document, before: bytes | None = None) -> bytes:
     """A document as JSON, indented by two. Characters are escaped where the file `before` was written that way."""
     escaped = before is not None and before.isascii() and b"\\u" in before
-    text = json.dumps(document, indent=2, ensure_ascii=escaped) + "\n"
+    text = json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False) + "\n"
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:  # half a surrogate pair, escaped in the file
-        return (json.dumps(document, indent=2) + "\n").encode("ascii")
+        return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
 def diff(change: Applied) -> list[str]:
@@ -152,9 +155,13 @@ def _followed(path: Path) -> Path:
 
 def _parsed(path: Path, raw: bytes, form: Form) -> Document:
     try:
-        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_number)
+        document = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_no_number
+        )
     except (ValueError, RecursionError):
         refuse(path, "it is not JSON")
+    if _is_deep(document):
+        refuse(path, f"it is nested more than {_DEEPEST} levels deep")
     if not isinstance(document, dict):
         refuse(path, "it is not a JSON object")
     if (flaw := form.flaw(document)) is not None:
@@ -169,8 +176,29 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+def _finite(digits: str) -> float:
+    """A number as it is written. Raises ValueError for 1e999, which would be written as Infinity: that is no JSON."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number
+
+
 def _no_number(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _is_deep(document: Any) -> bool:
+    """Whether it is nested more deeply than _DEEPEST; without recursion, which such a document would break off."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def refuse(path: Path, why: str) -> NoReturn:
