@@ -1,4 +1,4 @@
-"""The queue under attack: two deaths at once, signals twice, a home that is pulled away, files that are not ours."""
+"""The queue under attack: two deaths at once, signals twice, a home that is pulled away, foreign files."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_results_folder_called_latest_costs_the_link_and_not_the_night(house: 
     assert [job["status"] for job in house.settled(run_id).values()] == ["succeeded", "succeeded"]
 
 
-def test_a_lock_file_with_garbage_stops_nobody(house: House) -> None:
+def test_a_lock_file_with_garbage_stops_no_daemon(house: House) -> None:
     var = house.root / "var"
     var.mkdir(mode=0o700, parents=True)
     (var / "jarvisd.lock").write_text("garbage")

@@ -43,7 +43,7 @@ def settings(house: House, text: str) -> None:
     (folder / "settings.yaml").write_text(text)
 
 
-def story(house: House, run_id: str) -> str:
+def run_log(house: House, run_id: str) -> str:
     return (house.root / "var" / "results" / run_id / "experiment.log").read_text()
 
 
@@ -58,7 +58,7 @@ def test_a_job_that_takes_too_much_memory_is_ended_with_its_whole_tree_and_both_
     assert "more than the 700 MB that a job may use" in job["reason"]
     assert 700 < job["peak_memory_mb"] < 1600
     assert gone(program)
-    assert story(house, run_id).count("200 MB were declared") == 1
+    assert run_log(house, run_id).count("200 MB were declared") == 1
 
 
 def test_a_stopped_child_is_found_stalled_and_the_night_goes_on(house: House) -> None:
@@ -91,7 +91,7 @@ def test_a_job_that_kills_its_own_process_is_given_up_after_three_starts_with_th
 
 
 def test_a_foreign_process_with_the_recorded_pid_survives_the_recovery(house: House) -> None:
-    """The child is gone and its pid was given to somebody else, who even started at the recorded time."""
+    """The child is gone and its pid was given to another process, which even started at the recorded time."""
     night = Night(house, jobs=1, pieces=100, pause_s=0.05)
     run_id = night.submit()
     daemon = house.daemon()

@@ -1,4 +1,4 @@
-"""kill -9 again and again: of the daemon, of the child, of both; half of them right after a piece was committed."""
+"""kill -9 again and again: of the daemon, of the child, of both; half of them just after a checkpoint."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Killer:
     daemon: subprocess.Popen[str] | None = None
 
     def kill(self) -> None:
-        """One kill, at a moment of chance or right after the next piece."""
+        """One kill, at a moment of chance or right after the next checkpoint."""
         if not self.night.runs or self.night.settled():
             self.night.submit()
         if self.daemon is None or self.daemon.poll() is not None:
@@ -48,7 +48,7 @@ class Killer:
 
     def _wait_for_a_piece(self) -> None:
         before = self.night.found()
-        until(lambda: self.night.found() > before or self.night.settled(), 30, "another piece, or the end")
+        until(lambda: self.night.found() > before or self.night.settled(), 30, "another checkpoint, or the end")
 
     def _spare_the_last_start(self) -> None:
         """Three starts in a row that come to nothing end a job, and rightly: let the third one work."""
@@ -85,7 +85,7 @@ class Killer:
 
 
 @pytest.mark.parametrize("kills", [15, pytest.param(200, marks=pytest.mark.slow)])
-def test_kill_9_costs_no_piece_doubles_none_and_every_night_has_its_reports(
+def test_kill_9_loses_no_checkpoint_doubles_none_and_every_night_has_its_reports(
     house: House, kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = random.SystemRandom().randrange(10**6)
@@ -147,7 +147,7 @@ def test_twenty_kills_on_a_real_night_cost_no_reply_and_double_none(
 
 
 def _wait_to_strike(house: House, chance: random.Random) -> None:
-    """Until another reply is committed, or a moment of chance; but never a third fruitless start in a row."""
+    """Until another reply is committed, or a moment of chance; but never a third start in a row without progress."""
     before = len(test_night.replies(house))
     if chance.random() < 0.5 and before:
         until(lambda: len(test_night.replies(house)) > before or _is_over(house), 120, "another reply, or the end")

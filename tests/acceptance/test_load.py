@@ -1,4 +1,4 @@
-"""Many at once: callers, jobs, runs. Nobody waits long, nobody fails, nothing is listed at full length."""
+"""Many callers, jobs and runs at once: no call waits long or fails, and no list is printed at full length."""
 
 from __future__ import annotations
 

@@ -313,7 +313,7 @@ def test_on_battery_the_policy_decides_and_the_report_comes_anyway(
 # ------------------------------------------------------------------------------------------------------------ on demand
 
 
-def test_on_demand_a_job_starts_the_daemon_and_it_ends_when_nothing_is_owed(house: House) -> None:
+def test_on_demand_a_job_starts_the_daemon_and_it_ends_when_no_job_is_pending(house: House) -> None:
     configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.02\n")
     assert "sleeps" in house.ctl("status").stdout
     for _ in range(2):
@@ -343,7 +343,7 @@ def test_on_demand_a_retry_starts_the_daemon(house: House) -> None:
 
 
 def test_on_demand_a_job_that_comes_while_the_daemon_ends_is_still_done(house: House) -> None:
-    """Submissions at about the moment of ending, again and again: none waits for somebody to notice."""
+    """Submissions at about the moment of ending, again and again: none waits for the next poll."""
     configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.005\n")
     for _ in range(6):
         run_id = house.enqueue("command", "--", "true")

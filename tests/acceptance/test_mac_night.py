@@ -140,7 +140,7 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
     assert night.job("evening")["status"] == "succeeded"
     night.awaits(held=1, ended=0)
 
-    # 01:00 to 05:30: it sleeps in the middle of a job; it had been unplugged at 04:00, which nobody could see
+    # 01:00 to 05:30: it sleeps in the middle of a job; it had been unplugged at 04:00, while no program could see it
     mac.set_clock(at("01:00:00"))
     night.works("asleep")
     with dreamless(mac, daemon) as asleep:
@@ -220,7 +220,7 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
         "left": [],
     }
 
-    # The owner is told, once, and the report and the story say how the night went
+    # One notification; the report and the log of the run say how the night went
     told = mac.calls("osascript")
     assert [call[-1] for call in told] == [
         f"{RUN}: 3 of 5 jobs succeeded. The report is ready: jarvisctl report --open"
@@ -230,10 +230,10 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
     assert (folder / "report.html").exists()
     for name in ("cut", "left"):
         assert named[name]["reason"] in report
-    story = [line.split(" ", 1) for line in (folder / "experiment.log").read_text().splitlines()]
-    assert [stamp for stamp, _ in story] == sorted(stamp for stamp, _ in story), "it is told by this Mac's clock"
-    assert story[-1][1] == f"run {RUN} is settled: 4 succeeded, 1 skipped, 1 stopped"
-    assert not [line for _, line in story if "attempt" in line or "again" in line or "interrupted" in line]
+    run_log = [line.split(" ", 1) for line in (folder / "experiment.log").read_text().splitlines()]
+    assert [stamp for stamp, _ in run_log] == sorted(stamp for stamp, _ in run_log), "by the clock of this Mac"
+    assert run_log[-1][1] == f"run {RUN} is settled: 4 succeeded, 1 skipped, 1 stopped"
+    assert not [line for _, line in run_log if "attempt" in line or "again" in line or "interrupted" in line]
 
     # caffeinate was held by this daemon alone; launchd was asked for nothing but how things stand
     assert mac.calls("caffeinate") == [["caffeinate", "-i", "-w", str(daemon)]] * 2

@@ -141,7 +141,7 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
     assert "default-src 'none'" in page
     assert house.ctl("report").stdout.strip() == markdown.strip()
     assert house.ctl("report", "--path").stdout.strip() == str(folder / "report.html")
-    story = (folder / "experiment.log").read_text()
+    run_log = (folder / "experiment.log").read_text()
     told = [
         "begins: 3 jobs (mine, evaluate:smollm2-135m, report)",
         "mine begins",
@@ -149,8 +149,8 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
         "peak memory",
     ]
     told += ["report: verdict: ", "report succeeded", f"run {run_id} is settled: 3 succeeded"]
-    places = [story.find(words) for words in told]
-    assert -1 not in places, story
+    places = [run_log.find(words) for words in told]
+    assert -1 not in places, run_log
     assert places == sorted(places)
 
 

@@ -266,7 +266,7 @@ def test_status_json_is_one_document_with_the_promised_keys(house: House) -> Non
 
 
 def test_status_is_thin(house: House) -> None:
-    """`status` imports none of the heavy libraries, nor huey, nor rich when nobody watches."""
+    """`status` imports none of the heavy libraries, nor huey, nor rich without --watch."""
     import subprocess
 
     house.enqueue("command", "--", "echo")

@@ -93,7 +93,7 @@ def ranking(house: House) -> list[str]:
 
 
 def session(house: House, liked: str, answers: int) -> str:
-    """Answer as somebody would who likes the models in this order; returns what is said at the end."""
+    """Answer as a person who likes the models in this order; returns what is said at the end."""
     terminal = Terminal(house, "vote")
     for _ in range(answers):
         left, right = sides(terminal.until("\n> "))

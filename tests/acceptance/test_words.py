@@ -1,4 +1,4 @@
-"""What is said to somebody who mistypes, and that nothing is done meanwhile."""
+"""What a mistyped command prints, and that it changes nothing."""
 
 from __future__ import annotations
 

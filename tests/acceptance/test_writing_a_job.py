@@ -41,7 +41,7 @@ def test_the_example_is_all_there_is() -> None:
     assert there == {".py", ".toml", ".yaml"}
 
 
-def test_a_kind_from_a_package_runs_keeps_its_pieces_and_goes_with_its_job(
+def test_a_kind_from_a_package_runs_keeps_its_checkpoints_and_goes_with_its_job(
     house: House, site: Path, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"
@@ -58,7 +58,7 @@ def test_a_kind_from_a_package_runs_keeps_its_pieces_and_goes_with_its_job(
 
     notes.mkdir()
     (notes / "a.txt").write_text("one two two\n")
-    (notes / "b.txt").mkdir()  # the second piece goes wrong
+    (notes / "b.txt").mkdir()  # the second checkpoint goes wrong
     house.daemon()
     run = warned.stdout.strip()
     assert house.settled(run)["wordcount"]["status"] == "failed"

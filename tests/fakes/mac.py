@@ -58,7 +58,7 @@ class FakeMac:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a program of ours live on this Mac."""
+        """The environment that makes jarvisd believe in this Mac."""
         return {
             "HOME": str(self.user),
             "PATH": f"{self.bin}:{os.environ['PATH']}",
@@ -76,7 +76,7 @@ class FakeMac:
         (self.bin / "orders.json").write_text(json.dumps(orders))
 
     def set_clock(self, moment: dt.datetime) -> None:
-        """From now on it is that moment, for every program of ours that is started after the first time this is said.
+        """Set the time for every program of jarvisd that starts after the first call.
 
         The clock then runs on as the real one does; see fakes/site/sitecustomize.py.
         """

@@ -83,7 +83,7 @@ def no_two_ran_at_once(evidence: Evidence) -> list[str]:
 
 
 def nothing_starts_after_an_acknowledged_cancel(evidence: Evidence) -> list[str]:
-    """Unless somebody has asked for it again since."""
+    """Unless it was asked for again since."""
     late = []
     for tag in evidence.calls:
         for cancel in evidence.of_verb(tag, "cancel"):
@@ -110,7 +110,7 @@ def attempts_are_bounded(evidence: Evidence) -> list[str]:
 
 
 def a_retry_starts_once_more(evidence: Evidence) -> list[str]:
-    """Where nobody cancelled: at least one start for the submission and one for each acknowledged retry."""
+    """Where it was not cancelled: at least one start for the submission and one for each acknowledged retry."""
     missing = []
     for tag, calls in evidence.calls.items():
         if not evidence.submission(tag).is_acknowledged or any(call.verb == "cancel" for call in calls):

@@ -27,7 +27,7 @@ from tests.histories.record import History
 
 #: A plan of the tests' own kind: two jobs of five checkpoints, two rounds, a report for each.
 _PLAN = "title: Pieces\npieces: {jobs: 2, pieces: 5, rounds: 2, pause_s: 0.05}\nreport: {}\n"
-#: Longest time until everything is settled, once nobody submits or kills any more.
+#: Longest time until everything is settled, once submissions and kills have ended.
 QUIET_S = 300
 
 

@@ -24,7 +24,7 @@ MakeRun = Callable[..., Run]
 
 
 def finish(run: Run, status: Status = Status.SUCCEEDED) -> Run:
-    """Settle every job of a run, which is the only one owed."""
+    """Settle every job of a run, which is the only one pending."""
     while (job := transitions.claim("here", "boot", database.now())) is not None:
         queue.settle(job, Status.SUCCEEDED if job.kind == "report" else status, None, database.now())
     assert queries.is_settled(run)
@@ -176,7 +176,7 @@ def test_what_a_program_that_hangs_has_started_is_ended_with_it(home: Home, make
 
 
 @pytest.mark.parametrize("text", ["notify: {command: [/nowhere/at/all]}", "notify: {command: []}", "keep: {"])
-def test_what_is_wrong_with_it_costs_nobody_the_run(home: Home, make_run: MakeRun, text: str) -> None:
+def test_an_error_in_it_does_not_fail_the_run(home: Home, make_run: MakeRun, text: str) -> None:
     (home.root / "config").mkdir()
     (home.root / "config" / "settings.yaml").write_text(text)
     hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))

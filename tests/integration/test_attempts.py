@@ -161,14 +161,14 @@ def test_a_child_does_nothing_before_its_daemon_has_written_it_down(
     Job.update(params=params).execute()
     job = claimed()
     logs.make_folder(home, run.id)
-    theirs, ours = os.pipe()
+    read_end, write_end = os.pipe()
     words = [sys.executable, "-m", "jarvisd.worker", str(job.id), "--home", str(home.root), "--attempt", "1"]
-    words += ["--token", job.token, "--lifeline", str(theirs)]
-    child = subprocess.Popen(words, pass_fds=(theirs,), start_new_session=True, stderr=subprocess.DEVNULL)
-    os.close(theirs)
-    os.write(ours, word)
+    words += ["--token", job.token, "--lifeline", str(read_end)]
+    child = subprocess.Popen(words, pass_fds=(read_end,), start_new_session=True, stderr=subprocess.DEVNULL)
+    os.close(read_end)
+    os.write(write_end, word)
     if not word:
-        os.close(ours)
+        os.close(write_end)
     assert child.wait(30) == code
     assert touched.exists() is does
     assert bool(Job.get().outcome) is does
@@ -297,7 +297,7 @@ def test_a_program_that_ignores_the_request_to_stop_is_killed_by_its_own_job(
 
 @pytest.fixture
 def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of which nobody may read the command line."""
+    """A process whose command line cannot be read."""
 
     def denied(process: psutil.Process) -> list[str]:
         raise psutil.AccessDenied(process.pid)
@@ -316,7 +316,7 @@ def left_running(stranger: subprocess.Popen[bytes], boot: str) -> None:
     transitions.record_child(job, stranger.pid, 1.0)
 
 
-def test_a_process_that_nobody_can_tell_from_the_child_is_left_alone_and_so_is_its_job(
+def test_a_process_that_cannot_be_told_from_the_child_is_left_alone_and_so_is_its_job(
     home: Home, make_run: MakeRun, stranger: subprocess.Popen[bytes]
 ) -> None:
     make_run("mine")

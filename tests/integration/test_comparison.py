@@ -128,7 +128,7 @@ def test_a_plain_round_is_the_share_of_checks_over_five_scenarios(night: Night) 
     assert found["models"]["a"]["gates"] == [] and found["models"]["a"]["dropped"] is None
 
 
-def test_layers_are_weighed_where_they_were_measured(night: Night) -> None:
+def test_metrics_are_weighed_where_they_were_measured(night: Night) -> None:
     """0.6 checks + 0.2 style + 0.2 meaning; the checks alone at a prompt without scores."""
     for reply in night.first_round({"a": 0.9})["a"]:
         if reply.scenario_id == "invite":
@@ -140,7 +140,7 @@ def test_layers_are_weighed_where_they_were_measured(night: Night) -> None:
     assert stats["layers"]["style"] == {"mean": 0.5, "ci": None, "n": 3, "clusters": 1}
 
 
-def test_a_layer_that_one_reply_lacks_does_not_count_at_that_prompt(night: Night) -> None:
+def test_a_metric_that_one_reply_does_not_have_is_left_out_at_that_prompt(night: Night) -> None:
     """The night ended before the second model's replies were measured: both are compared by their checks."""
     replies = night.first_round({"a": 0.9, "b": 0.9})
     for reply in replies["a"]:
@@ -150,7 +150,7 @@ def test_a_layer_that_one_reply_lacks_does_not_count_at_that_prompt(night: Night
     assert found["models"]["a"]["generations"][0]["style"] == 0.1
 
 
-def test_a_failed_reply_counts_nothing_in_every_layer(night: Night) -> None:
+def test_a_failed_reply_counts_as_0_in_every_metric(night: Night) -> None:
     """It has no scores of its own, and that is no way out."""
     job = night.loaded("a")
     good = night.reply(job, "invite", 0, quality=1.0)
@@ -216,7 +216,7 @@ def test_the_rules_of_the_plan_hold(night: Night) -> None:
     assert "No model passes the gates" in found["verdict"]["why"]
 
 
-def test_yardsticks_are_listed_by_layer(night: Night) -> None:
+def test_reference_scores_are_listed_by_metric(night: Night) -> None:
     """Ceiling, floor and random, each with its interval, its n, and what it is on the scale of the layer."""
     night.first_round({"a": 0.9})
     for what, value in (("ceiling", 0.9), ("ceiling, scaled", 0.7)):
@@ -240,7 +240,7 @@ def test_a_winner_whose_job_broke_in_the_last_round_says_so(night: Night, status
 
 
 def test_one_of_the_tied_that_was_left_out_is_said(night: Night) -> None:
-    """It is in the comparison by what it answered, and nobody asked it again."""
+    """It is in the comparison by what it answered, and it was not asked again."""
     night.first_round({"a": 0.9, "b": 0.9})
     night.job("layers", 2)
     LeftOut.create(run=night.run, round=2, model="b", cause=Cause.NO_USABLE_REPLY, details={})
@@ -260,7 +260,7 @@ def test_the_order_by_the_plans_weights_stands_beside_the_winner(night: Night) -
 
 @pytest.mark.parametrize(("chats", "said"), [([0, 0, 1, 2], True), ([], False)])
 def test_what_would_settle_a_tie_knows_the_conversations(night: Night, chats: list[int], said: bool) -> None:
-    """Three conversations are all there are; without a history nobody has counted."""
+    """Three conversations are all there are; without a history their number is not known."""
     if chats:
         night.turns(chats)
     replies = night.first_round({"a": 0.8, "b": 0.8})["a"]

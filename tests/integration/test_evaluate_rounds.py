@@ -368,5 +368,5 @@ def test_a_batch_holds_as_many_replies_as_the_declared_memory_allows(tiny: Path)
     large = replace(loaded, weights_mb=2050.0, process_mb=450, cache_bytes_per_token=384 * 1024)
     assert batch.fitting_size(large, 3522, 200) == 4
     assert batch.fitting_size(large, 5000, 200) == 8
-    assert batch.fitting_size(large, 0, 200) == 4  # nobody said how much the process may take
+    assert batch.fitting_size(large, 0, 200) == 4  # no limit was given
     assert batch.fitting_size(replace(large, cache_bytes_per_token=None), 3522, 200) == 4

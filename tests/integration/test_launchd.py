@@ -1,4 +1,4 @@
-"""launchctl, as it answers when things go wrong. Its stand-in is on PATH; nothing of ours is replaced but the waits."""
+"""launchctl, as it answers when things go wrong. Its stand-in is on PATH; only the waits of jarvisd are replaced."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def add(context: JobContext, text: str, model: str = "one", place: int = 0, **fi
 
 
 def yardsticks(context: JobContext) -> None:
-    """A profile of somebody who writes in small letters, among others who do not."""
+    """A profile of a person who writes in small letters, among others who do not."""
     own = [f"ok see you at {answer} lol" for answer in ANSWERS * 40]
     others = [f"I would be delighted to see you: {answer.title()}." for answer in ANSWERS * 40]
     style.store(context.run_id, style.yardsticks(own, others))
@@ -134,7 +134,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, commits: int, then: Callable[[],
 # ---------------------------------------------------------------------------------------------------------- the layers
 
 
-def test_every_successful_reply_gets_its_layers(start: Callable[..., JobContext]) -> None:
+def test_every_successful_reply_gets_its_scores(start: Callable[..., JobContext]) -> None:
     context = start()
     yardsticks(context)
     alike = add(context, "ok see you at dinner lol", place=0)

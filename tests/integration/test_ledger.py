@@ -79,10 +79,10 @@ def test_only_the_changes_in_the_table_are_possible(make_run: MakeRun, origin: S
         assert Job.get().status == origin
 
 
-def test_a_change_is_refused_when_somebody_else_was_quicker(make_run: MakeRun) -> None:
+def test_a_change_is_refused_when_another_process_was_first(make_run: MakeRun) -> None:
     make_run("mine")
     mine, theirs = Job.get(), Job.get()
-    transitions.settle(theirs, Status.CANCELLED, None, database.now())
+    transitions.settle(other, Status.CANCELLED, None, database.now())
     with pytest.raises(IllegalTransition):
         transitions.settle(mine, Status.SKIPPED, None, database.now())
 
@@ -109,7 +109,7 @@ def test_progress_of_an_earlier_attempt_is_refused(home: Home, make_run: MakeRun
     assert (Job.get().done, Job.get().note) == (None, None)
 
 
-def test_a_committed_piece_ends_the_row_of_fruitless_starts(home: Home, make_run: MakeRun) -> None:
+def test_a_committed_checkpoint_resets_the_count_of_starts_without_progress(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
         context = claiming.claim(home)
@@ -138,7 +138,7 @@ def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, ma
     assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (1, 2, 1)
 
 
-def test_settling_the_last_job_rings_for_the_report(make_run: MakeRun) -> None:
+def test_settling_the_last_job_wakes_the_worker_for_the_report(make_run: MakeRun) -> None:
     huey = wakeup.messages().huey
     make_run("mine", "report")
     huey.storage.flush_queue()
@@ -180,14 +180,14 @@ def pause_and_resume(_job: Job) -> None:
 
 
 @pytest.mark.parametrize("happens", [put_back, skip_the_rest, cancel_the_rest, fail_and_retry, pause_and_resume])
-def test_whatever_makes_a_row_due_rings_by_itself(make_run: MakeRun, happens: Callable[[Job], None]) -> None:
+def test_whatever_makes_a_row_due_wakes_the_worker(make_run: MakeRun, happens: Callable[[Job], None]) -> None:
     """The daemon would look by itself, but only half a minute later."""
     storage = silent(make_run)
     happens(Job.get(name="mine"))
     assert storage.queue_size() >= 1
 
 
-def test_the_look_by_itself_rings_for_what_is_due_unless_a_message_says_so_already(make_run: MakeRun) -> None:
+def test_polling_wakes_the_worker_for_a_due_job_unless_a_message_is_queued_already(make_run: MakeRun) -> None:
     make_run("mine")
     huey = wakeup.messages().huey
     huey.storage.flush_queue()
@@ -218,7 +218,7 @@ def test_retrying_a_job_queues_the_report_again_but_never_a_cancelled_one(make_r
     assert [job.name for job in queue.retry([queries.jobs_of(run)[0]])] == ["mine"]
 
 
-def test_retry_keeps_pieces_and_fresh_removes_them(make_run: MakeRun) -> None:
+def test_retry_keeps_results_and_fresh_removes_them(make_run: MakeRun) -> None:
     from jobs.lib.results.tables import Mining
 
     run = make_run("mine")
@@ -297,7 +297,7 @@ def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_l
     assert looks == [1]
 
 
-def test_a_start_empties_the_queue_of_whatever_somebody_put_there(make_run: MakeRun) -> None:
+def test_a_start_removes_foreign_messages_from_the_queue(make_run: MakeRun) -> None:
     make_run("mine")
     huey = wakeup.messages().huey
     huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)

@@ -155,7 +155,7 @@ class Queue(RuleBasedStateMachine):
         self.retried = {row.id for row in revived}
 
     def the_clock_jumps(self, draw: Draw) -> None:
-        """Time passes, the computer sleeps, or somebody sets the clock back."""
+        """Time passes, the computer sleeps, or the clock is set back."""
         self.at += dt.timedelta(minutes=draw(st.sampled_from([1, 1, 30, 60 * 6, -60 * 5])))
         self.look_owed = True
 

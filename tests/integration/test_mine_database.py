@@ -196,7 +196,7 @@ def test_each_thing_that_is_wrong_has_its_own_line(tmp_path: Path, make: object,
     assert caught.value.remedy
 
 
-def test_the_plan_finds_both_what_messages_and_what_the_embedder_lack(tmp_path: Path) -> None:
+def test_the_plan_lists_what_is_missing_of_messages_and_of_the_embedder(tmp_path: Path) -> None:
     setting = PlanContext(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
     found = plan.check(plan.Section(), setting)
     assert {finding.job for finding in found} == {"mine"}

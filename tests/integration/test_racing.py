@@ -246,7 +246,7 @@ def test_the_order_of_models_turns_around_every_round(night: Night) -> None:
         assert asked == sorted(asked, key=plan.index, reverse=number % 2 == 0)
 
 
-def test_a_round_begins_with_the_turns_and_ends_with_the_layers(night: Night) -> None:
+def test_a_round_begins_with_the_turns_and_ends_with_the_metrics(night: Night) -> None:
     """The history is read once, in round 2; each later round ends with what measures its replies."""
     assert night.rounds[1][0].params == {"task": "prepare"}
     assert (night.rounds[1][0].name, night.rounds[1][0].memory_mb) == ("turns", 600)
@@ -350,7 +350,7 @@ def test_a_model_that_cannot_pass_a_gate_any_more_is_left_out(here: Home) -> Non
     assert "replies usable, at most" in pipeline.of_run(night.run.id).as_json()["models"]["mute"]["dropped"]
 
 
-def test_limits_come_from_the_first_round_and_the_judge_before_the_layers(here: Home) -> None:
+def test_limits_come_from_the_first_round_and_the_judge_comes_before_the_metrics(here: Home) -> None:
     """Memory, preloading and patience of a model's job; the judge is one of the last, if the plan names one."""
     plan = {
         "judge": {"key": "judge-3b", "name": "Judge", "memory_mb": 2000, "path": "/models/judge"},

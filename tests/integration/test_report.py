@@ -358,7 +358,7 @@ def test_settings_are_words(here: Home) -> None:
 
 
 def test_counts_of_templates_stand_alone(here: Home) -> None:
-    """Two tiles, which nobody reads as so many of so many."""
+    """Two tiles, which cannot be read as one of the other."""
     row = run()
     mining(row, stats=MEASURED, tiers=("phrase",) * 3 + ("suggest", "automatic"))
     found = {what: value for value, what in html_page.tiles(gather(row.id, here))}
@@ -366,7 +366,7 @@ def test_counts_of_templates_stand_alone(here: Home) -> None:
 
 
 def test_what_did_not_finish_is_said_of_how_many(here: Home) -> None:
-    """And a morning without a verdict asks nobody to read one."""
+    """And a report without a verdict does not refer to one."""
     row = run()
     job(row, "command:a", Status.STOPPED)
     job(row, "command:b")

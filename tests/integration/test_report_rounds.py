@@ -140,7 +140,7 @@ def test_real_turns_show_the_owners_answer(night: tuple[Report, Path]) -> None:
 
 
 def test_votes_make_a_matrix(night: tuple[Report, Path]) -> None:
-    """Who won against whom with the number of votes; nothing at all without votes."""
+    """The significant preferences with their number of votes; nothing at all without votes."""
     assert vote_rows.notes(night[0])[:2] == ["14 blind votes, 14 of them yours.", "Both bad: 2 of yours."]
     shares = [cell for row in vote_rows.matrix_rows(night[0]) for cell in row[1:]]
     assert "80 % (4 of 5)" in shares and shares.count("–") == 3
@@ -281,7 +281,7 @@ def test_a_page_of_a_large_night_stays_small(here: Home) -> None:
     assert (folder / "report.html").stat().st_size < 2_000_000
 
 
-def test_an_old_run_without_rounds_and_layers_still_renders(here: Home) -> None:
+def test_an_old_run_without_rounds_and_metrics_still_renders(here: Home) -> None:
     """What was not measured says so, and sections without content are not there."""
     row = run()
     model(row, "a", "A")

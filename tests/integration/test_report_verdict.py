@@ -108,7 +108,7 @@ def test_in_a_tie_the_first_by_the_weights_is_named_everywhere(here: Home) -> No
     assert not any("Model C" in what for _, what in tiles)
 
 
-def test_a_winner_whom_the_weights_do_not_put_first_is_not_silent_about_it(here: Home) -> None:
+def test_the_report_says_when_the_weights_do_not_put_the_winner_first(here: Home) -> None:
     """The plan counts speed and memory too."""
     with db.atomic():
         row = two_rounds()

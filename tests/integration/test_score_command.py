@@ -65,7 +65,7 @@ def test_nothing_in_gives_an_empty_list(tmp_path: Path) -> None:
     assert json.loads(score(tmp_path, "--json").stdout) == {"replies": [], "encoder": None}
 
 
-def test_people_read_a_table_that_says_what_a_reply_lacks(tmp_path: Path) -> None:
+def test_people_read_a_table_that_says_what_is_missing_in_a_reply(tmp_path: Path) -> None:
     done = score(tmp_path, text=line(reply="No worries!\nHow can I help you today?"))
     assert "no assistant's voice" in done.stdout
     assert "No embedder is on this disk" in done.stderr

@@ -145,7 +145,7 @@ def test_a_clock_that_jumps_ends_no_job_that_has_a_time_limit(
     assert watch._reason_to_end() is None
 
 
-def test_a_time_limit_is_measured_by_the_clock_that_nobody_sets(
+def test_a_time_limit_is_measured_by_the_monotonic_clock(
     make_run: MakeRun, supervisor: Supervisor, clock: Clock
 ) -> None:
     make_run("command:x")

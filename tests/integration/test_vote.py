@@ -229,7 +229,7 @@ def test_nothing_to_vote_on_is_one_line(here: Home) -> None:
 
 
 def prefer(row: Run, order: str, count: int) -> None:
-    """Answer as somebody would who likes the models in this order."""
+    """Answer as a person who likes the models in this order."""
     session = Session(row, KEYS)
     for _ in range(count):
         ballot = session.next()
@@ -297,7 +297,7 @@ def put(here: Home, config: Path, *words: str) -> Result:
 
 
 def winner(here: Home) -> Run:
-    """A night that model B won by far, and one before it that nobody did."""
+    """A night that model B won by far, and an earlier one without a winner."""
     night(a="alpha", b="beta")
     models = [{"key": key, "name": f"Model {key.upper()}", "repo": f"org/{key}"} for key in ("a", "b")]
     row = run("2026-11-23-overnight", plan={"evaluate": {"models": models}})
@@ -381,7 +381,7 @@ def test_check_tells_when_jarvis_wrote_over_it(here: Home, config: Path) -> None
         put(here, config, "--check", "--dry-run")
 
 
-def test_a_deploy_of_nobodys_night_needs_no_database(tmp_path: Path, config: Path) -> None:
+def test_a_deploy_without_a_run_needs_no_database(tmp_path: Path, config: Path) -> None:
     database.db.initialize(None)
     put(Home(tmp_path / "empty", "--home"), config, "phi-3-mini")
     assert json.loads(config.read_text())["model"]["model_id"] == "phi3-mini"

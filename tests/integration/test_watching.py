@@ -1,4 +1,4 @@
-"""What the verbs say to somebody who watches: why nothing happens, what a run will lack, when that is."""
+"""What the verbs print while a run is watched: why nothing happens, what will be missing, and when."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_a_job_that_meets_a_full_disk_says_so_and_how_to_go_on(
     assert [path.name for path in context.folder.iterdir()] == ["experiment.log"]
 
 
-def test_of_a_failure_that_nobody_foresaw_type_and_place_are_kept_and_no_text_of_it(
+def test_of_an_unexpected_failure_type_and_place_are_kept_and_no_text_of_it(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make_run("mine")
@@ -174,7 +174,7 @@ def test_of_a_failure_that_nobody_foresaw_type_and_place_are_kept_and_no_text_of
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
-def test_the_pages_of_the_daemon_stop_nobody_when_they_cannot_be_written(
+def test_the_daemon_goes_on_when_its_pages_cannot_be_written(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     run = make_run("mine", "report")
@@ -196,7 +196,7 @@ def test_the_cause_is_found_behind_the_complaint_that_follows_it(home: Home) -> 
     assert store_database.disk_error(None) is None
 
 
-# --------------------------------------------------------------------------------------------- what is not ours
+# -------------------------------------------------------------------------------------------- foreign files
 
 
 def test_a_damaged_database_never_takes_the_place_of_another_damaged_one(
@@ -215,7 +215,7 @@ def test_a_damaged_database_never_takes_the_place_of_another_damaged_one(
     assert Job.select().count() == 0
 
 
-def test_a_database_of_ours_with_a_torn_page_is_set_aside(home: Home, make_run: MakeRun) -> None:
+def test_a_jarvisd_database_with_a_torn_page_is_set_aside(home: Home, make_run: MakeRun) -> None:
     make_run(*[f"command:{number}" for number in range(2000)])
     (page_size,) = store_database.db.execute_sql("PRAGMA page_size").fetchone()
     store_database.db.close()
@@ -232,22 +232,22 @@ def test_a_database_of_ours_with_a_torn_page_is_set_aside(home: Home, make_run: 
 def test_a_journal_goes_with_the_damaged_file_and_into_neither_that_nor_the_new_database(
     home: Home, make_run: MakeRun
 ) -> None:
-    """A daemon was killed, and somebody's file took the place of its database: the journal is still beside it."""
+    """A daemon was killed, and a foreign file took the place of its database: the journal is still beside it."""
     make_run("mine", plan="old")
     journal = home.database.with_name("jarvis.db-wal")
-    written, theirs = journal.read_bytes(), b"this is no database, but somebody's file" * 500
+    written, foreign = journal.read_bytes(), b"this is no database, but somebody's file" * 500
     store_database.db.close()
-    home.database.write_bytes(theirs)
+    home.database.write_bytes(foreign)
     journal.write_bytes(written)
     sqlite.set_damaged_aside(home)
     (kept,) = home.var.glob("jarvis-damaged-*.db")
-    assert kept.read_bytes() == theirs
+    assert kept.read_bytes() == foreign
     assert kept.with_name(f"{kept.name}-wal").read_bytes() == written
     migrations.migrate(home)
     assert Run.select().count() == 0
 
 
-def test_a_database_that_somebody_holds_is_not_taken_for_a_damaged_one(
+def test_a_database_that_another_process_holds_is_not_taken_for_a_damaged_one(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run("mine")
@@ -318,14 +318,14 @@ def test_sweeping_follows_no_link_and_survives_a_file_that_goes_meanwhile(
         folder.mkdir(parents=True)
     (results / "latest").symlink_to("run")
     (results / "linked").symlink_to(elsewhere)
-    theirs, ours = elsewhere / ".REPORT.md.abcdefgh", results / "run" / ".REPORT.md.abcdefgh"
-    for path in (theirs, ours):
+    linked, own = elsewhere / ".REPORT.md.abcdefgh", results / "run" / ".REPORT.md.abcdefgh"
+    for path in (linked, own):
         path.touch()
         os.utime(path, (0, 0))
     unlink = Path.unlink
-    monkeypatch.setattr(Path, "unlink", lambda path: (unlink(path), unlink(path)))  # somebody was a moment quicker
+    monkeypatch.setattr(Path, "unlink", lambda path: (unlink(path), unlink(path)))  # another process is faster
     files.sweep(results)
-    assert (theirs.exists(), ours.exists()) == (True, False)
+    assert (linked.exists(), own.exists()) == (True, False)
     assert files.sweep(tmp_path / "nothing here") == 0
 
 
@@ -371,7 +371,7 @@ def test_a_line_of_the_daemons_log_begins_with_its_time_and_zone(home: Home, dae
 
 
 def test_of_an_exception_only_type_and_place_are_in_the_daemons_log(home: Home, daemon_log: logging.Logger) -> None:
-    """Whoever logs it, a library too: its text may quote what nobody may read there."""
+    """Whoever logs it, a library too: its text may quote a message."""
     try:
         raise ValueError("the canary sings at midnight")
     except ValueError:

@@ -38,7 +38,7 @@ def test_corpus_is_read_in_the_order_of_time_and_without_other_people_s_conversa
     assert [said.text for said in read()] == ["anyone home?", "hi", "hello", "good, you?", "how are you"]
 
 
-def test_a_conversation_that_nobody_answered_has_a_partner_of_its_own() -> None:
+def test_a_conversation_without_an_answer_has_its_own_partner() -> None:
     partners = {said.conversation: said.partner for said in read()}
     assert partners == {"a": "a", "b": FRIEND, "c": "c"}
 

@@ -34,7 +34,7 @@ def test_a_transfer_says_a_speed_only_where_it_tells_one(size: int, seconds: flo
     assert str(TransferStats(bytes=size, seconds=seconds)) == said
 
 
-def test_nothing_to_fetch_lacks_no_disk() -> None:
+def test_nothing_to_fetch_needs_no_disk() -> None:
     assert effort(0, free=0).lacking == 0
 
 

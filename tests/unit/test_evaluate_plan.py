@@ -98,7 +98,7 @@ def test_what_compares_meanings_and_the_judge_are_kept_whole(setting: PlanContex
     assert (none["meaning"], none["judge"]) == (None, None)
 
 
-def test_later_rounds_find_what_they_lack_and_one_round_does_not_ask(
+def test_later_rounds_list_what_is_missing_and_a_single_round_does_not_check(
     setting: PlanContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))

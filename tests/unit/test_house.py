@@ -1,4 +1,4 @@
-"""The rules of the house, measured on the source: who may import whom, what may not be called, how long things are."""
+"""The rules of the project, measured on the source: allowed imports, forbidden names, and how long things are."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def imported_modules(module: str, tree: ast.AST) -> set[str]:
-    """The modules of ours that this one imports; of `from package import module` the module alone."""
+    """The modules of this project that this one imports; of `from package import module` the module alone."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -116,7 +116,7 @@ def trees() -> dict[Path, ast.AST]:
 
 @pytest.fixture(scope="module")
 def arrows(trees: dict[Path, ast.AST]) -> dict[str, set[str]]:
-    """Module -> the modules of ours that it imports."""
+    """Module -> the modules of this project that it imports."""
     return {module: imported_modules(module, trees[path]) for module, path in MODULES.items()}
 
 

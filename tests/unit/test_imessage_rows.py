@@ -66,7 +66,7 @@ def db(tmp_path: Path) -> ChatDB:
         ({"chat": None}, "in no chat (deleted)"),
     ],
 )
-def test_what_nobody_typed_is_left_out_under_its_reason(db: ChatDB, columns: dict[str, Any], reason: str) -> None:
+def test_rows_that_no_person_typed_are_left_out_by_reason(db: ChatDB, columns: dict[str, Any], reason: str) -> None:
     chat = db.direct("+15550001")
     db.add("a real one", chat=chat, from_me=True)
     db.add(**{"text": "hello", "chat": chat, "from_me": True, **columns})
@@ -208,7 +208,7 @@ def test_groups_are_told_from_direct_chats(db: ChatDB) -> None:
     assert found == {"to all": (True, ""), "to one": (False, "+15550003")}
 
 
-def test_columns_that_an_old_macos_lacks_are_not_needed(tmp_path: Path) -> None:
+def test_columns_that_an_old_macos_does_not_have_are_not_needed(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
     connection = sqlite3.connect(path)
     connection.executescript(

@@ -161,7 +161,7 @@ def test_no_template_is_chosen_twice_in_other_words() -> None:
     assert coverage.greedy(near, weights[:2], 3) == ([0, 1], [30.0, 5.0])
 
 
-def test_a_text_said_once_is_no_template_and_what_is_not_allowed_neither() -> None:
+def test_a_text_that_occurs_once_is_no_template_and_neither_is_one_that_is_not_allowed() -> None:
     near = coverage.neighbours(
         np.eye(3, dtype=np.float32), np.ones(3, dtype=np.bool_), np.ones(3, dtype=np.float32), 0.8
     )

@@ -207,7 +207,7 @@ CUTS = (0.184, 0.282, 0.036, 0.06, 0.161)
 
 
 def test_parts_that_always_differ_are_no_drift() -> None:
-    """16.1 % is nothing new to somebody whose earlier parts lie between 3.6 and 28.2 %."""
+    """16.1 % is nothing new for a person whose earlier parts lie between 3.6 and 28.2 %."""
     found = rolling_origin.drift([origin(share, messages=2366) for share in CUTS])
     assert found is not None and found["differs"] is False  # a test on 2,366 messages each would say it does
 

@@ -205,7 +205,7 @@ def test_only_keeps_the_named_jobs(home: Home) -> None:
         plans.read_plan(home, name, only=["comand:a"]).specs()
 
 
-def test_what_later_rounds_lack_is_no_warning_where_only_other_jobs_run(
+def test_what_later_rounds_miss_is_no_warning_where_only_other_jobs_run(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))

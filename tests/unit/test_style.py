@@ -99,7 +99,7 @@ def test_everything_stays_between_0_and_1(fitted: style.Fitted) -> None:
         assert found.raw == pytest.approx((found.shape * found.familiar) ** 0.5)
 
 
-def test_too_few_messages_leave_the_layer_out(own: list[str], others: list[str]) -> None:
+def test_too_few_messages_leave_the_metric_out(own: list[str], others: list[str]) -> None:
     assert style.yardsticks(own[:199], others) is None
     assert style.yardsticks(own[:200], others) is not None
     assert style.yardsticks(own, others[:49]) is None

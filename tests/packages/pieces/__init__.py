@@ -1,6 +1,6 @@
-"""A kind of job of the tests' own: it commits numbered rows as pieces, and its first job proposes the next round.
+"""A kind of job of the tests' own: it commits numbered rows as checkpoints, and its first job proposes the next round.
 
-The table has no unique key on purpose: a piece that was done twice must show.
+The table has no unique key on purpose: a checkpoint that was done twice must show.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ class Section(BaseModel):
     jobs: int = 1
     pieces: int = 5
     rounds: int = 1
-    pause_s: float = 0.0  #: between two pieces
-    first: list[str] = []  #: what each job does before its first piece: "SIGSEGV", "once SIGKILL"
+    pause_s: float = 0.0  #: between two checkpoints
+    first: list[str] = []  #: what each job does before its first checkpoint: "SIGSEGV", "once SIGKILL"
 
 
 def job(number: int, params: dict[str, Any]) -> JobSpec:
