@@ -1,6 +1,6 @@
 """The miners that benchmarks/mining.py compares, each as a program of its own, so that time and memory are whole.
 
-python -m benchmarks._mining ours|recipe MESSAGES.json MODEL CACHE     one JSON object on stdout
+python -m benchmarks._mining miner|recipe MESSAGES.json MODEL CACHE     one JSON object on stdout
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load(path: Path) -> list[Message]:
     ]
 
 
-def ours(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
+def miner(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
     """Count, embed what can lie near a template, choose, measure over the origins."""
     import numpy as np
 
@@ -46,12 +46,12 @@ def ours(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
         wanted,
     )
     chosen, _ = coverage.greedy(near, counted.counts(), TEMPLATES, LEAST)
-    found = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
+    origins = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
     return {
         "texts": len(counted.texts),
         "embedded": encoder.computed,
         "templates": len(chosen),
-        "coverage": [origin.coverage for origin in found],
+        "coverage": [origin.coverage for origin in origins],
     }
 
 
@@ -76,7 +76,7 @@ def recipe(messages: list[Message], model: Path, _cache: Path) -> dict[str, Any]
 
 def main(words: list[str]) -> None:
     which, messages, model, cache = words
-    run = {"ours": ours, "recipe": recipe}[which]
+    run = {"miner": miner, "recipe": recipe}[which]
     print(json.dumps(run(load(Path(messages)), Path(model), Path(cache))))
 
 

@@ -72,8 +72,8 @@ def read(
     own = measures.own_turns(turns, night.conversations[: turns.shape[1]]) if turns.size else None
     both = measures.instructions(scores), own
     quality = measures.quality(*both, turns_expected=not is_last)
-    found = winner.strict_winner(quality, family, is_last=is_last)
-    return Look(measures=both, quality=quality, belief=posterior.infer(quality), family=family.copy(), winner=found)
+    decision = winner.strict_winner(quality, family, is_last=is_last)
+    return Look(measures=both, quality=quality, belief=posterior.infer(quality), family=family.copy(), winner=decision)
 
 
 def whole(night: Night) -> Look:

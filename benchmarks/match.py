@@ -143,7 +143,7 @@ def _agreement(index: object, asked: Sequence[str]) -> None:
 
     assert isinstance(index, Index)
     served, full = [index.match(text) for text in asked], [index.match_by_encoder(text) for text in asked]
-    stages = Counter(found.how for found in served)
+    stages = Counter(match.how for match in served)
     print("  answered by: " + ", ".join(f"{how} {count}" for how, count in stages.most_common()))
     for how in ("exact", "fast"):
         told = [(a, b) for a, b in zip(served, full, strict=True) if a.how == how]
@@ -152,7 +152,7 @@ def _agreement(index: object, asked: Sequence[str]) -> None:
     grams = Grams([trigger.form for trigger in index.triggers])
     scores = [grams.scores(form_of(text)) for text in asked]
     for least in (0.4, 0.5, 0.6, 0.7, 0.8):
-        bold = [(found, row) for found, row in zip(full, scores, strict=True) if row.max() >= least]
+        bold = [(match, row) for match, row in zip(full, scores, strict=True) if row.max() >= least]
         same = sum(a.fires and a.trigger.template == index.triggers[int(row.argmax())].template for a, row in bold)
         print(f"  fast encoder from {least} on: answers {len(bold)}, the encoder agrees on {same}")
 
@@ -170,9 +170,9 @@ def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
     full = [index.match_by_encoder(text).trigger for text in asked]
     same = sum(index.triggers[int(row.argmax())] == trigger for row, trigger in zip(scores, full, strict=True))
     print(f"  numpy and sentence-transformers name the same trigger for {same} of {len(asked)} turns")
-    ours, theirs = iter(forms), iter(forms)
+    fast_forms, slow_forms = iter(forms), iter(forms)
     quick, slow = _numpy_reader(folder), _full_reader(folder)
-    times = pairs(lambda: quick(next(ours)), lambda: slow(next(theirs)), min(PAIRS, len(forms) - 1))
+    times = pairs(lambda: quick(next(fast_forms)), lambda: slow(next(slow_forms)), min(PAIRS, len(forms) - 1))
     print("  " + ratio_line("one text in numpy", times[0], "sentence-transformers", times[1]))
 
 

@@ -7,7 +7,7 @@ The recipe: encode everything with batch 32, sklearn's DBSCAN(eps 0.35, min_samp
 the message nearest the centre of each. Same encoder (all-MiniLM-L6-v2), same messages: the demonstration's corpus.
 
 coverage  held-out reply coverage at cosine 0.8 over five origins, three people; vectors come from var/cache
-cost      wall time and peak memory of whole processes with an empty cache, then ours again with 1 % new messages
+cost      wall time and peak memory of whole processes with an empty cache, then this miner again with 1 % new messages
           "hindsight" chooses with the held-out part before its eyes, from what was said before it and may be a
           template (said to three people, not refused); "any text" from all short texts that were said before it
 corpus    all messages of the corpus at once, as if one person had written them; only on request, it takes long
@@ -79,8 +79,8 @@ def conversations(home: homes.Home) -> bytes:
 
 
 def _own(data: bytes, owner: str) -> list[Message]:
-    said = [one for one in demo.read(data, owner) if one.from_me]
-    return [Message(n, 0, False, one.partner, True, one.when, one.text) for n, one in enumerate(said)]
+    own_messages = [one for one in demo.read(data, owner) if one.from_me]
+    return [Message(n, 0, False, one.partner, True, one.when, one.text) for n, one in enumerate(own_messages)]
 
 
 # ------------------------------------------------------------------------------------------------------------ coverage
@@ -99,13 +99,13 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
     counted = corpus.build(messages, MAX_WORDS)
     vectors = encoder.encode(counted.texts)
     near = coverage_search.neighbours(vectors, counted.candidate, counted.counts(), SIMILARITY, least=LEAST)
-    found = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
+    origins = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
     every = coverage_search.neighbours(
         vectors, counted.candidate | counted.short, counted.counts(), SIMILARITY, least=2.0
     )
     graph = _graph(vectors)
-    lines = {"this miner": [origin.coverage for origin in found], "the recipe": [], "hindsight": [], "any text": []}
-    for origin in found:
+    lines = {"this miner": [origin.coverage for origin in origins], "the recipe": [], "hindsight": [], "any text": []}
+    for origin in origins:
         later = np.bincount(counted.ids[origin.begin : origin.end], minlength=len(vectors)).astype(np.float32)
         chosen = _recipe(graph, vectors, counted, origin.begin)
         lines["the recipe"].append(_share(vectors, chosen, later))
@@ -146,9 +146,9 @@ def _graph(vectors: Vectors) -> Graph:
     limit = 1 - _mining.EPS - SLACK
     counts, columns = [], []
     for block in coverage_search.blocks(len(vectors), len(vectors)):
-        rows, found = np.nonzero(vectors[block] @ vectors.T >= limit)
+        rows, near_texts = np.nonzero(vectors[block] @ vectors.T >= limit)
         counts.append(np.bincount(rows, minlength=block.stop - block.start))
-        columns.append(found.astype(np.int32))
+        columns.append(near_texts.astype(np.int32))
     return Graph(np.concatenate([[0], np.cumsum(np.concatenate(counts))]), np.concatenate(columns))
 
 
@@ -201,21 +201,21 @@ class Cost:
     seconds: float
     cpu_seconds: float  #: what others on the machine do disturbs it less
     peak_mb: float
-    said: dict[str, Any]
+    printed: dict[str, Any]
 
 
 def cost(messages: list[Message], model: Path, folder: Path) -> None:
     first, second = folder / "first.json", folder / "second.json"
     _mining.save(messages[: round(len(messages) * (1 - NEW))], first)
     _mining.save(messages, second)
-    mine = _run("ours", first, model, folder / "cache")
+    mine = _run("miner", first, model, folder / "cache")
     peer = _run("recipe", first, model, folder / "cache")
-    again = _run("ours", second, model, folder / "cache")
+    again = _run("miner", second, model, folder / "cache")
     for name, spent in (("this miner", mine), ("the recipe", peer), ("1 % more", again)):
         print(
             f"    {name:10}  {spent.seconds:6.1f} s  ({spent.cpu_seconds:.0f} s of processor)  "
             f"{spent.peak_mb:6.0f} MB at its peak, "
-            f"{spent.said['embedded']:,} texts embedded, {spent.said['templates']} templates"
+            f"{spent.printed['embedded']:,} texts embedded, {spent.printed['templates']} templates"
         )
     print(
         f"    {mine.seconds / peer.seconds:.2f} of the recipe's time (wanted: 0.33), "
@@ -230,20 +230,20 @@ def _run(which: str, messages: Path, model: Path, cache: Path) -> Cost:
     began = time.monotonic()
     child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert child.stdout
-    said = child.stdout.read()
+    printed = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"{which} ended with {child.returncode}")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
     seconds, cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
-    return Cost(seconds, cpu, usage.ru_maxrss * unit / 2**20, json.loads(said))
+    return Cost(seconds, cpu, usage.ru_maxrss * unit / 2**20, json.loads(printed))
 
 
 def whole(data: bytes, model: Path, folder: Path) -> None:
     """Every message of every writer, oldest first; the partner of each is the conversation."""
     conversations = json.loads(data)
-    said = [
+    messages = [
         (message["timestamp"], key, message["text"])
         for key, value in conversations.items()
         for run in value["messages"]
@@ -251,13 +251,13 @@ def whole(data: bytes, model: Path, folder: Path) -> None:
     ]
     rows = [
         Message(n, 0, False, key, True, dt.datetime.fromisoformat(when), text)
-        for n, (when, key, text) in enumerate(sorted(said))
+        for n, (when, key, text) in enumerate(sorted(messages))
     ]
     _mining.save(rows, folder / "whole.json")
-    spent = _run("ours", folder / "whole.json", model, folder / "whole")
+    spent = _run("miner", folder / "whole.json", model, folder / "whole")
     print(
         f"    the whole corpus, {len(rows):,} messages: {spent.seconds:.0f} s, {spent.peak_mb:,.0f} MB at its peak "
-        f"(wanted: below 2,048), {spent.said['embedded']:,} texts embedded, {spent.said['templates']} templates"
+        f"(wanted: below 2,048), {spent.printed['embedded']:,} texts embedded, {spent.printed['templates']} templates"
     )
 
 

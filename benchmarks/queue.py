@@ -154,7 +154,7 @@ def _many_jobs() -> Iterator[tuple[str, str, str]]:
 
 
 def _peers() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """task-spooler and nq, where they are installed; neither stores anything that survives a reboot as work owed."""
+    """task-spooler and nq, where they are installed; neither stores anything that survives a reboot as pending work."""
     for name in ("tsp", "nq"):
         if path := shutil.which(name):
             yield name, (path,)

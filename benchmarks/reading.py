@@ -98,8 +98,8 @@ def _left_out(rows: Sequence[dict[str, Any]], sheet: Any, encode: Any) -> list[f
     for key in {(row["scenario"], row["instruction"]) for row in rows}:
         places = [place for place, row in enumerate(rows) if (row["scenario"], row["instruction"]) == key]
         reader = Reader(_without(sheet, key), encode)
-        found = reader.margins([Text(*key, rows[place]["reply"]) for place in places])
-        margins |= dict(zip(places, map(float, found), strict=True))
+        values = reader.margins([Text(*key, rows[place]["reply"]) for place in places])
+        margins |= dict(zip(places, map(float, values), strict=True))
     return [margins[place] for place in range(len(rows))]
 
 

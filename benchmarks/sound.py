@@ -89,18 +89,24 @@ def messages_of(data: bytes, owner: str) -> list[Message]:
     chats: dict[str, int] = {}
     return [
         Message(
-            rowid, chats.setdefault(said.partner, len(chats)), False, said.partner, said.from_me, said.when, said.text
+            rowid,
+            chats.setdefault(message.partner, len(chats)),
+            False,
+            message.partner,
+            message.from_me,
+            message.when,
+            message.text,
         )
-        for rowid, said in enumerate(corpus.read(data, owner))
+        for rowid, message in enumerate(corpus.read(data, owner))
     ]
 
 
 def split(name: str, messages: Sequence[Message], count: int, encode: Encode) -> Person:
     """The first `count` held-out turns, and what is known from before them."""
-    found = imessage.turns(messages)
-    at = holdout.instant(found)
+    history = imessage.turns(messages)
+    at = holdout.instant(history)
     assert at is not None
-    chosen = holdout.choose([turn for turn in found if holdout.is_usable(turn, at)])[:count]
+    chosen = holdout.choose([turn for turn in history if holdout.is_usable(turn, at)])[:count]
     turns = [AskedTurn(conversation=chat, incoming=turn.text, answer=holdout.answer(turn)) for chat, turn in chosen]
     own, others = earlier.own_turns(messages, at), earlier.other_answers(messages, at)
     voice = style_set.voice([turn.answer for turn in own], others)
@@ -166,8 +172,8 @@ def spread(person: Person) -> None:
 def rankers(name: str, messages: Sequence[Message], encode: Encode) -> None:
     """The area under the curve of other ways to say how well an answer goes with a message."""
     person = split(name, messages, holdout.MOST_TURNS, encode)
-    found = imessage.turns(messages)
-    at = holdout.instant(found)
+    chosen = imessage.turns(messages)
+    at = holdout.instant(chosen)
     assert at is not None
     known = earlier.own_turns(messages, at)[-RANKER_TURNS:]
     sides = [encode([turn.incoming for turn in turns]) for turns in (known, person.turns)]
@@ -182,16 +188,21 @@ def rankers(name: str, messages: Sequence[Message], encode: Encode) -> None:
 
 def ranked(incoming: Sequence[Vectors], answers: Sequence[Vectors]) -> dict[str, Vectors]:
     """Scores (messages, answers) of the held-out turns by method; both arguments are earlier, held out."""
-    (before, asked), (said, given) = incoming, answers
-    means = before.mean(axis=0), said.mean(axis=0)
-    before, asked, said, given = before - means[0], asked - means[0], said - means[1], given - means[1]
-    left, right = whitener(before), whitener(said)
-    learned = left @ left @ (before.T @ said / len(before)) @ right @ right
+    (before, asked), (known_answers, given) = incoming, answers
+    means = before.mean(axis=0), known_answers.mean(axis=0)
+    before, asked, known_answers, given = (
+        before - means[0],
+        asked - means[0],
+        known_answers - means[1],
+        given - means[1],
+    )
+    left, right = whitener(before), whitener(known_answers)
+    learned = left @ left @ (before.T @ known_answers / len(before)) @ right @ right
     near = np.exp((asked @ before.T) / 0.1)
     return {
         "cosine": incoming[1] @ answers[1].T,
         "learned map (regularised CCA)": asked @ learned @ given.T,
-        "answers to the nearest messages": near / near.sum(axis=1, keepdims=True) @ said @ given.T,
+        "answers to the nearest messages": near / near.sum(axis=1, keepdims=True) @ known_answers @ given.T,
     }
 
 

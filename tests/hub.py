@@ -63,12 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        if found := _TREE.match(path):
-            self._api(found[1], found[2], self._tree)
-        elif found := _INFO.match(path):
-            self._api(found[1], found[2], self._info)
-        elif found := _FILE.match(path):
-            self._file(*found.groups())
+        if match := _TREE.match(path):
+            self._api(match[1], match[2], self._tree)
+        elif match := _INFO.match(path):
+            self._api(match[1], match[2], self._info)
+        elif match := _FILE.match(path):
+            self._file(*match.groups())
         else:
             self._answer(404)
 
@@ -94,14 +94,14 @@ class _Handler(BaseHTTPRequestHandler):
         return {"id": repo, "sha": repository.commit, "gated": repository.gated, "cardData": card, "siblings": []}
 
     def _tree(self, repo: str, repository: Repository) -> list[dict[str, Any]]:
-        found = []
+        entries = []
         for path, content in repository.files.items():
             digest, large = _blob(path, content)
             entry: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": digest[:40]}
             if large:
                 entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 130}
-            found.append(entry)
-        return found
+            entries.append(entry)
+        return entries
 
     def _file(self, repo: str, revision: str, path: str) -> None:
         self.hub.asked.append(f"{self.command} {path}")

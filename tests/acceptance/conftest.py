@@ -94,7 +94,7 @@ class House:
         """The running job's child process, once it has the go-ahead."""
         log = self.root / "var" / "results" / run_id / "experiment.log"
 
-        def found() -> psutil.Process | None:
+        def child() -> psutil.Process | None:
             for process in psutil.process_iter(["cmdline"]):
                 words = process.info["cmdline"] or []
                 if "jarvisd.worker" in words and str(self.root) in words:
@@ -102,7 +102,7 @@ class House:
             return None
 
         assert until(log.exists, what="the run has begun")
-        return until(found, what="a child runs")
+        return until(child, what="a child runs")
 
     def close(self) -> None:
         for process in self.daemons:

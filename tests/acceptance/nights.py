@@ -74,8 +74,8 @@ class Night:
     def settled(self) -> bool:
         return not self.ask(f"SELECT 1 FROM job WHERE {OPEN} LIMIT 1")
 
-    def found(self) -> int:
-        """How many pieces are there."""
+    def stored(self) -> int:
+        """How many checkpoints are stored."""
         if not self.ask("SELECT 1 FROM sqlite_master WHERE name = 'piece'"):
             return 0
         return int(self.ask("SELECT count(*) FROM piece")[0][0])
@@ -105,7 +105,7 @@ class Night:
     def _check_pieces(self) -> None:
         twice = self.ask("SELECT job, number, count(*) FROM piece GROUP BY job, number HAVING count(*) > 1")
         assert twice == []
-        assert self.found() == self.expected
+        assert self.stored() == self.expected
 
     def _check_report(self, run: str) -> None:
         """A report was written, and its end was told once a round at most: the daemon may have died before it could."""
@@ -116,9 +116,9 @@ class Night:
 
     def children(self) -> list[psutil.Process]:
         """Processes of this home that are no daemon."""
-        found = []
+        processes = []
         for process in psutil.process_iter(["cmdline", "status"]):
             words = process.info["cmdline"] or []
             if "jarvisd.worker" in words and str(self.house.root) in words and process.info["status"] != "zombie":
-                found.append(process)
-        return found
+                processes.append(process)
+        return processes

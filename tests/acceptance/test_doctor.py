@@ -59,15 +59,15 @@ def test_all_is_well_where_nothing_is_missing(house: House) -> None:
 
 def test_what_is_missing_is_a_problem_with_a_remedy_and_the_exit_code_says_so(house: House, tmp_path: Path) -> None:
     house.environment["HF_HOME"] = str(tmp_path / "hf")
-    said = house.ctl("doctor", code=1, timeout_s=90).stdout
-    assert said.endswith("\n2 problems, 1 warning.\n")
+    output = house.ctl("doctor", code=1, timeout_s=90).stdout
+    assert output.endswith("\n2 problems, 1 warning.\n")
     checks = doctor(house, code=1)
     assert checks["messages"]["state"] == "problem"
     assert checks["daemon"]["state"] == "warning"
     for check in checks.values():
         assert check["state"] == "ok" or check["remedy"]
-        assert f"{check['name']}: " in said
-        assert check["remedy"] in said
+        assert f"{check['name']}: " in output
+        assert check["remedy"] in output
 
 
 def test_all_models_that_are_missing_are_one_problem_with_one_remedy(house: House, tmp_path: Path) -> None:
@@ -191,9 +191,9 @@ def test_where_launchd_may_not_read_messages_the_very_binary_is_named(house: Hou
 def test_a_database_that_is_not_there_is_told_in_the_words_of_a_submission(house: House) -> None:
     database = house.folder / "none.db"
     small_night(house, f"messages: {database}\nmine: {{}}\nreport: {{}}\n")
-    said = f"there is no Messages database at {database}"
-    assert doctor(house, code=1)["messages"]["what"] == said
-    assert said in house.ctl("enqueue", "overnight").stderr
+    message = f"there is no Messages database at {database}"
+    assert doctor(house, code=1)["messages"]["what"] == message
+    assert message in house.ctl("enqueue", "overnight").stderr
 
 
 def test_over_ssh_alone_the_look_at_messages_says_that_it_proves_little(house: House, mac: FakeMac) -> None:
@@ -227,7 +227,7 @@ def test_init_writes_a_configuration_that_is_in_force_and_overwrites_nothing(hou
     for name in ("models", "scenarios", "manual_templates"):  # what the owner may copy there names these
         assert json.loads((config / "schemas" / f"{name}.json").read_text())["type"] == "object"
     plan.write_text("# mine\nreport: {}\n")
-    said = house.ctl("init").stdout
-    assert f"{plan}: kept as it is" in said
+    output = house.ctl("init").stdout
+    assert f"{plan}: kept as it is" in output
     assert plan.read_text() == "# mine\nreport: {}\n"
     assert f"{settings}  (yours)" in house.ctl("config").stdout

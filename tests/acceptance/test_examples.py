@@ -40,8 +40,8 @@ def examples(path: Path) -> Iterator[Example]:
     for line in path.read_text().splitlines():
         if line.startswith("```"):
             language = None if language is not None else line[3:].strip() or "sh"
-        elif language is None and (found := re.match(r"(#+) (.+)", line)):
-            headings = [*headings[: len(found[1]) - 1], found[2]]
+        elif language is None and (heading := re.match(r"(#+) (.+)", line)):
+            headings = [*headings[: len(heading[1]) - 1], heading[2]]
         elif line.strip() and (language in SHELLS or (language is None and line.startswith("    "))):
             yield Example(
                 str(path.relative_to(ROOT)),

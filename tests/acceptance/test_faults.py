@@ -183,10 +183,10 @@ def test_stop_names_the_program_that_it_has_ended(house: House) -> None:
     house.daemon()
     run_id = house.enqueue("command", "--", "sleep", "600")
     house.child_of(run_id)
-    said = house.ctl("stop").stderr
+    message = house.ctl("stop").stderr
     (job,) = house.jobs(run_id).values()
-    assert said.startswith(f"{job['id']} command:sleep has ended: interrupted")
-    assert said.rstrip().endswith(f"`jarvisctl retry {job['id']}`")
+    assert message.startswith(f"{job['id']} command:sleep has ended: interrupted")
+    assert message.rstrip().endswith(f"`jarvisctl retry {job['id']}`")
 
 
 def test_a_daemon_that_only_waits_for_another_one_ends_cleanly_too(house: House) -> None:

@@ -65,7 +65,7 @@ def test_a_stopped_child_is_found_stalled_and_the_night_goes_on(house: House) ->
     night = Night(house, jobs=1, pieces=200, pause_s=0.1, settings="stall: {minutes: 0.05}\n")
     run_id = night.submit()
     house.daemon()
-    until(lambda: night.found() > 2, what="it works")
+    until(lambda: night.stored() > 2, what="it works")
     house.child_of(run_id).send_signal(signal.SIGSTOP)
     jobs = house.settled(run_id)
     assert jobs["pieces:1"]["status"] == "failed"
@@ -95,7 +95,7 @@ def test_a_foreign_process_with_the_recorded_pid_survives_the_recovery(house: Ho
     night = Night(house, jobs=1, pieces=100, pause_s=0.05)
     run_id = night.submit()
     daemon = house.daemon()
-    until(lambda: night.found() > 2, what="it works")
+    until(lambda: night.stored() > 2, what="it works")
     daemon.kill()
     daemon.wait()
     until(lambda: not night.children(), what="the orphan ended itself")

@@ -35,10 +35,10 @@ def test_a_name_that_leads_elsewhere_is_no_run_no_job_and_no_plan(
         with pytest.raises(SystemExit) as ended:
             main(["--home", str(house.root), *words])
         assert ended.value.code == 2
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1
-        assert "\x1b" not in said
-        return said
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1
+        assert "\x1b" not in message
+        return message
 
     write(house, "plans/short.yaml", PLAN)
     with pytest.raises(SystemExit, match="0"):
@@ -107,7 +107,7 @@ def huge(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["settings.yaml", "models.yaml", "scenarios.yaml", "plans/overnight.yaml"])
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda path: path.write_text(bomb()), "too many values"),
         (lambda path: path.write_text("[" * 100_000), "not YAML"),
@@ -117,13 +117,13 @@ def huge(path: Path) -> None:
     ids=["aliases that multiply", "deep brackets", "python objects", "a gigabyte"],
 )
 def test_every_file_of_the_configuration_is_read_with_the_same_suspicion(
-    house: House, name: str, make: Callable[[Path], None], said: str
+    house: House, name: str, make: Callable[[Path], None], message: str
 ) -> None:
     path = write(house, name, "")
     make(path)
     refused = house.ctl("enqueue", "overnight", code=2, timeout_s=30)
     assert f"{path}" in refused.stderr
-    assert said in refused.stderr
+    assert message in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not (house.folder / "owned").exists()
     assert not (house.root / "var" / "jarvis.db").exists()

@@ -47,8 +47,8 @@ class Killer:
         self._strike(self.chance.choice(("daemon", "child", "both")))
 
     def _wait_for_a_piece(self) -> None:
-        before = self.night.found()
-        until(lambda: self.night.found() > before or self.night.settled(), 30, "another checkpoint, or the end")
+        before = self.night.stored()
+        until(lambda: self.night.stored() > before or self.night.settled(), 30, "another checkpoint, or the end")
 
     def _spare_the_last_start(self) -> None:
         """Three starts in a row that come to nothing end a job, and rightly: let the third one work."""
@@ -101,7 +101,7 @@ def test_kill_9_loses_no_checkpoint_doubles_none_and_every_night_has_its_reports
     with capsys.disabled():
         print(
             f"\n{sum(killer.killed.values())} kills survived ({whom}), {len(night.runs)} nights, {jobs} jobs, "
-            f"{night.expected} pieces expected, {night.found()} found, {reports} reports, integrity ok, seed {seed}"
+            f"{night.expected} pieces expected, {night.stored()} found, {reports} reports, integrity ok, seed {seed}"
         )
     assert sum(killer.killed.values()) == kills
 
@@ -135,14 +135,14 @@ def test_twenty_kills_on_a_real_night_cost_no_reply_and_double_none(
             daemon = house.daemon()
     jobs = house.settled(run_id, 400)
     assert {job["status"] for job in jobs.values()} == {"succeeded"}, jobs
-    found = test_night.replies(house)
-    assert len(found) == len(set(found)) == 2 * SAMPLES
+    stored = test_night.replies(house)
+    assert len(stored) == len(set(stored)) == 2 * SAMPLES
     assert _ask(house, "PRAGMA integrity_check") == [("ok",)]
     whom_killed = ", ".join(f"{name} {times}" for name, times in sorted(killed.items()))
     with capsys.disabled():
         print(
             f"\n{killed.total()} kills survived ({whom_killed}) on a real night, {len(jobs)} jobs, "
-            f"{2 * SAMPLES} replies expected, {len(found)} found, 1 report, integrity ok, seed {seed}"
+            f"{2 * SAMPLES} replies expected, {len(stored)} found, 1 report, integrity ok, seed {seed}"
         )
 
 

@@ -25,10 +25,10 @@ def plan(house: House, text: str) -> None:
 def test_too_little_disk_is_a_warning_then_a_failed_job_and_the_report_still_comes(house: House) -> None:
     settings(house, "disk: {keep_free_mb: 1000000000}\n")
     plan(house, "command:\n  - run: [echo, hello]\nreport: {}\n")
-    said = house.ctl("enqueue", "mine-own")
-    assert "warning: too little disk: " in said.stderr
+    submitted = house.ctl("enqueue", "mine-own")
+    assert "warning: too little disk: " in submitted.stderr
     house.daemon()
-    jobs = house.settled(said.stdout.strip())
+    jobs = house.settled(submitted.stdout.strip())
     assert jobs["command:echo"]["status"] == "failed"
     assert "1,000,000,000 MB are wanted" in jobs["command:echo"]["reason"]
     assert jobs["report"]["status"] == "succeeded"
@@ -61,17 +61,17 @@ def test_the_deadline_stops_what_runs_skips_what_waits_and_the_report_comes(hous
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("memory: {margin: 5}\n", "settings.yaml:1: memory.margin: unknown key"),
         ("memory: {margin_mb: lots}\n", "settings.yaml:1: memory.margin_mb: input should be a valid integer"),
     ],
 )
-def test_wrong_settings_are_named_with_file_and_line(house: House, text: str, said: str) -> None:
+def test_wrong_settings_are_named_with_file_and_line(house: House, text: str, message: str) -> None:
     settings(house, text)
-    assert said in house.ctl("config", code=2).stderr
+    assert message in house.ctl("config", code=2).stderr
     plan(house, "command:\n  - run: [echo]\n")
-    assert said in house.ctl("enqueue", "mine-own", code=2).stderr
+    assert message in house.ctl("enqueue", "mine-own", code=2).stderr
 
 
 def test_a_scenario_file_without_prompts_is_refused(house: House, tmp_path: Path) -> None:

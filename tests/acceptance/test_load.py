@@ -39,10 +39,10 @@ def test_two_hundred_callers_sixteen_at_a_time_while_jobs_run(house: House) -> N
     with ThreadPoolExecutor(AT_A_TIME) as pool, ThreadPoolExecutor(1) as beside:
         waits = beside.submit(write_lock_waits, house.root / "var" / "jarvis.db", over)
         try:
-            said = list(pool.map(call, range(CALLS)))
+            outputs = list(pool.map(call, range(CALLS)))
         finally:
             over.set()  # or a call that fails would leave this waiting for ever
-    assert [line for line in said if line] == []
+    assert [line for line in outputs if line] == []
     assert len(waits.result()) > 20
     assert max(waits.result()) < 5
     assert len(house.ctl("runs", "-n", "1000").stdout.splitlines()) == CALLS // 2 + 1

@@ -55,12 +55,12 @@ def minutes_ago(minutes: float) -> str:
 
 def test_a_dry_run_prints_both_agents_and_every_command_and_changes_nothing(house: House) -> None:
     words = ["install", "--dry-run", "--at", "22:00", "--at", "1:30", "--weekdays", "sun,mon"]
-    said = house.ctl(*words).stdout
+    output = house.ctl(*words).stdout
     signs = {str(BIN): "BIN", str(house.root): "HOME", str(Path.home()): "~", f"gui/{os.getuid()}": "gui/UID"}
     signs[os.path.realpath(BIN / "python")] = "PYTHON"
     for text, sign in sorted(signs.items(), key=lambda pair: -len(pair[0])):
-        said = said.replace(text, sign)
-    assert said == GOLDEN.read_text()
+        output = output.replace(text, sign)
+    assert output == GOLDEN.read_text()
     assert not (house.root / "var").exists()
 
 
@@ -75,10 +75,10 @@ def test_another_reader_of_property_lists_reads_what_is_installed(house: House, 
 
 
 def test_install_loads_both_agents_and_the_daemon_takes_jobs(house: House, mac: FakeMac) -> None:
-    said = house.ctl("install").stdout
+    output = house.ctl("install").stdout
     assert set(mac.state()["loaded"]) == {DAEMON, NIGHTLY}
-    assert "Full Disk Access" in said
-    assert "sudo pmset repeat wakeorpoweron MTWRFSU 21:58:00" in said
+    assert "Full Disk Access" in output
+    assert "sudo pmset repeat wakeorpoweron MTWRFSU 21:58:00" in output
     verbs = [call[1] for call in mac.calls("launchctl") if call[-1].endswith((DAEMON, f"{DAEMON}.plist"))]
     start = verbs.index("enable")
     assert verbs[start : start + 4] == ["enable", "bootout", "bootstrap", "kickstart"]
@@ -113,9 +113,9 @@ def test_a_label_that_was_switched_off_is_switched_on_by_installing(house: House
 
 def test_over_ssh_alone_install_says_what_to_do_and_leaves_nothing(house: House, mac: FakeMac) -> None:
     mac.orders(no_session=True)
-    said = house.ctl("install", code=1).stderr
-    assert "Log in at the Mac itself" in said
-    assert len(said.splitlines()) == 1
+    message = house.ctl("install", code=1).stderr
+    assert "Log in at the Mac itself" in message
+    assert len(message.splitlines()) == 1
     assert not (mac.user / "Library").exists()
 
 
@@ -124,17 +124,17 @@ def test_an_installation_that_fails_leaves_the_older_one_as_it_was(house: House,
     before = mac.agent(NIGHTLY)
     mac.disable(NIGHTLY)
     mac.orders(forbidden=[NIGHTLY])
-    said = house.ctl("install", "--at", "23:00", code=1).stderr
-    assert f"{NIGHTLY} is switched off" in said
-    assert "Login Items" in said
+    message = house.ctl("install", "--at", "23:00", code=1).stderr
+    assert f"{NIGHTLY} is switched off" in message
+    assert "Login Items" in message
     assert mac.agent(NIGHTLY) == before
     assert DAEMON in mac.state()["loaded"]
 
 
 def test_a_first_installation_that_fails_leaves_nothing(house: House, mac: FakeMac) -> None:
     mac.orders(refused=[NIGHTLY])
-    said = house.ctl("install", code=1, timeout_s=90).stderr
-    assert "everything is as it was before" in said
+    message = house.ctl("install", code=1, timeout_s=90).stderr
+    assert "everything is as it was before" in message
     assert mac.state()["loaded"] == {}
     assert list((mac.user / "Library" / "LaunchAgents").iterdir()) == []
 
@@ -143,17 +143,17 @@ def test_uninstall_removes_both_agents_and_says_where_the_data_is(house: House, 
     house.ctl("install")
     run_id = house.enqueue("command", "--", "echo", "hello")
     house.settled(run_id)
-    said = house.ctl("uninstall").stdout
-    assert str(house.root / "var") in said
+    output = house.ctl("uninstall").stdout
+    assert str(house.root / "var") in output
     assert mac.state()["loaded"] == {}
     assert house.run(run_id)["state"] == "settled"
     assert "Nothing was installed" in house.ctl("uninstall").stdout
 
 
 def test_elsewhere_than_on_a_mac_install_says_what_there_is_instead(house: House) -> None:
-    said = house.ctl("install", code=1).stderr
-    assert "this is not a Mac" in said
-    assert "jarvisctl start" in said
+    message = house.ctl("install", code=1).stderr
+    assert "this is not a Mac" in message
+    assert "jarvisctl start" in message
 
 
 # ----------------------------------------------------------------------------------------------- starting and stopping
@@ -266,9 +266,9 @@ def test_a_whole_night_keeps_the_mac_awake_exactly_while_it_works_and_then_notif
     house.settled(run_id)
     until(lambda: mac.calls("caffeinate ends"), what="it is let go")
     assert mac.calls("caffeinate") == [["caffeinate", "-i", "-w", str(pid(house))]]
-    said = mac.calls("osascript")[-1]
-    assert said[-1] == f"{run_id}: 2 of 2 jobs succeeded. The report is ready: jarvisctl report --open"
-    assert not any(run_id in word for word in said[:-1])
+    notification = mac.calls("osascript")[-1]
+    assert notification[-1] == f"{run_id}: 2 of 2 jobs succeeded. The report is ready: jarvisctl report --open"
+    assert not any(run_id in word for word in notification[:-1])
 
 
 def test_while_paused_or_waiting_for_power_the_mac_may_sleep(house: House, mac: FakeMac) -> None:

@@ -91,8 +91,8 @@ class Night:
         """Until the first of the programs that have not begun yet is looked at again."""
         database = sqlite3.connect(f"file:{self.house.root / 'var' / 'jarvis.db'}?mode=ro", uri=True)
         with closing(database):
-            found = database.execute("SELECT not_before FROM job WHERE status = 'queued' AND kind = 'command'")
-            planned = [dt.datetime.fromisoformat(text) if text else self.mac.now() for (text,) in found]
+            rows = database.execute("SELECT not_before FROM job WHERE status = 'queued' AND kind = 'command'")
+            planned = [dt.datetime.fromisoformat(text) if text else self.mac.now() for (text,) in rows]
         return (min(planned) - self.mac.now()).total_seconds()
 
 
@@ -211,8 +211,8 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
     assert at("06:55:00") <= times["left"][1] <= times["report"][0]
 
     # Each program ran once, from its beginning to its own end, or to the end it was given
-    said = {name: [line for line in night.did(name) if line != "works"] for name in named if name != "report"}
-    assert said == {
+    lines_of = {name: [line for line in night.did(name) if line != "works"] for name in named if name != "report"}
+    assert lines_of == {
         "evening": ["begins", "ends"],
         "asleep": ["begins", "ends"],
         "unplugged": ["begins", "ends"],

@@ -37,10 +37,10 @@ def hub(house: House, tmp_path: Path) -> Iterator[Hub]:
     (folder / "plans" / "overnight.yaml").write_text(PLAN % "one, two, own")
     (folder / "plans" / "short.yaml").write_text(PLAN % "one")
     files = loadable(tmp_path / "loadable")
-    with serving() as found:
-        found.repositories = {"someone/one": Repository(files), "someone/two": Repository(files)}
-        house.environment = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": found.url}
-        yield found
+    with serving() as served:
+        served.repositories = {"someone/one": Repository(files), "someone/two": Repository(files)}
+        house.environment = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": served.url}
+        yield served
 
 
 def states(house: House) -> dict[str, str]:
@@ -51,20 +51,20 @@ def test_from_nothing_to_models_that_are_whole(house: House, hub: Hub) -> None:
     rows = {row["key"]: row for row in json.loads(house.ctl("models", "--json").stdout)}
     assert {key: row["state"] for key, row in rows.items()} == {"one": "missing", "two": "missing", "own": "missing"}
     assert (rows["one"]["plans"], rows["two"]["plans"]) == (["overnight", "short"], ["overnight"])
-    said = house.ctl("models", "fetch").stdout
-    assert "own: not from the hub. Get it with: make own" in said
-    assert "licence: MIT" in said
+    output = house.ctl("models", "fetch").stdout
+    assert "own: not from the hub. Get it with: make own" in output
+    assert "licence: MIT" in output
     assert states(house) == {"one": "here", "two": "here", "own": "missing"}
     checked = house.ctl("models", "check").stdout
     assert [line.split(":")[0] for line in checked.splitlines()] == ["ok       one", "ok       two"]
-    assert "\x1b" not in said + checked
+    assert "\x1b" not in output + checked
 
 
 def models_check(house: House) -> tuple[dict[str, Any], list[str]]:
     """What doctor says of the models, and which jobs have a problem of their own."""
     checks = json.loads(house.ctl("doctor", "--json", code=None, timeout_s=90).stdout)["checks"]
-    (found,) = [check for check in checks if check["name"] == "models"]
-    return found, [check["name"] for check in checks if check["name"].startswith("evaluate:")]
+    (check_of_models,) = [check for check in checks if check["name"] == "models"]
+    return check_of_models, [check["name"] for check in checks if check["name"].startswith("evaluate:")]
 
 
 def test_doctor_says_before_what_fetch_then_fetches_and_after_it_how_fast(house: House, hub: Hub) -> None:
@@ -75,10 +75,10 @@ def test_doctor_says_before_what_fetch_then_fetches_and_after_it_how_fast(house:
     assert before["what"].startswith("0 of 3 on this disk; 1 with another problem, below; missing: one, two; ")
     assert "; at least 1 MB to fetch (only the hub knows the size of two), which leaves " in before["what"]
     assert before["figures"]["of_unknown_size"] == ["two"]
-    said = house.ctl("models", "fetch", "--only", "overnight").stdout
-    assert "21 MB to fetch into " in said
-    assert "how long is not known: no download was measured yet" in said
-    assert "Fetched 21 MB at " in said
+    output = house.ctl("models", "fetch", "--only", "overnight").stdout
+    assert "21 MB to fetch into " in output
+    assert "how long is not known: no download was measured yet" in output
+    assert "Fetched 21 MB at " in output
     after, own = models_check(house)
     assert (after["state"], own) == ("ok", ["evaluate:own"])
     assert after["what"] == "2 of 3 on this disk; 1 with another problem, below"
@@ -92,16 +92,16 @@ def test_a_damaged_model_is_a_problem_of_its_own_job(house: House, hub: Hub) -> 
     house.ctl("models", "fetch")
     (config,) = Path(house.environment["HF_HOME"]).glob("hub/models--someone--two/snapshots/*/config.json")
     config.unlink()
-    found, own = models_check(house)
+    models, own = models_check(house)
     assert own == ["evaluate:two", "evaluate:own"]
-    assert (found["state"], found["what"]) == ("ok", "1 of 3 on this disk; 2 with another problem, below")
+    assert (models["state"], models["what"]) == ("ok", "1 of 3 on this disk; 2 with another problem, below")
 
 
 def test_two_names_of_one_missing_model_are_one_download(house: House, hub: Hub) -> None:
     (house.root / "config" / "plans" / "overnight.yaml").write_text(PLAN % "one, someone/one, someone/three")
-    found, own = models_check(house)
-    assert (found["figures"]["missing"], own) == (["one", "someone/three"], [])
-    assert found["figures"]["models"] == 2
+    models, own = models_check(house)
+    assert (models["figures"]["missing"], own) == (["one", "someone/three"], [])
+    assert models["figures"]["models"] == 2
 
 
 def test_only_the_models_of_one_plan(house: House, hub: Hub) -> None:
@@ -136,9 +136,9 @@ def test_a_changed_byte_is_found_and_mended(house: House, hub: Hub, tmp_path: Pa
     content[-1] ^= 1
     weights.resolve().write_bytes(content)
     assert states(house)["one"] == "here"  # a cheap look does not see it
-    said = house.ctl("models", "check", code=1).stdout
-    assert "problem  one: model.safetensors differs from the hub's" in said
-    assert "jarvisctl models fetch one" in said
+    output = house.ctl("models", "check", code=1).stdout
+    assert "problem  one: model.safetensors differs from the hub's" in output
+    assert "jarvisctl models fetch one" in output
     house.ctl("models", "fetch", "one")
     house.ctl("models", "check", "one")
 
@@ -147,9 +147,9 @@ def test_what_only_mlx_lm_can_tell_is_a_problem_by_day(house: House, hub: Hub) -
     """Every file is as the hub has it, and no night could load the model."""
     hub.repositories["someone/one"].files["config.json"] = b'{"model_type": "unheard_of"}'
     house.ctl("models", "fetch", "one")
-    said = house.ctl("models", "check", "one", code=1).stdout
-    assert "problem  one: mlx-lm cannot load it: it does not know the model type unheard_of" in said
-    assert "Leave it out of the plan, or install a newer mlx-lm." in said
+    output = house.ctl("models", "check", "one", code=1).stdout
+    assert "problem  one: mlx-lm cannot load it: it does not know the model type unheard_of" in output
+    assert "Leave it out of the plan, or install a newer mlx-lm." in output
 
 
 def test_a_model_that_is_refused_keeps_no_other_from_coming(house: House, hub: Hub) -> None:
@@ -198,9 +198,9 @@ def test_ctrl_c_leaves_nothing_half(house: House, hub: Hub, tmp_path: Path) -> N
     until(lambda: "GET model.safetensors" in hub.asked, what="the weights are on their way")
     until(lambda: list((tmp_path / "hf").rglob("*.incomplete")), what="half of them is written")
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
     left = [file.name for file in (tmp_path / "hf").rglob("*") if file.name.endswith((".incomplete", ".safetensors"))]
     assert left == []
     hub.closing.set()
@@ -216,12 +216,12 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is(house: House, hub: Hub) -> None
         [BIN / "jarvisctl", "models", "fetch", "one"], env=environment, stdout=theirs, stderr=theirs, stdin=theirs
     )
     os.close(theirs)
-    said = b""
+    output = b""
     try:
         while piece := os.read(ours, 65536):
-            said += piece
+            output += piece
     except OSError:  # on Linux the end of a terminal is an error
         pass
     os.close(ours)
     assert process.wait(timeout=30) == 0
-    assert b"model.safetensors:   0%|" in said
+    assert b"model.safetensors:   0%|" in output

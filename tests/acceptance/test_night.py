@@ -99,9 +99,9 @@ def night(house: House, models: Path, *more: str, name: str = "small", evaluate:
 
 def replies(house: House) -> list[tuple[Any, ...]]:
     with sqlite3.connect(f"file:{house.root / 'var' / 'jarvis.db'}?mode=ro", uri=True) as database:
-        found = database.execute("SELECT job_id, scenario_id, prompt, sample FROM reply ORDER BY 1, 2, 3, 4").fetchall()
+        rows = database.execute("SELECT job_id, scenario_id, prompt, sample FROM reply ORDER BY 1, 2, 3, 4").fetchall()
     database.close()
-    return found
+    return rows
 
 
 class Tags(HTMLParser):
@@ -156,8 +156,8 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
 
 def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: House, small_models: Path) -> None:
     house.daemon()
-    said = night(house, small_models, "--set", "evaluate.models=[no/such-model]")
-    jobs = house.settled(said, 120)
+    run_id = night(house, small_models, "--set", "evaluate.models=[no/such-model]")
+    jobs = house.settled(run_id, 120)
     failed = next(job for name, job in jobs.items() if name.startswith("evaluate:"))
     assert failed["status"] == "failed"
     assert "not on this disk" in failed["reason"]
@@ -169,10 +169,10 @@ def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: H
 
 def test_everything_missing_still_ends_in_a_report(house: House) -> None:
     """The shipped night on a machine with no Messages and no models: one warning a missing thing, then a report."""
-    said = house.ctl("enqueue", "overnight")
-    assert said.stderr.count("warning: ") == 10  # chat.db, the embedder, the matcher, six models, the later rounds
+    submitted = house.ctl("enqueue", "overnight")
+    assert submitted.stderr.count("warning: ") == 10  # chat.db, the embedder, the matcher, six models, the later rounds
     house.daemon()
-    jobs = house.settled(said.stdout.strip(), 120)
+    jobs = house.settled(submitted.stdout.strip(), 120)
     assert {job["status"] for name, job in jobs.items() if name != "report"} == {"failed"}
     assert jobs["report"]["status"] == "succeeded"
     markdown = house.ctl("report").stdout
@@ -209,8 +209,8 @@ def test_kill_9_in_the_middle_costs_no_reply_and_gives_none_twice(
     jobs = house.settled(run_id, 240)
     assert [job["status"] for job in jobs.values()] == ["succeeded"] * 3
     assert jobs["evaluate:smollm2-135m"]["attempt"] == 2
-    found = replies(house)
-    assert len(found) == len(set(found)) == 2 * 4
+    stored = replies(house)
+    assert len(stored) == len(set(stored)) == 2 * 4
     with sqlite3.connect(house.root / "var" / "jarvis.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     database.close()
@@ -240,7 +240,7 @@ def test_a_report_that_is_gone_is_rendered_again_from_the_database(house: House,
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda path: path.write_bytes(b"not a database at all" * 100), "not a"),
         (lambda path: sqlite3.connect(path).execute("CREATE TABLE message (x)").connection.close(), "Messages"),
@@ -250,7 +250,7 @@ def test_a_report_that_is_gone_is_rendered_again_from_the_database(house: House,
     ids=["not a database", "another database", "empty", "a folder"],
 )
 def test_a_messages_database_that_cannot_be_used_is_a_warning_and_a_failed_job(
-    house: House, small_models: Path, make: Any, said: str
+    house: House, small_models: Path, make: Any, message: str
 ) -> None:
     make(house.folder / "chat.db")
     plans = house.root / "config" / "plans"
@@ -264,7 +264,7 @@ def test_a_messages_database_that_cannot_be_used_is_a_warning_and_a_failed_job(
     house.daemon()
     jobs = house.settled(warned.stdout.strip(), 60)
     assert jobs["mine"]["status"] == "failed"
-    assert said in jobs["mine"]["reason"]
+    assert message in jobs["mine"]["reason"]
     assert jobs["report"]["status"] == "succeeded"
 
 

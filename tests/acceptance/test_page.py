@@ -138,15 +138,15 @@ def findings(page: Path) -> dict[str, dict[str, Any]]:
 @pytest.mark.skipif(AXE is None, reason="no axe-core: `pip install --group dev .` brings axe-core-python")
 def test_axe_finds_nothing_serious(findings: dict[str, dict[str, Any]]) -> None:
     """No violation that axe-core calls serious or critical, with everything unfolded, in both themes."""
-    for theme, found in findings.items():
-        assert found["axe"]
-        bad = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    for theme, violations in findings.items():
+        assert violations["axe"]
+        bad = [one for one in violations["violations"] if one["impact"] in ("serious", "critical")]
         assert bad == [], (theme, bad)
 
 
 def test_the_page_is_as_wide_as_the_window(findings: dict[str, dict[str, Any]]) -> None:
     """Wide tables scroll by themselves; the page does not."""
-    assert all(found["width"] <= found["room"] for found in findings.values())
+    assert all(measured["width"] <= measured["room"] for measured in findings.values())
 
 
 def test_the_page_follows_the_theme(findings: dict[str, dict[str, Any]]) -> None:
@@ -157,8 +157,8 @@ def test_the_page_follows_the_theme(findings: dict[str, dict[str, Any]]) -> None
 
 def test_names_are_hidden_until_asked_for(findings: dict[str, dict[str, Any]]) -> None:
     """With scripts no reply names its model; a button brings the names."""
-    for found in findings.values():
-        assert found["blind"] == 0 and found["revealed"] > 60
+    for measured in findings.values():
+        assert measured["blind"] == 0 and measured["revealed"] > 60
 
 
 def test_the_table_of_models_sorts(findings: dict[str, dict[str, Any]]) -> None:

@@ -34,9 +34,9 @@ def plant(path: Path) -> list[str]:
         database.execute("UPDATE handle SET id = ? WHERE ROWID = 1", (CANARIES["handle"],))
         database.execute("UPDATE chat SET chat_identifier = ? WHERE ROWID = 1", (CANARIES["handle"],))
         database.execute("UPDATE chat SET display_name = ? WHERE ROWID = 1", (CANARIES["chat"],))
-        said = [text for (text,) in database.execute("SELECT text FROM message WHERE text IS NOT NULL")]
+        rows = [text for (text,) in database.execute("SELECT text FROM message WHERE text IS NOT NULL")]
     database.close()
-    spoken = {text for text in said if len(text) >= 20 and len(text.split()) >= 4}
+    spoken = {text for text in rows if len(text) >= 20 and len(text.split()) >= 4}
     return sorted(spoken | set(CANARIES.values()) | {"walked past the old bakery", "are you coming tonight?"})
 
 
@@ -52,13 +52,13 @@ def what_was_said(house: House, daemon: Any) -> str:
     """Every log at every level, every reason and note, every warning, and stderr of the daemon."""
     var = house.root / "var"
     paths = {*var.rglob("*.log*"), *(var / "logs").iterdir(), *var.glob("*.err")}
-    said = "".join(path.read_text() for path in sorted(paths))
+    log = "".join(path.read_text() for path in sorted(paths))
     with sqlite3.connect(var / "jarvis.db") as database:
         columns = "reason, note, outcome FROM job", "warnings, title FROM run", "data FROM task"
-        said += "".join(str(row) for column in columns for row in database.execute(f"SELECT {column}"))
+        log += "".join(str(row) for column in columns for row in database.execute(f"SELECT {column}"))
     database.close()
     daemon.terminate()
-    return said + daemon.communicate(timeout=30)[1] + house.ctl("status", "--json").stdout + house.ctl("status").stdout
+    return log + daemon.communicate(timeout=30)[1] + house.ctl("status", "--json").stdout + house.ctl("status").stdout
 
 
 def real_turns(house: House, models: Path) -> str:
@@ -119,11 +119,11 @@ def test_no_message_is_in_any_log_and_all_is_private_whatever_fails_and_without_
         ]
         assert exposed == []
         secrets += written(house)
-        said = what_was_said(house, daemon)
+        output = what_was_said(house, daemon)
     finally:
         os.umask(old)
     assert len(secrets) > 12
-    assert [text for text in secrets if text in said] == []
+    assert [text for text in secrets if text in output] == []
 
 
 def test_the_night_without_a_network_had_none(house: House, cut_off: tuple[str, ...]) -> None:

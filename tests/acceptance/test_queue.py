@@ -42,10 +42,10 @@ def gone(process: psutil.Process) -> bool:
 
 
 def test_a_program_enqueued_while_the_daemon_is_down_runs_when_it_starts(house: House) -> None:
-    said = house.ctl("enqueue", "command", "--", "echo", "good night")
-    run_id = said.stdout.strip()
-    assert said.stdout == f"{run_id}\n"
-    assert "The daemon is down" in said.stderr
+    submitted = house.ctl("enqueue", "command", "--", "echo", "good night")
+    run_id = submitted.stdout.strip()
+    assert submitted.stdout == f"{run_id}\n"
+    assert "The daemon is down" in submitted.stderr
     assert house.run(run_id)["state"] == "queued"
     house.daemon()
     assert house.settled(run_id)["command:echo"]["status"] == "succeeded"
@@ -212,7 +212,7 @@ def test_logs_follow_waits_for_the_job_and_ends_with_it(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["enqueue", "overnigt"], "no plan is called 'overnigt'. Did you mean overnight?"),
         (["enqueue", "command"], "no program given"),
@@ -224,9 +224,9 @@ def test_logs_follow_waits_for_the_job_and_ends_with_it(house: House) -> None:
         (["enqueue", "command", "--until", "never", "--", "echo"], "--until: 'never' is no time"),
     ],
 )
-def test_wrong_use_is_one_line_exit_code_2_and_leaves_no_trace(house: House, words: list[str], said: str) -> None:
+def test_wrong_use_is_one_line_exit_code_2_and_leaves_no_trace(house: House, words: list[str], message: str) -> None:
     refused = house.ctl(*words, code=2)
-    assert said in refused.stderr
+    assert message in refused.stderr
     assert refused.stderr.startswith("jarvisctl: ")
     assert refused.stderr.count("\n") == 1
     assert refused.stdout == ""

@@ -76,8 +76,8 @@ def test_kill_9_in_a_round_loses_no_reply_gives_none_twice_and_the_next_round_co
         daemon.wait()
     house.daemon()
     house.settled(run_id, 300)
-    found = house.run(run_id)["jobs"]
-    assert {job["status"] for job in found} == {"succeeded"}, found
+    jobs = house.run(run_id)["jobs"]
+    assert {job["status"] for job in jobs} == {"succeeded"}, jobs
     assert len(replies(house)) == len(set(replies(house))) == wanted
     assert reports(house) == dict.fromkeys(range(1, last + 1), 1)
     assert rows(house, "PRAGMA integrity_check") == [("ok",)]
@@ -101,13 +101,13 @@ def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_w
     until(lambda: rows(house, "SELECT 1 FROM job WHERE name = 'turns'"), 120, "the second round is proposed")
     deadline = _draw_near(house, 60)
     house.settled(run_id, 180)
-    found = house.run(run_id)["jobs"]
-    assert {job["status"] for job in found} <= {"succeeded", "skipped"}, found
-    assert [job["status"] for job in found if job["kind"] == "report"] == ["succeeded", "succeeded"]
-    assert max(dt.datetime.fromisoformat(job["ended_at"]) for job in found) <= deadline
+    jobs = house.run(run_id)["jobs"]
+    assert {job["status"] for job in jobs} <= {"succeeded", "skipped"}, jobs
+    assert [job["status"] for job in jobs if job["kind"] == "report"] == ["succeeded", "succeeded"]
+    assert max(dt.datetime.fromisoformat(job["ended_at"]) for job in jobs) <= deadline
     ((kept,),) = rows(house, "SELECT COUNT(*) FROM reply WHERE round = 2")
     assert 0 < kept < 2 * 32, "some of the turns, not all"
-    assert "the night's time was used up after" in json.dumps(found)
+    assert "the night's time was used up after" in json.dumps(jobs)
     assert "real turns" in (house.root / "var/results" / run_id / "REPORT.md").read_text().lower()
 
 

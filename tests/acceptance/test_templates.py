@@ -41,9 +41,9 @@ def mined(house: House) -> House:
 
 def test_a_match_is_one_json_document(mined: House) -> None:
     done = mined.ctl("match", "What about 1?", "--json")
-    found = json.loads(done.stdout)
-    assert {"text", "fires", "reply", "template", "tier", "similarity", "how", "ms", "cold_ms"} <= set(found)
-    assert (found["reply"], found["tier"], found["how"]) == ("On my way", "automatic", "exact")
+    document = json.loads(done.stdout)
+    assert {"text", "fires", "reply", "template", "tier", "similarity", "how", "ms", "cold_ms"} <= set(document)
+    assert (document["reply"], document["tier"], document["how"]) == ("On my way", "automatic", "exact")
     assert done.stderr == ""
     assert "On my way" in mined.ctl("match", "what about 1?").stdout
 
@@ -65,9 +65,9 @@ def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path:
     before = path.read_bytes()
     assert "2 new" in mined.ctl(*words, "--dry-run").stdout
     assert path.read_bytes() == before
-    said = mined.ctl(*words).stdout
-    assert "restart JARVIS" in said
-    assert f"`jarvisctl deploy templates --to {path.parent} --check` tells" in said
+    output = mined.ctl(*words).stdout
+    assert "restart JARVIS" in output
+    assert f"`jarvisctl deploy templates --to {path.parent} --check` tells" in output
     after = path.read_bytes()
     assert [entry["name"] for entry in json.loads(after)["templates"]] == ["Mine", "On my way", "Sounds great"]
     assert json.loads(after)["templates"][0] == own

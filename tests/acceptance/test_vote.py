@@ -83,8 +83,8 @@ class Terminal:
 
 def sides(page: str) -> tuple[str, str]:
     """The models whose replies stand at 1 and 2: the test knows whose words they are, the page does not say."""
-    found = dict(re.findall(r"^  ([12])  (.+)$", page, flags=re.M))
-    return OF[found["1"]], OF[found["2"]]
+    replies_of = dict(re.findall(r"^  ([12])  (.+)$", page, flags=re.M))
+    return OF[replies_of["1"]], OF[replies_of["2"]]
 
 
 def ranking(house: House) -> list[str]:
@@ -172,22 +172,22 @@ def test_nothing_to_vote_on_is_one_line(house: House) -> None:
 def test_a_model_is_written_into_jarvis_and_the_rest_stays(night: House, tmp_path: Path) -> None:
     path = tmp_path / "jarvis" / "config.json"
     path.parent.mkdir()
-    found = (
+    before = (
         '{\n    "config_version": 6,\n    "model_path": "x",\n    "model": {"model_id": "qwen-1.5b"},\n    "y": 1e2}'
     )
-    path.write_text(found)
+    path.write_text(before)
     words = ("deploy", "model", "--to", str(path.parent))
     refused = night.ctl(*words, code=1).stderr
     assert "has no winner" in refused
     assert all(name in refused for name in ("Model A", "Model B", "Model C"))
     assert refused.count("\n") == 1
     assert '+  "model_path": "org/b",' in night.ctl(*words, "b", "--dry-run").stdout
-    assert path.read_text() == found
+    assert path.read_text() == before
     assert "restart JARVIS" in night.ctl(*words, "b").stdout
-    expected = found.replace('"x"', '"org/b"').replace('"qwen-1.5b"', '"org/b"')
+    expected = before.replace('"x"', '"org/b"').replace('"qwen-1.5b"', '"org/b"')
     assert list(json.loads(path.read_text()).items()) == list(json.loads(expected).items())
     night.ctl(*words, "--check")
-    path.write_text(found)
+    path.write_text(before)
     assert "no longer names org/b" in night.ctl(*words, "--check", code=1).stderr
     night.ctl(*words, "bb", code=2)
     assert "Example:" in night.ctl("deploy", "model", "--help").stdout

@@ -24,9 +24,9 @@ def plan(house: House, text: str, name: str = "overnight") -> Path:
 
 def refused(house: House, *words: str) -> str:
     """What a refusal says: one line, and exit code 2."""
-    said = house.ctl(*words, code=2).stderr
-    assert said.count("\n") == 1
-    return said
+    message = house.ctl(*words, code=2).stderr
+    assert message.count("\n") == 1
+    return message
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry", "wait"])
@@ -73,8 +73,8 @@ def test_a_file_among_the_plans_that_can_be_none_is_said_to_be_there(house: Hous
 
 
 def test_a_plan_is_named_and_not_given_as_a_path(house: House) -> None:
-    said = refused(house, "enqueue", "config/plans/demo.yaml")
-    assert "no plan is called 'config/plans/demo.yaml'. A plan is named, not given as a path: demo." in said
+    message = refused(house, "enqueue", "config/plans/demo.yaml")
+    assert "no plan is called 'config/plans/demo.yaml'. A plan is named, not given as a path: demo." in message
 
 
 def test_a_database_that_was_set_aside_is_seen_by_doctor(house: House) -> None:
@@ -104,22 +104,22 @@ def test_a_kind_that_was_uninstalled_is_the_jobs_reason(house: House, tmp_path: 
 
 def test_a_job_that_can_never_fit_is_said_at_once(house: House) -> None:
     wanted = int(psutil.virtual_memory().total >> 20)
-    said = house.ctl("enqueue", "command", "--memory", str(wanted), "--", "echo").stderr
-    assert f"warning: command:echo: it can never fit: it needs {wanted:,} MB beside 512 that are kept free" in said
+    message = house.ctl("enqueue", "command", "--memory", str(wanted), "--", "echo").stderr
+    assert f"warning: command:echo: it can never fit: it needs {wanted:,} MB beside 512 that are kept free" in message
     assert "never fit" not in house.ctl("enqueue", "command", "--memory", "10", "--", "echo").stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["echo", "hi there"], "the program echo stands behind --. Write `… command -- echo 'hi there'`."),
         (["--", ""], "no program given"),
     ],
 )
-def test_a_program_stands_behind_two_dashes_and_has_a_name(house: House, words: list[str], said: str) -> None:
-    assert said in refused(house, "enqueue", "command", *words)
+def test_a_program_stands_behind_two_dashes_and_has_a_name(house: House, words: list[str], message: str) -> None:
+    assert message in refused(house, "enqueue", "command", *words)
 
 
 def test_a_file_is_no_folder_to_run_in(house: House) -> None:
-    said = house.ctl("enqueue", "command", "--cwd", sys.executable, "--", "echo").stderr
-    assert f"not a folder: {Path(sys.executable).resolve()}. Name a folder." in said
+    message = house.ctl("enqueue", "command", "--cwd", sys.executable, "--", "echo").stderr
+    assert f"not a folder: {Path(sys.executable).resolve()}. Name a folder." in message

@@ -70,8 +70,8 @@ def test_a_kind_from_a_package_runs_keeps_its_checkpoints_and_goes_with_its_job(
     assert (job["status"], job["progress"]["done"], job["progress"]["total"]) == ("succeeded", 2, 2)
     assert "1 of 2 files are counted already" in house.ctl("logs", "wordcount").stdout
     report = Path(house.ctl("report", "--path").stdout.strip())
-    found = json.loads((report.parent / "wordcount.json").read_text())
-    assert found == {"files": 2, "words": 5, "top": [["two", 3], ["one", 1], ["three", 1]]}
+    document = json.loads((report.parent / "wordcount.json").read_text())
+    assert document == {"files": 2, "words": 5, "top": [["two", 3], ["one", 1], ["three", 1]]}
 
     house.ctl("retry", "wordcount", "--fresh")
     house.settled(run)

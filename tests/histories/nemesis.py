@@ -68,12 +68,12 @@ class Nemesis:
                 self.history.most_files = max(self.history.most_files, process.num_fds())
 
     def workers(self) -> list[psutil.Process]:
-        found = []
+        processes = []
         for process in psutil.process_iter(["cmdline", "status"]):
             words = process.info["cmdline"] or []
             if "jarvisd.worker" in words and str(self.root) in words and process.info["status"] != "zombie":
-                found.append(process)
-        return found
+                processes.append(process)
+        return processes
 
     # --------------------------------------------------------------------------------------------------------- harm
 
@@ -105,15 +105,15 @@ class Nemesis:
         return True
 
     def _victims(self, whom: str) -> list[psutil.Process]:
-        found: list[psutil.Process] = []
+        victims: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             if whom in ("daemon", "both") and self.daemon is not None and self.daemon.poll() is None:
-                found.append(psutil.Process(self.daemon.pid))
+                victims.append(psutil.Process(self.daemon.pid))
             if whom in ("worker", "both"):
-                found += self.workers()
+                victims += self.workers()
             if whom == "client" and self.clients.alive:
-                found.append(psutil.Process(self.clients.alive[-1].pid))
-        return found
+                victims.append(psutil.Process(self.clients.alive[-1].pid))
+        return victims
 
     def _hold(self, seconds: float, kill_after: float | None) -> bool:
         """Another process holds the write lock; `kill_after` so many seconds it is killed in its transaction."""

@@ -148,8 +148,8 @@ def ids_are_unique(evidence: Evidence) -> list[str]:
 
 def the_database_is_whole(evidence: Evidence) -> list[str]:
     with closing(sqlite3.connect(evidence.database)) as connection:
-        found = [str(row) for row in connection.execute("PRAGMA integrity_check") if row != ("ok",)]
-        return found + [str(row) for row in connection.execute("PRAGMA foreign_key_check")]
+        rows = [str(row) for row in connection.execute("PRAGMA integrity_check") if row != ("ok",)]
+        return rows + [str(row) for row in connection.execute("PRAGMA foreign_key_check")]
 
 
 def each_round_has_each_checkpoint_and_one_report(evidence: Evidence) -> list[str]:

@@ -75,12 +75,12 @@ def _open(database: Path) -> int:
 
 def _left(root: Path) -> list[str]:
     """Processes of this home that should be gone."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
         words = process.info["cmdline"] or []
         if process.info["pid"] != os.getpid() and any(str(root) in word for word in words):
-            found.append(f"{process.info['pid']} {process.info['status']} {words}")
-    return found
+            processes.append(f"{process.info['pid']} {process.info['status']} {words}")
+    return processes
 
 
 def line(evidence: rules.Evidence, broken: dict[str, list[str]], seed: int) -> str:

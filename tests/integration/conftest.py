@@ -15,9 +15,9 @@ from jarvisd.store.models import Job, Run
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    found = Home(tmp_path / "home", "--home")
-    migrations.migrate(found)
-    yield found
+    made = Home(tmp_path / "home", "--home")
+    migrations.migrate(made)
+    yield made
     database.db.close()
 
 

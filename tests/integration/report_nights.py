@@ -55,10 +55,10 @@ SCENARIOS: dict[str, tuple[str, list[str]]] = {
 
 def home(folder: Path) -> Home:
     """A home with an empty database of the current schema."""
-    found = Home(folder, "--home")
-    found.make()
-    migrations.migrate(found)
-    return found
+    made = Home(folder, "--home")
+    made.make()
+    migrations.migrate(made)
+    return made
 
 
 def run(

@@ -173,7 +173,7 @@ def test_a_child_does_nothing_before_its_daemon_has_written_it_down(
     assert touched.exists() is does
     assert bool(Job.get().outcome) is does
     if word:
-        os.close(ours)
+        os.close(write_end)
 
 
 @pytest.mark.parametrize("what", ["stale", "not stored"])

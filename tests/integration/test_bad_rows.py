@@ -142,9 +142,9 @@ def test_a_running_row_that_cannot_be_read_fails_at_the_next_start_and_the_other
 def test_a_queued_row_that_cannot_be_read_fails_and_the_next_job_is_due(home: Home, make_run: MakeRun) -> None:
     make_run("mine", "evaluate:a")
     database.db.execute_sql("UPDATE job SET params = '{' WHERE name = 'mine'")
-    found = Supervisor(home, "here", Settings(), threading.Event())._next_due(database.now())
-    assert found is not None
-    assert found.name == "evaluate:a"
+    next_job = Supervisor(home, "here", Settings(), threading.Event())._next_due(database.now())
+    assert next_job is not None
+    assert next_job.name == "evaluate:a"
     assert Job.select(Job.reason).where(Job.name == "mine").scalar() == "its row in the database cannot be read"
     finish(claimed())
     assert due() is None

@@ -90,19 +90,19 @@ def test_the_queue_of_messages_is_built_once_per_connection(home: Home, make_run
     assert wakeup.messages() is not before
 
 
-def test_nobody_writes_between_the_look_and_the_claim(
+def test_no_other_process_writes_between_the_query_and_the_claim(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run("mine")
     looks, real = [], queries.next_due
 
     def look(machine: str, at: dt.datetime) -> Job | None:
-        found = real(machine, at)
+        job = real(machine, at)
         other = sqlite3.connect(home.database, timeout=0)
         with closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("UPDATE job SET status = 'cancelled'")
-        looks.append(found)
-        return found
+        looks.append(job)
+        return job
 
     monkeypatch.setattr(queries, "next_due", look)
     assert [claimed()] == looks

@@ -111,10 +111,10 @@ def test_one_model_alone_and_one_without_a_reply(tmp_path: Path) -> None:
     row = run()
     model(row, "only", "Only")
     model(row, "mute", "Mute", only=())
-    found = gather(row.id, here).models
-    only = found["only"].stats
+    models = gather(row.id, here).models
+    only = models["only"].stats
     assert only.common is not None and only.common.quality == only.quality
-    assert found["mute"].stats.common is None
+    assert models["mute"].stats.common is None
 
 
 def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:

@@ -95,12 +95,12 @@ class Night:
 
     def first_round(self, quality: Mapping[str, float], **fields: Any) -> dict[str, list[Reply]]:
         """Every model answers every prompt once."""
-        found = {}
+        replies = {}
         for model, value in quality.items():
             job = self.loaded(model)
             places = [(name, place) for name, n in SCENARIOS.items() for place in range(n)]
-            found[model] = [self.reply(job, *place, **({"quality": value} | fields)) for place in places]
-        return found
+            replies[model] = [self.reply(job, *place, **({"quality": value} | fields)) for place in places]
+        return replies
 
     def turns(self, chats: list[int]) -> None:
         at = database.now()
@@ -109,23 +109,23 @@ class Night:
             HeldOutTurn.create(run=self.run, place=place, chat=chat, incoming="hey", answer=f"yo {place}", sent_at=at)
 
     def document(self) -> dict[str, Any]:
-        found = pipeline.of_run(self.run.id).as_json()
-        assert json.loads(json.dumps(found, allow_nan=False)) == found
-        return found
+        document = pipeline.of_run(self.run.id).as_json()
+        assert json.loads(json.dumps(document, allow_nan=False)) == document
+        return document
 
 
 def test_a_plain_round_is_the_share_of_checks_over_five_scenarios(night: Night) -> None:
     """No layers, no rounds, no rules in the snapshot: what the plain comparison always was."""
     night.first_round({"a": 0.9, "b": 0.6})
-    found = night.document()
-    stats = found["models"]["a"]["stats"]
+    document = night.document()
+    stats = document["models"]["a"]["stats"]
     assert (stats["quality"], stats["quality_ci"], stats["quality_clusters"]) == (0.9, [0.9, 0.9], 5)
     assert stats["layers"]["checks"] == {"mean": 0.9, "ci": [0.9, 0.9], "n": 13, "clusters": 5}
     assert stats["layers"]["style"] == {"mean": None, "ci": None, "n": 0, "clusters": 0}
-    assert (found["rounds"], found["cut"], found["yardsticks"]) == (1, None, {})
-    assert (found["verdict"]["winner"], found["verdict"]["tied"], found["settle"]) == ("a", [], "")
-    assert found["groups"] == {"a": "a", "b": "b"} and found["ranking"] == ["a", "b"]
-    assert found["models"]["a"]["gates"] == [] and found["models"]["a"]["dropped"] is None
+    assert (document["rounds"], document["cut"], document["yardsticks"]) == (1, None, {})
+    assert (document["verdict"]["winner"], document["verdict"]["tied"], document["settle"]) == ("a", [], "")
+    assert document["groups"] == {"a": "a", "b": "b"} and document["ranking"] == ["a", "b"]
+    assert document["models"]["a"]["gates"] == [] and document["models"]["a"]["dropped"] is None
 
 
 def test_metrics_are_weighed_where_they_were_measured(night: Night) -> None:
@@ -145,9 +145,9 @@ def test_a_metric_that_one_reply_does_not_have_is_left_out_at_that_prompt(night:
     replies = night.first_round({"a": 0.9, "b": 0.9})
     for reply in replies["a"]:
         Score.create(reply=reply, metric="style", value=0.1)
-    found = night.document()
-    assert found["pairs"][0]["ci"] == [0.0, 0.0]
-    assert found["models"]["a"]["generations"][0]["style"] == 0.1
+    document = night.document()
+    assert document["pairs"][0]["ci"] == [0.0, 0.0]
+    assert document["models"]["a"]["generations"][0]["style"] == 0.1
 
 
 def test_a_failed_reply_counts_as_0_in_every_metric(night: Night) -> None:
@@ -170,17 +170,17 @@ def test_later_rounds_bring_conversations_as_clusters(night: Night) -> None:
     night.reply(later, "invite", 0, sample=2, quality=0.0, batched=True, latency_ms=None)
     for place, value in enumerate([0.2, 0.4, 0.9]):
         night.reply(later, REAL_TURNS, place, quality=value, bits_per_character=2.0 + place)
-    found = night.document()
-    model = found["models"]["a"]
+    document = night.document()
+    model = document["models"]["a"]
     assert model["stats"]["quality"] == pytest.approx((0.5 + 0.3 + 0.9) / 3)
     assert model["stats"]["quality_clusters"] == 3
     assert model["stats"]["layers"]["bits_per_character"]["mean"] == pytest.approx((2.5 + 4.0) / 2)
-    assert (model["rounds"], found["rounds"]) == (2, 2)
+    assert (model["rounds"], document["rounds"]) == (2, 2)
     last = model["generations"][-1]
     assert (last["reference"], last["chat"], last["round"]) == ("yo 2", 1, 2)
     assert model["generations"][0]["reference"] is None
-    assert found["cut"]["chosen"] == 3 and found["cut"]["turns_after"] == 70
-    assert [entry["id"] for entry in found["scenarios"]] == ["invite"]
+    assert document["cut"]["chosen"] == 3 and document["cut"]["turns_after"] == 70
+    assert [entry["id"] for entry in document["scenarios"]] == ["invite"]
 
 
 def test_a_model_loaded_twice_keeps_its_first_time_and_newest_description(night: Night) -> None:
@@ -200,10 +200,10 @@ def test_a_model_that_misses_a_gate_stays_on_the_page(night: Night) -> None:
     """Marked, ranked last, and never the winner, however good its checks."""
     night.first_round({"a": 1.0}, peak_memory_mb=7000.0)
     night.first_round({"b": 0.5, "c": 0.5})
-    found = night.document()
-    assert found["models"]["a"]["gates"] == ["peak of 7000 MB, over 6144 MB"]
-    assert found["ranking"][-1] == "a" and found["verdict"]["tied"] == ["b", "c"]
-    assert "miss a gate: Model A" in found["verdict"]["why"]
+    document = night.document()
+    assert document["models"]["a"]["gates"] == ["peak of 7000 MB, over 6144 MB"]
+    assert document["ranking"][-1] == "a" and document["verdict"]["tied"] == ["b", "c"]
+    assert "miss a gate: Model A" in document["verdict"]["why"]
 
 
 def test_the_rules_of_the_plan_hold(night: Night) -> None:
@@ -211,9 +211,9 @@ def test_the_rules_of_the_plan_hold(night: Night) -> None:
     night.first_round({"a": 0.9, "b": 0.6}, peak_memory_mb=3000.0)
     plan = {"report": {"gates": {"memory_mb": 2000}}}
     Run.update(snapshot={"plan": plan}).execute()
-    found = night.document()
-    assert all(model["gates"] for model in found["models"].values())
-    assert "No model passes the gates" in found["verdict"]["why"]
+    document = night.document()
+    assert all(model["gates"] for model in document["models"].values())
+    assert "No model passes the gates" in document["verdict"]["why"]
 
 
 def test_reference_scores_are_listed_by_metric(night: Night) -> None:
@@ -254,18 +254,18 @@ def test_the_order_by_the_plans_weights_stands_beside_the_winner(night: Night) -
     """Quality names the winner; speed may put another one first."""
     night.first_round({"a": 0.9}, latency_ms=9000.0)
     night.first_round({"b": 0.85}, latency_ms=1000.0)
-    found = night.document()
-    assert (found["verdict"]["winner"], found["by_weights"]) == ("a", ["b", "a"])
+    document = night.document()
+    assert (document["verdict"]["winner"], document["by_weights"]) == ("a", ["b", "a"])
 
 
-@pytest.mark.parametrize(("chats", "said"), [([0, 0, 1, 2], True), ([], False)])
-def test_what_would_settle_a_tie_knows_the_conversations(night: Night, chats: list[int], said: bool) -> None:
+@pytest.mark.parametrize(("chats", "counted"), [([0, 0, 1, 2], True), ([], False)])
+def test_what_would_settle_a_tie_knows_the_conversations(night: Night, chats: list[int], counted: bool) -> None:
     """Three conversations are all there are; without a history their number is not known."""
     if chats:
         night.turns(chats)
     replies = night.first_round({"a": 0.8, "b": 0.8})["a"]
     Reply.update(quality=0.9).where(Reply.id == replies[0].id).execute()
-    assert ("more turns of your 3 conversations will not settle it" in night.document()["settle"]) == said
+    assert ("more turns of your 3 conversations will not settle it" in night.document()["settle"]) == counted
 
 
 # ------------------------------------------------------------------------------------------------------- votes
@@ -289,15 +289,15 @@ def test_votes_have_a_ranking_of_their_own_and_decide_a_tie(night: Night, vote: 
     for number in range(11):
         vote("right" if number % 2 else "left", swap=bool(number % 2))
     vote("both bad")
-    found = night.document()
-    assert (found["verdict"]["winner"], found["verdict"]["confidence"]) == ("a", "moderate")
-    assert "12 votes of the owner decide" in found["verdict"]["why"]
-    counted = found["votes"]
+    document = night.document()
+    assert (document["verdict"]["winner"], document["verdict"]["confidence"]) == ("a", "moderate")
+    assert "12 votes of the owner decide" in document["verdict"]["why"]
+    counted = document["votes"]
     assert (counted["n"], counted["by_owner"], counted["both_bad"], counted["invalid"]) == (12, 12, 1, 0)
     assert list(counted["ratings"]) == ["a", "b"] and counted["ratings"]["a"]["n"] == 12
     assert counted["ratings"]["a"]["strength"] == pytest.approx(-counted["ratings"]["b"]["strength"])
     assert counted["wins"] == {"a": {"b": 11.5}, "b": {"a": 0.5}}
-    assert "11 of 11 decided votes against Model B, p < 0.001" in found["verdict"]["why"]
+    assert "11 of 11 decided votes against Model B, p < 0.001" in document["verdict"]["why"]
 
 
 def test_a_judges_votes_decide_nothing(night: Night, vote: Callable[..., None]) -> None:
@@ -305,10 +305,10 @@ def test_a_judges_votes_decide_nothing(night: Night, vote: Callable[..., None]) 
     for _ in range(12):
         vote("left", by="judge:x")
     vote("invalid", by="judge:x")
-    found = night.document()
-    assert found["verdict"]["winner"] is None
-    assert (found["votes"]["n"], found["votes"]["by_owner"], found["votes"]["invalid"]) == (13, 0, 1)
-    assert found["votes"]["ratings"] == {} and found["votes"]["agreement"] is None
+    document = night.document()
+    assert document["verdict"]["winner"] is None
+    assert (document["votes"]["n"], document["votes"]["by_owner"], document["votes"]["invalid"]) == (13, 0, 1)
+    assert document["votes"]["ratings"] == {} and document["votes"]["agreement"] is None
 
 
 def test_agreement_is_shown_where_both_judged_a_pair(night: Night, vote: Callable[..., None]) -> None:
@@ -336,9 +336,9 @@ def test_the_order_of_answers_changes_nothing(night: Night, vote: Callable[..., 
 
 def test_a_run_without_anything_has_a_document(night: Night) -> None:
     """No models, no replies: the reason says so."""
-    found = night.document()
-    assert (found["models"], found["pairs"], found["ranking"], found["stability"]) == ({}, [], [], None)
-    assert found["verdict"]["why"] == "No model gave replies, so there is nothing to compare."
+    document = night.document()
+    assert (document["models"], document["pairs"], document["ranking"], document["stability"]) == ({}, [], [], None)
+    assert document["verdict"]["why"] == "No model gave replies, so there is nothing to compare."
 
 
 def test_the_pairs_of_the_document_are_the_tests_of_jobs_statistics(night: Night) -> None:

@@ -110,11 +110,11 @@ def test_everything_belongs_to_a_chat_and_no_key_is_broken(chat_db: Path) -> Non
 
 
 def test_the_project_s_reader_finds_exactly_the_typed_messages_of_the_owner(chat_db: Path) -> None:
-    found = history.read(chat_db)
-    own = [message for message in found.messages if message.from_me]
+    messages = history.read(chat_db)
+    own = [message for message in messages.messages if message.from_me]
     assert len(own) == 1200
-    assert all(message.text.startswith("message ") for message in found.messages)
-    assert found.left_out["tapbacks"] > 0
+    assert all(message.text.startswith("message ") for message in messages.messages)
+    assert messages.left_out["tapbacks"] > 0
 
 
 def test_the_file_is_private_stamped_and_the_same_every_time(chat_db: Path, tmp_path: Path) -> None:
@@ -170,11 +170,11 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_package_is_fetched_once_and_nothing_of_it_is_executed(shelf: Path, tmp_path: Path) -> None:
     pin = a_wheel(shelf, "demo-data", {"demo_data/__init__.py": b"raise SystemExit", "demo_data/a": b"a"})
-    said: list[str] = []
-    first = packages.obtain([pin], tmp_path / "packages", said.append)
+    lines: list[str] = []
+    first = packages.obtain([pin], tmp_path / "packages", lines.append)
     (shelf / first["demo-data"].name).unlink()
-    assert packages.obtain([pin], tmp_path / "packages", said.append) == first
-    assert said == ["downloading demo-data"]
+    assert packages.obtain([pin], tmp_path / "packages", lines.append) == first
+    assert lines == ["downloading demo-data"]
     assert packages.read_member(first["demo-data"], "demo_data/a") == b"a"
 
 

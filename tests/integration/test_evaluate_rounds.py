@@ -291,8 +291,8 @@ def test_bits_per_character_are_those_of_the_whole_text_in_one_pass(tiny: Path, 
     logits = np.array(loaded.model(mx.array([*given, *answer])[None])[0].astype(mx.float32), dtype=np.float64)
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     wanted = sum(logs[len(given) - 1 + place, token] for place, token in enumerate(answer))
-    found = likelihood.bits_per_character(loaded, given, "ok then")
-    assert found == pytest.approx(-wanted / math.log(2) / len("ok then"), rel=1e-4)
+    bits = likelihood.bits_per_character(loaded, given, "ok then")
+    assert bits == pytest.approx(-wanted / math.log(2) / len("ok then"), rel=1e-4)
     assert likelihood.bits_per_character(loaded, given, "") is None
 
 

@@ -29,27 +29,27 @@ WANTED = ["1_Pooling/config.json", "config.json", "tokenizer.json", WEIGHTS]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    found = Home(tmp_path / "home", "--home")
-    found.make()
-    return found
+    made = Home(tmp_path / "home", "--home")
+    made.make()
+    return made
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with serving() as found:
-        found.repositories[REPO] = Repository(tiny())
-        monkeypatch.setenv("HF_ENDPOINT", found.url)
-        yield found
+    with serving() as served:
+        served.repositories[REPO] = Repository(tiny())
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        yield served
         close_session()
 
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long anybody wanted to wait, the library included; nobody does."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", found.append)
-    return found
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses
 
 
 def entry(**fields: Any) -> ModelEntry:
@@ -57,11 +57,11 @@ def entry(**fields: Any) -> ModelEntry:
 
 
 def get(home: Home, wanted: ModelEntry | None = None) -> tuple[DownloadPlan, list[str]]:
-    said: list[str] = []
-    order = download.plan_download(wanted or entry(), said.append)
+    lines: list[str] = []
+    order = download.plan_download(wanted or entry(), lines.append)
     download.make_room([order], home)
-    download.fetch(order, home, said.append, TransferStats())
-    return order, said
+    download.fetch(order, home, lines.append, TransferStats())
+    return order, lines
 
 
 def files_of(order: DownloadPlan) -> list[str]:
@@ -85,11 +85,11 @@ def nothing_wrong_lies_under_a_final_name(tmp_path: Path) -> bool:
 
 
 def test_a_model_comes_whole_and_nothing_that_is_code_comes_with_it(home: Home, hub: Hub) -> None:
-    order, said = get(home)
+    order, lines = get(home)
     assert files_of(order) == sorted(WANTED)
     assert catalogue.problem(entry(), home) is None
     assert integrity.examine(entry(), home).compared == len(WANTED)
-    assert len([line for line in said if "as the hub has it" in line]) == len(WANTED)
+    assert len([line for line in lines if "as the hub has it" in line]) == len(WANTED)
 
 
 def test_the_weights_come_last_so_a_broken_off_model_is_never_taken_for_whole(home: Home, hub: Hub) -> None:
@@ -135,8 +135,8 @@ def test_the_licence_is_the_owners_words_or_the_hubs_and_says_where_to_accept_it
 
 def test_a_dropped_connection_is_taken_up_again(home: Home, hub: Hub, tmp_path: Path) -> None:
     hub.faults[f"GET {WEIGHTS}"] = ["drop", "drop"]
-    _, said = get(home)
-    assert said.count("  the connection was lost, and is taken up again") == 2
+    _, lines = get(home)
+    assert lines.count("  the connection was lost, and is taken up again") == 2
     assert hub.fetched().count(WEIGHTS) == 3
     assert integrity.examine(entry(), home).problems == ()
     assert nothing_wrong_lies_under_a_final_name(tmp_path)
@@ -147,8 +147,8 @@ def test_a_file_that_arrives_wrong_once_is_fetched_again_whole(
     home: Home, hub: Hub, tmp_path: Path, fault: Any, waits: list[float]
 ) -> None:
     hub.faults[f"GET {WEIGHTS}"] = [fault]
-    _, said = get(home)
-    assert any("again in 2 s" in line for line in said)
+    _, lines = get(home)
+    assert any("again in 2 s" in line for line in lines)
     assert 2.0 in waits
     assert integrity.examine(entry(), home).problems == ()
     assert nothing_wrong_lies_under_a_final_name(tmp_path)
@@ -159,9 +159,9 @@ def test_a_hub_that_asks_for_patience_gets_as_much_as_it_asks_for(
     home: Home, hub: Hub, waits: list[float], where: str
 ) -> None:
     hub.faults[where] = [(429, {"Retry-After": "77"})] * 2
-    _, said = get(home)
+    _, lines = get(home)
     assert any(wait >= 77 for wait in waits)
-    assert any(re.search("again in 7[78] s", line) for line in said)
+    assert any(re.search("again in 7[78] s", line) for line in lines)
     assert integrity.examine(entry(), home).problems == ()
 
 

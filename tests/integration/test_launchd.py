@@ -28,7 +28,7 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMac]:
     made.close()
 
 
-def said(home: Home) -> list[str]:
+def write_agents(home: Home) -> list[str]:
     lines: list[str] = []
     launchctl.install(home, Schedule(), lines.append)
     return lines
@@ -37,7 +37,7 @@ def said(home: Home) -> list[str]:
 def test_an_agent_that_launchd_never_takes_is_undone_and_the_way_to_find_out_is_named(home: Home, mac: FakeMac) -> None:
     mac.orders(refused=[DAEMON])
     with pytest.raises(JarvisError, match=r"Bootstrap failed: 5: Input/output error; everything is as it was") as error:
-        said(home)
+        write_agents(home)
     assert f"plutil -lint {agents.file(DAEMON)}" in error.value.remedy
     assert len(mac.calls("launchctl", "bootstrap")) == 3
     assert not agents.file(DAEMON).exists()
@@ -46,21 +46,21 @@ def test_an_agent_that_launchd_never_takes_is_undone_and_the_way_to_find_out_is_
 def test_an_error_that_is_not_5_is_not_tried_again(home: Home, mac: FakeMac) -> None:
     mac.program("launchctl", "refusing")
     with pytest.raises(JarvisError, match="Bootstrap failed: 78"):
-        said(home)
+        write_agents(home)
     assert len(mac.calls("launchctl", "bootstrap")) == 1
 
 
 def test_where_undoing_fails_too_that_is_said(home: Home, mac: FakeMac) -> None:
-    said(home)
+    write_agents(home)
     mac.orders(refused=list(LABELS))
     with pytest.raises(JarvisError, match="undoing it failed too"):
-        said(home)
+        write_agents(home)
 
 
 def test_without_launchctl_there_is_no_session(home: Home, mac: FakeMac) -> None:
     (mac.bin / "launchctl").unlink()
     with pytest.raises(JarvisError, match="no login session"):
-        said(home)
+        write_agents(home)
 
 
 def test_a_launchctl_that_hangs_is_given_up(mac: FakeMac, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,9 +70,9 @@ def test_a_launchctl_that_hangs_is_given_up(mac: FakeMac, monkeypatch: pytest.Mo
 
 
 def test_an_agent_is_as_its_print_says(home: Home, mac: FakeMac) -> None:
-    said(home)
-    found = launchctl.loaded(DAEMON)
-    assert found == launchctl.Loaded(mac.state()["loaded"][DAEMON]["pid"])
+    write_agents(home)
+    loaded = launchctl.loaded(DAEMON)
+    assert loaded == launchctl.Loaded(mac.state()["loaded"][DAEMON]["pid"])
     launchctl.uninstall(lambda _: None)
     assert launchctl.loaded(DAEMON) is None
 
@@ -120,15 +120,15 @@ def not_loaded(_path: Path, mac: FakeMac) -> str:
 
 
 def test_whatever_is_wrong_with_an_agent_is_said_with_one_remedy(home: Home, mac: FakeMac) -> None:
-    said(home)
+    write_agents(home)
     assert launchctl.agent_problems(home) == []
     path = agents.file(DAEMON)
     good = path.read_bytes()
     for spoil in (older, upgraded, removed, elsewhere, unreadable, missing, switched_off, not_loaded):
         expected = spoil(path, mac)
-        (found,) = launchctl.agent_problems(home)
-        assert expected in found.what
-        assert "jarvisctl install" in found.remedy
+        (problem,) = launchctl.agent_problems(home)
+        assert expected in problem.what
+        assert "jarvisctl install" in problem.remedy
         path.write_bytes(good)
         launchctl.launchctl("enable", launchctl.target(DAEMON))
 

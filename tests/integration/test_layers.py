@@ -143,17 +143,17 @@ def test_every_successful_reply_gets_its_scores(start: Callable[..., JobContext]
     failed = add(context, "", place=1, success=False, failure="empty")
     outcome = job.measure(context)
     assert outcome == Outcome(summary={"style": 3, "meaning": 2})
-    found = scores()
-    assert set(found) == {
+    rows = scores()
+    assert set(rows) == {
         ("style", alike.id),
         ("style", polite.id),
         ("style", scenario.id),
         ("meaning", alike.id),
         ("meaning", polite.id),
     }
-    assert failed.id not in {reply for _, reply in found}
-    assert found["style", alike.id] > found["style", polite.id]
-    assert all(0 <= value <= 1 for value in found.values())
+    assert failed.id not in {reply for _, reply in rows}
+    assert rows["style", alike.id] > rows["style", polite.id]
+    assert all(0 <= value <= 1 for value in rows.values())
     assert Job.get_by_id(context.job_id).done == 5
 
 
@@ -162,9 +162,9 @@ def test_the_owners_own_answer_means_what_the_owner_said(start: Callable[..., Jo
     same = [add(context, answer, place=place) for place, answer in enumerate(ANSWERS)]
     other = [add(context, ANSWERS[place - 1], model="two", place=place) for place in range(len(ANSWERS))]
     job.measure(context)
-    found = scores()
-    assert [found["meaning", reply.id] for reply in same] == pytest.approx([1.0] * len(same), abs=0.01)
-    assert sum(found["meaning", reply.id] for reply in other) < 0.5 * len(other)
+    rows = scores()
+    assert [rows["meaning", reply.id] for reply in same] == pytest.approx([1.0] * len(same), abs=0.01)
+    assert sum(rows["meaning", reply.id] for reply in other) < 0.5 * len(other)
 
 
 def marks_of(layer: str) -> dict[str, ReferenceScore]:
@@ -387,11 +387,11 @@ def longer(words: str) -> str:
 
 def by_model() -> list[tuple[str, str, str]]:
     """Winner first, where there is one."""
-    found = []
+    pairs = []
     for vote in Vote.select().order_by(Vote.id):
         names = (vote.left.model, vote.right.model)
-        found.append((*(names[::-1] if vote.choice == "right" else names), vote.choice.replace("right", "left")))
-    return found
+        pairs.append((*(names[::-1] if vote.choice == "right" else names), vote.choice.replace("right", "left")))
+    return pairs
 
 
 def compared(context: JobContext, ask: Callable[[str], str | None] = longer) -> Outcome:
@@ -440,11 +440,11 @@ def test_real_turns_come_first_and_pairs_of_models_take_turns(judging: JobContex
         add(judging, f"{model} says so", model, 0, scenario_id="dinner")
         for place in range(2):
             add(judging, f"{model} says {place}", model, place)
-    found = judge.pairs(judging.run_id, "judge:tiny", 6)
-    assert [frozenset((pair.left.model, pair.right.model)) for pair in found[:3]] == [
+    pairs = judge.pairs(judging.run_id, "judge:tiny", 6)
+    assert [frozenset((pair.left.model, pair.right.model)) for pair in pairs[:3]] == [
         frozenset(names) for names in (("one", "three"), ("one", "two"), ("three", "two"))
     ]
-    assert {pair.left.scenario_id for pair in found} == {REAL_TURNS}
+    assert {pair.left.scenario_id for pair in pairs} == {REAL_TURNS}
     assert len(judge.pairs(judging.run_id, "judge:tiny", 60)) == 9
 
 

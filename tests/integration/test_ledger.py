@@ -81,7 +81,7 @@ def test_only_the_changes_in_the_table_are_possible(make_run: MakeRun, origin: S
 
 def test_a_change_is_refused_when_another_process_was_first(make_run: MakeRun) -> None:
     make_run("mine")
-    mine, theirs = Job.get(), Job.get()
+    mine, other = Job.get(), Job.get()
     transitions.settle(other, Status.CANCELLED, None, database.now())
     with pytest.raises(IllegalTransition):
         transitions.settle(mine, Status.SKIPPED, None, database.now())

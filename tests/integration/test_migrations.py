@@ -31,15 +31,15 @@ def shape(path: Path) -> dict[str, Any]:
     """Table -> its columns (name, type, must it have a value) and its indexes (columns, unique)."""
     with closing(sqlite3.connect(path)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found: dict[str, Any] = {}
+        shapes: dict[str, Any] = {}
         for table in tables:
             columns = sorted((row[1], row[2], row[3]) for row in connection.execute(f"PRAGMA table_info({table})"))
             indexes = sorted(
                 (tuple(part[2] or "" for part in connection.execute(f"PRAGMA index_info({row[1]})")), row[2])
                 for row in connection.execute(f"PRAGMA index_list({table})")
             )
-            found[table] = {"columns": columns, "indexes": indexes}
-        return found
+            shapes[table] = {"columns": columns, "indexes": indexes}
+        return shapes
 
 
 @pytest.fixture
@@ -173,8 +173,8 @@ def test_the_schema_is_what_the_models_say(fresh: Home, tmp_path: Path) -> None:
     with database.bind_ctx(_models()), database:
         database.create_tables(_models())
     wanted = shape(expected)
-    found = shape(fresh.database)
-    assert {table: found[table] for table in wanted} == wanted
+    tables = shape(fresh.database)
+    assert {table: tables[table] for table in wanted} == wanted
 
 
 def _models() -> list[type[peewee.Model]]:

@@ -198,10 +198,10 @@ def test_each_thing_that_is_wrong_has_its_own_line(tmp_path: Path, make: object,
 
 def test_the_plan_lists_what_is_missing_of_messages_and_of_the_embedder(tmp_path: Path) -> None:
     setting = PlanContext(home=Home(tmp_path, "--home"), folder=tmp_path, messages=tmp_path / "chat.db")
-    found = plan.check(plan.Section(), setting)
-    assert {finding.job for finding in found} == {"mine"}
-    assert "there is no Messages database" in found[0].what
-    assert "not on this disk" in found[1].what
+    missing = plan.check(plan.Section(), setting)
+    assert {finding.job for finding in missing} == {"mine"}
+    assert "there is no Messages database" in missing[0].what
+    assert "not on this disk" in missing[1].what
 
 
 def test_a_good_database_gives_no_finding(chat_db: Path, tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_a_light_reader_computes_a_few_new_texts_if_it_agrees_with_the_cache(
 ) -> None:
     Encoder(model, "tiny", tmp_path).encode(MANY)
     lighter = Lighter(model, wrong)
-    found = Encoder(model, "tiny", tmp_path, fast=lighter).encode([*MANY, "free tomorrow"])
+    vectors = Encoder(model, "tiny", tmp_path, fast=lighter).encode([*MANY, "free tomorrow"])
     assert lighter.asked == most  # the eight it must agree on, and then the new one
-    assert np.allclose(found, Encoder(model, "tiny", tmp_path / "fresh").encode([*MANY, "free tomorrow"]), atol=2e-2)
+    assert np.allclose(vectors, Encoder(model, "tiny", tmp_path / "fresh").encode([*MANY, "free tomorrow"]), atol=2e-2)
 
 
 def test_a_light_reader_that_cannot_read_the_model_is_not_needed(model: Path, tmp_path: Path) -> None:

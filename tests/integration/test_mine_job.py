@@ -94,9 +94,9 @@ def test_templates_json_says_what_was_found_and_measured(start: Callable[..., Jo
     assert stats["hit_rate"] == 1.0
     assert stats["precision"] == 1.0
     assert stats["turns_held_out"] == stats["turns_right"] > 0
-    found = {row["representative"]: row for row in document["templates"]}
-    assert set(found) == {"good thanks", "sounds great", "On my way!"}
-    row = found["On my way!"]
+    templates = {row["representative"]: row for row in document["templates"]}
+    assert set(templates) == {"good thanks", "sounds great", "On my way!"}
+    row = templates["On my way!"]
     assert (row["uses"], row["frequency"], row["people"]) == (40, 40, 2)
     assert row["triggers"] == ["where are you"]
     # Four turns a calibration part are too few to send by itself, and always right: worth suggesting.
@@ -221,13 +221,13 @@ def test_without_the_matcher_every_template_is_a_phrase(
 
 def test_what_was_reported_on_decides_nothing(start: Callable[..., JobContext], tmp_path: Path) -> None:
     """Other replies in the newest tenth change nothing that was mined, calibrated or measured before it."""
-    found = []
+    documents = []
     for name, late in (("same", "sounds great"), ("other", "maybe later")):
         context = start(write(tmp_path / f"{name}.db", late=late))
         mine.run(context)
         Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
-        found.append((templates_document.document(context.run_id) or {})["stats"])
-    same, other = found
+        documents.append((templates_document.document(context.run_id) or {})["stats"])
+    same, other = documents
     assert other["coverage_origins"][:4] == same["coverage_origins"][:4]
     for tier in ("automatic", "suggest", "phrase"):
         assert other["tiers"][tier]["templates_at_origins"] == same["tiers"][tier]["templates_at_origins"]

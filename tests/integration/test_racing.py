@@ -27,10 +27,10 @@ HOUR = 3600.0
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Home]:
-    found = Home(tmp_path / "home", "--home")
-    found.make()
-    migrations.migrate(found)
-    yield found
+    made = Home(tmp_path / "home", "--home")
+    made.make()
+    migrations.migrate(made)
+    yield made
     database.db.close()
 
 
@@ -219,10 +219,10 @@ def test_a_night_asks_in_rounds_and_ends_in_time(night: Night) -> None:
 def test_a_worse_model_is_left_out_and_the_report_says_why(night: Night) -> None:
     """It had its first replies; so far behind it stays separated from whoever leads in the end."""
     assert "worse" in night.models_of(1) and "worse" not in night.models_of(len(night.rounds))
-    found = pipeline.of_run(night.run.id).as_json()
-    gone = {key: model["dropped"] for key, model in found["models"].items() if model["dropped"]}
+    document = pipeline.of_run(night.run.id).as_json()
+    gone = {key: model["dropped"] for key, model in document["models"].items() if model["dropped"]}
     assert " behind " in gone["worse"] and "95 % interval" in gone["worse"]
-    assert not gone.keys() & set(found["verdict"]["tied"])
+    assert not gone.keys() & set(document["verdict"]["tied"])
     assert len(night.models_of(len(night.rounds))) == len(SIX) - len(gone) >= 2
 
 
@@ -257,12 +257,12 @@ def test_a_round_begins_with_the_turns_and_ends_with_the_metrics(night: Night) -
 
 def test_the_document_of_a_night_with_turns_counts_conversations(night: Night) -> None:
     """Scenarios and conversations are the clusters; the equally good models tie."""
-    found = pipeline.of_run(night.run.id).as_json()
-    assert found["rounds"] == len(night.rounds)
-    assert found["models"]["a"]["stats"]["quality_clusters"] == len(SCENARIOS) + night.chats
-    assert found["verdict"]["winner"] is None and "worse" not in found["verdict"]["tied"]
-    assert "scenarios and conversations" in found["verdict"]["why"]
-    assert found["settle"]
+    document = pipeline.of_run(night.run.id).as_json()
+    assert document["rounds"] == len(night.rounds)
+    assert document["models"]["a"]["stats"]["quality_clusters"] == len(SCENARIOS) + night.chats
+    assert document["verdict"]["winner"] is None and "worse" not in document["verdict"]["tied"]
+    assert "scenarios and conversations" in document["verdict"]["why"]
+    assert document["settle"]
 
 
 @pytest.mark.parametrize("minutes", [12, 20, 35, 60])
@@ -330,8 +330,8 @@ def test_a_model_whose_job_failed_is_asked_no_more(here: Home) -> None:
     night.until(math.inf)
     assert sorted(night.models_of(2)) == ["a", "b", "later"]
     assert sorted(night.models_of(3)) == ["a", "b"]
-    found = pipeline.of_run(night.run.id).as_json()["models"]
-    assert found["later"]["dropped"] == "its job failed in round 2"
+    document = pipeline.of_run(night.run.id).as_json()["models"]
+    assert document["later"]["dropped"] == "its job failed in round 2"
     assert load(night.run.id).broken(1) == {"never": LeftOutRow(cause=Cause.JOB_FAILED, details={"round": 1})}
 
 

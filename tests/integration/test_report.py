@@ -248,8 +248,8 @@ def test_the_same_model_twice_ties(here: Home) -> None:
     row = run()
     model(row, "a", "Model A")
     model(row, "b", "Model B")
-    found = pipeline.of_run(row.id).as_json()["verdict"]
-    assert (found["winner"], found["tied"]) == (None, ["a", "b"])
+    document = pipeline.of_run(row.id).as_json()["verdict"]
+    assert (document["winner"], document["tied"]) == (None, ["a", "b"])
     folder, _ = rendered(row, here)
     text = (folder / "REPORT.md").read_text()
     assert text.startswith("# Overnight: No clear winner")
@@ -361,8 +361,8 @@ def test_counts_of_templates_stand_alone(here: Home) -> None:
     """Two tiles, which cannot be read as one of the other."""
     row = run()
     mining(row, stats=MEASURED, tiers=("phrase",) * 3 + ("suggest", "automatic"))
-    found = {what: value for value, what in html_page.tiles(gather(row.id, here))}
-    assert (found["templates may answer alone"], found["templates are worth suggesting"]) == ("1", "2")
+    tiles = {what: value for value, what in html_page.tiles(gather(row.id, here))}
+    assert (tiles["templates may answer alone"], tiles["templates are worth suggesting"]) == ("1", "2")
 
 
 def test_what_did_not_finish_is_said_of_how_many(here: Home) -> None:

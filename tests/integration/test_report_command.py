@@ -18,14 +18,14 @@ from tests.integration.report_nights import home, job, model, run
 
 @pytest.fixture
 def here(tmp_path: Path) -> Home:
-    found = home(tmp_path)
+    made = home(tmp_path)
     row = run()
     model(row, "a", "Model A")
     job(row, "report")
     later = run("2026-11-23-overnight")
     job(later, "command:x", Status.QUEUED)
     job(later, "report", Status.QUEUED)
-    return found
+    return made
 
 
 def call(here: Home, *words: str) -> Result:
@@ -49,9 +49,9 @@ def test_names_the_file(here: Home) -> None:
 
 def test_prints_the_gathered_object(here: Home) -> None:
     """--format json is one JSON document."""
-    found = json.loads(call(here, "--format", "json").output)
-    assert found["run_id"] == "2026-11-22-overnight"
-    assert found["comparison"]["models"]["a"]["info"]["name"] == "Model A"
+    document = json.loads(call(here, "--format", "json").output)
+    assert document["run_id"] == "2026-11-22-overnight"
+    assert document["comparison"]["models"]["a"]["info"]["name"] == "Model A"
 
 
 def test_a_written_report_is_printed_as_it_is(here: Home) -> None:
@@ -85,12 +85,12 @@ def test_no_report_yet(tmp_path: Path) -> None:
 
 def test_a_page_made_while_the_run_was_open_is_not_the_last_word(tmp_path: Path) -> None:
     """Where no job writes the report, each call renders what the database holds by then."""
-    found = home(tmp_path)
+    made = home(tmp_path)
     row = run(plan={})
     only = job(row, "command:x", Status.RUNNING)
-    assert "The run is not finished yet" in call(found, row.id).output
+    assert "The run is not finished yet" in call(made, row.id).output
     Job.update(status=Status.SUCCEEDED).where(Job.id == only).execute()
-    assert "1 of 1 jobs succeeded" in (output := call(found, row.id).output)
+    assert "1 of 1 jobs succeeded" in (output := call(made, row.id).output)
     assert "not finished" not in output and "[ ]" not in output
 
 
@@ -108,9 +108,9 @@ def test_a_cancelled_run_does_not_hide_the_report_before_it(here: Home) -> None:
 
 def test_a_cancelled_run_alone_is_better_than_none(tmp_path: Path) -> None:
     """A run without other jobs does not claim that they did their work."""
-    found = home(tmp_path)
+    made = home(tmp_path)
     job(run(), "report", Status.CANCELLED)
-    output = call(found).output
+    output = call(made).output
     assert "A run without jobs" in output and "nothing to do besides this report" in output
     assert "did its work" not in output
 

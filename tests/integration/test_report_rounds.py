@@ -47,11 +47,11 @@ def cells(report: Report, name: str) -> dict[str, str]:
 
 def test_the_table_of_models_holds_what_a_decision_needs(night: tuple[Report, Path]) -> None:
     """Quality and success with intervals, seconds, memory and what 8 GB leave, licence and marks."""
-    found = cells(night[0], "Qwen3 4B")
-    assert found["Left of 8 GB"] == "5.35 GB" and found["Peak memory"] == "2.65 GB"
-    assert found["Usable replies"] == "55 of 55 (93 to 100 %)"
-    assert found["Reply, p50"].endswith(" s") and "(" in found["Quality (95 % interval)"]
-    assert found["Licence"] == "apache-2.0" and found["Marks"] == "winner"
+    cells_of_model = cells(night[0], "Qwen3 4B")
+    assert cells_of_model["Left of 8 GB"] == "5.35 GB" and cells_of_model["Peak memory"] == "2.65 GB"
+    assert cells_of_model["Usable replies"] == "55 of 55 (93 to 100 %)"
+    assert cells_of_model["Reply, p50"].endswith(" s") and "(" in cells_of_model["Quality (95 % interval)"]
+    assert cells_of_model["Licence"] == "apache-2.0" and cells_of_model["Marks"] == "winner"
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,15 @@ def test_the_frontier_leaves_out_the_beaten_and_those_that_fail_a_gate(night: tu
 def test_repeats_are_collapsed(night: tuple[Report, Path]) -> None:
     """The same reply three times is one bubble that says so."""
     one = reply_rows.scenes(night[0])[0].exchanges[0]
-    assert [said.times for said in one.replies if said.model == "SmolLM3 3B"] == [3]
+    assert [cell.times for cell in one.replies if cell.model == "SmolLM3 3B"] == [3]
     assert "×3 identical" in (night[1] / "report.html").read_text()
     assert '"All good, take your time!" (1653ms) ×3' in (night[1] / "REPORT.md").read_text()
 
 
 def test_real_turns_show_the_owners_answer(night: tuple[Report, Path]) -> None:
     """A dozen of them at most, with their number, conversations and cut; they are no scenario."""
-    found = reply_rows.turns(night[0])
-    assert len(found) == 12 and found[0].answer == "ya leaving in 10"
+    turns = reply_rows.turns(night[0])
+    assert len(turns) == 12 and turns[0].answer == "ya leaving in 10"
     notes = " ".join(reply_rows.turn_notes(night[0]))
     assert "16 incoming turns from 8 of your conversations" in notes and "2,644 usable ones after 2026-08-24" in notes
     assert "you really wrote" in (night[1] / "report.html").read_text()
@@ -152,19 +152,19 @@ def test_a_judge_is_said_to_agree_or_not(night: tuple[Report, Path]) -> None:
     assert report.comparison is not None
     counted = dataclasses.replace(report.comparison.votes, agreement=Agreement(judge=0.41, n=20), invalid=3)
     judged = dataclasses.replace(report, comparison=dataclasses.replace(report.comparison, votes=counted))
-    said = vote_rows.notes(judged)
-    assert said[1:3] == ["Both bad: 2 of yours.", "Invalid: 3 of all."]
-    assert said[-1] == "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs."
+    notes = vote_rows.notes(judged)
+    assert notes[1:3] == ["Both bad: 2 of yours.", "Invalid: 3 of all."]
+    assert notes[-1] == "The judge agrees with you with Cohen's kappa 0.41 on 20 pairs."
 
 
 def test_changes_since_the_last_run(night: tuple[Report, Path]) -> None:
     """Old and new of each figure, the paired difference with its interval, and prompts that flipped before others."""
-    found = night[0].changes
-    assert found is not None and found.run == "2026-11-21-overnight"
-    paired = next(row for row in found.figures if row.figure == "checks")
+    changes = night[0].changes
+    assert changes is not None and changes.run == "2026-11-21-overnight"
+    paired = next(row for row in changes.figures if row.figure == "checks")
     assert paired.ci is not None and paired.ci[0] > 0 and paired.clusters == 12
     assert sum(paired.ci) / 2 == pytest.approx(paired.now - paired.before)
-    flips = [row.flip for row in found.prompts]
+    flips = [row.flip for row in changes.prompts]
     assert any(flips) and flips == sorted(flips, reverse=True)
     text = (night[1] / "REPORT.md").read_text()
     assert "now passes every check" in text and "0.86 → 0.93 (+0.08, 95 % interval +0.04 to +0.11" in text

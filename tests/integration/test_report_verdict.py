@@ -34,7 +34,7 @@ def voted(row: Run, winner: str, loser: str, times: int) -> None:
         Vote.create(run=row, by=OWNER, left=left, right=right, choice="left", created_at=START)
 
 
-def said(row: Run, here: Home) -> tuple[str, str]:
+def both_pages(row: Run, here: Home) -> tuple[str, str]:
     """REPORT.md without marks, and the text of report.html, each in one line."""
     folder, problems = rendered(row, here)
     assert problems == []
@@ -54,14 +54,14 @@ def test_numbers_and_votes_that_contradict_each_other_are_no_tie(here: Home) -> 
     row = run()
     apart(row)
     voted(row, "b", "a", 12)
-    text, page = said(row, here)
-    for found in (text, page):
-        assert "The numbers say Model A, your votes say Model B, so no winner" in found
-        assert "so no model is named. Keep the present one, or follow your votes: Model B." in found
+    text, page = both_pages(row, here)
+    for shown in (text, page):
+        assert "The numbers say Model A, your votes say Model B, so no winner" in shown
+        assert "so no model is named. Keep the present one, or follow your votes: Model B." in shown
         assert (
-            "Model: keep the present one, or follow your votes: Model B. The numbers say Model A, your votes" in found
+            "Model: keep the present one, or follow your votes: Model B. The numbers say Model A, your votes" in shown
         )
-        assert "12 of 12 decided votes against Model A, p < 0.001" in found
+        assert "12 of 12 decided votes against Model A, p < 0.001" in shown
         for wrong in (
             "do not separate",
             "What would settle it",
@@ -70,7 +70,7 @@ def test_numbers_and_votes_that_contradict_each_other_are_no_tie(here: Home) -> 
             "stays first",
             "settle a tie",
         ):
-            assert wrong not in found, wrong
+            assert wrong not in shown, wrong
     assert ("1.54 s / 0.94 s", "median reply of Model A / Model B") in html_page.tiles(gather(row.id, here))
 
 
@@ -84,12 +84,12 @@ def test_turns_and_scenarios_that_contradict_each_other_are_no_tie(here: Home) -
         for key, turns, scenarios in (("qwen3-4b", 0.9, 0.65), ("smollm3-3b", 0.2, 0.7)):
             Reply.update(quality=turns).where(Reply.model == key, on_turns).execute()
             Reply.update(quality=scenarios).where(Reply.model == key, ~on_turns).execute()
-    for found in said(row, here):
+    for shown in both_pages(row, here):
         sides = "All prompts together say Qwen3 4B, the scenarios alone SmolLM3 3B"
-        assert f"{sides}, so no model is named. Keep the present one, or vote to decide between them." in found
-        assert "Qwen3 4B is worse than SmolLM3 3B (-0.05, 95 % interval -0.05 to -0.05): real turns say one" in found
-        assert "What would settle it: about 29 votes between Qwen3 4B and SmolLM3 3B (jarvisctl vote)" in found
-        assert "more turns" not in found and "comes first" not in found
+        assert f"{sides}, so no model is named. Keep the present one, or vote to decide between them." in shown
+        assert "Qwen3 4B is worse than SmolLM3 3B (-0.05, 95 % interval -0.05 to -0.05): real turns say one" in shown
+        assert "What would settle it: about 29 votes between Qwen3 4B and SmolLM3 3B (jarvisctl vote)" in shown
+        assert "more turns" not in shown and "comes first" not in shown
 
 
 def test_in_a_tie_the_first_by_the_weights_is_named_everywhere(here: Home) -> None:
@@ -98,11 +98,11 @@ def test_in_a_tie_the_first_by_the_weights_is_named_everywhere(here: Home) -> No
     model(row, "a", "Model A", qualities=shares([0.9, 0.5, 0.9, 0.5, 0.6]), latency_ms=1000)
     model(row, "b", "Model B", qualities=shares([0.5, 0.6, 0.6, 0.6, 0.6]), latency_ms=950)
     model(row, "c", "Model C", qualities=shares([0.1, 0.0, 0.1, 0.1, 0.0]), latency_ms=100)
-    for found in said(row, here):
-        assert "The numbers do not separate Model A and Model B. By the plan's weights" in found
-        assert "Model A comes first, with low confidence: 1.04 s" in found
-        assert "if all sound alike, Model A comes first by the plan's weights (1037 ms, median)" in found
-        assert "fastest of these" not in found
+    for shown in both_pages(row, here):
+        assert "The numbers do not separate Model A and Model B. By the plan's weights" in shown
+        assert "Model A comes first, with low confidence: 1.04 s" in shown
+        assert "if all sound alike, Model A comes first by the plan's weights (1037 ms, median)" in shown
+        assert "fastest of these" not in shown
     tiles = html_page.tiles(gather(row.id, here))
     assert ("1.04 s", "median reply of Model A, first by the plan's weights") in tiles
     assert not any("Model C" in what for _, what in tiles)
@@ -112,14 +112,14 @@ def test_the_report_says_when_the_weights_do_not_put_the_winner_first(here: Home
     """The plan counts speed and memory too."""
     with db.atomic():
         row = two_rounds()
-    for found in said(row, here):
-        assert "Counting speed 20 % and memory 10 % as your plan does, SmolLM3 3B would come first." in found
+    for shown in both_pages(row, here):
+        assert "Counting speed 20 % and memory 10 % as your plan does, SmolLM3 3B would come first." in shown
 
 
 def test_a_winner_first_by_the_weights_too_needs_no_such_sentence(here: Home) -> None:
     row = run()
     apart(row)
-    text, page = said(row, here)
+    text, page = both_pages(row, here)
     assert "Use Model A" in text and "would come first" not in text + page
     assert ("1.54 s", "median reply of Model A") in html_page.tiles(gather(row.id, here))
 
@@ -138,6 +138,6 @@ def test_votes_say_how_they_are_counted(here: Home) -> None:
     row = run()
     apart(row)
     voted(row, "a", "b", 3)
-    for found in said(row, here):
-        assert "A preference counts once a pair has 10 votes and chance would divide the decided ones so" in found
-        assert "A tie counts half a win for each" in found and "Strength, log odds (95 % interval)" in found
+    for shown in both_pages(row, here):
+        assert "A preference counts once a pair has 10 votes and chance would divide the decided ones so" in shown
+        assert "A tie counts half a win for each" in shown and "Strength, log odds (95 % interval)" in shown

@@ -72,7 +72,7 @@ def test_people_read_a_table_that_says_what_is_missing_in_a_reply(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (line(reply="ok") + "nonsense\n", "line 2: it is not JSON"),
         (line(reply="ok") + "\n[1]\n", "line 3: it is not a JSON object"),
@@ -84,10 +84,10 @@ def test_people_read_a_table_that_says_what_is_missing_in_a_reply(tmp_path: Path
         (line(reply="ok") + "[" * 100_000, "line 2: it is not JSON"),
     ],
 )
-def test_a_bad_line_is_one_clear_error_with_its_number(tmp_path: Path, text: str | bytes, said: str) -> None:
+def test_a_bad_line_is_one_clear_error_with_its_number(tmp_path: Path, text: str | bytes, message: str) -> None:
     done = score(tmp_path, "--json", text=text, code=2)
     assert done.stdout == ""
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -90,23 +90,34 @@ def answer(home: Home, text: str) -> tuple[int, dict[str, Any]]:
 def test_the_same_words_fire_without_any_model(mined: Callable[..., Run], home: Home) -> None:
     """Spelling, case and repeats do not count; nothing is loaded or written."""
     mined()
-    code, found = answer(home, "WHERE are youuu!!")
+    code, document = answer(home, "WHERE are youuu!!")
     assert code == 0
-    assert found["fires"] is True
-    assert (found["reply"], found["tier"], found["how"], found["similarity"]) == ("On my way", "automatic", "exact", 1)
-    assert found["template"] == "00000001-0000-4000-8000-000000000001"
-    assert found["ms"] < found["cold_ms"]
+    assert document["fires"] is True
+    assert (document["reply"], document["tier"], document["how"], document["similarity"]) == (
+        "On my way",
+        "automatic",
+        "exact",
+        1,
+    )
+    assert document["template"] == "00000001-0000-4000-8000-000000000001"
+    assert document["ms"] < document["cold_ms"]
     assert not (home.cache / "index").exists()
 
 
 def test_what_means_the_same_fires_from_its_own_threshold_on(mined: Callable[..., Run], home: Home) -> None:
     mined()
-    code, found = answer(home, "later tonight see you")
-    assert (code, found["reply"], found["how"]) == (0, "Sounds great", "encoder")
-    assert 0.7 <= found["similarity"] <= 1
-    code, found = answer(home, "movie")
-    assert (code, found["fires"], found["reply"], found["template"], found["tier"]) == (1, False, None, None, None)
-    assert found["similarity"] < 0.9
+    code, document = answer(home, "later tonight see you")
+    assert (code, document["reply"], document["how"]) == (0, "Sounds great", "encoder")
+    assert 0.7 <= document["similarity"] <= 1
+    code, document = answer(home, "movie")
+    assert (code, document["fires"], document["reply"], document["template"], document["tier"]) == (
+        1,
+        False,
+        None,
+        None,
+        None,
+    )
+    assert document["similarity"] < 0.9
 
 
 def test_serving_fires_at_the_very_score_from_which_calibration_fires(mined: Callable[..., Run], home: Home) -> None:
@@ -122,10 +133,10 @@ def test_serving_fires_at_the_very_score_from_which_calibration_fires(mined: Cal
 
 def test_a_phrase_never_fires(mined: Callable[..., Run], home: Home) -> None:
     mined()
-    code, found = answer(home, "lol")
-    assert found["reply"] != "Bro 😭"
-    assert found["how"] != "exact"
-    assert code == (0 if found["fires"] else 1)
+    code, document = answer(home, "lol")
+    assert document["reply"] != "Bro 😭"
+    assert document["how"] != "exact"
+    assert code == (0 if document["fires"] else 1)
 
 
 def test_where_none_fires_one_line_names_the_nearest(mined: Callable[..., Run], home: Home) -> None:
@@ -141,9 +152,9 @@ def test_where_none_fires_one_line_names_the_nearest(mined: Callable[..., Run], 
 )
 def test_hostile_text_is_only_text(mined: Callable[..., Run], home: Home, text: str) -> None:
     mined()
-    code, found = answer(home, text)
+    code, document = answer(home, text)
     assert code in (0, 1)
-    assert isinstance(found["similarity"], float)
+    assert isinstance(document["similarity"], float)
     assert "\x1b" not in call(home, "match", "--", text).output
 
 
@@ -288,14 +299,14 @@ def test_both_sendable_tiers_are_deployed_or_the_strict_one(
     done = deploy(home, jarvis)
     assert done.return_value == 0
     assert "restart JARVIS" in done.output
-    assert [(found["template_text"], found["tags"]) for found in entries(jarvis)] == [
+    assert [(entry["template_text"], entry["tags"]) for entry in entries(jarvis)] == [
         ("On my way", ["jarvisd", "tier:automatic"]),
         ("Sounds great", ["jarvisd", "tier:suggest"]),
     ]
     assert entries(jarvis)[0]["trigger_phrases"] == ["where are you", "are you on the way?"]
     assert entries(jarvis)[0]["id"] == "00000001-0000-4000-8000-000000000001"
     deploy(home, jarvis, "--tier", "automatic")
-    assert [found["template_text"] for found in entries(jarvis)] == ["On my way"]
+    assert [entry["template_text"] for entry in entries(jarvis)] == ["On my way"]
 
 
 def test_deploying_again_leaves_the_same_bytes(mined: Callable[..., Run], home: Home, jarvis: Path) -> None:
@@ -340,9 +351,9 @@ def test_unused_ones_are_turned_off_and_stay_off(mined: Callable[..., Run], home
     mined()
     deploy(home, jarvis)
     assert "~ On my way" in deploy(home, jarvis, "--disable-unused", "--dry-run").output
-    assert all(found["enabled"] for found in entries(jarvis))
+    assert all(entry["enabled"] for entry in entries(jarvis))
     deploy(home, jarvis, "--disable-unused")
-    assert [found["enabled"] for found in entries(jarvis)] == [False, False]
+    assert [entry["enabled"] for entry in entries(jarvis)] == [False, False]
     assert "nothing to change" in deploy(home, jarvis).output
     assert "2 of them turned off" in deploy(home, jarvis, "--check").output
 

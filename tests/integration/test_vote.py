@@ -98,10 +98,10 @@ def test_what_was_typed_is_shown_again(here: Home, row: Run) -> None:
 
 def test_an_interrupt_writes_the_report_too(here: Home, row: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def answers() -> Iterator[keys.Ask]:
-        said = iter([keys.Answer("1", "left")])
+        typed = iter([keys.Answer("1", "left")])
 
         def ask() -> keys.Answer:
-            if (answer := next(said, None)) is None:
+            if (answer := next(typed, None)) is None:
                 raise KeyboardInterrupt
             return answer
 
@@ -245,10 +245,10 @@ def test_the_ranking_follows_the_answers(here: Home, row: Run) -> None:
     assert "20 votes of yours" in output
     assert output.index("1. Model C") < output.index("2. Model A") < output.index("3. Model B")
     assert "Beyond chance you prefer Model A to Model B; your votes separate no others yet." in output
-    found = json.loads(call(here, "--json").output)
-    assert found["votes"]["by_owner"] == 20
-    assert found["left"] == 19
-    assert found["models"] == {"a": "Model A", "b": "Model B", "c": "Model C"}
+    document = json.loads(call(here, "--json").output)
+    assert document["votes"]["by_owner"] == 20
+    assert document["left"] == 19
+    assert document["models"] == {"a": "Model A", "b": "Model B", "c": "Model C"}
 
 
 def test_the_order_of_the_answers_changes_nothing(here: Home, row: Run) -> None:

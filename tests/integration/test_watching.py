@@ -40,9 +40,9 @@ def test_a_pause_is_shown_also_while_the_daemon_is_down(home: Home, make_run: Ma
 def test_the_warnings_of_a_run_stand_below_its_jobs_and_do_not_fill_the_page(home: Home, make_run: MakeRun) -> None:
     run = make_run("mine")
     Run.update(warnings=[f"model {n} is not on this disk" for n in range(10)]).where(Run.id == run.id).execute()
-    said = call(home, "status").output.splitlines()
-    place = next(n for n, line in enumerate(said) if " mine " in line)
-    assert [line.strip() for line in said[place + 1 :]] == [
+    output = call(home, "status").output.splitlines()
+    place = next(n for n, line in enumerate(output) if " mine " in line)
+    assert [line.strip() for line in output[place + 1 :]] == [
         *(f"warning: model {n} is not on this disk" for n in range(3)),
         "7 more warnings: `jarvisctl doctor`",
     ]

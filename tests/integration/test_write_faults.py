@@ -168,9 +168,9 @@ def test_of_an_unexpected_failure_type_and_place_are_kept_and_no_text_of_it(
         handler.close()
         context.log.removeHandler(handler)
     assert re.match(r"unexpected ValueError at test_write_faults.py:\d+ in work; ", outcome.reason)
-    said = outcome.reason + logs.run_log(home, job.run_id).read_text() + "".join(capfd.readouterr())
-    assert "in work" in said
-    assert "canary" not in said
+    log = outcome.reason + logs.run_log(home, job.run_id).read_text() + "".join(capfd.readouterr())
+    assert "in work" in log
+    assert "canary" not in log
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
@@ -376,6 +376,6 @@ def test_of_an_exception_only_type_and_place_are_in_the_daemons_log(home: Home, 
         raise ValueError("the canary sings at midnight")
     except ValueError:
         logging.getLogger("huey").exception("unhandled")
-    said = (home.logs / "jarvisd.log").read_text()
-    assert "canary" not in said
-    assert re.search(r"unhandled\nValueError\nat test_write_faults.py:\d+ in test_of_an_exception", said)
+    log = (home.logs / "jarvisd.log").read_text()
+    assert "canary" not in log
+    assert re.search(r"unhandled\nValueError\nat test_write_faults.py:\d+ in test_of_an_exception", log)

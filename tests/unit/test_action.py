@@ -15,32 +15,32 @@ def belief(*values: float, sd: float = 0.01) -> Posterior:
     return posterior.shrink(np.array(values), sd**2 * np.eye(len(values)))
 
 
-def decide(found: Posterior, present: int | None, eligible: tuple[bool, ...] | None = None) -> Decision:
-    return action.decide(found, np.array(eligible or (True,) * len(found.mean)), present)
+def decide(beliefs: Posterior, present: int | None, eligible: tuple[bool, ...] | None = None) -> Decision:
+    return action.decide(beliefs, np.array(eligible or (True,) * len(beliefs.mean)), present)
 
 
 def test_a_model_that_is_surely_better_than_the_present_one_is_switched_to() -> None:
-    found = decide(belief(0.70, 0.80), present=0)
-    assert (found.action, found.pick, found.rival) == (Action.SWITCH, 1, 0)
-    assert found.chance is not None and found.chance > 0.99
-    assert found.gain == pytest.approx(0.1, abs=0.02)
+    decision = decide(belief(0.70, 0.80), present=0)
+    assert (decision.action, decision.pick, decision.rival) == (Action.SWITCH, 1, 0)
+    assert decision.chance is not None and decision.chance > 0.99
+    assert decision.gain == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_gain_that_is_not_worth_having_keeps_the_present_model() -> None:
-    found = decide(belief(0.70, 0.71, sd=0.002), present=0)
-    assert (found.action, found.pick) == (Action.KEEP, 1)
-    assert found.chance is not None and found.chance > 0.99
+    decision = decide(belief(0.70, 0.71, sd=0.002), present=0)
+    assert (decision.action, decision.pick) == (Action.KEEP, 1)
+    assert decision.chance is not None and decision.chance > 0.99
 
 
 def test_the_pick_that_is_the_present_model_is_kept() -> None:
-    found = decide(belief(0.80, 0.70), present=0)
-    assert (found.action, found.pick, found.rival) == (Action.KEEP, 0, 1)
+    decision = decide(belief(0.80, 0.70), present=0)
+    assert (decision.action, decision.pick, decision.rival) == (Action.KEEP, 0, 1)
 
 
 def test_a_lead_that_may_be_luck_is_undecided() -> None:
-    found = decide(belief(0.66, 0.70, sd=0.09), present=0)
-    assert found.action is Action.UNDECIDED
-    assert found.chance is not None and found.chance < action.SWITCH_CHANCE
+    decision = decide(belief(0.66, 0.70, sd=0.09), present=0)
+    assert decision.action is Action.UNDECIDED
+    assert decision.chance is not None and decision.chance < action.SWITCH_CHANCE
 
 
 def test_without_a_present_model_the_pick_is_taken_where_its_expected_loss_is_small() -> None:
@@ -49,14 +49,14 @@ def test_without_a_present_model_the_pick_is_taken_where_its_expected_loss_is_sm
 
 
 def test_a_model_that_misses_a_gate_or_a_canned_reply_is_not_picked() -> None:
-    found = decide(belief(0.90, 0.80, 0.60), present=2, eligible=(False, True, True))
-    assert (found.action, found.pick, found.rival) == (Action.SWITCH, 1, 2)
+    decision = decide(belief(0.90, 0.80, 0.60), present=2, eligible=(False, True, True))
+    assert (decision.action, decision.pick, decision.rival) == (Action.SWITCH, 1, 2)
 
 
 def test_where_no_model_may_be_recommended_the_present_one_stays() -> None:
     """The pick is still given, as the best guess, and marked as not recommended."""
-    found = decide(belief(0.30, 0.20), present=1, eligible=(False, False))
-    assert (found.action, found.pick, found.recommended) == (Action.KEEP, 0, False)
+    decision = decide(belief(0.30, 0.20), present=1, eligible=(False, False))
+    assert (decision.action, decision.pick, decision.recommended) == (Action.KEEP, 0, False)
     assert decide(belief(0.30, 0.20), present=None, eligible=(False, False)).action is Action.UNDECIDED
 
 
@@ -71,27 +71,27 @@ def test_four_models_that_write_one_text_each_do_not_beat_a_canned_reply() -> No
 
 
 def undecided(sd: float = 0.09) -> tuple[Decision, Posterior]:
-    found = belief(0.66, 0.70, sd=sd)
-    return decide(found, present=0), found
+    beliefs = belief(0.66, 0.70, sd=sd)
+    return decide(beliefs, present=0), beliefs
 
 
 def test_more_rounds_are_the_remedy_where_they_would_take_most_of_the_error_away() -> None:
-    decision, found = undecided()
-    remedied = action.with_remedy(decision, found, Outlook(now=0.016, after_more_rounds=0.001))
+    decision, beliefs = undecided()
+    remedied = action.with_remedy(decision, beliefs, Outlook(now=0.016, after_more_rounds=0.001))
     assert remedied.remedy is Remedy.MORE_ROUNDS and remedied.votes is None
 
 
 def test_votes_are_the_remedy_where_nothing_is_left_to_ask() -> None:
-    decision, found = undecided()
-    remedied = action.with_remedy(decision, found, Outlook(now=0.016, after_more_rounds=None))
+    decision, beliefs = undecided()
+    remedied = action.with_remedy(decision, beliefs, Outlook(now=0.016, after_more_rounds=None))
     assert remedied.remedy is Remedy.VOTES
     assert remedied.votes is not None and 1 <= remedied.votes <= 15
 
 
 def test_nothing_is_offered_where_a_decision_stands() -> None:
-    found = belief(0.70, 0.80)
+    beliefs = belief(0.70, 0.80)
     left = Outlook(now=0.016, after_more_rounds=0.001)
-    assert action.with_remedy(decide(found, present=0), found, left).remedy is None
+    assert action.with_remedy(decide(beliefs, present=0), beliefs, left).remedy is None
 
 
 def test_more_conversations_are_hardly_ever_offered_between_equal_models() -> None:
@@ -100,11 +100,11 @@ def test_more_conversations_are_hardly_ever_offered_between_equal_models() -> No
         night = draw(World(leads=(0, 0), turns=40, conversations=10), rng)
         both = measures.instructions(night.scores), measures.own_turns(night.turns, night.conversations)
         quality = measures.quality(*both)
-        found = posterior.infer(quality)
-        decision = action.decide(found, np.ones(2, dtype=bool), 0)
+        beliefs = posterior.infer(quality)
+        decision = action.decide(beliefs, np.ones(2, dtype=bool), 0)
         assert decision.rival is not None
         left = action.outlook(quality, both, (decision.pick, decision.rival), 4.0)
-        offered += action.with_remedy(decision, found, left).remedy is Remedy.MORE_ROUNDS
+        offered += action.with_remedy(decision, beliefs, left).remedy is Remedy.MORE_ROUNDS
     assert offered <= 4
 
 

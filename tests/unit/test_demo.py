@@ -35,11 +35,11 @@ def read(conversations: object = FIVE) -> list[corpus.Said]:
 
 
 def test_corpus_is_read_in_the_order_of_time_and_without_other_people_s_conversations() -> None:
-    assert [said.text for said in read()] == ["anyone home?", "hi", "hello", "good, you?", "how are you"]
+    assert [message.text for message in read()] == ["anyone home?", "hi", "hello", "good, you?", "how are you"]
 
 
 def test_a_conversation_without_an_answer_has_its_own_partner() -> None:
-    partners = {said.conversation: said.partner for said in read()}
+    partners = {message.conversation: message.partner for message in read()}
     assert partners == {"a": "a", "b": FRIEND, "c": "c"}
 
 
@@ -50,9 +50,9 @@ def test_a_corpus_of_another_form_is_refused(wrong: object) -> None:
 
 
 def test_the_same_corpus_gives_the_same_rows_and_another_seed_other_ones() -> None:
-    said = read() * 40
-    assert chatdb.shape(said, "seed") == chatdb.shape(said, "seed")
-    assert chatdb.shape(said, "seed") != chatdb.shape(said, "other")
+    messages = read() * 40
+    assert chatdb.shape(messages, "seed") == chatdb.shape(messages, "seed")
+    assert chatdb.shape(messages, "seed") != chatdb.shape(messages, "other")
 
 
 def test_rows_are_in_the_order_of_time_and_every_typed_message_is_there_once() -> None:
@@ -104,7 +104,7 @@ def test_a_pin_is_written_as_it_was_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "what"),
+    ("message", "what"),
     [
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
@@ -120,8 +120,8 @@ def test_a_pin_is_written_as_it_was_read(tmp_path: Path) -> None:
         ("", "exit status 2"),
     ],
 )
-def test_what_pip_says_becomes_one_line_with_a_remedy(said: str, what: str) -> None:
-    error = packages.explain(said, 2)
+def test_what_pip_says_becomes_one_line_with_a_remedy(message: str, what: str) -> None:
+    error = packages.explain(message, 2)
     assert what in error.what
     assert error.remedy
     assert "\n" not in str(error)
@@ -162,9 +162,9 @@ def test_a_wheel_with_another_hash_is_not_found(tmp_path: Path) -> None:
 def test_what_is_there_is_taken_without_asking_anybody(tmp_path: Path) -> None:
     made = wheel(tmp_path, {"p/a": b"a"})
     pin = packages.Pin("some-package", "1.0", frozenset({packages.sha256(made)}))
-    said: list[str] = []
-    assert packages.obtain([pin], tmp_path, said.append) == {"some-package": made}
-    assert said == []
+    lines: list[str] = []
+    assert packages.obtain([pin], tmp_path, lines.append) == {"some-package": made}
+    assert lines == []
 
 
 def test_the_rotary_base_is_repeated_at_top_level_where_mlx_lm_looks_for_it() -> None:

@@ -71,9 +71,9 @@ def test_what_is_no_longer_mined_goes_and_the_rest_stays_in_place() -> None:
     once = templates.merge(document(), fresh("Omw", "Lol"), NOW)
     once["templates"].append(OWN)
     after = templates.merge(once, fresh("Idk", "Lol"), LATER)
-    assert [found["template_text"] for found in after["templates"]] == ["Lol", "I wrote this", "Idk"]
-    found = templates.difference(once, after)
-    assert (found.added, found.changed, found.removed) == (["Idk"], [], ["Omw"])
+    assert [difference["template_text"] for difference in after["templates"]] == ["Lol", "I wrote this", "Idk"]
+    difference = templates.difference(once, after)
+    assert (difference.added, difference.changed, difference.removed) == (["Idk"], [], ["Omw"])
 
 
 def test_what_jarvis_counted_stays_with_the_reply_also_under_a_new_id() -> None:
@@ -97,7 +97,7 @@ def test_unused_templates_are_turned_off_never_deleted() -> None:
     odd = OWN | {"id": "3", "usage_count": False}
     uncounted = {"id": "4", "enabled": True}
     after = templates.without_unused(document(OWN, unused, odd, uncounted), NOW)
-    assert [found["enabled"] for found in after["templates"]] == [True, False, True, True]
+    assert [entry["enabled"] for entry in after["templates"]] == [True, False, True, True]
     assert after["templates"][1] == unused | {"enabled": False, "updated_at": NOW.isoformat(timespec="seconds")}
     assert templates.without_unused(after, LATER) == after
 
@@ -112,9 +112,9 @@ JSON = st.recursive(
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(), JSON, max_size=6), max_size=4))
 def test_any_entries_of_the_users_survive_in_order(entries: list[dict[str, Any]]) -> None:
     before = document(*entries)
-    kept = copy.deepcopy([found for found in entries if not templates.is_deployed(found)])
+    kept = copy.deepcopy([entry for entry in entries if not templates.is_deployed(entry)])
     once = templates.merge(before, fresh("Omw"), NOW)
-    assert [found for found in once["templates"] if not templates.is_deployed(found)] == kept
+    assert [entry for entry in once["templates"] if not templates.is_deployed(entry)] == kept
     assert templates.merge(once, fresh("Omw"), LATER) == once
     assert json.loads(files.serialise(once)) == once
 
@@ -122,8 +122,8 @@ def test_any_entries_of_the_users_survive_in_order(entries: list[dict[str, Any]]
 # ------------------------------------------------------------------------------------------------------- the file
 
 
-def add(found: dict[str, Any]) -> dict[str, Any]:
-    return templates.merge(found, fresh("Omw"), NOW)
+def add(document: dict[str, Any]) -> dict[str, Any]:
+    return templates.merge(document, fresh("Omw"), NOW)
 
 
 @pytest.mark.parametrize(
@@ -220,15 +220,15 @@ def test_a_change_while_we_think_is_noticed_and_kept(tmp_path: Path) -> None:
     path.write_bytes(files.serialise(document()))
     seen = []
 
-    def slow(found: dict[str, Any]) -> dict[str, Any]:
+    def slow(current: dict[str, Any]) -> dict[str, Any]:
         if not seen:
             path.write_bytes(files.serialise(document(OWN)))
-        seen.append(found)
-        return add(found)
+        seen.append(current)
+        return add(current)
 
     done = templates.apply(path, slow)
     assert len(seen) == 2
-    assert [found["name"] for found in json.loads(path.read_bytes())["templates"]] == ["Mine", "Omw"]
+    assert [current["name"] for current in json.loads(path.read_bytes())["templates"]] == ["Mine", "Omw"]
     assert sorted(tmp_path.iterdir()) == sorted([path, done.backup or path])
 
 
@@ -236,14 +236,14 @@ def test_a_file_that_never_rests_is_left_to_the_other(tmp_path: Path) -> None:
     path = tmp_path / templates.NAME
     path.write_bytes(files.serialise(document()))
 
-    def busy(found: dict[str, Any]) -> dict[str, Any]:
-        path.write_bytes(files.serialise(document(*found["templates"], OWN)))
-        return add(found)
+    def busy(current: dict[str, Any]) -> dict[str, Any]:
+        path.write_bytes(files.serialise(document(*current["templates"], OWN)))
+        return add(current)
 
     with pytest.raises(JarvisError, match="changes while it is being written"):
         templates.apply(path, busy)
     assert list(tmp_path.iterdir()) == [path]
-    assert not any(templates.is_deployed(found) for found in json.loads(path.read_bytes())["templates"])
+    assert not any(templates.is_deployed(current) for current in json.loads(path.read_bytes())["templates"])
 
 
 def test_escapes_are_written_as_they_were_found(tmp_path: Path) -> None:

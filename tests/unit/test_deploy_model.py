@@ -82,13 +82,13 @@ def test_keys_that_are_missing_are_put_behind_the_others(tmp_path: Path) -> None
     ]
 
 
-@pytest.mark.parametrize("found", ["{}", "{ \n }", '{"model":{}}', '{"model_path":"x"}', '\n {"a": {"model": 1}}\n'])
-def test_a_sparse_file_is_still_json_with_what_it_had(tmp_path: Path, found: str) -> None:
+@pytest.mark.parametrize("content", ["{}", "{ \n }", '{"model":{}}', '{"model_path":"x"}', '\n {"a": {"model": 1}}\n'])
+def test_a_sparse_file_is_still_json_with_what_it_had(tmp_path: Path, content: str) -> None:
     path = tmp_path / model.NAME
-    path.write_text(found)
+    path.write_text(content)
     apply(path)
     after = json.loads(path.read_text())
-    assert after == json.loads(found) | {"model_path": QWEN.source, "model": {"model_id": QWEN.source}}
+    assert after == json.loads(content) | {"model_path": QWEN.source, "model": {"model_id": QWEN.source}}
 
 
 VALUES = st.recursive(

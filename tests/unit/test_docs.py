@@ -20,9 +20,9 @@ DOCS = [ROOT / "README.md", ROOT / "launchd" / "README.md", *sorted((ROOT / "doc
 
 
 def command(verb: str) -> click.Command:
-    found = cli.get_command(click.Context(cli), verb)
-    assert found is not None
-    return found
+    known = cli.get_command(click.Context(cli), verb)
+    assert known is not None
+    return known
 
 
 @pytest.mark.parametrize("verb", ALL)
@@ -42,7 +42,7 @@ def test_every_verb_is_in_the_readme(verb: str) -> None:
 def test_every_jarvisctl_line_in_the_docs_names_a_verb_and_options_that_exist(path: Path) -> None:
     text = path.read_text()
     lines = re.findall(r"^(?:    |\$ )?jarvisctl (.+)$", text, flags=re.M)
-    inline = [" ".join(found.split()) for found in re.findall(r"`jarvisctl ([^`]+)`", text)]
+    inline = [" ".join(quoted.split()) for quoted in re.findall(r"`jarvisctl ([^`]+)`", text)]
     for line in lines + inline:
         words = line.split(" # ")[0].split()
         known = command(words[0]) if not words[0].startswith("-") else cli
@@ -74,11 +74,11 @@ def test_the_reference_of_the_configuration_is_what_its_models_say() -> None:
 
 def rooms() -> list[Path]:
     """Every file and folder of the first column of the map; in a cell a bare name lies beside the first one."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for cell in re.findall(r"^\| (`(?:jarvisd|jobs)/[^|]*) \|", (ROOT / "docs" / "design.md").read_text(), flags=re.M):
         first, *others = re.findall(r"`([^`]+)`", cell)
-        found += [ROOT / first, *(ROOT / Path(first).parent / other for other in others)]
-    return found
+        paths += [ROOT / first, *(ROOT / Path(first).parent / other for other in others)]
+    return paths
 
 
 def test_the_map_names_what_is_there() -> None:

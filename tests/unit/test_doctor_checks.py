@@ -23,10 +23,10 @@ def test_a_check_that_fails_itself_is_a_problem_and_hides_no_other(
 ) -> None:
     monkeypatch.setattr(machine, "free_disk_mb", broken)
     monkeypatch.delenv("JARVISD_DEBUG", raising=False)
-    found = {check.name: check for check in doctor.examine(Home(tmp_path, "--home"))}
-    assert found["disk"].what == "could not be checked (LookupError), which is a bug in jarvisd"
-    assert found["disk"].remedy == "`JARVISD_DEBUG=1 jarvisctl doctor` shows where."
-    assert found["sqlite"].state == "ok"
+    made = {check.name: check for check in doctor.examine(Home(tmp_path, "--home"))}
+    assert made["disk"].what == "could not be checked (LookupError), which is a bug in jarvisd"
+    assert made["disk"].remedy == "`JARVISD_DEBUG=1 jarvisctl doctor` shows where."
+    assert made["sqlite"].state == "ok"
 
 
 def test_the_remedy_of_such_a_check_shows_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

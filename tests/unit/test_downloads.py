@@ -28,10 +28,10 @@ def test_a_disk_without_room_says_how_much_is_lacking_beside_what_is_kept_free(f
 
 
 @pytest.mark.parametrize(
-    ("size", "seconds", "said"), [(880_000_000, 58.0, "880 MB at 15 MB/s"), (19_000_000, 1.0, "19 MB")]
+    ("size", "seconds", "message"), [(880_000_000, 58.0, "880 MB at 15 MB/s"), (19_000_000, 1.0, "19 MB")]
 )
-def test_a_transfer_says_a_speed_only_where_it_tells_one(size: int, seconds: float, said: str) -> None:
-    assert str(TransferStats(bytes=size, seconds=seconds)) == said
+def test_a_transfer_says_a_speed_only_where_it_tells_one(size: int, seconds: float, message: str) -> None:
+    assert str(TransferStats(bytes=size, seconds=seconds)) == message
 
 
 def test_nothing_to_fetch_needs_no_disk() -> None:
@@ -45,7 +45,7 @@ def test_without_a_measured_speed_no_time_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("speed", "said"),
+    ("speed", "message"),
     [
         (15.4e6, "about 14 min at the 15 MB/s of the last download"),
         (400e6, "less than a minute at the 400 MB/s of the last download"),
@@ -54,13 +54,13 @@ def test_without_a_measured_speed_no_time_is_named() -> None:
         (9.97e6, "about 22 min at the 10 MB/s of the last download"),
     ],
 )
-def test_a_measured_speed_tells_about_how_long(speed: float, said: str) -> None:
-    assert effort(13 * GB, speed=speed).time() == said
+def test_a_measured_speed_tells_about_how_long(speed: float, message: str) -> None:
+    assert effort(13 * GB, speed=speed).time() == message
 
 
 @pytest.mark.parametrize(
-    ("size", "said"),
+    ("size", "message"),
     [(0, "0 MB"), (1, "1 MB"), (92_000_000, "92 MB"), (998_900_000, "999 MB"), (999_100_000, "1.0 GB")],
 )
-def test_bytes_are_counted_as_disks_count_them(size: int, said: str) -> None:
-    assert words.amount(size) == said
+def test_bytes_are_counted_as_disks_count_them(size: int, message: str) -> None:
+    assert words.amount(size) == message

@@ -71,29 +71,29 @@ def test_turns_of_groups_are_not_asked() -> None:
 
 
 def test_a_pair_is_asked_once_whoever_wrote_it() -> None:
-    found = holdout.choose([turn(1), turn(3, day=1), turn(5, person="bob"), turn(7, reply="bad")])
-    assert sorted(holdout.answer(one) for _, one in found) == ["bad", "good"]
+    turns = holdout.choose([turn(1), turn(3, day=1), turn(5, person="bob"), turn(7, reply="bad")])
+    assert sorted(holdout.answer(one) for _, one in turns) == ["bad", "good"]
 
 
 def test_any_prefix_is_balanced_over_people() -> None:
     many = [turn(n, f"a {n}", person="ann") for n in range(0, 40, 2)]
     few = [turn(n, f"b {n}", person="bob") for n in range(100, 106, 2)]
-    found = holdout.choose([*many, *few])
-    assert len(found) == 23
-    people = [one.incoming[0].person for _, one in found]
+    turns = holdout.choose([*many, *few])
+    assert len(turns) == 23
+    people = [one.incoming[0].person for _, one in turns]
     assert all(abs(people[:n].count("ann") - people[:n].count("bob")) <= 1 for n in range(7))
     assert people[6:] == ["ann"] * 17
-    assert len({(number, one.incoming[0].person) for number, one in found}) == 2
+    assert len({(number, one.incoming[0].person) for number, one in turns}) == 2
 
 
 def test_the_order_depends_on_the_rows_alone_and_not_on_time() -> None:
-    found = [turn(n, f"a {n}", day=n) for n in range(0, 40, 2)]
-    order = [one.incoming[0].rowid for _, one in holdout.choose(found)]
-    assert order == [one.incoming[0].rowid for _, one in holdout.choose(found[::-1])]
+    turns = [turn(n, f"a {n}", day=n) for n in range(0, 40, 2)]
+    order = [one.incoming[0].rowid for _, one in holdout.choose(turns)]
+    assert order == [one.incoming[0].rowid for _, one in holdout.choose(turns[::-1])]
     assert order != sorted(order)
 
 
 def test_an_answer_of_several_messages_is_one_text() -> None:
     rows = [message(1, day=0), message(2, "yes", day=0.1, mine=True), message(3, "of course", day=0.11, mine=True)]
-    (found,) = imessage.turns(rows)
-    assert holdout.answer(found) == "yes of course"
+    (only,) = imessage.turns(rows)
+    assert holdout.answer(only) == "yes of course"

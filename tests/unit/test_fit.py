@@ -45,15 +45,15 @@ def turns(n: int, seed: int, *, share: float = 1.0) -> list[Turn]:
 
 @pytest.fixture(scope="module")
 def model() -> FitModel:
-    found = fit_metric.train(turns(300, 1), encode)
-    assert found is not None
-    return found
+    trained = fit_metric.train(turns(300, 1), encode)
+    assert trained is not None
+    return trained
 
 
 def measured(model: FitModel, held_out: list[Turn]) -> Fit:
-    found = fit_metric.measure(model, held_out, [place % 12 for place in range(len(held_out))])
-    assert found is not None
-    return found
+    fitted = fit_metric.measure(model, held_out, [place % 12 for place in range(len(held_out))])
+    assert fitted is not None
+    return fitted
 
 
 def test_answers_on_the_subject_are_told_from_others_and_get_weight(model: FitModel) -> None:
@@ -66,30 +66,30 @@ def test_answers_on_the_subject_are_told_from_others_and_get_weight(model: FitMo
 
 def test_answers_on_any_subject_get_no_weight(model: FitModel) -> None:
     """A history in which real answers are not told from others: shown at most, and weighed 0."""
-    found = fit_metric.measure(model, turns(80, 3, share=0.0), [place % 12 for place in range(80)])
-    assert found is None or found.separation.weight == 0
+    fitted = fit_metric.measure(model, turns(80, 3, share=0.0), [place % 12 for place in range(80)])
+    assert fitted is None or fitted.separation.weight == 0
 
 
 def test_real_answers_are_one_and_other_real_answers_zero_on_average(model: FitModel) -> None:
     held_out = turns(80, 2)
-    found = measured(model, held_out)
+    fitted = measured(model, held_out)
     incoming, answers = [message for message, _ in held_out], [answer for _, answer in held_out]
-    assert found.scaled(incoming, answers).mean() == pytest.approx(1)
-    rotated = [found.scaled(incoming, answers[step:] + answers[:step]).mean() for step in range(1, 80)]
+    assert fitted.scaled(incoming, answers).mean() == pytest.approx(1)
+    rotated = [fitted.scaled(incoming, answers[step:] + answers[:step]).mean() for step in range(1, 80)]
     assert np.mean(rotated) == pytest.approx(0, abs=1e-9)
 
 
 def test_one_text_to_everything_fits_no_better_than_another_real_answer(model: FitModel) -> None:
     held_out = turns(80, 2)
-    found = measured(model, held_out)
+    fitted = measured(model, held_out)
     for canned in ("haha yeah", "pizza then", "nice song , see you at the gym"):
-        assert found.scaled([message for message, _ in held_out], [canned] * 80).mean() < 0.2
+        assert fitted.scaled([message for message, _ in held_out], [canned] * 80).mean() < 0.2
 
 
 def test_the_score_of_one_reply_lies_between_zero_and_one(model: FitModel) -> None:
-    found = measured(model, turns(80, 2))
-    assert found.score("about pizza ?", "yeah dinner then") > 0.9
-    assert found.score("about pizza ?", "yeah exam then") == 0
+    fitted = measured(model, turns(80, 2))
+    assert fitted.score("about pizza ?", "yeah dinner then") > 0.9
+    assert fitted.score("about pizza ?", "yeah exam then") == 0
 
 
 def test_too_few_turns_or_conversations_are_not_measured(model: FitModel) -> None:

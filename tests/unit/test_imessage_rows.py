@@ -204,8 +204,8 @@ def test_several_handles_of_one_person_are_one_person(db: ChatDB) -> None:
 def test_groups_are_told_from_direct_chats(db: ChatDB) -> None:
     db.add("to all", chat=db.group(db.handle("+15550001"), db.handle("+15550002")), from_me=True)
     db.add("to one", chat=db.direct("+15550003"), from_me=True)
-    found = {message.text: (message.is_group, message.person) for message in imessage.read(db.close()).messages}
-    assert found == {"to all": (True, ""), "to one": (False, "+15550003")}
+    addressed = {message.text: (message.is_group, message.person) for message in imessage.read(db.close()).messages}
+    assert addressed == {"to all": (True, ""), "to one": (False, "+15550003")}
 
 
 def test_columns_that_an_old_macos_does_not_have_are_not_needed(tmp_path: Path) -> None:
@@ -236,12 +236,12 @@ def test_turns_join_bursts_and_end_at_a_long_silence(db: ChatDB) -> None:
     for text, from_me in [("hey", False), ("you there?", False), ("yes", True), ("what's up", True), ("food?", False)]:
         db.add(text, chat=chat, from_me=from_me)
     db.add("late", chat=chat, from_me=True, when=db.now + dt.timedelta(hours=13))
-    found = imessage.turns(imessage.read(db.close()).messages)
-    assert [(turn.text, [message.text for message in turn.reply]) for turn in found] == [
+    turns = imessage.turns(imessage.read(db.close()).messages)
+    assert [(turn.text, [message.text for message in turn.reply]) for turn in turns] == [
         ("hey you there?", ["yes", "what's up"]),
         ("food?", []),
     ]
-    assert found[0].gap == dt.timedelta(minutes=1)
+    assert turns[0].gap == dt.timedelta(minutes=1)
 
 
 def test_a_database_without_messages_of_mine_is_refused(db: ChatDB) -> None:

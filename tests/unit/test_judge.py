@@ -116,8 +116,8 @@ def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
         for n, choices in enumerate(pairs)
         for by, choice in zip((OWNER, "judge:tiny"), choices, strict=True)
     ]
-    found = agreement(rows)
-    return found.judge if found else None
+    agreed = agreement(rows)
+    return agreed.judge if agreed else None
 
 
 def test_kappa_of_the_example_of_cohen() -> None:

@@ -54,7 +54,7 @@ def test_a_reader_that_is_not_pythons_reads_the_same(label: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"ExitTimeout": 30}, "launchd has no key ExitTimeout"),
         ({"ExitTimeOut": "30"}, "ExitTimeOut cannot be '30'"),
@@ -70,9 +70,9 @@ def test_a_reader_that_is_not_pythons_reads_the_same(label: str, tmp_path: Path)
         ({"ProgramArguments": ["jarvisd"]}, "must begin with an absolute path"),
     ],
 )
-def test_what_launchd_would_ignore_is_named(change: dict[str, Any], said: str) -> None:
+def test_what_launchd_would_ignore_is_named(change: dict[str, Any], message: str) -> None:
     agent = agents.render(HOME, Schedule())[DAEMON] | change
-    assert any(said in line for line in problems(agent))
+    assert any(message in line for line in problems(agent))
 
 
 def test_an_agent_without_a_label_or_program_is_refused() -> None:
@@ -147,7 +147,7 @@ def test_the_mac_is_to_wake_two_minutes_before(time: str, weekdays: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    ("said", "wakes"),
+    ("message", "wakes"),
     [
         ("Repeating power events:\n  wakepoweron at 9:58PM every day\n", True),
         ("Repeating power events:\n  wakepoweron at 21:58:00 MTWRFSU\n", True),
@@ -156,5 +156,5 @@ def test_the_mac_is_to_wake_two_minutes_before(time: str, weekdays: tuple[str, .
         ("", False),
     ],
 )
-def test_a_scheduled_wake_up_counts_when_it_comes_just_before(said: str, wakes: bool) -> None:
-    assert wakes_before(said, SUNDAY.replace(hour=22)) is wakes
+def test_a_scheduled_wake_up_counts_when_it_comes_just_before(message: str, wakes: bool) -> None:
+    assert wakes_before(message, SUNDAY.replace(hour=22)) is wakes

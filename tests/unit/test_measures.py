@@ -14,9 +14,9 @@ NIGHTS = 200
 
 def test_instructions_are_the_mean_over_the_prompts_whatever_is_asked_of_turns() -> None:
     scores = np.array([[[1.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [1.0, 0.0]]])
-    found = measures.instructions(scores)
-    assert found.value == pytest.approx([0.75, 0.25])
-    assert list(found.n) == [2, 2]
+    measure = measures.instructions(scores)
+    assert measure.value == pytest.approx([0.75, 0.25])
+    assert list(measure.n) == [2, 2]
 
 
 def test_one_sample_per_prompt_gives_no_interval_and_five_give_one() -> None:
@@ -47,12 +47,12 @@ def test_the_interval_of_instructions_covers_the_mean_over_these_prompts(base: f
 
 def test_own_turns_agree_with_the_clustered_mean_where_everything_was_asked() -> None:
     night = draw(World(turns=40, conversations=10), np.random.default_rng(3))
-    found = measures.own_turns(night.turns, night.conversations)
+    turns = measures.own_turns(night.turns, night.conversations)
     groups = {str(chat): night.turns[0, night.conversations == chat] for chat in range(10)}
     expected = stats.clustered_interval(groups)
     assert expected is not None
-    assert found.value[0] == pytest.approx(expected.mean)
-    assert list(found.n) == [10] * 6
+    assert turns.value[0] == pytest.approx(expected.mean)
+    assert list(turns.n) == [10] * 6
 
 
 def test_own_turns_have_an_interval_from_eight_conversations_on() -> None:
@@ -69,9 +69,9 @@ def test_the_error_of_a_paired_difference_on_own_turns_is_what_is_stated(convers
     errors, stated = [], []
     for _ in range(NIGHTS):
         night = draw(World(turns=60, conversations=conversations), rng)
-        found = measures.own_turns(night.turns, night.conversations)
-        errors.append(found.value[0] - found.value[1])
-        stated.append(measures.variance_of_difference(found.covariance)[0, 1])
+        turns = measures.own_turns(night.turns, night.conversations)
+        errors.append(turns.value[0] - turns.value[1])
+        stated.append(measures.variance_of_difference(turns.covariance)[0, 1])
     assert 0.75 * np.var(errors) <= np.mean(stated) <= 2 * np.var(errors)
 
 
@@ -80,16 +80,16 @@ def test_quality_weighs_the_two_the_same_however_many_turns_there_are() -> None:
     for turns, conversations in ((20, 10), (300, 40)):
         night = draw(World(turns=turns, conversations=conversations), rng)
         asked, own = measures.instructions(night.scores), measures.own_turns(night.turns, night.conversations)
-        found = measures.quality(asked, own)
-        assert found.value == pytest.approx((asked.value + own.value) / 2)
-        assert found.weights == {"instructions": 0.5, "own_turns": 0.5}
+        measure = measures.quality(asked, own)
+        assert measure.value == pytest.approx((asked.value + own.value) / 2)
+        assert measure.weights == {"instructions": 0.5, "own_turns": 0.5}
 
 
 def test_a_missing_measure_leaves_the_other_alone() -> None:
     asked = measures.instructions(draw(World(), np.random.default_rng(7)).scores)
-    found = measures.quality(asked, None)
-    assert found.weights == {"instructions": 1.0}
-    assert found.value == pytest.approx(asked.value)
+    measure = measures.quality(asked, None)
+    assert measure.weights == {"instructions": 1.0}
+    assert measure.value == pytest.approx(asked.value)
 
 
 def test_turns_to_come_make_the_instructions_less_certain() -> None:
@@ -103,11 +103,11 @@ def test_turns_to_come_make_the_instructions_less_certain() -> None:
 def test_a_model_without_turns_takes_the_mean_of_the_others_and_is_uncertain() -> None:
     night = draw(World(turns=40, conversations=10), np.random.default_rng(8))
     night.turns[2] = np.nan
-    found = measures.quality(measures.instructions(night.scores), measures.own_turns(night.turns, night.conversations))
+    turns = measures.quality(measures.instructions(night.scores), measures.own_turns(night.turns, night.conversations))
     others = np.delete(night.turns, 2, axis=0).mean()
-    assert found.value[2] == pytest.approx((night.scores[2].mean() + others) / 2)
-    assert found.covariance[2, 2] > 2 * found.covariance[0, 0]
-    assert not found.tested[2] and found.tested[0]
+    assert turns.value[2] == pytest.approx((night.scores[2].mean() + others) / 2)
+    assert turns.covariance[2, 2] > 2 * turns.covariance[0, 0]
+    assert not turns.tested[2] and turns.tested[0]
 
 
 def test_a_model_that_answered_half_of_the_prompts_is_compared_on_the_same_prompts() -> None:
@@ -115,10 +115,10 @@ def test_a_model_that_answered_half_of_the_prompts_is_compared_on_the_same_promp
     easy = np.where(np.arange(12) < 6, 0.9, 0.3)
     scores = np.tile(easy[None, :, None], (3, 1, 2))
     scores[2, 6:] = np.nan
-    found = measures.instructions(scores)
-    assert found.value == pytest.approx([0.6] * 3, abs=0.01)
-    assert found.covariance[2, 2] > found.covariance[0, 0]
-    assert list(found.n) == [12, 12, 6]
+    measure = measures.instructions(scores)
+    assert measure.value == pytest.approx([0.6] * 3, abs=0.01)
+    assert measure.covariance[2, 2] > measure.covariance[0, 0]
+    assert list(measure.n) == [12, 12, 6]
 
 
 def test_a_scenario_in_which_every_reply_failed_is_named() -> None:

@@ -68,8 +68,8 @@ def test_harmless_texts_are_not_refused(text: str) -> None:
 
 
 def unit_vectors(seed: int, rows: int, size: int = 6) -> NDArray[np.float32]:
-    found = np.random.default_rng(seed).normal(size=(rows, size)).astype(np.float32)
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+    rows_of_noise = np.random.default_rng(seed).normal(size=(rows, size)).astype(np.float32)
+    return np.asarray(rows_of_noise / np.linalg.norm(rows_of_noise, axis=1, keepdims=True), dtype=np.float32)
 
 
 def weights_of(seed: int, rows: int) -> NDArray[np.float32]:
@@ -106,15 +106,15 @@ def test_blocks_do_not_change_the_lists(monkeypatch: pytest.MonkeyPatch) -> None
     whole = coverage.neighbours(vectors, everything, weights, 0.5)
     monkeypatch.setattr(coverage, "_BLOCK_BYTES", 4 * 50 * 7)
     parts = coverage.neighbours(vectors, everything, weights, 0.5)
-    assert [list(found) for found in whole.lists] == [list(found) for found in parts.lists]
+    assert [list(texts) for texts in whole.lists] == [list(texts) for texts in parts.lists]
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60))
 def test_the_old_count_is_that_of_dbscan(seed: int, rows: int) -> None:
     vectors, weights = unit_vectors(seed, rows, 4), weights_of(seed, rows)
     labels = DBSCAN(eps=0.2, min_samples=5, metric="cosine").fit(vectors, sample_weight=weights).labels_
-    found = coverage.in_any_cluster(vectors, weights, distance=0.2, least=5)
-    assert found.tolist() == (labels >= 0).tolist()
+    clustered = coverage.in_any_cluster(vectors, weights, distance=0.2, least=5)
+    assert clustered.tolist() == (labels >= 0).tolist()
 
 
 def say(*texts: str) -> list[Message]:
@@ -138,10 +138,10 @@ def test_an_origin_never_sees_what_comes_later() -> None:
     counted = corpus.build(say(*["early"] * 100, *["late"] * 100), max_words=5)
     vectors = np.eye(2, dtype=np.float32)
     near = coverage.neighbours(vectors, counted.candidate, counted.counts(), 0.8)
-    found = rolling_origin.origins(counted, near, templates=10, least=3)
-    assert [origin.share for origin in found] == [0.5, 0.6, 0.7, 0.8, 0.9]
-    assert [counted.texts[place] for place in found[0].chosen] == ["early"]
-    assert [origin.coverage for origin in found] == [0.0, 1.0, 1.0, 1.0, 1.0]
+    origins = rolling_origin.origins(counted, near, templates=10, least=3)
+    assert [origin.share for origin in origins] == [0.5, 0.6, 0.7, 0.8, 0.9]
+    assert [counted.texts[place] for place in origins[0].chosen] == ["early"]
+    assert [origin.coverage for origin in origins] == [0.0, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_too_few_messages_are_not_measured() -> None:

@@ -40,10 +40,10 @@ def test_a_template_that_is_right_often_enough_is_automatic() -> None:
     """Twenty of twenty: the lower end of the interval is 0.84."""
     near = np.tile(np.array([[0.9, 0.1]], dtype=np.float32), (20, 1))
     good = np.tile(np.array([[True, False]]), (20, 1))
-    found = tiers.calibrate(bank([0, 1], 2), near, good, 0.8)
-    assert found.tiers == ["automatic", "phrase"]
-    assert found.enabled.tolist() == [True, False]
-    assert found.thresholds == [pytest.approx(0.9, abs=1e-3), None]
+    threshold = tiers.calibrate(bank([0, 1], 2), near, good, 0.8)
+    assert threshold.tiers == ["automatic", "phrase"]
+    assert threshold.enabled.tolist() == [True, False]
+    assert threshold.thresholds == [pytest.approx(0.9, abs=1e-3), None]
 
 
 def test_few_turns_are_not_enough_to_be_automatic() -> None:
@@ -58,8 +58,8 @@ def test_a_trigger_that_fires_wrongly_is_dropped_and_the_template_reaches_its_ti
     near[:20, 0], near[20:, 1] = 0.9, 0.9
     good = np.zeros((30, 1), dtype=np.bool_)
     good[:20] = True
-    found = tiers.calibrate(bank([0, 0], 1), near, good, 0.8)
-    assert (found.tiers, found.enabled.tolist()) == (["automatic"], [True, False])
+    threshold = tiers.calibrate(bank([0, 0], 1), near, good, 0.8)
+    assert (threshold.tiers, threshold.enabled.tolist()) == (["automatic"], [True, False])
 
 
 def test_a_useful_trigger_stays_where_automatic_is_out_of_reach() -> None:
@@ -67,14 +67,14 @@ def test_a_useful_trigger_stays_where_automatic_is_out_of_reach() -> None:
     near = np.full((14, 2), 0.1, dtype=np.float32)
     near[:10, 0], near[10:, 1] = 0.9, 0.9
     good = np.array([[True]] * 6 + [[False]] * 4 + [[True]] + [[False]] * 3)
-    found = tiers.calibrate(bank([0, 0], 1), near, good, 0.8)
-    assert (found.tiers, found.enabled.tolist()) == (["suggest"], [True, False])
+    threshold = tiers.calibrate(bank([0, 0], 1), near, good, 0.8)
+    assert (threshold.tiers, threshold.enabled.tolist()) == (["suggest"], [True, False])
 
 
 def test_nothing_fires_below_the_limit_of_jarvis() -> None:
     near = np.full((30, 1), 0.69, dtype=np.float32)
-    found = tiers.calibrate(bank([0], 1), near, np.ones((30, 1), dtype=np.bool_), 0.8)
-    assert (found.tiers, found.enabled.tolist()) == (["phrase"], [False])
+    threshold = tiers.calibrate(bank([0], 1), near, np.ones((30, 1), dtype=np.bool_), 0.8)
+    assert (threshold.tiers, threshold.enabled.tolist()) == (["phrase"], [False])
 
 
 def test_without_triggers_or_turns_everything_is_a_phrase() -> None:
@@ -90,16 +90,16 @@ def test_every_tier_holds_under_the_rule_that_will_fire_it(seed: int, rows: int,
     random = np.random.default_rng(seed)
     near = random.uniform(0.5, 1, (rows, triggers)).astype(np.float32)
     good = random.random((rows, count)) < 0.7
-    found = tiers.calibrate(bank(sorted(random.integers(0, count, triggers).tolist()), count), near, good, 0.5)
-    scores = found.bank.scores(near, found.enabled)
+    threshold = tiers.calibrate(bank(sorted(random.integers(0, count, triggers).tolist()), count), near, good, 0.5)
+    scores = threshold.bank.scores(near, threshold.enabled)
     order = answers.first_three(scores, FIRES_AT, 4)
     gain = tiers.gains(order, answers.hits(order, good), count)
-    for number, tier in enumerate(found.tiers):
+    for number, tier in enumerate(threshold.tiers):
         fired = order[:, 0] == number
         right = int(good[fired, number].sum())
         assert (tier == "automatic") == tiers.meets(right, int(fired.sum()), 0.5)
         assert tier != "suggest" or gain[number] > 0
-        assert tier != "phrase" or not found.enabled[found.bank.owners == number].any()
+        assert tier != "phrase" or not threshold.enabled[threshold.bank.owners == number].any()
 
 
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 8))
@@ -117,16 +117,20 @@ def test_what_a_template_adds_is_counted_as_leaving_it_out_would(seed: int, rows
 
 
 def test_triggers_are_harmless_short_and_belong_to_one_template() -> None:
-    said = turns(["hey", "hey", "hey", "my code is 482913", "word " * 13, "hello"], [0, 0, 1, 0, 0, -1])
+    incoming = turns(["hey", "hey", "hey", "my code is 482913", "word " * 13, "hello"], [0, 0, 1, 0, 0, -1])
     label = np.array([0, 1], dtype=np.int32)
-    found = tiers.bank(said, said.past(6), tiers.allowed(said), label, 2)
-    assert [(said.texts[turn], owner) for turn, owner in zip(found.turns, found.owners, strict=True)] == [("hey", 0)]
+    triggers = tiers.bank(incoming, incoming.past(6), tiers.allowed(incoming), label, 2)
+    assert [(incoming.texts[turn], owner) for turn, owner in zip(triggers.turns, triggers.owners, strict=True)] == [
+        ("hey", 0)
+    ]
 
 
 def test_a_turn_belongs_to_one_part_only() -> None:
     """A turn asked before a cut and answered after it is in neither part, and no mining before it knows its reply."""
-    said = turns(["a", "b", "c", "d"], [0, 0, 0, -1])
-    straddling = Turns(said.texts, said.shown, said.replies, said.before, said.settled + np.array([0, 1, 0, 0]))
+    incoming = turns(["a", "b", "c", "d"], [0, 0, 0, -1])
+    straddling = Turns(
+        incoming.texts, incoming.shown, incoming.replies, incoming.before, incoming.settled + np.array([0, 1, 0, 0])
+    )
     assert straddling.past(2).tolist() == [0]
     assert straddling.within(0, 2, 4).tolist() == [0]
     assert straddling.within(2, 4, 4).tolist() == [2, 3]
@@ -134,19 +138,21 @@ def test_a_turn_belongs_to_one_part_only() -> None:
 
 def test_rivals_are_measured_on_the_same_turns() -> None:
     """Most frequent: always the same. Exact: only where the text is known."""
-    said = turns(["hi", "hi", "bye", "hi", "new", "bye"], [0, 0, 1, 0, 2, -1])
-    past, held = said.past(3), said.within(3, 6, 6)
-    assert baseline.frequent(said, EYE, past, held, 0.8) == MatchCounts(
+    incoming = turns(["hi", "hi", "bye", "hi", "new", "bye"], [0, 0, 1, 0, 2, -1])
+    past, held = incoming.past(3), incoming.within(3, 6, 6)
+    assert baseline.frequent(incoming, EYE, past, held, 0.8) == MatchCounts(
         turns=3, replied=2, fired=3, right=1, hit_at_3=1 + 1
     )
-    assert baseline.exact(said, EYE, past, held, 0.8) == MatchCounts(turns=3, replied=2, fired=2, right=1, hit_at_3=1)
+    assert baseline.exact(incoming, EYE, past, held, 0.8) == MatchCounts(
+        turns=3, replied=2, fired=2, right=1, hit_at_3=1
+    )
 
 
 def test_ranking_follows_the_turns_most_like_it_and_else_the_most_frequent() -> None:
     incoming = EYE[[0, 0, 1, 0, 5]]
     led = np.array([[True, False], [True, False], [False, True]])
-    found = answers.ranked(incoming, np.array([3, 4, 2]), np.array([0, 1, 2]), led)
-    assert found[:, 0].tolist() == [0, 0, 0]  # a prior of five turns outweighs one neighbour
+    ranking = answers.ranked(incoming, np.array([3, 4, 2]), np.array([0, 1, 2]), led)
+    assert ranking[:, 0].tolist() == [0, 0, 0]  # a prior of five turns outweighs one neighbour
     again = answers.ranked(
         EYE[[1] * 40 + [0] * 41 + [1]], np.array([81]), np.arange(81), np.repeat(EYE[:2], [40, 41], 0) > 0
     )
@@ -178,16 +184,16 @@ def test_a_file_of_templates_that_is_not_understood_is_one_clear_line(tmp_path: 
 
 def test_manual_templates_fire_by_the_same_rule() -> None:
     one = baseline.Manual(name="a", reply="a", triggers=("x",))
-    found = baseline.ManualSet([one, one], EYE[:2], EYE[[0, 1, 2]], np.array([0, 1, 1], dtype=np.int32))
-    assert found.offers(EYE[[0, 2, 3]])[:, 0].tolist() == [0, 1, -1]
-    assert found.covered(EYE, 0.8).tolist() == [True, True, False, False, False, False]
+    manual = baseline.ManualSet([one, one], EYE[:2], EYE[[0, 1, 2]], np.array([0, 1, 1], dtype=np.int32))
+    assert manual.offers(EYE[[0, 2, 3]])[:, 0].tolist() == [0, 1, -1]
+    assert manual.covered(EYE, 0.8).tolist() == [True, True, False, False, False, False]
 
 
 def test_a_trigger_of_the_owners_own_goes_first_where_it_is_nearer() -> None:
     one = baseline.Manual(name="a", reply="a", triggers=("x",))
-    found = baseline.ManualSet([one], EYE[:1], EYE[[0]], np.array([0], dtype=np.int32))
+    manual = baseline.ManualSet([one], EYE[:1], EYE[[0]], np.array([0], dtype=np.int32))
     near = np.array([[0.9, 1.0], [0.9, 1.0]], dtype=np.float32)
-    assert found.ahead_of(near, EYE[[0, 1]]).tolist() == [[-1.0, 1.0], pytest.approx([0.9, 1.0])]
+    assert manual.ahead_of(near, EYE[[0, 1]]).tolist() == [[-1.0, 1.0], pytest.approx([0.9, 1.0])]
 
 
 def origin(share: float, messages: int = 1000) -> Origin:
@@ -208,17 +214,17 @@ CUTS = (0.184, 0.282, 0.036, 0.06, 0.161)
 
 def test_parts_that_always_differ_are_no_drift() -> None:
     """16.1 % is nothing new for a person whose earlier parts lie between 3.6 and 28.2 %."""
-    found = rolling_origin.drift([origin(share, messages=2366) for share in CUTS])
-    assert found is not None and found["differs"] is False  # a test on 2,366 messages each would say it does
+    drift = rolling_origin.drift([origin(share, messages=2366) for share in CUTS])
+    assert drift is not None and drift["differs"] is False  # a test on 2,366 messages each would say it does
 
 
 def test_each_interval_belongs_to_its_number() -> None:
     """The median of the cuts has their range, their mean Student's t over them: no interval counts messages."""
-    found = figures.coverage([origin(share) for share in CUTS])
-    assert (found["coverage"], found["coverage_range"]) == (0.161, [0.036, 0.282])
-    assert found["coverage_mean"] == pytest.approx(0.1446)
-    assert found["coverage_mean_ci"] == pytest.approx([0.0201, 0.2691], abs=1e-3)
-    assert not {"coverage_ci", "coverage_pooled"} & set(found)
+    numbers = figures.coverage([origin(share) for share in CUTS])
+    assert (numbers["coverage"], numbers["coverage_range"]) == (0.161, [0.036, 0.282])
+    assert numbers["coverage_mean"] == pytest.approx(0.1446)
+    assert numbers["coverage_mean_ci"] == pytest.approx([0.0201, 0.2691], abs=1e-3)
+    assert not {"coverage_ci", "coverage_pooled"} & set(numbers)
 
 
 def test_an_interval_over_parts_stays_between_nothing_and_everything() -> None:

@@ -149,18 +149,18 @@ def test_what_is_missing_is_a_download_and_what_is_damaged_or_made_here_is_not(
     assert missing.download == MissingDownload(name="phi-3-mini", source=catalogue.source(entry), bytes=2_151_578_230)
     (setting.folder / f"hub/models--{entry.repo.replace('/', '--')}/snapshots/{entry.revision}").mkdir(parents=True)
     for name in ("phi-3-mini", "smollm2-135m", "./nowhere"):
-        found = catalogue.finding("a job", catalogue.resolve(name, setting), setting.home)
-        assert found is not None
-        assert found.download is None
+        requirement = catalogue.finding("a job", catalogue.resolve(name, setting), setting.home)
+        assert requirement is not None
+        assert requirement.download is None
 
 
 def test_a_model_that_models_yaml_does_not_know_is_fetched_by_its_repository(
     setting: PlanContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
-    found = catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home)
-    assert found is not None
-    assert found.download == MissingDownload(name="someone/tiny@abc", source="someone/tiny@abc")
+    missing = catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home)
+    assert missing is not None
+    assert missing.download == MissingDownload(name="someone/tiny@abc", source="someone/tiny@abc")
     make_model(setting.folder / "hub/models--someone--tiny/snapshots/abc")
     assert catalogue.finding("a job", catalogue.resolve("someone/tiny@abc", setting), setting.home) is None
 

@@ -37,9 +37,9 @@ def test_any_text_has_scores_between_zero_and_one(text: str) -> None:
 
 def test_it_is_believed_from_where_its_agreement_is_sure_enough() -> None:
     scores = [i / 1000 for i in range(1000)]
-    found = ngrams.calibrate(scores, [score >= 0.8 for score in scores])
-    assert found is not None
-    kept = [score >= 0.8 for score in scores if score >= found]
+    threshold = ngrams.calibrate(scores, [score >= 0.8 for score in scores])
+    assert threshold is not None
+    kept = [score >= 0.8 for score in scores if score >= threshold]
     bounds = wilson(sum(kept), len(kept))
     assert bounds is not None
     assert bounds[0] >= ngrams.TARGET

@@ -99,12 +99,12 @@ def test_the_number_of_votes_is_that_of_the_rule() -> None:
     """By 29 votes, looked at one by one, a preference of 4 in 5 is found with 80 % power; not by 28."""
 
     def power(most: int) -> float:
-        open_, found = {0: 1.0}, 0.0
+        open_, decided = {0: 1.0}, 0.0
         for n in range(1, most + 1):
             after = {won: 0.2 * open_.get(won, 0.0) + 0.8 * open_.get(won - 1, 0.0) for won in range(n + 1)}
             ends = {won for won in after if n >= votes.MIN_VOTES and stats.binomial_p(won, n - won) < votes.LEVEL}
-            found += sum(after[won] for won in ends if won > n / 2)
+            decided += sum(after[won] for won in ends if won > n / 2)
             open_ = {won: share for won, share in after.items() if won not in ends}
-        return found
+        return decided
 
     assert power(sensitivity.VOTES) >= 0.8 > power(sensitivity.VOTES - 1)

@@ -34,26 +34,26 @@ HELD_OUT = [AskedTurn(conversation=place % 10, incoming=a, answer=b) for place, 
 @pytest.fixture(scope="module")
 def voice() -> Voice:
     people = {str(n): written(forms, 60, n) for n, forms in enumerate([FORMAL, LOUD, DRY, WARM] * 2)}
-    found = style_set.voice([answer for _, answer in spoken(1, 400)], people)
-    assert found is not None
-    return found
+    trained = style_set.voice([answer for _, answer in spoken(1, 400)], people)
+    assert trained is not None
+    return trained
 
 
 @pytest.fixture(scope="module")
 def fit() -> Fit:
     model = fit_metric.train(spoken(1, 400), encode)
     assert model is not None
-    found = fit_metric.measure(
+    fitted = fit_metric.measure(
         model, [(turn.incoming, turn.answer) for turn in HELD_OUT], [turn.conversation for turn in HELD_OUT]
     )
-    assert found is not None
-    return found
+    assert fitted is not None
+    return fitted
 
 
 def scored(voice: Voice | None, fit: Fit | None, replies: list[str]) -> OwnTurns:
-    found = own_turns(voice, fit, HELD_OUT, replies)
-    assert found is not None
-    return found
+    chosen = own_turns(voice, fit, HELD_OUT, replies)
+    assert chosen is not None
+    return chosen
 
 
 def test_the_reference_rows_stand_in_their_order(voice: Voice, fit: Fit) -> None:
@@ -89,10 +89,10 @@ def test_canned_replies_are_at_the_bottom_and_a_rude_one_is_last(voice: Voice, f
 
 def test_contributions_have_the_value_as_their_mean(voice: Voice, fit: Fit) -> None:
     replies = [turn.answer if turn.conversation < 6 else KITCHEN_SINK for turn in HELD_OUT]
-    found = scored(voice, fit, replies)
-    assert np.mean(found.contributions) == pytest.approx(found.total.value)
-    assert found.total.low <= found.total.value <= found.total.high
-    better, worse = found.contributions[0], found.contributions[9]
+    result = scored(voice, fit, replies)
+    assert np.mean(result.contributions) == pytest.approx(result.total.value)
+    assert result.total.low <= result.total.value <= result.total.high
+    better, worse = result.contributions[0], result.contributions[9]
     assert better > worse
 
 
@@ -152,5 +152,5 @@ def test_ordinary_replies_have_no_mark(message: str, reply: str) -> None:
 def test_a_reply_to_many_messages_is_marked_as_repeated() -> None:
     incoming = [f"message {word}" for word in "abcdefghij"]
     replies = ["Lol!!", "lol", "LOL", *"defghij"]
-    assert [Mark.REPEATED in found for found in marks(incoming, replies)] == [True] * 3 + [False] * 7
+    assert [Mark.REPEATED in marked for marked in marks(incoming, replies)] == [True] * 3 + [False] * 7
     assert not any(marks(["hi"] * 10, ["hello"] * 10)), "the same message may get the same reply"

@@ -95,7 +95,7 @@ def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("title: x\nmined: {}\n", r"mine-only.yaml:2: mined: unknown key"),
         ("command:\n  - run: [a]\n    nmae: b\n", r":3: command\[0\].nmae: unknown key"),
@@ -130,8 +130,8 @@ def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) ->
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, said: str) -> None:
-    with pytest.raises(PlanError, match=said) as caught:
+def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message) as caught:
         plans.read_plan(home, write(home, text))
     assert caught.value.exit_code == 2
 
@@ -162,7 +162,7 @@ def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("mine", "not of the form KEY=VALUE"),
         ("mined.templates=3", "--set mined"),
@@ -175,9 +175,9 @@ def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Pa
         ("command=[{run: [a], name: X Y}]", r"--set command\[0\].name: this cannot be"),
     ],
 )
-def test_a_wrong_override_is_named(home: Home, override: str, said: str) -> None:
+def test_a_wrong_override_is_named(home: Home, override: str, message: str) -> None:
     name = write(home, "title: x\ncommand:\n  - run: [echo]\n")
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         plans.read_plan(home, name, [override])
 
 
@@ -217,7 +217,9 @@ def test_what_later_rounds_miss_is_no_warning_where_only_other_jobs_run(
         ("evaluate:qwen3-4b", ["evaluate:qwen3-4b", "layers"]),
     ):
         plan = plans.read_plan(home, name, only=[only])
-        assert [found.job for found in plan.missing_requirements(spec.name for _, spec in plan.specs())] == lacking
+        assert [
+            requirement.job for requirement in plan.missing_requirements(spec.name for _, spec in plan.specs())
+        ] == lacking
 
 
 def test_the_jobs_of_a_plan_are_made_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,11 @@ def nights(world: World, seed: int = 1, count: int = NIGHTS) -> list[tuple[Night
 @pytest.mark.parametrize("world", [World(spread=0.07), World(spread=0.07, turns=100, conversations=15)])
 def test_the_stated_chance_of_the_pick_is_how_often_it_is_the_best(world: World) -> None:
     stated, true, lost, promised = [], [], [], []
-    for night, found in nights(world):
-        stated.append(found.p_best[found.pick])
-        true.append(night.truth[found.pick] == night.truth.max())
-        lost.append(night.truth.max() - night.truth[found.pick])
-        promised.append(found.loss[found.pick])
+    for night, beliefs in nights(world):
+        stated.append(beliefs.p_best[beliefs.pick])
+        true.append(night.truth[beliefs.pick] == night.truth.max())
+        lost.append(night.truth.max() - night.truth[beliefs.pick])
+        promised.append(beliefs.loss[beliefs.pick])
     assert np.mean(stated) == pytest.approx(np.mean(true), abs=0.05)
     assert np.mean(promised) == pytest.approx(np.mean(lost), abs=0.003)
     assert np.mean(lost) <= (0.01 if world.turns else 0.03)
@@ -43,20 +43,20 @@ def test_the_stated_chance_of_the_pick_is_how_often_it_is_the_best(world: World)
 
 def test_equal_models_have_nearly_equal_chances() -> None:
     """Of six equal ones the pick's chance stays far from certain, and each is first about as often."""
-    found = nights(World(turns=100, conversations=15))
-    assert np.mean([belief.p_best for _, belief in found], axis=0) == pytest.approx(np.full(6, 1 / 6), abs=0.06)
-    assert np.mean([belief.p_best.max() for _, belief in found]) < 0.5
+    beliefs = nights(World(turns=100, conversations=15))
+    assert np.mean([belief.p_best for _, belief in beliefs], axis=0) == pytest.approx(np.full(6, 1 / 6), abs=0.06)
+    assert np.mean([belief.p_best.max() for _, belief in beliefs]) < 0.5
 
 
 def test_the_same_scores_give_the_same_chance() -> None:
-    found = posterior.shrink(np.full(4, 0.7), 0.02**2 * np.eye(4))
-    assert found.p_best == pytest.approx(np.full(4, 0.25), abs=0.01)
+    beliefs = posterior.shrink(np.full(4, 0.7), 0.02**2 * np.eye(4))
+    assert beliefs.p_best == pytest.approx(np.full(4, 0.25), abs=0.01)
 
 
 @pytest.mark.parametrize("turns", [(0, 1), (20, 10), (300, 40)])
 def test_a_lead_on_instructions_alone_stays_first_however_many_turns_there_are(turns: tuple[int, int]) -> None:
     world = World(leads=(0.15, 0, 0, 0, 0, 0), lead_on_turns=False, turns=turns[0], conversations=turns[1])
-    assert np.mean([found.pick == 0 for _, found in nights(world, count=100)]) >= 0.9
+    assert np.mean([beliefs.pick == 0 for _, beliefs in nights(world, count=100)]) >= 0.9
 
 
 def test_estimates_are_drawn_together_and_more_so_where_they_are_noisy() -> None:
@@ -72,8 +72,8 @@ def test_errors_that_two_models_share_do_not_blur_their_difference() -> None:
 
 
 def test_one_model_is_the_best_of_one() -> None:
-    found = posterior.shrink(np.array([0.4]), np.array([[0.01]]))
-    assert found.pick == 0 and found.p_best[0] == 1.0 and found.loss[0] == 0.0
+    beliefs = posterior.shrink(np.array([0.4]), np.array([[0.01]]))
+    assert beliefs.pick == 0 and beliefs.p_best[0] == 1.0 and beliefs.loss[0] == 0.0
 
 
 def test_the_posterior_of_six_models_is_deterministic_and_takes_less_than_50_ms() -> None:
@@ -89,30 +89,30 @@ def test_the_posterior_of_six_models_is_deterministic_and_takes_less_than_50_ms(
 
 
 def test_near_are_the_models_within_the_least_gain_of_the_pick() -> None:
-    found = posterior.shrink(np.array([0.80, 0.79, 0.60]), 0.005**2 * np.eye(3))
-    assert found.near(found.pick) == [1]
-    assert found.chance_better(0, 2) > 0.99
-    assert found.chance_better(0, 0) == 0.5
+    beliefs = posterior.shrink(np.array([0.80, 0.79, 0.60]), 0.005**2 * np.eye(3))
+    assert beliefs.near(beliefs.pick) == [1]
+    assert beliefs.chance_better(0, 2) > 0.99
+    assert beliefs.chance_better(0, 0) == 0.5
 
 
 def test_models_that_may_not_be_chosen_have_no_chance() -> None:
-    found = posterior.shrink(np.array([0.8, 0.7, 0.6]), 0.01**2 * np.eye(3)).best_of(np.array([False, True, True]))
-    assert found.pick == 1 and found.p_best[0] == 0.0
+    beliefs = posterior.shrink(np.array([0.8, 0.7, 0.6]), 0.01**2 * np.eye(3)).best_of(np.array([False, True, True]))
+    assert beliefs.pick == 1 and beliefs.p_best[0] == 0.0
 
 
 # ------------------------------------------------------------------------------------------------------ elimination
 
 
 def test_a_hopeless_model_is_eliminated_but_never_the_present_one_nor_the_last_two() -> None:
-    found = posterior.shrink(np.array([0.8, 0.3, 0.2]), 0.02**2 * np.eye(3))
-    assert elimination.eliminated(found, ALL[:3]) == [2]
-    assert elimination.eliminated(found, ALL[:3], keep=[2]) == []
+    beliefs = posterior.shrink(np.array([0.8, 0.3, 0.2]), 0.02**2 * np.eye(3))
+    assert elimination.eliminated(beliefs, ALL[:3]) == [2]
+    assert elimination.eliminated(beliefs, ALL[:3], keep=[2]) == []
 
 
 def test_two_of_the_models_that_are_still_asked_go_on() -> None:
     """One that was left out before does not count as one of the two."""
-    found = posterior.shrink(np.array([0.8, 0.7, 0.3]), 0.02**2 * np.eye(3))
-    assert elimination.eliminated(found, np.array([True, False, True])) == []
+    beliefs = posterior.shrink(np.array([0.8, 0.7, 0.3]), 0.02**2 * np.eye(3))
+    assert elimination.eliminated(beliefs, np.array([True, False, True])) == []
 
 
 def test_the_best_of_six_is_hardly_ever_eliminated_after_the_first_round() -> None:
@@ -206,6 +206,6 @@ def test_slow_replies_miss_the_gate_only_beyond_chance() -> None:
 def test_the_smallest_nights_have_a_posterior(models: int, turns: int, conversations: int) -> None:
     """One model, one turn or one conversation: finite numbers, and chances that sum to 1."""
     night = draw(World(leads=(0.0,) * models, turns=turns, conversations=conversations), np.random.default_rng(1))
-    found = posterior.infer(quality(night))
-    assert np.isfinite(found.mean).all() and np.isfinite(found.loss).all()
-    assert found.p_best.sum() == pytest.approx(1.0)
+    beliefs = posterior.infer(quality(night))
+    assert np.isfinite(beliefs.mean).all() and np.isfinite(beliefs.loss).all()
+    assert beliefs.p_best.sum() == pytest.approx(1.0)

@@ -56,7 +56,7 @@ def test_scores_weigh_as_much_as_they_agree_with_the_votes() -> None:
         for pair in ((0.9, 0.1), (0.1, 0.9))
     )
     assert agreeing.agreement == Agreement(12, 12) and differing.agreement == Agreement(0, 12)
-    lead = [found.utility[0] - found.utility[1:].mean() for found in (agreeing, differing)]
+    lead = [heard_from.utility[0] - heard_from.utility[1:].mean() for heard_from in (agreeing, differing)]
     assert lead[0] > 0.8 and lead[1] == pytest.approx(0.0, abs=1e-9)
 
 
@@ -71,13 +71,13 @@ def test_the_posterior_agrees_with_numerical_integration() -> None:
     """Two models, 6 of 8 votes: the normal approximation of the difference against a grid."""
     equal = prior(0.7, 0.7)
     votes = [Vote(0, 1, 1.0)] * 6 + [Vote(0, 1, 0.0)] * 2
-    found = preference.hear(equal, votes)
+    heard = preference.hear(equal, votes)
     _, covariance = equal.utility(0.5)
     variance = 2 * covariance[0, 0]
     grid = np.linspace(-6, 6, 4001)
     weights = np.exp(-(grid**2) / (2 * variance)) / (1 + np.exp(-grid)) ** 6 / (1 + np.exp(grid)) ** 2
-    assert found.utility[0] - found.utility[1] == pytest.approx(grid @ weights / weights.sum(), abs=0.05)
-    assert found.posterior.p_best[0] == pytest.approx(weights[grid > 0].sum() / weights.sum(), abs=0.02)
+    assert heard.utility[0] - heard.utility[1] == pytest.approx(grid @ weights / weights.sum(), abs=0.05)
+    assert heard.posterior.p_best[0] == pytest.approx(weights[grid > 0].sum() / weights.sum(), abs=0.02)
 
 
 def test_asked_is_about_the_leader_and_a_challenger_with_a_real_chance() -> None:

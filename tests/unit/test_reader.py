@@ -178,16 +178,16 @@ def test_one_canned_text_to_every_prompt_is_worth_little(sheet: ResolvedScenario
 
 def test_the_readers_disagree_where_slang_fails_a_check(sheet: ResolvedScenarios, scorer: Scorer) -> None:
     row = answer(sheet, "parent-request", "Say yes", "Yes, you annoying woman, whatever")
-    found = scorer.score([row])[0]
-    assert found.checks_value == 1
-    assert found.disagreement == pytest.approx(found.checks_value - found.value)
-    assert found.disagreement > 0.5
+    scored = scorer.score([row])[0]
+    assert scored.checks_value == 1
+    assert scored.disagreement == pytest.approx(scored.checks_value - scored.value)
+    assert scored.disagreement > 0.5
 
 
 def test_without_examples_the_checks_alone_count(sheet: ResolvedScenarios) -> None:
     bare = _without(sheet, "running-late", "Say no worries")
-    found = Scorer(bare).score([answer(bare, "running-late", "Say no worries", "No worries!")])[0]
-    assert (found.value, found.reader, found.disagreement) == (1.0, None, None)
+    scored = Scorer(bare).score([answer(bare, "running-late", "Say no worries", "No worries!")])[0]
+    assert (scored.value, scored.reader, scored.disagreement) == (1.0, None, None)
     prompt = Prompt(instruction="Say hi", examples=Examples(good=("hi",), bad=("no",)))
     lone = sheet.model_copy(update={"scenarios": (Scenario(id="a", context="A: hi", prompts=(prompt,)),)})
     assert scoring.score("hello", lone.scenarios[0], prompt, lone).reader is None
@@ -195,8 +195,8 @@ def test_without_examples_the_checks_alone_count(sheet: ResolvedScenarios) -> No
 
 def test_a_failure_is_worth_nothing_whatever_the_examples_say(sheet: ResolvedScenarios, scorer: Scorer) -> None:
     row = answer(sheet, "running-late", "Say no worries", "No worries, take your", "length")
-    found = scorer.score([row])[0]
-    assert (found.failure, found.value) == ("truncated", 0)
+    scored = scorer.score([row])[0]
+    assert (scored.failure, scored.value) == ("truncated", 0)
 
 
 def test_scores_are_the_same_in_any_company_and_order(sheet: ResolvedScenarios, scorer: Scorer) -> None:

@@ -225,7 +225,7 @@ def sheet() -> ResolvedScenarios:
 
 def declared(sheet: ResolvedScenarios, scenario_id: str, place: int, reply: str) -> dict[str, bool]:
     """Results of the declared checks alone, without the general ones."""
-    scenario = next(found for found in sheet.scenarios if found.id == scenario_id)
+    scenario = next(candidate for candidate in sheet.scenarios if candidate.id == scenario_id)
     prompt = scenario.prompts[place]
     text = checks.plain(reply)
     return {name: checks.passes(check, text) for name, check in (scenario.checks | prompt.checks).items()}

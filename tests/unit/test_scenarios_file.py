@@ -50,7 +50,7 @@ def test_lists_of_phrases_are_spelled_out_in_what_a_run_keeps(setting: PlanConte
 
 def test_a_file_beside_the_plan_comes_before_the_shipped_one(setting: PlanContext) -> None:
     (setting.folder / "scenarios.yaml").write_text(FILE)
-    assert [found.id for found in scenarios.load("scenarios.yaml", setting).scenarios] == ["one"]
+    assert [one.id for one in scenarios.load("scenarios.yaml", setting).scenarios] == ["one"]
 
 
 @pytest.mark.parametrize(

@@ -34,49 +34,49 @@ def test_t_interval_agrees_with_scipy() -> None:
     """The mean's interval is the one of scipy.stats.ttest_1samp."""
     values = [0.1, -0.05, 0.22, 0.13, 0.02]
     expected = scipy_stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    found = stats.t_interval(values)
-    assert found is not None
-    assert found.mean == pytest.approx(float(np.mean(values)))
-    assert found.interval == pytest.approx([expected.low, expected.high])
+    estimate = stats.t_interval(values)
+    assert estimate is not None
+    assert estimate.mean == pytest.approx(float(np.mean(values)))
+    assert estimate.interval == pytest.approx([expected.low, expected.high])
 
 
 def test_paired_t_agrees_with_students_own_example() -> None:
     """Student (1908), section IX: hours of sleep gained with two drugs; t = 4.0621 on 9 degrees."""
     gained = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
-    found = stats.t_interval(gained)
-    assert found is not None and found.low is not None
-    assert found.mean == pytest.approx(1.58)
-    assert found.low == pytest.approx(1.58 - 2.262157 * 1.58 / 4.0621, abs=1e-4)
-    assert found.above_zero and not found.below_zero
+    estimate = stats.t_interval(gained)
+    assert estimate is not None and estimate.low is not None
+    assert estimate.mean == pytest.approx(1.58)
+    assert estimate.low == pytest.approx(1.58 - 2.262157 * 1.58 / 4.0621, abs=1e-4)
+    assert estimate.above_zero and not estimate.below_zero
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:
     """All differences 0 give [0, 0], which is neither above nor below zero."""
-    found = stats.t_interval([0.0] * 5)
-    assert found == stats.Estimate(0.0, 0.0, 0.0, 5)
-    assert not found.above_zero and not found.below_zero
+    estimate = stats.t_interval([0.0] * 5)
+    assert estimate == stats.Estimate(0.0, 0.0, 0.0, 5)
+    assert not estimate.above_zero and not estimate.below_zero
 
 
 def test_rounding_errors_are_no_difference() -> None:
     """Fractions summed in another order do not become a difference."""
     noise = (0.1 + 0.2) - 0.3
-    found = stats.clustered_interval({str(cluster): [noise, noise] for cluster in range(5)})
-    assert found == stats.Estimate(0.0, 0.0, 0.0, 5)
+    estimate = stats.clustered_interval({str(cluster): [noise, noise] for cluster in range(5)})
+    assert estimate == stats.Estimate(0.0, 0.0, 0.0, 5)
 
 
 def test_one_value_has_a_mean_and_no_interval() -> None:
     """One cluster says nothing about the spread."""
-    found = stats.t_interval([0.4])
-    assert found == stats.Estimate(0.4, None, None, 1)
-    assert found.interval is None and not found.above_zero
+    estimate = stats.t_interval([0.4])
+    assert estimate == stats.Estimate(0.4, None, None, 1)
+    assert estimate.interval is None and not estimate.above_zero
     assert stats.t_interval([]) is None
 
 
 def test_clusters_count_not_observations() -> None:
     """Three prompts of a scenario are one independent value; an empty scenario is none."""
-    found = stats.clustered_interval({"a": [1.0, 0.0], "b": [1.0, 1.0, 1.0], "c": []})
-    assert found is not None
-    assert (found.mean, found.n) == (0.75, 2)
+    estimate = stats.clustered_interval({"a": [1.0, 0.0], "b": [1.0, 1.0, 1.0], "c": []})
+    assert estimate is not None
+    assert (estimate.mean, estimate.n) == (0.75, 2)
 
 
 @pytest.mark.parametrize("sizes", [[3, 3, 3, 2, 2], [3, 3, 3, 3, 2]])
@@ -87,9 +87,9 @@ def test_intervals_over_five_clusters_cover_what_they_say(sizes: list[int]) -> N
     prompts = [random.normal(0, 0.5**0.5, (nights, 1)) + random.normal(0, 0.5**0.5, (nights, size)) for size in sizes]
     covered = 0
     for night in zip(*(cluster.tolist() for cluster in prompts), strict=True):
-        found = stats.clustered_interval({str(place): cluster for place, cluster in enumerate(night)})
-        assert found is not None
-        covered += not found.above_zero and not found.below_zero
+        estimate = stats.clustered_interval({str(place): cluster for place, cluster in enumerate(night)})
+        assert estimate is not None
+        covered += not estimate.above_zero and not estimate.below_zero
     assert 0.93 <= covered / nights <= 0.97
 
 
@@ -128,10 +128,10 @@ SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]  # Student (1908), se
 @pytest.mark.parametrize("values", [SLEEP, [0.1, -0.05, 0.22, 0.13, 0.02], [-1.0, -2.0], [0.5, -0.5]])
 def test_t_p_agrees_with_scipy(values: list[float]) -> None:
     """The p of scipy.stats.ttest_1samp; under 0.05 exactly where the interval excludes 0."""
-    found, estimate = stats.t_p(values), stats.t_interval(values)
-    assert found == pytest.approx(float(scipy_stats.ttest_1samp(values, 0).pvalue))
-    assert estimate is not None and found is not None
-    assert (found < 0.05) == (estimate.above_zero or estimate.below_zero)
+    p, estimate = stats.t_p(values), stats.t_interval(values)
+    assert p == pytest.approx(float(scipy_stats.ttest_1samp(values, 0).pvalue))
+    assert estimate is not None and p is not None
+    assert (p < 0.05) == (estimate.above_zero or estimate.below_zero)
 
 
 def test_t_p_agrees_with_students_own_example() -> None:
@@ -165,8 +165,8 @@ def test_sign_flips_agree_with_scipy(values: list[float]) -> None:
         n_resamples=np.inf,
         vectorized=True,
     )
-    found = stats.sign_flip(values)
-    assert found is not None and found.p == pytest.approx(float(expected.pvalue))
+    flip = stats.sign_flip(values)
+    assert flip is not None and flip.p == pytest.approx(float(expected.pvalue))
 
 
 def test_sign_flips_agree_with_fishers_own_example() -> None:
@@ -175,8 +175,8 @@ def test_sign_flips_agree_with_fishers_own_example() -> None:
     R. A. Fisher, The Design of Experiments (1935), section 21.
     """
     darwin = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
-    found = stats.sign_flip(darwin)
-    assert found == stats.SignFlip(2 * 863 / 2**15, 2 / 2**15)
+    flip = stats.sign_flip(darwin)
+    assert flip == stats.SignFlip(2 * 863 / 2**15, 2 / 2**15)
 
 
 def test_five_clusters_cannot_reach_five_percent() -> None:
@@ -189,9 +189,9 @@ def test_many_clusters_are_flipped_at_random_and_repeatably() -> None:
     values = list(np.random.default_rng(3).normal(0.3, 1, 17))
     flips = 1 - 2 * (np.arange(2**16)[:, None] >> np.arange(17) & 1)
     exact = float(np.mean(np.abs(flips @ np.array(values)) >= abs(sum(values)) - 1e-12))
-    found = stats.sign_flip(values)
-    assert found is not None and found == stats.sign_flip(values)
-    assert found.p == pytest.approx(exact, abs=0.015)
+    flip = stats.sign_flip(values)
+    assert flip is not None and flip == stats.sign_flip(values)
+    assert flip.p == pytest.approx(exact, abs=0.015)
     sure = stats.sign_flip([1.0] * 40)
     assert sure == stats.SignFlip(1e-4, 1e-4)
 
@@ -205,8 +205,8 @@ def test_holm_agrees_with_a_worked_example() -> None:
 
 def test_letters_are_shared_by_what_is_not_separated() -> None:
     """A chain: a ties with b, b with c, c with d; a letter says exactly that."""
-    found = stats.compact_letter_display("abcd", [("a", "c"), ("a", "d"), ("b", "d")])
-    assert found == {"a": "a", "b": "ab", "c": "bc", "d": "c"}
+    letters = stats.compact_letter_display("abcd", [("a", "c"), ("a", "d"), ("b", "d")])
+    assert letters == {"a": "a", "b": "ab", "c": "bc", "d": "c"}
     assert stats.compact_letter_display("abc", []) == {"a": "a", "b": "a", "c": "a"}
     assert stats.compact_letter_display("abc", [("a", "b"), ("c", "b"), ("a", "c")]) == {"a": "a", "b": "b", "c": "c"}
 
@@ -218,10 +218,10 @@ def test_letters_never_contradict_the_pairs(seed: int) -> None:
     keys = "abcdefg"
     pairs = [(x, y) for i, x in enumerate(keys) for y in keys[i + 1 :]]
     separated = [pair for pair in pairs if random.uniform() < 0.4]
-    found = stats.compact_letter_display(keys, separated)
+    letters = stats.compact_letter_display(keys, separated)
     for x, y in pairs:
-        assert bool(set(found[x]) & set(found[y])) == ((x, y) not in separated)
-    groups = [{key for key in keys if letter in found[key]} for letter in set("".join(found.values()))]
+        assert bool(set(letters[x]) & set(letters[y])) == ((x, y) not in separated)
+    groups = [{key for key in keys if letter in letters[key]} for letter in set("".join(letters.values()))]
     assert not any(group < other for group in groups for other in groups)
 
 
@@ -262,10 +262,12 @@ def _by_sklearn(votes: list[tuple[str, str, float]], ridge: float) -> dict[str, 
 @pytest.mark.parametrize("ridge", [0.1, 1.0, 5.0])
 def test_bradley_terry_is_a_logistic_regression_without_intercept(ridge: float) -> None:
     """sklearn's, with the same penalty, a tie as half a win for each."""
-    found = stats.bradley_terry(VOTES, ridge)
-    assert found is not None
-    assert dict(zip(found.players, found.strengths, strict=True)) == pytest.approx(_by_sklearn(VOTES, ridge), abs=1e-5)
-    assert sum(found.strengths) == pytest.approx(0, abs=1e-12)
+    ranking = stats.bradley_terry(VOTES, ridge)
+    assert ranking is not None
+    assert dict(zip(ranking.players, ranking.strengths, strict=True)) == pytest.approx(
+        _by_sklearn(VOTES, ridge), abs=1e-5
+    )
+    assert sum(ranking.strengths) == pytest.approx(0, abs=1e-12)
 
 
 def test_bradley_terry_agrees_with_a_published_example() -> None:
@@ -282,9 +284,9 @@ def test_bradley_terry_agrees_with_a_published_example() -> None:
         [2, 4, 1, 3, 1, 7, 0],
     ]
     votes = [(teams[i], teams[j], 1.0) for i, row in enumerate(won) for j, n in enumerate(row) for _ in range(n)]
-    found = stats.bradley_terry(votes, ridge=1e-6)
-    assert found is not None
-    against = [found.difference(team, "Baltimore").mean for team in teams[:-1]]
+    ranking = stats.bradley_terry(votes, ridge=1e-6)
+    assert ranking is not None
+    against = [ranking.difference(team, "Baltimore").mean for team in teams[:-1]]
     assert against == pytest.approx([1.58, 1.44, 1.29, 1.25, 1.11, 0.68], abs=0.005)
 
 
@@ -299,12 +301,12 @@ def test_the_order_of_votes_changes_nothing() -> None:
 
 def test_who_never_lost_has_a_finite_strength() -> None:
     """A thousand wins of a thousand; the interval lies around the strength."""
-    found = stats.bradley_terry([("a", "b", 1.0)] * 1000 + [("b", "c", 1.0)] * 3)
-    assert found is not None
-    best = found.of("a")
+    ranking = stats.bradley_terry([("a", "b", 1.0)] * 1000 + [("b", "c", 1.0)] * 3)
+    assert ranking is not None
+    best = ranking.of("a")
     assert best.low is not None and best.high is not None
     assert 0 < best.low <= best.mean <= best.high < 10
-    assert found.difference("a", "b").above_zero and found.difference("b", "a").below_zero
+    assert ranking.difference("a", "b").above_zero and ranking.difference("b", "a").below_zero
 
 
 def test_no_votes_give_no_ranking() -> None:
@@ -319,8 +321,8 @@ def test_the_bootstrap_interval_covers_the_true_difference() -> None:
     held = 0
     for _ in range(300):
         won = int(random.binomial(40, chance))
-        found = stats.bradley_terry([("a", "b", 1.0)] * won + [("a", "b", 0.0)] * (40 - won), ridge=0.1)
-        assert found is not None
-        gap = found.difference("a", "b")
+        ranking = stats.bradley_terry([("a", "b", 1.0)] * won + [("a", "b", 0.0)] * (40 - won), ridge=0.1)
+        assert ranking is not None
+        gap = ranking.difference("a", "b")
         held += gap.low is not None and gap.high is not None and gap.low <= 1 <= gap.high
     assert held / 300 >= 0.85

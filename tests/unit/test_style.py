@@ -47,9 +47,9 @@ def others() -> list[str]:
 
 @pytest.fixture(scope="module")
 def fitted(own: list[str], others: list[str]) -> style.Fitted:
-    found = style.yardsticks(own, others)
-    assert found is not None
-    return found
+    made = style.yardsticks(own, others)
+    assert made is not None
+    return made
 
 
 def test_the_owners_other_half_is_more_like_the_owner_than_other_people_are(fitted: style.Fitted) -> None:
@@ -70,9 +70,9 @@ def test_clipping_moves_both_ends_of_the_scale(fitted: style.Fitted, own: list[s
 
 
 def test_where_others_write_alike_there_is_no_scale(own: list[str]) -> None:
-    found = style.yardsticks(own, own[::2])
-    assert found is not None and found.ceiling.mean <= found.floor.mean
-    assert found.scaled == {}
+    yardsticks = style.yardsticks(own, own[::2])
+    assert yardsticks is not None and yardsticks.ceiling.mean <= yardsticks.floor.mean
+    assert yardsticks.scaled == {}
 
 
 def test_the_same_words_in_the_owners_way_score_above_an_assistants_way(fitted: style.Fitted) -> None:
@@ -93,10 +93,10 @@ def test_length_alone_is_no_likeness(fitted: style.Fitted) -> None:
 
 def test_everything_stays_between_0_and_1(fitted: style.Fitted) -> None:
     for text in ("", " ", "…", "🎉🎉🎉", "A" * 5000, "ok see u at lunch tonight", "\ud83d", "你好"):
-        found = fitted.profile.style(text)
-        assert 0 <= found.familiar <= 1
-        assert 0 <= found.shape <= 1
-        assert found.raw == pytest.approx((found.shape * found.familiar) ** 0.5)
+        marks = fitted.profile.style(text)
+        assert 0 <= marks.familiar <= 1
+        assert 0 <= marks.shape <= 1
+        assert marks.raw == pytest.approx((marks.shape * marks.familiar) ** 0.5)
 
 
 def test_too_few_messages_leave_the_metric_out(own: list[str], others: list[str]) -> None:
@@ -110,9 +110,9 @@ def test_the_same_messages_give_the_same_profile(fitted: style.Fitted, own: list
 
 
 def test_at_most_two_thousand_messages_of_each_are_looked_at() -> None:
-    found = style.yardsticks(written(CASUAL, 9001, 3), written(FORMAL, 5003, 4))
-    assert found is not None
-    assert (found.profile.texts, found.ceiling.n, found.floor.n) == (2000, 2000, 2000)
+    yardsticks = style.yardsticks(written(CASUAL, 9001, 3), written(FORMAL, 5003, 4))
+    assert yardsticks is not None
+    assert (yardsticks.profile.texts, yardsticks.ceiling.n, yardsticks.floor.n) == (2000, 2000, 2000)
 
 
 def test_a_profile_survives_the_database(fitted: style.Fitted) -> None:

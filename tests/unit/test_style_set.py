@@ -41,15 +41,15 @@ def formal(text: str) -> str:
 @pytest.fixture(scope="module")
 def voice() -> Voice:
     people = {str(n): written(forms, 60, n) for n, forms in enumerate([FORMAL, LOUD, DRY, WARM] * 2)}
-    found = style_set.voice(written(OWNER, 400, 99), people)
-    assert found is not None
-    return found
+    trained = style_set.voice(written(OWNER, 400, 99), people)
+    assert trained is not None
+    return trained
 
 
 def value(voice: Voice, replies: list[str]) -> float:
-    found = score_set(voice, replies, CONVERSATIONS[: len(replies)])
-    assert found is not None
-    return found.value
+    score = score_set(voice, replies, CONVERSATIONS[: len(replies)])
+    assert score is not None
+    return score.value
 
 
 def test_the_owners_other_replies_are_near_one_and_other_people_near_zero(voice: Voice) -> None:
@@ -83,23 +83,23 @@ def test_repetition_is_measured_by_what_the_owner_repeats() -> None:
 
 def test_contributions_have_the_value_as_their_mean(voice: Voice) -> None:
     mixed = written(OWNER, 60, 7) + written(FORMAL, 40, 8)
-    found = score_set(voice, mixed, CONVERSATIONS)
-    assert found is not None
-    assert np.mean(found.contributions) == pytest.approx(found.value)
-    assert np.mean(found.contributions[:60]) > np.mean(found.contributions[60:])
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    assert (found.n, found.distinct) == (100, len({text.lower().rstrip(".") for text in mixed}))
+    score = score_set(voice, mixed, CONVERSATIONS)
+    assert score is not None
+    assert np.mean(score.contributions) == pytest.approx(score.value)
+    assert np.mean(score.contributions[:60]) > np.mean(score.contributions[60:])
+    assert 0 <= score.low <= score.value <= score.high <= 1
+    assert (score.n, score.distinct) == (100, len({text.lower().rstrip(".") for text in mixed}))
 
 
 def test_contributions_predict_what_leaving_a_conversation_out_does(voice: Voice) -> None:
     """The linearisation: without one conversation the value moves as the contributions of the others say."""
     mixed = written(OWNER, 70, 7) + written(FORMAL, 30, 8)
-    found = score_set(voice, mixed, CONVERSATIONS)
-    assert found is not None
+    score = score_set(voice, mixed, CONVERSATIONS)
+    assert score is not None
     kept = [place for place in range(100) if CONVERSATIONS[place] != 3]
     without = score_set(voice, [mixed[place] for place in kept], [CONVERSATIONS[place] for place in kept])
     assert without is not None
-    expected = np.mean([found.contributions[place] for place in kept])
+    expected = np.mean([score.contributions[place] for place in kept])
     assert without.value == pytest.approx(expected, abs=0.04)
 
 

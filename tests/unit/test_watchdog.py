@@ -27,8 +27,8 @@ class Patient:
         self.watchdog = Watchdog(Job(name=kind, kind=kind, memory_mb=declared_mb), settings, self.told.append, 0)
 
     def at(self, minutes: float, *, done: int = 0, **measured: Any) -> str:
-        found = {"memory_mb": 100, "cpu_s": 0.0, **measured}
-        return self.watchdog.take(Sample(progress=(done, 13, None), **found), minutes * 60)
+        sample = {"memory_mb": 100, "cpu_s": 0.0, **measured}
+        return self.watchdog.take(Sample(progress=(done, 13, None), **sample), minutes * 60)
 
 
 def test_a_job_that_does_nothing_for_the_whole_time_is_ended_with_that_reason() -> None:
