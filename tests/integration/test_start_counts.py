@@ -60,7 +60,9 @@ def test_a_child_that_ended_with_an_exit_code_of_its_own_is_not_tried_again(home
     assert "exit code 3" in job.reason
 
 
-def test_a_start_that_never_ran_counts_neither_as_fruitless_nor_as_an_attempt(home: Home, make_run: MakeRun) -> None:
+def test_a_start_that_never_ran_counts_neither_as_an_attempt_nor_as_without_progress(
+    home: Home, make_run: MakeRun
+) -> None:
     """The daemon died between the claim and the child's go-ahead."""
     make_run("command:x")
     Job.update(max_attempts=2).execute()
@@ -151,7 +153,7 @@ def claimed_again(job_id: int) -> Job:
     return Job.get_by_id(claimed().id)
 
 
-def test_a_start_that_was_interrupted_by_a_stop_is_not_counted_as_fruitless(home: Home, make_run: MakeRun) -> None:
+def test_a_start_that_a_stop_interrupts_does_not_count_as_without_progress(home: Home, make_run: MakeRun) -> None:
     make_run("mine")
     for _ in range(transitions.MAX_STARTS_WITHOUT_PROGRESS + 1):
         stopped(home)
