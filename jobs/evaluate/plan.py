@@ -48,6 +48,13 @@ class Section(BaseModel):
         le=500,
         description="turns of your history that each later round asks every model; 0 = none",
     )
+    turn_examples: int = Field(
+        default=6,
+        ge=0,
+        le=20,
+        description="of your earlier turns, shown with your answers before each turn of your history, the same for "
+        "every model; 0 = none",
+    )
     meaning: str | None = Field(
         default="all-minilm-l6-v2", description="embedder that compares a reply with yours; null = left out"
     )

@@ -1,4 +1,4 @@
-"""The job `evaluate:prepare`: fix the held-out turns and measure the owner's style."""
+"""The job `evaluate:prepare`: fix the held-out turns and the examples shown before them; measure the owner's style."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jarvisd.plugin import JobContext, Outcome
-from jobs.evaluate import holdout
+from jobs.evaluate import earlier, examples, holdout
 from jobs.lib import imessage
 from jobs.lib.imessage import Message, Turn
-from jobs.lib.results.tables import HeldOutTurn, TrainTestSplit
+from jobs.lib.results.tables import HeldOutTurn, TrainTestSplit, TurnExample
 
 #: Fewer cannot tell models apart.
 FEWEST = 8
@@ -30,7 +30,7 @@ def prepare(context: JobContext) -> Outcome:
 
 
 def _fix(context: JobContext, messages: Sequence[Message]) -> TrainTestSplit | None:
-    """Store the split and the turns after it, in one checkpoint."""
+    """Store the split, the turns after it and the examples from before it, in one checkpoint."""
     turns = imessage.turns(messages)
     at = holdout.instant(turns)
     if at is None:
@@ -38,13 +38,18 @@ def _fix(context: JobContext, messages: Sequence[Message]) -> TrainTestSplit | N
     usable = [turn for turn in turns if holdout.is_usable(turn, at)]
     chosen = holdout.choose(usable)
     own = sum(message.from_me and message.when < at for message in messages)
+    wanted = context.plan.get("evaluate", {}).get("turn_examples", 0)  # a run of an earlier version shows none
+    shown = examples.choose(earlier.own_turns(messages, at), wanted)
     with context.checkpoint():
         cut: TrainTestSplit = TrainTestSplit.create(
             run=context.run_id, at=at, own_before=own, turns_after=len(usable), chosen=len(chosen)
         )
         if chosen:
             HeldOutTurn.insert_many(_rows(context.run_id, chosen)).execute()
+        for place, turn in enumerate(shown):
+            TurnExample.create(run=context.run_id, place=place, incoming=turn.incoming, answer=turn.answer)
     context.log.info("%d own messages before the cut, %d turns after it, %d chosen", own, len(usable), len(chosen))
+    context.log.info("%d earlier turns are shown to every model", len(shown))
     return cut
 
 

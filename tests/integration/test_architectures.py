@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from jobs.evaluate.replies import generate, prompt
+from jobs.evaluate.replies import generate, likelihood, prompt
 from jobs.evaluate.replies.batch import Batch
 from jobs.evaluate.replies.generate import Generation, Loaded
+from jobs.evaluate.replies.prefix import Prefix, common
 from jobs.lib.models import loading
 from jobs.lib.models.catalogue import ModelEntry
 from tests.tiny_models import ARCHITECTURES, make_checkpoint
@@ -80,6 +81,39 @@ def test_a_reply_of_a_batch_is_the_one_that_is_generated_alone(folders: dict[str
     for one, other in zip(alone, together, strict=True):
         assert one is not None
         assert (one.text, one.tokens, one.finish_reason) == (other.text, other.tokens, other.finish_reason)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_reply_that_continues_on_a_shared_beginning_is_the_one_of_the_whole_prompt(
+    folders: dict[str, Path], name: str
+) -> None:
+    """Reply and likelihood; the beginning is longer than a sliding window and is left as it was."""
+    loaded = load(folders[name])
+    many = "Help.\n\n" + "Friend: are you there?\nMe: yeah lol\n\n" * 6
+    asked = [f"{many}Friend: {words}" for words in ("movie tomorrow?", "ok", "I am late")]
+    prompts = [loaded.template.render(words).ids for words in asked]
+    beginning = Prefix.empty(loaded.model).longer(common(prompts))
+    assert len(beginning.ids) > 64
+    for words, ids in zip(asked, prompts, strict=True):
+        whole, continued = (
+            generate.generate(loaded, words, seed=11, **SAMPLING, stop=lambda: False, beginning=ready)
+            for ready in (None, beginning)
+        )
+        assert whole is not None and continued is not None
+        assert (whole.text, whole.tokens, whole.ids) == (continued.text, continued.tokens, continued.ids)
+        expected = likelihood.bits_per_character(loaded, ids, "sure")
+        assert likelihood.bits_per_character(loaded, ids, "sure", beginning) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_prompt_that_begins_otherwise_is_computed_whole(folders: dict[str, Path]) -> None:
+    loaded = load(folders["qwen2"])
+    beginning = Prefix.empty(loaded.model).longer([1, 2, 3])
+    first, second = (
+        generate.generate(loaded, WORDS[0], seed=11, **SAMPLING, stop=lambda: False, beginning=ready)
+        for ready in (None, beginning)
+    )
+    assert first is not None and second is not None
+    assert first.text == second.text
 
 
 def _in_a_batch(loaded: Loaded, asked: list[tuple[str, int]]) -> list[Generation]:

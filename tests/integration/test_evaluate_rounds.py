@@ -20,9 +20,10 @@ from jarvisd.worker.context import JobContext
 from jobs import evaluate
 from jobs.evaluate import plan
 from jobs.evaluate.plan import Section
-from jobs.evaluate.replies import batch, generate, likelihood
+from jobs.evaluate.replies import batch, generate, likelihood, prefix
+from jobs.evaluate.replies.session import Session
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ModelLoad, Reply
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ModelLoad, Reply, TurnExample
 from tests.claiming import claim
 from tests.tiny_llama import make_model
 
@@ -251,6 +252,76 @@ def test_real_turns_are_answered_one_by_one_with_times_and_a_likelihood(rounds: 
         assert row.bits_per_character > 0
         assert set(row.checks) == {*plan.scenarios.GENERAL_CHECKS}
         assert not row.batched
+
+
+PAIRS = [("you up?", "yeah lol"), ("movie?", "cant tonight"), ("hey", "heyyy"), ("where r u", "at work"), ("ok?", "k")]
+
+
+def show(context: JobContext) -> None:
+    """Store examples for the job's run."""
+    for place, (incoming, answer) in enumerate(PAIRS):
+        TurnExample.create(run=context.run_id, place=place, incoming=incoming, answer=answer)
+
+
+def test_real_turns_show_the_owners_earlier_answers_after_the_opening_and_scenarios_do_not(rounds: Rounds) -> None:
+    context = rounds(samples=[2, 2], turns=[0, 2])
+    show(context)
+    evaluate.run(context)
+    for row in of_job(context):
+        assert ("This is how I answer:" in row.rendered) == (row.scenario_id == REAL_TURNS)
+    turn = next(row for row in of_job(context) if row.scenario_id == REAL_TURNS)
+    assert (
+        "Help with a text message.\n\nThis is how I answer:\n\nFriend: you up?\nMe: yeah lol\n\nFriend: movie?"
+        in turn.rendered
+    )
+    assert "Friend: ok?\nMe: k\n\nFriend: are you there?\n\nInstruction: Answer as I would" in turn.rendered
+    assert turn.context == "Friend: are you there?"
+
+
+def test_what_turns_share_is_computed_once_and_changes_no_reply(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Replies, tokens and likelihood with the shared beginning and without it; the log quotes none of the examples."""
+    caplog.set_level("DEBUG", logger="test")
+    computed: list[int] = []
+    real = prefix.Prefix.longer
+
+    def longer(self: prefix.Prefix, ids: list[int]) -> prefix.Prefix:
+        computed.append(len(ids) - len(self.ids))
+        return real(self, ids)
+
+    monkeypatch.setattr(prefix.Prefix, "longer", longer)
+    shared = rounds(turns=[0, 3])
+    show(shared)
+    evaluate.run(shared)
+    assert computed[0] > 3 * max(computed[1:])  # the beginning once, then the rest of each prompt for its likelihood
+    assert len(computed) == 4
+    monkeypatch.setattr(Session, "_beginning_of_turns", lambda *_: None)
+    whole = rounds(turns=[0, 3])
+    show(whole)
+    evaluate.run(whole)
+    first, second = of_job(shared), of_job(whole)
+    assert [(row.reply, row.tokens, row.prompt_ids) for row in first] == [
+        (row.reply, row.tokens, row.prompt_ids) for row in second
+    ]
+    assert [row.bits_per_character for row in first] == pytest.approx([row.bits_per_character for row in second])
+    assert all(0 < row.ttft_ms <= row.latency_ms and not row.batched for row in first)
+    assert not any(text in caplog.text for pair in PAIRS[:2] for text in pair)
+
+
+def test_a_beginning_that_cannot_be_computed_costs_no_reply(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = rounds(turns=[0, 2])
+    show(context)
+
+    def fail(*_: Any) -> Any:
+        raise ValueError("yeah lol")
+
+    monkeypatch.setattr(prefix, "common", fail)
+    assert evaluate.run(context).summary["replies"] == 2
+    assert "tiny: every prompt is computed whole (ValueError)" in caplog.text
+    assert "yeah lol" not in caplog.text
 
 
 def test_replies_to_scenarios_have_no_likelihood(rounds: Rounds) -> None:

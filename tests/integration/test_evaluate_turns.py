@@ -16,7 +16,7 @@ from jarvisd.store.models import Job, Run
 from jarvisd.worker.context import JobContext
 from jobs import evaluate
 from jobs.evaluate import holdout
-from jobs.lib.results.tables import HeldOutTurn, TrainTestSplit
+from jobs.lib.results.tables import HeldOutTurn, TrainTestSplit, TurnExample
 from tests.chatdb import ChatDB
 from tests.claiming import claim
 
@@ -37,11 +37,12 @@ def conversation(path: Path, days: int, people: int = 4) -> Path:
 
 
 @pytest.fixture
-def start(home: Home, make_run: Callable[..., Run]) -> Callable[[Path], JobContext]:
-    def begin(messages: Path) -> JobContext:
+def start(home: Home, make_run: Callable[..., Run]) -> Callable[..., JobContext]:
+    def begin(messages: Path, examples: int | None = None) -> JobContext:
         run = make_run("evaluate:turns")
         Job.update(params={"task": "prepare"}).where(Job.run == run.id).execute()
-        Run.update(snapshot={"plan": {"messages": str(messages)}}).where(Run.id == run.id).execute()
+        plan = {"messages": str(messages)} | ({} if examples is None else {"evaluate": {"turn_examples": examples}})
+        Run.update(snapshot={"plan": plan}).where(Run.id == run.id).execute()
         return claim(home)
 
     return begin
@@ -81,6 +82,41 @@ def test_a_second_attempt_keeps_the_cut_and_the_turns(
     transitions.requeue(Job.get_by_id(context.job_id), None, starts_without_progress=0)
     assert evaluate.run(claim(home)).ok
     assert (chosen(context.run_id), TrainTestSplit.get().at) == (before, cut)
+
+
+def shown(run_id: str) -> list[tuple[int, str, str]]:
+    rows = TurnExample.select().where(TurnExample.run == run_id).order_by(TurnExample.place)
+    return [(row.place, row.incoming, row.answer) for row in rows]
+
+
+def test_examples_are_from_before_the_cut_and_kept_by_a_second_attempt(
+    start: Callable[..., JobContext], home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="test")
+    path = conversation(tmp_path / "chat.db", days=50)
+    context = start(path, examples=6)
+    evaluate.run(context)
+    first = shown(context.run_id)
+    assert [place for place, _, _ in first] == list(range(6))
+    for _, incoming, answer in first:
+        assert incoming.startswith("question ") and answer.startswith("answer ")
+        assert int(incoming.split()[1]) == int(answer.split()[1]) < 40
+    assert "6 earlier turns are shown to every model" in caplog.text
+    assert "question" not in caplog.text
+    path.unlink()
+    conversation(path, days=80)
+    transitions.requeue(Job.get_by_id(context.job_id), None, starts_without_progress=0)
+    evaluate.run(claim(home))
+    assert shown(context.run_id) == first
+
+
+@pytest.mark.parametrize("examples", [0, None])
+def test_no_examples_where_the_plan_asks_for_none_or_is_of_an_earlier_version(
+    start: Callable[..., JobContext], tmp_path: Path, examples: int | None
+) -> None:
+    context = start(conversation(tmp_path / "chat.db", days=50), examples=examples)
+    evaluate.run(context)
+    assert shown(context.run_id) == []
 
 
 def test_two_runs_on_one_history_choose_the_same(start: Callable[[Path], JobContext], tmp_path: Path) -> None:

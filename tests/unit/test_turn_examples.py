@@ -9,6 +9,7 @@ import pytest
 
 from jobs.evaluate import examples
 from jobs.evaluate.examples import Example, choose, shown
+from jobs.evaluate.plan import Section
 
 STARTS = ["yeah", "nah", "haha", "ok", "idk", "omg", "sure", "hmm"]
 MIDDLES = ["see u at {}", "{} sounds good", "cant make {}", "im at {}", "love {}"]
@@ -94,3 +95,7 @@ def test_examples_are_lines_of_a_friend_and_of_the_owner() -> None:
         "This is how I answer:\n\nFriend: you there? Me: no\nMe: yeah lol\n\nFriend: you there? Me: no\nMe: yeah lol"
     )
     assert shown([]) == ""
+
+
+def test_a_plan_shows_as_many_examples_as_are_chosen_by_default() -> None:
+    assert Section(models=("tiny",)).turn_examples == examples.DEFAULT

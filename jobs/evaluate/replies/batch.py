@@ -1,21 +1,20 @@
 """Several replies at once: for more samples of a prompt, which are not timed.
 
 What prompts share at their beginning is computed once, and all of a prompt but its last token once for all its
-samples; each continues on a deep copy. Never by trimming a cache: rotating ones (Gemma's) silently do not. Every
-sequence has a sampler and a random key of its own, split as MLX splits its global one, so a reply depends on its own
-seed and not on its neighbours. It equals the reply generated alone wherever the arithmetic does: sums over a batch
-may be rounded differently, which very rarely changes a token.
+samples (see prefix.py). Every sequence has a sampler and a random key of its own, split as MLX splits its global one,
+so a reply depends on its own seed and not on its neighbours. It equals the reply generated alone wherever the
+arithmetic does: sums over a batch may be rounded differently, which very rarely changes a token.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
 from typing import Any
 
+from jobs.evaluate.replies import prefix
 from jobs.evaluate.replies.generate import Generation, Loaded, is_whole_line
+from jobs.evaluate.replies.prefix import Prefix
 from jobs.evaluate.replies.prompt import Rendered
 from jobs.lib.models import memory
 
@@ -63,9 +62,10 @@ class Batch:
         self._replies: dict[int, _Reply] = {}
         with _translated():
             self._prompts = {text: loaded.template.render(text) for text in dict.fromkeys(words)}
-            longest = max(len(prompt.ids) for prompt in self._prompts.values()) + max_tokens
+            ids = [prompt.ids for prompt in self._prompts.values()]
+            longest = max(map(len, ids)) + max_tokens
             self.size = size or fitting_size(loaded, memory_mb, longest)
-            self._shared = _Prefix.empty(loaded).longer(_common([p.ids[:-1] for p in self._prompts.values()]))
+            self._shared = Prefix.empty(loaded.model).longer(prefix.common([tokens[:-1] for tokens in ids]))
             self._last = self._shared
             self._generator = BatchGenerator(
                 loaded.model,
@@ -87,7 +87,7 @@ class Batch:
                 self._last = self._shared.longer(rendered.ids[:-1])
             (place,) = self._generator.insert(
                 [rendered.ids[-1:]],
-                caches=[copy.deepcopy(self._last.cache)],
+                caches=[self._last.copied()],
                 samplers=[_Sampler(seed, self._temperature)],
             )
             self._replies[place] = _Reply(self._loaded, rendered)
@@ -116,36 +116,6 @@ def fitting_size(loaded: Loaded, memory_mb: int, longest: int) -> int:
         return memory.USUAL_BATCH
     room = memory_mb - loaded.weights_mb - loaded.process_mb - memory.CACHE_LIMIT_MB
     return memory.batch_size(room, loaded.cache_bytes_per_token, longest)
-
-
-def _common(prompts: Sequence[list[int]]) -> list[int]:
-    """The tokens with which all of them begin."""
-    same = (len(set(tokens)) == 1 for tokens in zip(*prompts, strict=False))
-    return prompts[0][: sum(takewhile(bool, same))]
-
-
-class _Prefix:
-    """The computed beginning of a prompt."""
-
-    def __init__(self, model: Any, ids: list[int], cache: list[Any]) -> None:
-        self._model, self.ids, self.cache = model, ids, cache
-
-    @classmethod
-    def empty(cls, loaded: Loaded) -> _Prefix:
-        from mlx_lm.models.cache import make_prompt_cache
-
-        return cls(loaded.model, [], make_prompt_cache(loaded.model))
-
-    def longer(self, ids: list[int]) -> _Prefix:
-        """A copy, continued to `ids`, which begin with those that are there."""
-        import mlx.core as mx
-
-        cache = copy.deepcopy(self.cache)
-        rest = ids[len(self.ids) :]
-        if rest:
-            self._model(mx.array(rest)[None], cache=cache)
-            mx.eval([part.state for part in cache])
-        return _Prefix(self._model, ids, cache)
 
 
 class _Sampler:

@@ -18,6 +18,7 @@ from typing import Any
 
 from jarvisd.plugin import JobFailed
 from jobs.evaluate.replies import prompt
+from jobs.evaluate.replies.prefix import Prefix
 from jobs.lib.models import catalogue, loading, memory
 from jobs.lib.models.catalogue import ModelEntry
 
@@ -138,9 +139,20 @@ def process_peak_mb() -> float:
 
 
 def generate(
-    loaded: Loaded, words: str, *, seed: int, max_tokens: int, temperature: float, stop: Callable[[], bool]
+    loaded: Loaded,
+    words: str,
+    *,
+    seed: int,
+    max_tokens: int,
+    temperature: float,
+    stop: Callable[[], bool],
+    beginning: Prefix | None = None,
 ) -> Generation | None:
-    """One reply to one prompt, or None when `stop()` came true on the way. Asked between any two tokens."""
+    """One reply to one prompt, or None when `stop()` came true on the way. Asked between any two tokens.
+
+    A prompt that begins with `beginning` continues on a copy of it: the times are those of an assistant that keeps
+    the beginning ready.
+    """
     import mlx.core as mx
     from mlx_lm import stream_generate
     from mlx_lm.sample_utils import make_sampler
@@ -150,12 +162,14 @@ def generate(
     result, start = Generation(), time.perf_counter()
     rendered = loaded.template.render(words)
     result.rendered, result.ids, result.prompt_tokens = rendered.text, rendered.ids, len(rendered.ids)
+    ready = beginning if beginning and beginning.begins(rendered.ids) else None
     stream = stream_generate(
         loaded.model,
         loaded.tokenizer,
-        rendered.ids,
+        rendered.ids[len(ready.ids) :] if ready else rendered.ids,
         max_tokens=max_tokens,
         sampler=make_sampler(temp=temperature),
+        prompt_cache=ready.copied() if ready else None,
     )
     try:
         for response in stream:

@@ -13,24 +13,25 @@ import math
 from collections.abc import Sequence
 
 from jobs.evaluate.replies.generate import Loaded
+from jobs.evaluate.replies.prefix import Prefix
 
 
-def bits_per_character(loaded: Loaded, prompt_ids: Sequence[int], answer: str) -> float | None:
+def bits_per_character(
+    loaded: Loaded, prompt_ids: Sequence[int], answer: str, beginning: Prefix | None = None
+) -> float | None:
     """-sum(log2 p(token | what stands before it)) / characters of `answer`, after the prompt; None for no answer.
 
-    The prompt's own logits are never computed: a vocabulary of 262,000 would take 0.3 GB for them.
+    The prompt's own logits are never computed: a vocabulary of 262,000 would take 0.3 GB for them. What a prompt
+    shares with `beginning` is not computed again.
     """
     import mlx.core as mx
-    from mlx_lm.models.cache import make_prompt_cache
 
     text = answer if loaded.template.is_chat else f" {answer}"  # after "Reply:"
     ids = loaded.tokenizer.encode(text, add_special_tokens=False)
     if not ids:
         return None
-    cache = make_prompt_cache(loaded.model)
-    if len(prompt_ids) > 1:
-        loaded.model(mx.array(prompt_ids[:-1])[None], cache=cache)
-        mx.eval([part.state for part in cache])
+    ready = beginning if beginning and beginning.begins(prompt_ids) else Prefix.empty(loaded.model)
+    cache = ready.longer(list(prompt_ids[:-1])).cache
     given = mx.array([prompt_ids[-1], *ids[:-1]])
     logits = loaded.model(given[None], cache=cache)[0].astype(mx.float32)  # (tokens of the answer, vocabulary)
     chosen = mx.take_along_axis(logits, mx.array(ids)[:, None], axis=-1)[:, 0]

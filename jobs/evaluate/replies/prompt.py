@@ -30,9 +30,10 @@ class Rendered:
     ids: list[int]
 
 
-def content(opening: str, context: str, instruction: str) -> str:
-    """The words of a prompt."""
-    return f"{opening}\n\n{context}\n\nInstruction: {instruction}"
+def content(opening: str, context: str, instruction: str, examples: str = "") -> str:
+    """The words of a prompt; `examples` of how the owner answers stand before the message to be answered."""
+    parts = (opening, examples, context, f"Instruction: {instruction}")
+    return "\n\n".join(part for part in parts if part)
 
 
 class Template:

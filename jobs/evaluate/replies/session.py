@@ -11,9 +11,10 @@ from jarvisd import plugin
 from jarvisd.plugin import JobContext
 from jobs.evaluate import checks
 from jobs.evaluate.checks import Verdict
-from jobs.evaluate.replies import generate, likelihood, preflight, tasks
+from jobs.evaluate.replies import generate, likelihood, prefix, preflight, tasks
 from jobs.evaluate.replies.batch import Batch, CannotBatch
 from jobs.evaluate.replies.generate import Generation, Loaded
+from jobs.evaluate.replies.prefix import Prefix
 from jobs.evaluate.replies.tasks import Task
 from jobs.evaluate.scenarios import PromptDefaults
 from jobs.lib.models import catalogue
@@ -59,6 +60,7 @@ class Session:
         plan = context.plan["evaluate"]
         self._sampling = {"max_tokens": plan["max_tokens"], "temperature": plan["temperature"]}
         self._clock = Clock(context)
+        self._beginning: Prefix | None = None  #: what all real turns of the job begin with, where it is long
         self._evaluation: dict[str, Any] | None = None  #: the row that the first reply brings with it
 
     def answer(self, pending: list[Task]) -> End:
@@ -106,6 +108,7 @@ class Session:
     # ------------------------------------------------------------------------------------------------ one by one
 
     def _one_by_one(self, loaded: Loaded, tasks: list[Task]) -> End:
+        self._beginning = self._beginning_of_turns(loaded, tasks)
         for task in tasks:
             if self._context.should_stop():
                 return End.STOPPED
@@ -120,11 +123,31 @@ class Session:
             self._clock.took(time.perf_counter() - began)
         return End.DONE
 
+    def _beginning_of_turns(self, loaded: Loaded, tasks: list[Task]) -> Prefix | None:
+        """Opening and examples, which all real turns share, computed; None where they have no examples.
+
+        The tokens are those that two different messages leave equal, so they do not depend on the turns that are
+        still to be answered. A failure costs time alone: each prompt is then computed whole.
+        """
+        turn = next((task for task in tasks if task.is_real and task.examples), None)
+        if turn is None:
+            return None
+        probes = [turn.asking(message).words(self._defaults) for message in ("a", "7")]
+        try:
+            shared = prefix.common([loaded.template.render(words).ids for words in probes])
+            return Prefix.empty(loaded.model).longer(shared)
+        except MemoryError:
+            raise
+        except Exception as error:  # a template or a model raises what it likes; its text may quote the prompt
+            self._context.log.warning("%s: every prompt is computed whole (%s)", self._entry.key, type(error).__name__)
+            return None
+
     def _generate(self, loaded: Loaded, task: Task) -> tuple[Generation | None, str | None]:
         """A reply, or an empty one and why there is none: one bad prompt must not end the comparison."""
         words, stop = task.words(self._defaults), self._context.should_stop
         try:
-            return generate.generate(loaded, words, seed=task.seed, **self._sampling, stop=stop), None
+            options = {"seed": task.seed, **self._sampling, "beginning": self._beginning}
+            return generate.generate(loaded, words, **options, stop=stop), None
         except MemoryError:
             raise
         except Exception as error:  # its text may quote the prompt, so only its type is kept
@@ -135,7 +158,7 @@ class Session:
         if task.answer is None or not result.ids:
             return None
         try:
-            return likelihood.bits_per_character(loaded, result.ids, task.answer)
+            return likelihood.bits_per_character(loaded, result.ids, task.answer, self._beginning)
         except MemoryError:
             raise
         except Exception as error:  # a figure beside the reply, which itself is good

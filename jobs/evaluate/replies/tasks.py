@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jarvisd.plugin import Run
+from jobs.evaluate.examples import Example, shown
 from jobs.evaluate.replies import generate, prompt
 from jobs.evaluate.scenarios import Prompt, PromptDefaults, ResolvedScenarios, Scenario
-from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply
+from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, TurnExample
 
 Key = tuple[str, int, int]  #: scenario, place, sample: a model answers each once in a run
 
@@ -23,6 +24,7 @@ class Task:
     place: int  #: of the prompt in its scenario, or of the real turn, from 0
     sample: int = 1
     answer: str | None = None  #: the owner's own; real turns only
+    examples: str = ""  #: of how the owner answers, as the prompt shows them; real turns only
 
     @property
     def prompt(self) -> Prompt:
@@ -45,8 +47,12 @@ class Task:
         """For status and log: never text of a message."""
         return f"{self.scenario.id} {self.place + 1}, sample {self.sample}"
 
+    def asking(self, message: str) -> Task:
+        """The same with another message to be answered."""
+        return replace(self, scenario=_turn(message, self.prompt))
+
     def words(self, defaults: PromptDefaults) -> str:
-        return prompt.content(defaults.opening, self.scenario.context, self.prompt.instruction)
+        return prompt.content(defaults.opening, self.scenario.context, self.prompt.instruction, self.examples)
 
 
 def of_job(run_id: str, params: Mapping[str, Any], resolved: ResolvedScenarios, samples: int) -> list[Task]:
@@ -72,9 +78,19 @@ def _scenario_tasks(resolved: ResolvedScenarios, first: int, last: int) -> Itera
 def _turn_tasks(run_id: str, defaults: PromptDefaults, start: int, stop: int) -> Iterator[Task]:
     rows = HeldOutTurn.select().where(HeldOutTurn.run == run_id, HeldOutTurn.place >= start, HeldOutTurn.place < stop)
     prompt_ = Prompt(instruction=defaults.turn_instruction)
+    examples = shown(_examples(run_id))
     for row in rows.order_by(HeldOutTurn.place):
-        scenario = Scenario(id=REAL_TURNS, context=f"Friend: {row.incoming}", prompts=(prompt_,))
-        yield Task(scenario=scenario, place=row.place, answer=row.answer)
+        yield Task(scenario=_turn(row.incoming, prompt_), place=row.place, answer=row.answer, examples=examples)
+
+
+def _turn(message: str, prompt_: Prompt) -> Scenario:
+    return Scenario(id=REAL_TURNS, context=f"Friend: {message}", prompts=(prompt_,))
+
+
+def _examples(run_id: str) -> list[Example]:
+    """The earlier turns that this run shows to every model."""
+    rows = TurnExample.select().where(TurnExample.run == run_id).order_by(TurnExample.place)
+    return [Example(person="", incoming=row.incoming, answer=row.answer) for row in rows]
 
 
 def run_date(run_id: str) -> dt.date:

@@ -83,6 +83,18 @@ class HeldOutTurn(Record):
         indexes = ((("run", "place"), True),)
 
 
+class TurnExample(Record):
+    """An earlier turn and the owner's answer, shown to every model of a run before each held-out turn."""
+
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    place = peewee.IntegerField()  #: from 0, in the order in which they are shown
+    incoming = peewee.TextField()
+    answer = peewee.TextField()
+
+    class Meta:
+        indexes = ((("run", "place"), True),)
+
+
 class Cause(enum.StrEnum):
     """Why later rounds no longer ask a model; each with the numbers in `LeftOut.details`."""
 
@@ -234,4 +246,9 @@ def left_out() -> None:
             LeftOut.create(run=run, round=round_, model=model, cause=Cause.TOLD, details={"text": str(text)})
 
 
-MIGRATIONS = (first_tables, rounds_and_layers, names, left_out)
+def turn_examples() -> None:
+    """The earlier turns that held-out prompts show."""
+    plugin.run_script("jobs.lib.results", "5_turn_examples.sql")
+
+
+MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples)
