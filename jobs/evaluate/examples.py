@@ -1,15 +1,17 @@
 """Examples of how the owner answers, to be shown to every model before a real turn: the same for all of them.
 
 Candidates are turns from before the split, short on both sides, in which no rule of jobs.lib.matching.safety finds
-anything. Of these the set is chosen whose answers lie nearest to all of the owner's in energy distance over the style
-features, so that a few of them show the whole of the owner's manner and not six times its middle. One is added at a
-time, the best next to those that are there (support points, greedily: S. Mak and V. R. Joseph, "Support points", Annals
-of Statistics 46 (2018) 2562-2592), from another person and with another answer as long as there are any.
+anything; where there are enough, those alone whose answer visibly belongs to the message: it asks something, or both
+sides name the same thing. Of these the set is chosen whose answers lie nearest to all of the owner's in energy distance
+over the style features, so that a few of them show the whole of the owner's manner and not six times its middle. One is
+added at a time, the best next to those that are there (support points, greedily: S. Mak and V. R. Joseph, "Support
+points", Annals of Statistics 46 (2018) 2562-2592), from another person and with another answer where there are any.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +32,12 @@ _LEAST_INCOMING_WORDS = 2
 _MOST_CHARACTERS = 160  # of either side
 _MOST_CANDIDATES, _MOST_REFERENCE = 300, 400
 _LEAST_SPREAD = 0.05
+_THING = re.compile(r"[^\W\d_]{4,}")
+#: Words that two unrelated messages share.
+_COMMON = re.compile(
+    "about|also|been|because|cant|cool|could|didnt|dont|from|good|haha|hahaha|have|just|know|like|more|okay|really|should"
+    "|some|sure|than|that|them|then|there|they|think|this|were|well|what|when|will|with|would|yeah|your"
+)
 _MOST_Z = 3.0
 
 
@@ -44,7 +52,9 @@ class Example:
 
 def choose(earlier: Sequence[Example], count: int = DEFAULT) -> list[Example]:
     """Up to `count` of the earlier turns, in their order. The same turns give the same choice."""
-    candidates = _candidates(earlier)
+    candidates = _candidates([turn for turn in earlier if _belongs(turn)])
+    if len(candidates) < count:
+        candidates = _candidates(earlier)
     if not candidates or count < 1:
         return []
     answers = [turn.answer for turn in _thin(earlier, _MOST_REFERENCE)]
@@ -80,6 +90,15 @@ def _candidates(earlier: Sequence[Example]) -> list[Example]:
         if not any(safety.reason(text) for text in (turn.incoming, turn.answer)):
             chosen.append(turn)
     return chosen
+
+
+def _belongs(turn: Example) -> bool:
+    """Whether a stranger can see that the answer is one to this message, and not the start of something else."""
+    return "?" in turn.incoming or bool(_things(turn.incoming) & _things(turn.answer))
+
+
+def _things(text: str) -> set[str]:
+    return {word for word in _THING.findall(text.casefold()) if not _COMMON.fullmatch(word)}
 
 
 def _is_short(turn: Example) -> bool:

@@ -74,6 +74,14 @@ def test_refused_and_long_turns_are_never_shown(change: Callable[[Example], Exam
     assert choose([change(turn) for turn in history()]) == []
 
 
+def test_answers_that_belong_to_their_message_go_first_and_others_fill_in_where_they_are_too_few() -> None:
+    loose = [Example(person=f"q{n}", incoming="I agree with that", answer=f"hi anna {n}") for n in range(40)]
+    assert not {turn.person for turn in choose(history() + loose)} & {turn.person for turn in loose}
+    named = Example(person="p", incoming="I loved the clouds", answer="those clouds were so pretty")
+    assert choose([named, *loose], 1) == [named]
+    assert len(choose([named, *loose])) == 6
+
+
 def test_with_few_people_or_turns_fewer_or_repeated_people_are_shown() -> None:
     assert len(choose(history(people=2))) == 6
     assert len({turn.person for turn in choose(history(people=2))}) == 2
