@@ -112,11 +112,11 @@ def test_a_job_that_can_never_fit_is_said_at_once(house: House) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["echo", "hi there"], "the program echo stands behind --. Write `… command -- echo 'hi there'`."),
+        (["echo", "hi there"], "the program echo must follow --. Write `… command -- echo 'hi there'`."),
         (["--", ""], "no program given"),
     ],
 )
-def test_a_program_stands_behind_two_dashes_and_has_a_name(house: House, words: list[str], message: str) -> None:
+def test_a_program_follows_two_dashes_and_has_a_name(house: House, words: list[str], message: str) -> None:
     assert message in refused(house, "enqueue", "command", *words)
 
 
