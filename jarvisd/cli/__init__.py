@@ -189,6 +189,8 @@ def _unforeseen(error: Exception) -> str:
 
     if database.is_busy(error):
         return "the database is busy: another process holds it. Try again in a moment."
+    if message := database.damage(error):
+        return message
     if database.is_database_error(error) and (message := database.disk_error(error)):
         return f"{message}. Free some space, or make it writable, and try again; nothing was changed."
     if isinstance(error, OSError) and error.filename is None:

@@ -11,6 +11,7 @@ import peewee
 from jarvisd.cli.common import App, note, say
 from jarvisd.errors import JarvisError
 from jarvisd.operations import service
+from jarvisd.store import salvage
 from jarvisd.store.models import Job, Status
 from jarvisd.words import plain
 
@@ -28,7 +29,7 @@ def start(app: App) -> None:
     if held is not None:
         say(f"The daemon runs already (pid {held['pid']}).")
     else:
-        say(f"Started (pid {service.start(app.home)}).")
+        _start(app)
 
 
 @click.command()
@@ -56,7 +57,14 @@ def restart(app: App) -> None:
     """
     with _saying_what_ended(app):
         service.stop(app.home)
+    _start(app)
+
+
+def _start(app: App) -> None:
+    """Start the daemon, and print what it has saved of a damaged database."""
     say(f"Started (pid {service.start(app.home)}).")
+    if saved := salvage.message(app.home):
+        note(saved)
 
 
 @contextmanager

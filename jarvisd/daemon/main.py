@@ -32,7 +32,7 @@ from jarvisd.host import machine
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.plan.settings import Settings
-from jarvisd.store import database, migrations, queries, sqlite, wakeup
+from jarvisd.store import database, migrations, queries, salvage, wakeup
 from jarvisd.words import plain
 
 _log = logging.getLogger("jarvisd")
@@ -143,7 +143,7 @@ def prepare(home: Home, *, patient: bool) -> Settings:
     while True:
         try:
             configuration = settings.read(home)
-            sqlite.set_damaged_aside(home)
+            salvage.mend(home)
             migrations.migrate(home, patience_s=database.LONG_PATIENCE_S)
             return configuration
         except JarvisError as error:

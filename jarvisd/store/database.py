@@ -121,6 +121,15 @@ def may_pass(error: BaseException) -> bool:
     return is_busy(error) or disk_error(error) is not None
 
 
+def damage(error: BaseException) -> str | None:
+    """What to say of an error that means a damaged database of jarvisd; else None.
+
+    Only peewee's errors count: a job may have opened another database through sqlite3.
+    """
+    damaged = isinstance(error, peewee.DatabaseError) and sqlite.describe_error(error) is sqlite.ErrorKind.DAMAGED
+    return f"var/jarvis.db is damaged or is not a database. {sqlite.MEND}" if damaged else None
+
+
 def disk_error(error: BaseException | None) -> str | None:
     """What is wrong with the disk, in words, or None when the exception is about something else.
 

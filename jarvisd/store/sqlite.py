@@ -1,14 +1,10 @@
-"""All that is particular to SQLite: connections, write transactions, the meaning of its errors, damaged files.
+"""All that is particular to SQLite: connections, write transactions, the meaning of its errors, backups.
 
-The other files of this package use these functions and know no dialect.
+Beside this file only `salvage.py`, which reads damaged files, knows a dialect.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-import logging
-import os
 import sqlite3
 import tempfile
 import time
@@ -23,14 +19,12 @@ from jarvisd.errors import LedgerError
 from jarvisd.host import disk_errors, files
 from jarvisd.paths import Home
 
-_log = logging.getLogger("jarvisd.store.sqlite")
-
 #: What to do about a file that is no database of jarvisd.
 SET_ASIDE = "Nothing was changed. Move it away and start again; `jarvisd` sets such a file aside by itself."
+#: What to do about a damaged database.
+MEND = "`jarvisctl restart` keeps the file, and saves every run and job that can be read."
 #: Copies of the database from before a migration.
 KEPT_BACKUPS = 3
-#: The first bytes of every SQLite database.
-_MAGIC = b"SQLite format 3\0"
 #: How long a statement waits for another process's write transaction, in seconds.
 BUSY_TIMEOUT_S = 10.0
 #: Pause between two tries to begin a write transaction.
@@ -113,7 +107,7 @@ def usable(home: Home) -> Iterator[None]:
     except peewee.DatabaseError as error:
         match describe_error(error):
             case ErrorKind.DAMAGED:
-                raise LedgerError(f"{home.database} is damaged or is not a database", SET_ASIDE) from error
+                raise LedgerError(f"{home.database} is damaged or is not a database", MEND) from error
             case ErrorKind.READ_ONLY | ErrorKind.CANNOT_OPEN:
                 remedy = "Make the file and its folder writable."
                 raise LedgerError(f"cannot write to {home.database}", remedy) from error
@@ -148,55 +142,7 @@ def back_up(home: Home, have: dict[str, int]) -> Path:
     return target
 
 
-def set_damaged_aside(home: Home) -> None:
-    """Rename a damaged or foreign database to a dated name, and log it. Only the holder of the lock does this."""
-    refuse_no_file(home)
-    if not home.database.exists() or _is_whole(home):
-        return
-    aside = _free_name(home)
-    for suffix in ("", "-wal", "-shm"):
-        damaged = home.database.with_name(home.database.name + suffix)
-        if damaged.exists():
-            damaged.rename(aside.with_name(aside.name + suffix))
-    _log.error(
-        "the database was damaged, or belonged to another program; it is kept as var/%s, and a new one is made",
-        aside.name,
-    )
-
-
-def _is_whole(home: Home) -> bool:
-    """Whether the file is an undamaged database, and empty or with the table of migrations.
-
-    A file without SQLite's first bytes is not opened: SQLite would write a journal left beside it into the file.
-    """
-    with home.database.open("rb") as file:
-        if file.read(len(_MAGIC)) not in (b"", _MAGIC):
-            return False
-    connection = sqlite3.connect(home.database)
-    try:
-        whole = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            what = disk_trouble(error) or ErrorKind.BUSY.value
-            raise LedgerError(f"{home.database} cannot be read: {what}", "Try again in a moment.") from error
-        return False
-    finally:
-        connection.close()
-    return whole and (not tables or "migration" in tables)
-
-
 def disk_trouble(error: BaseException) -> str | None:
     """What is wrong with the disk, in words, where SQLite says so."""
     kind = describe_error(error)
     return kind.value if kind in (ErrorKind.DISK_FULL, ErrorKind.DISK_FAILS, ErrorKind.READ_ONLY) else None
-
-
-def _free_name(home: Home) -> Path:
-    """A dated name that no file has, so that no file set aside earlier is overwritten."""
-    stamp = dt.datetime.now().strftime("%Y%m%d-%H%M%S")
-    for number in itertools.count(1):
-        name = f"jarvis-damaged-{stamp}.db" if number == 1 else f"jarvis-damaged-{stamp}-{number}.db"
-        if not any(os.path.lexists(home.var / f"{name}{suffix}") for suffix in ("", "-wal", "-shm")):
-            return home.var / name
-    raise AssertionError("there is always a next number")

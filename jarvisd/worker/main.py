@@ -130,6 +130,8 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
         reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
         if what := database.disk_error(error):
             reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
+        if damage := database.damage(error):
+            reason = damage
         outcome = Outcome(ok=False, reason=reason)
     return outcome
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import psutil
 import pytest
@@ -176,6 +178,28 @@ def test_a_damaged_database_is_set_aside_and_said(house: House) -> None:
     (kept,) = var.glob("jarvis-damaged-*.db")
     assert kept.read_bytes().startswith(b"this is no database")
     house.settled(house.enqueue("command", "--", "echo", "goes on"))
+
+
+def test_eight_queued_jobs_survive_a_damaged_index_and_status_says_so(house: House) -> None:
+    """Before the restart every verb prints one line with the remedy; then `start` and `status` say what was saved."""
+    for _ in range(8):
+        house.enqueue("command", "--", "true")
+    path = house.root / "var" / "jarvis.db"
+    with closing(sqlite3.connect(path)) as database:
+        pages = [page for (page,) in database.execute("SELECT pageno FROM dbstat WHERE name = 'job_status'")]
+    content = bytearray(path.read_bytes())
+    for page in pages:
+        content[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    path.write_bytes(content)
+    for words in (("status",), ("enqueue", "command", "--", "true")):
+        refused = house.ctl(*words, code=1).stderr
+        assert "is damaged or is not a database. `jarvisctl restart`" in refused
+        assert refused.count("\n") == 1
+    saved = "Saved: 8 of 8 runs, 8 of 8 jobs."
+    assert saved in house.ctl("restart").stderr
+    assert saved in house.ctl("status").stdout
+    assert saved in (house.root / "var" / "logs" / "jarvisd.log").read_text()
+    until(lambda: house.ctl("runs").stdout.count("1 succeeded") == 8, 60, "the saved jobs run")
 
 
 def test_stop_names_the_program_that_it_has_ended(house: House) -> None:

@@ -24,7 +24,7 @@ from jarvisd.host import files
 from jarvisd.operations import placeholder
 from jarvisd.paths import Home
 from jarvisd.store import database as store_database
-from jarvisd.store import migrations, sqlite, transitions
+from jarvisd.store import migrations, salvage, transitions
 from jarvisd.store.models import Job, Run
 from jarvisd.worker.context import JobContext
 from jarvisd.worker.main import _run
@@ -207,26 +207,12 @@ def test_a_damaged_database_never_takes_the_place_of_another_damaged_one(
     kept = []
     for number in range(3):
         home.database.write_bytes(f"somebody's file {number} ".encode() * 300)
-        sqlite.set_damaged_aside(home)
+        salvage.mend(home)
         assert not home.database.exists()
         kept = sorted(home.var.glob("jarvis-damaged-*.db*"))
     assert {path.read_bytes()[:17] for path in kept} == {f"somebody's file {number}".encode() for number in range(3)}
     migrations.migrate(home)
     assert Job.select().count() == 0
-
-
-def test_a_jarvisd_database_with_a_torn_page_is_set_aside(home: Home, make_run: MakeRun) -> None:
-    make_run(*[f"command:{number}" for number in range(2000)])
-    (page_size,) = store_database.db.execute_sql("PRAGMA page_size").fetchone()
-    store_database.db.close()
-    with home.database.open("r+b") as torn:
-        torn.seek(home.database.stat().st_size // 2 // page_size * page_size)
-        torn.write(b"\xff" * page_size)
-    content = home.database.read_bytes()
-    sqlite.set_damaged_aside(home)
-    (kept,) = home.var.glob("jarvis-damaged-*.db")
-    assert kept.read_bytes() == content
-    assert not home.database.exists()
 
 
 def test_a_journal_goes_with_the_damaged_file_and_into_neither_that_nor_the_new_database(
@@ -239,7 +225,7 @@ def test_a_journal_goes_with_the_damaged_file_and_into_neither_that_nor_the_new_
     store_database.db.close()
     home.database.write_bytes(foreign)
     journal.write_bytes(written)
-    sqlite.set_damaged_aside(home)
+    salvage.mend(home)
     (kept,) = home.var.glob("jarvis-damaged-*.db")
     assert kept.read_bytes() == foreign
     assert kept.with_name(f"{kept.name}-wal").read_bytes() == written
@@ -257,7 +243,7 @@ def test_a_database_that_another_process_holds_is_not_taken_for_a_damaged_one(
         holder.execute("BEGIN EXCLUSIVE")
         monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
         with pytest.raises(LedgerError, match="another process holds it"):
-            sqlite.set_damaged_aside(home)
+            salvage.mend(home)
     assert home.database.exists()
     assert list(home.var.glob("jarvis-damaged-*")) == []
 
@@ -267,7 +253,7 @@ def test_a_database_that_is_a_folder_or_a_pipe_is_refused_and_left_alone(tmp_pat
         home = Home(tmp_path / str(number), "--home")
         home.make()
         make(home.database)
-        for attempt in (sqlite.set_damaged_aside, migrations.migrate, migrations.open_existing):
+        for attempt in (salvage.mend, migrations.migrate, migrations.open_existing):
             with pytest.raises(LedgerError, match=r"not a file"):
                 attempt(home)
         assert home.database.exists()
@@ -283,7 +269,7 @@ def test_a_database_of_another_program_is_not_written_to_and_set_aside_by_the_da
         with pytest.raises(LedgerError, match="another program"):
             attempt(home)
     store_database.db.close()
-    sqlite.set_damaged_aside(home)
+    salvage.mend(home)
     (kept,) = home.var.glob("jarvis-damaged-*.db")
     with closing(sqlite3.connect(kept)) as database:
         assert database.execute("SELECT name, sql FROM sqlite_master").fetchall() == [
