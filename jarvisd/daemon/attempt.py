@@ -33,6 +33,8 @@ CHECK_INTERVAL_S = 0.2
 SAMPLE_INTERVAL_S = 1.0
 #: The longest log of one attempt: a program that prints without end must not fill the disk.
 LARGEST_LOG_MB = 512
+#: Seconds between two tries to start a job whose child is of another version than this daemon.
+OTHER_VERSION_S = 60
 #: Longest time a child gets to finish its work in hand when it is asked to stop.
 GRACE_S = 8.0
 
@@ -196,6 +198,9 @@ class Attempt:
     def _crashed(self, code: int) -> None:
         """The child ended without a valid outcome: it crashed, or the job ended the process itself."""
         job, cause = self.job, likeliest_cause(code)
+        if code == ExitCode.OTHER_VERSION:
+            self._wait_for_restart()
+            return
         given_back = outcomes.is_given_back(job)
         if code > 0 or not (given_back or outcomes.may_start_again(job)):
             self._settle(Status.FAILED, cause, code)
@@ -206,6 +211,13 @@ class Attempt:
         fields = transitions.given_back(job) if given_back else {}
         queue.requeue(job, f"starts again: {cause}", not_before=database.now() + pause, **fields)
         self._append(f"{job.name} will start again: {cause}")
+
+    def _wait_for_restart(self) -> None:
+        """The child's code was upgraded under this daemon and refused to work: put the job back, uncounted."""
+        reason = "jarvisd was upgraded while it ran; `jarvisctl restart` starts the new version"
+        again = database.now() + dt.timedelta(seconds=OTHER_VERSION_S)
+        queue.requeue(self.job, reason, never_ran=True, not_before=again)
+        self._append(f"{self.job.name} waits: {reason}")
 
     def _settle(self, status: Status, reason: str | None, code: int | None) -> None:
         peak_mb, seconds = self.watchdog.peak_mb, time.monotonic() - self.began

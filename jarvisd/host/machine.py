@@ -1,47 +1,56 @@
 """Facts of this computer: its identity, its memory, its processes, and how to keep it awake.
 
-What only macOS can do sits here and in `launchd.py`. None of the macOS branches was ever run on a Mac by us; they are
-tested through programs of the same name on PATH.
+The macOS branches were never run on a Mac; tests replace the programs that they call by others of the same name.
 """
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jarvisd.host import files
 from jarvisd.paths import Home
 
-if TYPE_CHECKING:
-    pass
-
 MACOS = sys.platform == "darwin"
 _MB = 1024 * 1024
+_IDENTITY = "machine-id"
 
 
 def identity(home: Home) -> str:
-    """A name for this computer that survives restarts and renames: written once into var/machine-id."""
-    path = home.var / "machine-id"
-    if not path.exists():
-        own = files.replace(path.with_name(f".machine-id.{uuid.uuid4().hex}"), uuid.uuid4().hex + "\n")
-        with contextlib.suppress(FileExistsError):  # another process was quicker, and its name holds
-            os.link(own, path)
-        own.unlink()
-    return path.read_text().strip()
+    """A name for this computer that survives restarts and renames: 32 hex digits, written once into var/machine-id.
+
+    A file that holds anything else, such as an empty one after a full disk, is replaced.
+    """
+    name = known_identity(home)
+    if name is not None:
+        return name
+    folder = os.open(home.var, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes that find no name, the second takes the first one's
+        name = known_identity(home)
+        if name is None:
+            name = uuid.uuid4().hex
+            files.replace(home.var / _IDENTITY, f"{name}\n")
+    finally:
+        os.close(folder)
+    return name
 
 
 def known_identity(home: Home) -> str | None:
-    """The name that `identity` wrote, or None where it was never called."""
-    path = home.var / "machine-id"
-    return path.read_text().strip() if path.exists() else None
+    """The name that `identity` wrote, or None where it was never called or the file does not hold a name."""
+    try:
+        name = (home.var / _IDENTITY).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return name if re.fullmatch("[0-9a-f]{32}", name) else None
 
 
 @cache

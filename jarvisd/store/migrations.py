@@ -6,13 +6,15 @@ A migration is identified by its package and number. jarvisd's own come first, t
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
 
 import peewee
 
-from jarvisd import failpoints, registry
+from jarvisd import __version__, failpoints, registry
 from jarvisd.errors import LedgerError
-from jarvisd.paths import Home
+from jarvisd.paths import Home, lock_holder
 from jarvisd.store import database, schema, sqlite
 from jarvisd.store.database import InstantField, Record
 
@@ -85,6 +87,45 @@ def refuse_newer(have: dict[str, int], lists: dict[str, Sequence[Migration]]) ->
             )
 
 
+def matches_code() -> bool:
+    """Whether the open database has exactly the schema that this code knows."""
+    return _is_current(applied(), known())
+
+
+def _is_current(have: dict[str, int], lists: dict[str, Sequence[Migration]]) -> bool:
+    return all(have.get(package, 0) == len(migrations) for package, migrations in lists.items())
+
+
+def _refuse_under_another_daemon(home: Home) -> None:
+    """Raise LedgerError while a daemon of another version runs: it does not know the new schema."""
+    holder = _living_holder(home)
+    if holder is not None and holder["version"] not in (None, __version__):
+        raise LedgerError(
+            f"jarvisd {holder['version']} runs (pid {holder['pid']}), and this is version {__version__}, which needs a "
+            "newer schema of the database",
+            "`jarvisctl restart` starts the daemon of this version.",
+        )
+
+
+def _living_holder(home: Home) -> dict[str, object] | None:
+    """The daemon that holds the lock. One that has just taken it may not have replaced its predecessor's entry yet."""
+    for _ in range(10):
+        holder = lock_holder(home)
+        if holder is None or _exists(holder["pid"]):
+            return holder
+        time.sleep(0.03)
+    return None
+
+
+def _exists(pid: object) -> bool:
+    """Whether a process of this user has that id."""
+    try:
+        os.kill(int(str(pid)), 0)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
 def migrate(home: Home, *, patience_s: float = 0.0) -> None:
     """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
@@ -92,9 +133,10 @@ def migrate(home: Home, *, patience_s: float = 0.0) -> None:
     with sqlite.usable(home):
         have, lists = applied(), known()
         refuse_newer(have, lists)
-        if all(have.get(package, 0) == len(migrations) for package, migrations in lists.items()):
+        if _is_current(have, lists):
             return
         if have:
+            _refuse_under_another_daemon(home)
             sqlite.back_up(home, have)
         with database.write():
             Applied.create_table(safe=True)

@@ -13,3 +13,4 @@ class ExitCode(IntEnum):
     DAEMON_GONE = 3  #: the daemon was gone before the child was allowed to start; nothing was done
     STALE_ATTEMPT = 4  #: another attempt is the current one; what this one wrote was refused
     NOT_STORED = 5  #: the job ended, but its outcome could not be stored
+    OTHER_VERSION = 6  #: the database has another schema than this code: jarvisd was upgraded; nothing was done

@@ -27,7 +27,7 @@ from jarvisd.host import processes
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.registry import Outcome
-from jarvisd.store import database, queries, transitions
+from jarvisd.store import database, migrations, queries, transitions
 from jarvisd.store.models import Job
 from jarvisd.words import plain
 from jarvisd.worker.context import JobContext
@@ -49,6 +49,9 @@ def main() -> ExitCode:
     logs.quiet_libraries()
     home = Home(Path(options.home), "--home")
     database.connect(home.database, patience_s=database.LONG_PATIENCE_S)
+    if not migrations.matches_code():
+        print("the database has another schema than this version of jarvisd: restart the daemon", file=sys.stderr)
+        return ExitCode.OTHER_VERSION
     job = Job.get_by_id(options.job)
     context = _context(home, job, options.attempt)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _ask_to_stop(context, _frame))
