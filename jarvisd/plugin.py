@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from jarvisd.errors import JarvisError, JobFailed, PlanError, UsageError
+from jarvisd.host.files import PRIVATE_COPY, sweep_private_copies
 from jarvisd.host.files import flush as flush_file
 from jarvisd.host.files import replace as replace_file
 from jarvisd.host.machine import free_disk_mb, total_mb
@@ -31,6 +32,7 @@ from jarvisd.worker.context import JobContext
 
 __all__ = [
     "OPEN",
+    "PRIVATE_COPY",
     "SETTLED",
     "TOKEN",
     "Home",
@@ -67,6 +69,7 @@ __all__ = [
     "read_settings",
     "replace_file",
     "run_script",
+    "sweep_private_copies",
     "total_mb",
     "write",
 ]

@@ -25,7 +25,9 @@ def recover(home: Home) -> None:
     failpoints.failpoint("recovery.begun")
     for job_id in running:
         _recover_job(home, job_id)
-    files.sweep(home.results)
+    for folder in (home.var, home.results):
+        files.sweep(folder)
+    files.sweep_private_copies(home.cache)
     retention.sweep_logs(home)
     pending = wakeup.requeue_wakeups()
     failpoints.failpoint("recovery.woken")

@@ -6,13 +6,16 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
 from jarvisd import failpoints
 
-#: The names that `replace` gives its temporary files.
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
+#: Temporary names: of `replace` and of a backup, of `replace_symlink`, of machine-id, of a backup of version 0.1.0.
+_TEMPORARY = re.compile(r"\..+\.([a-z0-9_]{8}|[0-9]+|[0-9a-f]{32})|tmp[a-z0-9_]{8}")
+#: Copies of chat.db begin with this and their process id.
+PRIVATE_COPY = "jarvisd-messages-"
 #: Seconds after which nobody is writing a temporary file any more.
 OLD_S = 3600.0
 
@@ -53,19 +56,49 @@ def replace(path: Path, content: str | bytes) -> Path:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what writers that were killed left in the folders of this one; returns how many files.
+    """Remove what writers that were killed left in this folder and in the folders of it; returns how many files.
 
-    Only what is older than any writing takes: somebody may be about to give a younger one its name. Links are not
-    followed: what lies behind them is not ours.
+    Only what is older than any writing takes: another process may be about to give a younger file its name. Links are
+    not followed: what lies behind them was not written by jarvisd.
     """
-    removed = 0
-    for below in folder.iterdir() if folder.is_dir() else ():
-        for path in below.glob(".*") if below.is_dir() and not below.is_symlink() else ():
-            with contextlib.suppress(OSError):  # somebody was quicker, or the disk takes nothing
-                if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime > OLD_S:
-                    path.unlink()
-                    removed += 1
-    return removed
+    if not folder.is_dir():
+        return 0
+    folders = [below for below in folder.iterdir() if below.is_dir() and not below.is_symlink()]
+    candidates = [path for below in (folder, *folders) for path in below.iterdir()]
+    return sum(_remove_old(path) for path in candidates if _TEMPORARY.fullmatch(path.name))
+
+
+def _remove_old(path: Path) -> bool:
+    """Remove a temporary file, link or folder unless it is young. Returns whether it was removed."""
+    with contextlib.suppress(OSError):  # another process was quicker, or the disk takes nothing
+        if time.time() - path.lstat().st_mtime > OLD_S:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            return True
+    return False
+
+
+def sweep_private_copies(cache: Path) -> None:
+    """Remove copies of chat.db in this folder whose process has ended: they hold messages."""
+    for path in cache.glob(f"{PRIVATE_COPY}*"):
+        owner = path.name.removeprefix(PRIVATE_COPY).partition("-")[0]
+        if not (owner.isdigit() and _is_alive(int(owner))):
+            if path.is_dir() and not path.is_symlink():  # of version 0.1.0
+                shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass  # a process of another user
+    return True
 
 
 def replace_symlink(link: Path, target: str) -> None:
@@ -85,6 +118,6 @@ def flush_folder(folder: Path) -> None:
     """Put the names in a folder on the disk itself: after a new name, a rename or a removal."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)

@@ -8,7 +8,7 @@ import shutil
 
 from jarvisd.host import files
 from jarvisd.paths import Home
-from jarvisd.store import database, models, queries, transitions
+from jarvisd.store import database, models, queries, sqlite, transitions
 from jarvisd.store.models import Job, Run
 
 _log = logging.getLogger("jarvisd.operations.retention")
@@ -47,6 +47,8 @@ def remove(home: Home, runs: list[Run]) -> int:
         _log.info("run %s is pruned", run.id)
     for left in home.results.glob(f"{_DOOMED}*"):
         shutil.rmtree(left, ignore_errors=True)
+    if removed and not sqlite.empty_log(database.db.obj):
+        _log.warning("another process reads the database; what was pruned is erased from its log later")
     return removed
 
 

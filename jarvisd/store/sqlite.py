@@ -36,6 +36,7 @@ _PRAGMAS = {
     "fullfsync": 1,
     "checkpoint_fullfsync": 1,
     "foreign_keys": 1,
+    "secure_delete": 1,  # what is deleted is overwritten: it may be text of a message
     "cache_size": -8000,  # 8 MB
 }
 
@@ -90,6 +91,12 @@ def write_transaction(database: peewee.Database, patience_s: float) -> Iterator[
         yield
 
 
+def empty_log(database: peewee.Database) -> bool:
+    """Move the write-ahead log into the database and empty it, as it holds what was deleted. False while it is read."""
+    busy, *_ = database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
 def describe_error(error: BaseException) -> ErrorKind | None:
     """What a database error is about. None for an exception that is none."""
     if not isinstance(error, peewee.DatabaseError | sqlite3.Error):
@@ -131,7 +138,7 @@ def back_up(home: Home, have: dict[str, int]) -> Path:
     folder = home.var / "backups"
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"jarvis-{'-'.join(f'{package}{number}' for package, number in sorted(have.items()))}.db"
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".backup.") as temporary:
         copy = Path(temporary) / "copy.db"
         copy.touch(mode=0o600)
         with closing(sqlite3.connect(home.database)) as source, closing(sqlite3.connect(copy)) as destination:

@@ -52,9 +52,9 @@ def is_plain(turn: Turn) -> bool:
     )
 
 
-def earlier_answers(messages: Path, at: dt.datetime) -> list[str]:
+def earlier_answers(messages: Path, at: dt.datetime, cache: Path) -> list[str]:
     """What the owner answered before the cut, to turns of the same kind, chosen in the same way. Raises JobFailed."""
-    turns = imessage.turns(imessage.read(messages).messages)
+    turns = imessage.turns(imessage.read(messages, cache).messages)
     usable = [turn for turn in turns if is_plain(turn) and turn.reply[-1].when < at]
     return [answer(turn) for _, turn in choose(usable)]
 

@@ -18,7 +18,7 @@ FEWEST = 8
 
 def prepare(context: JobContext) -> Outcome:
     """Fix the run's cut and choose its turns, once; then the yardsticks of style. Raises JobFailed without chat.db."""
-    history = imessage.read(Path(context.plan["messages"]))
+    history = imessage.read(Path(context.plan["messages"]), context.home.cache)
     cut = TrainTestSplit.get_or_none(TrainTestSplit.run == context.run_id) or _fix(context, history.messages)
     if cut is None:
         return Outcome(reason="no turn of yours was answered in a direct chat", summary={"turns": 0})

@@ -67,7 +67,7 @@ class Messages:
 
 def read_messages(task: Task) -> Messages:
     """The newest `sample` messages of the owner, and the incoming turns since the oldest of them."""
-    history = imessage.read(Path(task.context.params["messages"]))
+    history = imessage.read(Path(task.context.params["messages"]), task.context.home.cache)
     own = [message for message in history.messages if message.from_me][-task.section.sample :]
     task.context.log.info("%d messages of the owner's, %d in all", len(own), len(history.messages))
     partners = {message.person for message in history.messages}

@@ -102,7 +102,7 @@ def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
 
 def _messages(setting: PlanContext) -> list[MissingRequirement]:
     """Whether the Messages database can be read, asked of a child: the read hangs while macOS asks for permission."""
-    command = [sys.executable, "-m", "jobs.lib.imessage.probe", str(setting.messages)]
+    command = [sys.executable, "-m", "jobs.lib.imessage.probe", str(setting.messages), str(setting.home.cache)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROBE_S, stdin=subprocess.DEVNULL, check=False

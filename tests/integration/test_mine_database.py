@@ -7,14 +7,18 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jarvisd.daemon import recovery
 from jarvisd.errors import JobFailed
+from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.registry import PlanContext
+from jarvisd.store import migrations
 from jobs.lib import imessage
 from jobs.lib.imessage import database
 from jobs.lib.imessage.schema import encode_attributed_body
@@ -27,6 +31,11 @@ def chat_db(tmp_path: Path) -> Path:
     db = ChatDB(tmp_path / "chat.db")
     db.add("hello", chat=db.direct("+15550001"), from_me=True)
     return db.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "var" / "cache"
 
 
 @pytest.fixture
@@ -54,20 +63,58 @@ def test_nothing_can_be_written(chat_db: Path) -> None:
 
 
 def test_a_locked_database_is_read_from_a_private_copy_that_goes_away(
-    chat_db: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+    chat_db: Path, cache: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_S", 0.01)
-    left = temporary / "jarvisd-messages-999999999-x"
-    left.mkdir()
+    old_folder, old_file = temporary / "jarvisd-messages-999999999-x", cache / "jarvisd-messages-999999999-x.db-wal"
+    old_folder.mkdir()
+    cache.mkdir(parents=True)
+    old_file.write_text("a message")
     other = sqlite3.connect(chat_db, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with database.snapshot(chat_db) as connection:
-        (copy,) = temporary.iterdir()
-        assert copy != left
-        assert copy.stat().st_mode & 0o777 == 0o700
+    with database.snapshot(chat_db, cache) as connection:
+        copies = list(cache.iterdir())
+        assert old_file not in copies
+        assert copies
+        assert {copy.stat().st_mode & 0o777 for copy in copies} == {0o600}
         assert connection.execute("SELECT COUNT(*) FROM message").fetchone() == (1,)
     other.close()
-    assert list(temporary.iterdir()) == []
+    assert list(cache.iterdir()) == list(temporary.iterdir()) == []
+
+
+READ_AND_HANG = """
+import sys, time
+from pathlib import Path
+from jobs.lib.imessage import database
+
+database._BUSY_S = 0.01
+with database.snapshot(Path(sys.argv[1]), Path(sys.argv[2])):
+    print("reading", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("sweeper", ["the next read", "the daemon's start"])
+def test_a_copy_that_a_killed_reader_left_is_removed(chat_db: Path, cache: Path, sweeper: str) -> None:
+    """The reader is killed with `kill -9` in the middle; the next read needs no copy itself."""
+    home = Home(cache.parent.parent, "--home")
+    migrations.migrate(home)
+    with closing(sqlite3.connect(chat_db, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        command = [sys.executable, "-c", READ_AND_HANG, str(chat_db), str(cache)]
+        reader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+        files.sweep_private_copies(cache)  # its owner lives: it stays
+        assert list(cache.glob("jarvisd-messages-*"))
+        reader.kill()
+        reader.wait()
+        reader.stdout.close()
+    if sweeper == "the next read":
+        imessage.read(chat_db, cache)
+    else:
+        recovery.recover(home)
+    assert list(cache.glob("jarvisd-messages-*")) == []
 
 
 def _deny(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import fcntl
 import logging
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -21,7 +23,7 @@ from jarvisd import logs
 from jarvisd.daemon import recovery
 from jarvisd.errors import JarvisError, LedgerError
 from jarvisd.host import files
-from jarvisd.operations import placeholder
+from jarvisd.operations import placeholder, retention
 from jarvisd.paths import Home
 from jarvisd.store import database as store_database
 from jarvisd.store import migrations, salvage, transitions
@@ -65,8 +67,10 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
     """What a power cut would need; here only the order of the calls can be seen."""
     calls: list[str] = []
     rename = Path.replace
-    monkeypatch.setattr(files, "flush", lambda _descriptor: calls.append("data"))
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: calls.append("folder"))
+    kind = {True: "folder", False: "data"}
+    monkeypatch.setattr(
+        files, "flush", lambda descriptor: calls.append(kind[stat.S_ISDIR(os.fstat(descriptor).st_mode)])
+    )
     monkeypatch.setattr(Path, "replace", lambda path, target: calls.append("rename") or rename(path, target))
     files.replace(tmp_path / "REPORT.md", "a report")
     assert calls == ["data", "rename", "folder"]
@@ -294,6 +298,46 @@ def test_what_a_killed_writer_left_is_swept_away_later_and_nothing_else(tmp_path
         os.utime(path, (0, 0))
     assert files.sweep(tmp_path) == 1
     assert sorted(run.iterdir()) == sorted([young, *kept])
+
+
+def test_every_temporary_name_below_var_is_swept_at_the_daemons_start(home: Home, make_run: MakeRun) -> None:
+    """Of a replaced file, of the link `latest`, of this computer's name, of a backup now and in version 0.1.0."""
+    folder = home.run_folder(make_run("mine").id)
+    names = (home.var / ".machine-id.0123456789abcdef0123456789abcdef", home.var / ".machine-id.abcdefgh")
+    left = [*names, home.results / ".latest.4711", folder / ".REPORT.md.x7_a0bcd"]
+    copies = [home.var / "backups" / name for name in (".backup.abcdefgh", "tmpabcdefgh")]
+    kept = [home.var / "backups" / "jarvis-jarvisd1.db", home.cache / ".hidden"]
+    for path in (*left, *(copy / "copy.db" for copy in copies), *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    for path in (*left, *copies, *kept):
+        os.utime(path, (0, 0))
+    recovery.recover(home)
+    assert [path for path in (*left, *copies) if path.exists()] == []
+    assert all(path.exists() for path in kept)
+
+
+def test_the_name_of_var_is_flushed_and_a_folder_as_fully_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By F_FULLFSYNC, where the system has it."""
+    commands: list[int] = []
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda _descriptor, command: commands.append(command))
+    for _ in range(2):
+        Home(tmp_path / "home", "--home").make()
+    assert commands == [51]
+
+
+def test_no_text_of_a_pruned_run_stays_in_the_database_or_its_log(home: Home, make_run: MakeRun) -> None:
+    canary = "canary-of-a-message"
+    run = make_run("mine")
+    Job.update(params={"text": canary}, status="succeeded").execute()
+    assert canary.encode() in home.database.with_name("jarvis.db-wal").read_bytes()
+    assert retention.remove(home, [run]) == 1
+    for path in home.var.glob("jarvis.db*"):
+        assert canary.encode() not in path.read_bytes()
+    assert store_database.db.execute_sql("PRAGMA secure_delete").fetchone() == (1,)
 
 
 def test_sweeping_follows_no_link_and_survives_a_file_that_goes_meanwhile(

@@ -30,7 +30,7 @@ NAME = "messages"
 def check(home: Home, messages: Path) -> Check:
     """Whether the jobs will be able to read the Messages database tonight."""
     by_launchd = machine.MACOS and launchctl.has_session()
-    answer = _ask_launchd(home, messages) if by_launchd and not _is_missing(messages) else _ask_child(messages)
+    answer = _ask_launchd(home, messages) if by_launchd and not _is_missing(messages) else _ask_child(home, messages)
     if (count := answer.get("messages")) is not None:
         holds = f"{messages} holds {count:,} messages"
         if machine.MACOS and not by_launchd:
@@ -74,12 +74,12 @@ def _running() -> Path:
         return agents.python()
 
 
-def _command(messages: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", registry.PROBE_MESSAGES, str(messages)]
+def _command(home: Home, messages: Path) -> list[str]:
+    return [sys.executable, "-P", "-m", registry.PROBE_MESSAGES, str(messages), str(home.cache)]
 
 
-def _ask_child(messages: Path) -> dict[str, Any]:
-    command = _command(messages)
+def _ask_child(home: Home, messages: Path) -> dict[str, Any]:
+    command = _command(home, messages)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, check=False
@@ -99,7 +99,7 @@ def _ask_launchd(home: Home, messages: Path) -> dict[str, Any]:
     out.unlink(missing_ok=True)
     agent = {
         "Label": PROBE,
-        "ProgramArguments": _command(messages),
+        "ProgramArguments": _command(home, messages),
         "RunAtLoad": True,
         "EnvironmentVariables": {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
         "StandardOutPath": str(out),

@@ -154,7 +154,7 @@ def _chance(
 ) -> similarity_metric.Chance | str:
     """Similarity that another answer of the owner reaches, which is stored; or why it cannot be measured."""
     split = TrainTestSplit.get_or_none(TrainTestSplit.run == context.run_id)
-    earlier = holdout.earlier_answers(Path(context.plan["messages"]), split.at) if split else []
+    earlier = holdout.earlier_answers(Path(context.plan["messages"]), split.at, context.home.cache) if split else []
     if not earlier:
         return "there are no answers of yours from before the held-out turns"
     chance = similarity_metric.chance([turn.chat for turn in real], vectors, encode(earlier))

@@ -16,10 +16,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from jarvisd.plugin import JobFailed
+from jarvisd.plugin import PRIVATE_COPY, JobFailed, sweep_private_copies
 
 _MAGIC = b"SQLite format 3\0"
-_PREFIX = "jarvisd-messages-"
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
 _BUSY_S = 5.0
 #: Bytes of the largest value that is read. A message has at most 20,000 letters; a larger value is damage or an attack,
 #: and SQLite would hold it in memory several times.
@@ -33,8 +33,16 @@ _NEEDED = {"message", "chat", "handle", "chat_message_join"}
 
 
 @contextmanager
-def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection inside one read transaction. Raises JobFailed with what is wrong and what to do about it."""
+def snapshot(path: Path, cache: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """A connection inside one read transaction. Raises JobFailed with what is wrong and what to do about it.
+
+    A private copy, where one is needed, lies in the folder `cache` for as long as it is read, or in the folder for
+    temporary files.
+    """
+    temporary = Path(tempfile.gettempdir())
+    cache = cache or temporary
+    for folder in {cache, temporary}:
+        sweep_private_copies(folder)
     _look(path)
     try:
         try:
@@ -42,7 +50,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
         except sqlite3.DatabaseError as error:  # 23, "authorization denied", is no OperationalError
             if _code(error) not in _COPY:
                 raise
-            with _copied(path) as connection:
+            with _copied(path, cache) as connection:
                 yield _limited(connection, path)
             return
         with closing(connection):
@@ -103,22 +111,28 @@ def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def _copied(path: Path) -> Iterator[sqlite3.Connection]:
-    """The same on a private copy (0700), which is gone afterwards."""
-    _remove_left_behind()
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
-        connection = _consistent(path, Path(folder)) or _consistent(path, Path(folder))
+def _copied(path: Path, cache: Path) -> Iterator[sqlite3.Connection]:
+    """The same on a private copy (0600), which is removed afterwards."""
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=cache, prefix=f"{PRIVATE_COPY}{os.getpid()}-", suffix=".db")
+    os.close(descriptor)
+    copy = Path(name)
+    try:
+        connection = _consistent(path, copy) or _consistent(path, copy)
         if connection is None:
             raise _locked(path)
         with closing(connection):
             yield connection
+    finally:
+        for suffix in _SUFFIXES:
+            copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
-def _consistent(path: Path, folder: Path) -> sqlite3.Connection | None:
+def _consistent(path: Path, copy: Path) -> sqlite3.Connection | None:
     """An open copy, or None where a writer tore it."""
-    _copy(path, folder)
+    _copy(path, copy)
     try:
-        connection = _open(folder / path.name)
+        connection = _open(copy)
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
             return connection
         connection.close()
@@ -127,13 +141,14 @@ def _consistent(path: Path, folder: Path) -> sqlite3.Connection | None:
     return None
 
 
-def _copy(path: Path, folder: Path) -> None:
+def _copy(path: Path, copy: Path) -> None:
     try:
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in _SUFFIXES:
             source = path.with_name(path.name + suffix)
-            target = folder / source.name
+            target = copy.with_name(copy.name + suffix)
             target.unlink(missing_ok=True)
             if not suffix or source.exists():
+                target.touch(mode=0o600)
                 shutil.copyfile(source, target)
     except PermissionError as error:
         raise _not_allowed(path) from error
@@ -142,32 +157,14 @@ def _copy(path: Path, folder: Path) -> None:
         raise JobFailed(f"{path} cannot be copied: {error.filename}: {reason}", "Mend or remove that file.") from error
 
 
-def _remove_left_behind() -> None:
-    """Copies of processes that were killed: they hold messages, so they do not stay."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # somebody else's process
-    return True
+def _code(error: Exception) -> int:
+    """The primary result code: extended ones carry it in their low byte."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
 def is_too_big(error: sqlite3.Error) -> bool:
     """Whether a value is larger than LONGEST_VALUE."""
     return _code(error) == _TOO_BIG
-
-
-def _code(error: Exception) -> int:
-    """The primary result code: extended ones carry it in their low byte."""
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
 def _explained(error: Exception, path: Path) -> JobFailed:

@@ -1,6 +1,6 @@
 """chat.db as messages between people.
 
-history = read(Path("~/Library/Messages/chat.db").expanduser())
+history = read(Path("~/Library/Messages/chat.db").expanduser(), home.cache)
 history.messages      # what was typed, oldest first
 history.left_out      # Counter: how many rows were something else, by reason
 """
@@ -48,12 +48,12 @@ class History:
     left_out_incoming: Counter[str]  #: the same of everybody else's rows
 
 
-def probe(path: Path) -> int:
+def probe(path: Path, cache: Path | None = None) -> int:
     """The number of messages. Raises JobFailed where `read` would fail or find nothing to mine.
 
     Takes milliseconds, but does not return while macOS asks for permission on the screen.
     """
-    with snapshot(path) as connection:
+    with snapshot(path, cache) as connection:
         count = int(connection.execute("SELECT count(*) FROM message").fetchone()[0])
         if not count:
             raise _empty(path)
@@ -64,9 +64,9 @@ def probe(path: Path) -> int:
     return count
 
 
-def read(path: Path) -> History:
+def read(path: Path, cache: Path | None = None) -> History:
     """Every message of the database at `path`. Raises JobFailed: missing, not a database, locked, forbidden, empty."""
-    with snapshot(path) as connection:
+    with snapshot(path, cache) as connection:
         history = _read(connection)
     if not history.messages and not history.left_out and not history.left_out_incoming:
         raise _empty(path)

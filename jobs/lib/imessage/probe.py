@@ -1,4 +1,4 @@
-"""`python -m jobs.lib.imessage.probe PATH`: whether the Messages database can be read, as one JSON object on stdout.
+"""`python -m jobs.lib.imessage.probe PATH [CACHE]`: can the Messages database be read? One JSON object on stdout.
 
 {"messages": N} where it can, else {"what": "…", "remedy": "…"}. A process of its own, because the read does not return
 while macOS asks for permission on the screen.
@@ -14,12 +14,12 @@ from jarvisd.plugin import JobFailed
 from jobs.lib import imessage
 
 
-def main(path: str) -> dict[str, str | int]:
+def main(path: str, *cache: str) -> dict[str, str | int]:
     try:
-        return {"messages": imessage.probe(Path(path))}
+        return {"messages": imessage.probe(Path(path), *map(Path, cache))}
     except JobFailed as failure:
         return {"what": failure.what, "remedy": failure.remedy}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1])), flush=True)
+    print(json.dumps(main(*sys.argv[1:3])), flush=True)
