@@ -87,8 +87,6 @@ class Home:
     def make(self) -> None:
         """Create `var/` and its folders, private to the user. Raises JarvisError where that is impossible."""
         try:
-            if not self.var.exists():
-                self._make_var()
             for folder in (self.var, self.logs, self.cache, self.results):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not os.access(self.var, os.W_OK | os.X_OK):
@@ -99,13 +97,6 @@ class Home:
                 f"cannot write to {self.var}: {reason}",
                 "Make it writable, or choose another home with --home DIR or JARVISD_HOME.",
             ) from error
-
-    def _make_var(self) -> None:
-        """Create var/ so that its name survives a power cut."""
-        from jarvisd.host import files  # late: needed once per home
-
-        self.var.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.flush_folder(self.root)
 
 
 def lock_holder(home: Home) -> dict[str, object] | None:

@@ -14,6 +14,7 @@ import peewee
 
 from jarvisd import __version__, failpoints, registry
 from jarvisd.errors import LedgerError
+from jarvisd.host import files
 from jarvisd.paths import Home, lock_holder
 from jarvisd.store import database, schema, sqlite
 from jarvisd.store.database import InstantField, Record
@@ -129,6 +130,8 @@ def _exists(pid: object) -> bool:
 def migrate(home: Home, *, patience_s: float = 0.0) -> None:
     """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
+    if not home.database.exists():
+        files.flush_folder(home.root)  # else a power cut may take the name of var/, and all that is below it
     database.connect(home.database, patience_s=patience_s)
     with sqlite.usable(home):
         have, lists = applied(), known()

@@ -321,12 +321,15 @@ def test_the_name_of_var_is_flushed_and_a_folder_as_fully_as_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By F_FULLFSYNC, where the system has it."""
-    commands: list[int] = []
+    flushed: list[tuple[int, int]] = []
+
+    def full(descriptor: int, command: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, command))
+
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(fcntl, "fcntl", lambda _descriptor, command: commands.append(command))
-    for _ in range(2):
-        Home(tmp_path / "home", "--home").make()
-    assert commands == [51]
+    monkeypatch.setattr(fcntl, "fcntl", full)
+    migrations.migrate(Home(tmp_path / "home", "--home"))
+    assert flushed == [((tmp_path / "home").stat().st_ino, 51)]
 
 
 def test_no_text_of_a_pruned_run_stays_in_the_database_or_its_log(home: Home, make_run: MakeRun) -> None:
