@@ -146,6 +146,18 @@ def ids_are_unique(evidence: Evidence) -> list[str]:
     return [f"{name} was given {times} times" for name, times in [*runs.items(), *jobs.items()] if times > 1]
 
 
+def ids_grow(evidence: Evidence) -> list[str]:
+    """A job that was submitted after another submission was acknowledged has a higher id, whatever was pruned."""
+    calls = [call for call in evidence.history.calls if call.verb in ("enqueue", "rounds") and call.is_acknowledged]
+    given = [(call, [job["id"] for job in json.loads(call.out)["jobs"]]) for call in calls]
+    return [
+        f"job {min(later)} was given after job {max(earlier)}"
+        for before, earlier in given
+        for after, later in given
+        if before.ended < after.began and max(earlier) >= min(later)
+    ]
+
+
 def the_database_is_whole(evidence: Evidence) -> list[str]:
     with closing(sqlite3.connect(evidence.database)) as connection:
         rows = [str(row) for row in connection.execute("PRAGMA integrity_check") if row != ("ok",)]
@@ -198,6 +210,7 @@ RULES: tuple[Callable[[Evidence], list[str]], ...] = (
     a_retry_starts_once_more,
     states_agree_with_marks,
     ids_are_unique,
+    ids_grow,
     the_database_is_whole,
     each_round_has_each_checkpoint_and_one_report,
     nothing_is_left_behind,

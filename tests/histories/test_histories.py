@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tests.histories.rules import (
     Evidence,
     Row,
     attempts_are_bounded,
+    ids_grow,
     no_acknowledged_submission_is_missing,
     no_two_ran_at_once,
     nothing_starts_after_an_acknowledged_cancel,
@@ -69,6 +71,13 @@ def test_each_rule_sees_its_breach(
     tmp_path: Path, rule: Callable[[Evidence], list[str]], marks: str, calls: list[Call], status: str
 ) -> None:
     assert len(rule(evidence_of(tmp_path, marks, *calls, rows={"a": status}))) == 1
+
+
+@pytest.mark.parametrize(("ids", "breaches"), [((1, 2), 0), ((2, 1), 1), ((1, 1), 1)])
+def test_an_id_that_is_given_again_after_a_prune_is_seen(tmp_path: Path, ids: tuple[int, int], breaches: int) -> None:
+    answers = [json.dumps({"run": f"r{number}", "jobs": [{"id": id_}]}) for number, id_ in enumerate(ids)]
+    calls = [Call("enqueue", tag, 2 * n, 2 * n + 1, 0, answers[n], "") for n, tag in enumerate("ab")]
+    assert len(ids_grow(evidence_of(tmp_path, "", *calls))) == breaches
 
 
 def test_an_ordinary_history_breaks_no_rule_about_its_calls(tmp_path: Path) -> None:

@@ -72,6 +72,9 @@ def test_a_process_that_still_runs_for_a_job_of_a_lost_name_is_ended_first(home:
     words = [sys.executable, "-c", "import time; time.sleep(600)", "--token", job.token]
     with subprocess.Popen(words, start_new_session=True, env=os.environ | {"JARVISD_TOKEN": job.token}) as child:
         transitions.record_child(job, child.pid, 1.0)
-        recovery.recover(home)
-        assert child.wait(timeout=10) != 0
+        try:
+            recovery.recover(home)
+            assert child.wait(timeout=10) != 0
+        finally:
+            child.kill()
     assert Job.get().status == Status.QUEUED
