@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from jarvisd.cli import HELP, VERBS, cli
+from jarvisd.daemon import attempt
+from jarvisd.host import files
+from jarvisd.store import salvage
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [verb for group in VERBS.values() for verb in group]
@@ -154,3 +157,14 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*.yaml")), ids=lambda path: path.name)
 def test_shipped_configuration_is_plain_yaml(path: Path) -> None:
     assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def test_the_limits_of_the_reliability_page_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    for row in (
+        f"when they are kept | {files.OLD_S / 3600:.0f} hour",
+        f"of a damaged database | {salvage.SHOWN_FOR.total_seconds() / 3600:.0f} hours",
+        f"of a damaged table | {salvage.MOST_PROBES:,}",
+        f"of a job | {attempt.LARGEST_LOG_MB} MB",
+    ):
+        assert row in page
