@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jarvisd.host import machine
+from jobs.verbs.demo.preparation import LARGE
 from tests.acceptance.conftest import ROOT, House
 
 
@@ -31,3 +33,41 @@ def test_the_demonstration_ends_with_a_report_and_stops_what_it_started(house: H
     stats = json.loads((var / "results" / "latest" / "templates.json").read_text())["stats"]
     assert stats["total_messages"] == 23_661
     assert stats["coverage_range"][0] < stats["coverage"] < stats["coverage_range"][1]
+
+
+FEW = """\
+opening: You are helping draft an iMessage reply. Be brief and natural (1-2 sentences max).
+scenarios:
+  - id: late
+    context: "Friend: Hey, running 10 mins late. Sorry!"
+    prompts:
+      - {instruction: Say no worries, checks: {says no worries: {says: ['worr', 'problem', 'ok', 'fine', 'see you']}}}
+      - {instruction: Ask how far away they are}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(machine.total_mb() < 16_000, reason="the large model of the demonstration needs 16 GB of memory")
+def test_the_large_demonstration_compares_a_usable_model_in_two_rounds(house: House, small_models: Path) -> None:
+    """With two prompts, two turns and no mining, because a reply of the larger model takes a while."""
+    var = house.root / "var"
+    var.mkdir(mode=0o700, parents=True)
+    (var / "cache").symlink_to(ROOT / "var" / "cache")
+    plans = house.root / "config" / "plans"
+    plans.mkdir(parents=True)
+    (plans.parent / "scenarios.yaml").write_text(FEW)
+    head, _, rest = (ROOT / "config" / "plans" / "demo.yaml").read_text().partition("mine:")
+    asked = rest.partition("evaluate:")[2]
+    for given, fewer in (("\n  turns: 20", "\n  turns: 2"), ("more_samples: 2", "more_samples: 1"), ("s: 50", "s: 20")):
+        assert asked.count(given) == 1
+        asked = asked.replace(given, fewer)
+    (plans / "demo.yaml").write_text(f"{head}evaluate:{asked}")
+    done = house.ctl("demo", "--models", "large", "--rounds", "2", timeout_s=5400)
+    assert "The gates for memory and slowest replies are off" in done.stderr
+    compared = json.loads((var / "results" / "latest" / "mlx_comparison_results.json").read_text())["models"]
+    assert set(compared) == set(LARGE)
+    for model in compared.values():
+        assert (model["rounds"], model["gates"]) == (2, [])
+        assert len(model["generations"]) == 6
+    usable = {key: sum(reply["success"] for reply in model["generations"]) for key, model in compared.items()}
+    assert usable["qwen2.5-coder-1.5b"] >= 5

