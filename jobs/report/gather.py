@@ -15,7 +15,7 @@ from jobs.lib.comparison.document import ComparisonDocument, ModelDocument
 from jobs.lib.comparison.load import ComparisonData, LoadRow, load, plan_section
 from jobs.lib.comparison.pipeline import Comparison
 from jobs.lib.results import templates_document
-from jobs.lib.results.tables import Mining, Reply
+from jobs.lib.results.tables import Mining, Reply, TurnExample
 from jobs.report import diff, latency_estimate
 from jobs.report.attempt import attempt
 from jobs.report.diff import Changes, RunResults
@@ -79,6 +79,7 @@ class Report:
     loads: tuple[LoadRow, ...] = field(metadata={"json": "loadings"})  #: every loading of a model
     timeline: tuple[TimedReply, ...]  #: the oldest first
     prompts: Mapping[str, str]  #: key of a model -> the exact text of the first prompt it was given
+    turn_examples: int  #: earlier turns of the owner that were shown before each real turn
     rules: Section  #: the plan's `report` section
     changes: Changes | None  #: since the last run of the plan; None without one
     machine: Mapping[str, Any]
@@ -149,6 +150,7 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
         loads=tuple(sorted(data.loads, key=lambda row: row.job)) if data else (),
         timeline=_timeline(data) if data else (),
         prompts=_part("prompts", problems, partial(_prompts, run_id), {}),
+        turn_examples=_part("turn examples", problems, partial(_turn_examples, run_id), 0),
         rules=Section.model_validate(plan_section(snapshot, "report")),
         changes=_part("changes since the last run", problems, partial(_changes, run, now), None),
         machine=_mapping(snapshot.get("machine")),
@@ -174,6 +176,11 @@ def _mapping(value: Any) -> dict[str, Any]:
 def _templates(run_id: str) -> dict[str, Any] | None:
     templates = templates_document.document(run_id)
     return None if templates is None else dict(document.plain(templates))
+
+
+def _turn_examples(run_id: str) -> int:
+    count: int = TurnExample.select().where(TurnExample.run == run_id).count()
+    return count
 
 
 def _curve(run_id: str) -> tuple[Mapping[str, Any], ...]:

@@ -26,6 +26,7 @@ from jobs.lib.results.tables import (
     Score,
     Template,
     TrainTestSplit,
+    TurnExample,
     Vote,
 )
 from jobs.report import render
@@ -356,6 +357,8 @@ def two_rounds(
         HeldOutTurn.create(
             run=row, place=place, chat=chat + place // 8, incoming=incoming, answer=answer, sent_at=START
         )
+    for place in range(6):
+        TurnExample.create(run=row, place=place, incoming="you there?", answer="yeah lol")
     for number, candidate in enumerate(CANDIDATES):
         _candidate(row, candidate, number, better, samples, turns)
     for layer, what, value in (

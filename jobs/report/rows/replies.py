@@ -141,6 +141,8 @@ def turn_notes(report: Report) -> list[str]:
         f"{len(found):,} incoming turns from {len(chats - {None}):,} of your conversations, each conversation one "
         "cluster; the models saw what came in and never your answer."
     ]
+    if report.turn_examples:
+        notes.append(f"Before each, every model was shown the same {report.turn_examples} of your earlier answers.")
     if split:
         after = split.at.astimezone().strftime("%Y-%m-%d %H:%M")
         notes.append(f"They were chosen from {split.turns_after:,} usable ones after {after}.")
