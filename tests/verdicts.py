@@ -6,10 +6,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from jobs.lib.comparison import pairwise, rules, votes
+from jobs.lib.comparison.advice import advise
 from jobs.lib.comparison.decide import Decision, Interruption, decide
 from jobs.lib.comparison.explain import Explanation
 from jobs.lib.comparison.load import ComparisonData, LoadRow
-from jobs.lib.comparison.scores import FailedGate, Gate, Scores
+from jobs.lib.comparison.prompts import Scores
+from jobs.lib.comparison.scores import FailedGate, Gate
 
 NAMES = {"a": "Model A", "b": "Model B", "c": "Model C"}
 
@@ -30,12 +32,19 @@ def decided(
     votes: votes.Ranking | None = None,
     interrupted: Mapping[str, Interruption] | None = None,
 ) -> Decision:
-    """The decision about models by their scores; `failing` fail the gate on memory."""
-    compared = pairwise.compare(models, {key: [TOO_LARGE] for key in failing}, left_out)
-    return decide(compared, votes, interrupted)
+    """The decision about models with one sample at each prompt; `failing` fail the gate on memory."""
+    samples = {key: {prompt: [value] for prompt, value in values.items()} for key, values in models.items()}
+    compared = pairwise.compare(samples, {key: [TOO_LARGE] for key in failing}, left_out)
+    return decide(compared, votes, interrupted, advise(compared))
 
 
 def why(decision: Decision) -> str:
+    """The figures behind a decision, in words."""
+    return Explanation(decision=decision, names=NAMES).details
+
+
+def told(decision: Decision) -> str:
+    """What to do and why, in plain words."""
     return Explanation(decision=decision, names=NAMES).why
 
 

@@ -21,7 +21,7 @@ Writer = Callable[[float | None], str]
 #: Key of a model's stats -> what it is called, and how it is written.
 FIGURES: dict[str, tuple[str, Writer]] = {
     "quality": ("quality", number),
-    "success_rate": ("usable replies", percent),
+    "success_rate": ("complete replies", percent),
     "p50_latency_ms": ("median reply", milliseconds),
     "tokens_per_second": ("tokens/s", lambda value: number(value, 1)),
     "peak_memory_mb": ("peak memory", lambda value: NOT_MEASURED if value is None else megabytes(value)),

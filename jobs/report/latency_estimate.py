@@ -79,5 +79,5 @@ def _missing(
     if match_ms is None:
         gaps.append("the time that finding a template takes" + (f" ({problem})" if problem else ""))
     if not known:
-        gaps.append("the latency of a model (no model gave a usable reply)")
+        gaps.append("the latency of a model (no model gave a complete reply)")
     return gaps

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
-from jobs.lib.comparison.rules import MEMORY_MB, METRICS, P95_MS, SUCCESS, WEIGHTS
+from jobs.lib.comparison.rules import MEASURES, MEMORY_MB, METRICS, P95_MS, SUCCESS, WEIGHTS
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 
@@ -19,7 +19,7 @@ class _Part(BaseModel):
 class Gates(_Part):
     """What a model must reach before its quality counts."""
 
-    success: float = Field(default=SUCCESS, ge=0, le=1, description="least share of usable replies")
+    success: float = Field(default=SUCCESS, ge=0, le=1, description="least share of complete replies")
     memory_mb: int | None = Field(
         default=MEMORY_MB, ge=1, description="highest peak; 8 GB less what macOS takes; null = not asked"
     )
@@ -28,8 +28,15 @@ class Gates(_Part):
     )
 
 
+class Measures(_Part):
+    """How much each measure counts in a model's quality: the same in every round and every night."""
+
+    instructions: Weight = Field(default=MEASURES["instructions"], description="does it do what was asked")
+    own_turns: Weight = Field(default=MEASURES["own_turns"], description="does it answer your own messages as you do")
+
+
 class Metrics(_Part):
-    """How much each metric counts in a model's quality, where it was measured."""
+    """How much each metric counts in a reply to one of your own messages, where it was measured."""
 
     checks: Weight = Field(default=METRICS["checks"], description="the yes/no checks of the scenario file")
     style: Weight = Field(default=METRICS["style"], description="how much a reply is written as you write")
@@ -45,9 +52,10 @@ class Weights(_Part):
 
 
 class Section(_Part):
-    """report: {gates: {success: 0.9}, layers: {checks: 0.6}, weights: {quality: 0.7}}; {} for all defaults"""
+    """report: {gates: {success: 0.9}, measures: {own_turns: 0.5}, weights: {quality: 0.7}}; {} for all defaults"""
 
     gates: Gates = Gates()
+    measures: Measures = Measures()
     layers: Metrics = Metrics()
     weights: Weights = Weights()
     present: str | None = Field(default=None, description="key of the model that you use now, to compare with")

@@ -56,13 +56,13 @@ def report(tmp_path: Path) -> Report:
 
 
 def test_a_model_that_left_stands_as_if_it_had_been_asked_the_rest(report: Report) -> None:
-    """0.05 behind the leader wherever both answered, so 0.05 behind it; its time grows or shrinks as the leader's."""
+    """It has its own instructions, and the mean of the others on the turns; its time shrinks as the leader's."""
     own, leader = report.models["qwen2.5-1.5b"].stats, report.models["qwen3-4b"].stats
     common = own.common
     assert common is not None and leader.quality is not None and leader.p50_latency_ms is not None
-    assert own.quality == pytest.approx(0.85) and leader.quality == pytest.approx(0.7)
-    assert common.quality == pytest.approx(leader.quality - 0.05)
-    assert common.quality_ci == pytest.approx([common.quality] * 2)
+    assert own.instructions.value == pytest.approx(0.85) and own.own_turns.value is None
+    assert own.quality == pytest.approx((0.85 + 0.55) / 2) and leader.quality == pytest.approx((0.9 + 0.6) / 2)
+    assert (common.quality, common.quality_ci) == (own.quality, None)
     assert (common.leader, common.answered, common.asked) == ("qwen3-4b", 13, 13 + TURNS)
     both = leader.p50_latency_ms / 2037  # its median on the scenarios alone
     assert common.p50_latency_ms == pytest.approx((own.p50_latency_ms or 0) * both)
@@ -82,13 +82,13 @@ def test_the_page_does_not_contradict_itself(report: Report) -> None:
     best = [point.name for point in model_charts.frontier(model_charts.points(report))]
     assert best == ["SmolLM3", "Qwen2.5 1.5B", "Qwen3 4B"]
     contrast = run_rows.contrasts(report)[2]
-    assert contrast.before.startswith("0.65 (Qwen2.5 1.5B")
-    assert contrast.now == "0.70 (Qwen3 4B, the winner)"
+    assert contrast.before.startswith("0.70 (Qwen2.5 1.5B")
+    assert contrast.now == "0.75 (Qwen3 4B, the winner)"
     rows = {row[0]: dict(zip(model_rows.header(report), row, strict=True)) for row in model_rows.rows(report)}
-    assert rows["Qwen2.5 1.5B"]["Quality (95 % interval)"].startswith("0.65 (")
+    assert rows["Qwen2.5 1.5B"]["Quality (95 % interval)"].startswith("0.70")
     assert "on 13 of 33 prompts" in rows["Qwen2.5 1.5B"]["Marks"]
     assert "prompts" not in rows["SmolLM3"]["Marks"]
-    assert "its quality is the leader's plus their paired difference" in markdown.models(report)
+    assert "the others tell how hard the rest was" in markdown.models(report)
 
 
 def test_weights_are_judged_on_common_ground(report: Report) -> None:
@@ -102,7 +102,7 @@ def test_without_a_winner_the_first_by_the_numbers_stands_against_the_old_one(re
     assert report.comparison is not None
     undecided = replace(report.comparison, verdict=replace(report.comparison.verdict, winner=None))
     assert (
-        run_rows.contrasts(replace(report, comparison=undecided))[2].now == "0.70 (Qwen3 4B, the first of 3 by quality)"
+        run_rows.contrasts(replace(report, comparison=undecided))[2].now == "0.75 (Qwen3 4B, the first of 3 by quality)"
     )
 
 
@@ -122,10 +122,13 @@ def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:
     row = run()
     model(row, "a", "A", qualities={key: [0.99 * (key != "running-late")] * 3 for key in SCENARIOS})
     model(row, "b", "B", qualities={key: [0.02 * (key == "running-late")] * 3 for key in SCENARIOS})
+    for reply in list(Reply.select().dicts()):
+        again = {name: value for name, value in reply.items() if name != "id"}
+        Reply.create(**again | {"sample": 2, "quality": round(1 - reply["quality"])})
     report = gather(row.id, here)
-    shown = [row[3] for row in model_rows.rows(report)]
-    assert [text.partition("(")[2] for text in shown] == ["0.24 to 1.00)", "0.00 to 0.02)"]
-    assert all(0 <= end <= 1 for one in report.models.values() for end in one.stats.quality_ci or ())
+    ends = [end for one in report.models.values() for end in one.stats.quality_ci or ()]
+    assert len(ends) == 4 and all(0 <= end <= 1 for end in ends)
+    assert all(" to " in row[3] for row in model_rows.rows(report))
 
 
 def test_a_first_token_is_a_median_like_its_neighbours(tmp_path: Path) -> None:
@@ -142,11 +145,11 @@ def test_what_an_interval_takes_as_independent_is_said(tmp_path: Path) -> None:
     here: Home = home(tmp_path)
     row = run()
     model(row, "a", "A")
-    told = dict(run_rows.method_rows(gather(row.id, here)))["Usable replies"]
+    told = dict(run_rows.method_rows(gather(row.id, here)))["Complete replies"]
     assert "samples" not in told
     Reply.update(sample=2).where(Reply.prompt == 2).execute()
     report = gather(row.id, here)
-    assert "several samples of one prompt as independent" in dict(run_rows.method_rows(report))["Usable replies"]
+    assert "several samples of one prompt as independent" in dict(run_rows.method_rows(report))["Complete replies"]
     assert "overlapping bars do not mean a tie (see Every pair)" in model_charts.latency_quality(report).caption
 
 

@@ -184,9 +184,9 @@ def test_what_looks_the_same_or_failed_is_not_asked(here: Home) -> None:
 
 def test_a_model_that_missed_a_gate_is_not_asked_about(here: Home) -> None:
     row = night(a="alpha", b="beta")
-    some = list(Reply.select().where(Reply.model == "b").limit(3))
+    some = list(Reply.select().where(Reply.model == "b").limit(6))
     Reply.update(success=False, quality=0.0).where(Reply.id.in_(some)).execute()
-    assert Session(row, KEYS).remaining == 10
+    assert Session(row, KEYS).remaining == 7
     output = call(here, typed="1\n").output
     assert "1 model has replies to choose from; Model B did not pass the gates" in output
     assert stored() == []

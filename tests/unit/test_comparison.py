@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
 from jobs.lib.comparison import document, explain, pipeline, rules, scores
-from jobs.lib.comparison.scores import Gate
+from jobs.lib.comparison.scores import Gate, ReplyScores
 from tests.verdicts import EMPTY
 
 
@@ -34,6 +35,7 @@ def test_a_snapshot_without_rules_means_the_defaults_of_a_plan() -> None:
 
     assumed, defaults = rules.of_plan({}), Report()
     assert assumed.gates == defaults.gates.model_dump()
+    assert assumed.measures == defaults.measures.model_dump()
     assert assumed.metrics == defaults.layers.model_dump()
     assert assumed.weights == defaults.weights.model_dump()
     section = Evaluate(models=("a",)).model_dump()
@@ -47,25 +49,38 @@ def test_a_plan_may_change_one_rule_and_keep_the_others() -> None:
     assert changed.weights == rules.WEIGHTS
 
 
+def timed(*latencies: float) -> list[ReplyScores]:
+    """Successful replies that took so many ms."""
+    rows = [SimpleNamespace(success=True, batched=False, latency_ms=time) for time in latencies]
+    return [ReplyScores(row=cast(Any, row), prompt=("s", 0), metrics={}, quality=1.0) for row in rows]
+
+
 def test_each_gate_has_its_limit() -> None:
-    """Usable replies, memory and p95; a value that was not measured passes."""
-    blank = scores.score(EMPTY)["a"].figures
+    """Complete replies, memory and p95; a value that was not measured passes."""
+    blank, slow = scores.score(EMPTY)["a"].figures, timed(*[16_000.0] * 20)
     figures = replace(
-        blank, success_rate=0.7, successes=7, total_tests=10, peak_memory_mb=7000.0, p95_latency_ms=16_000.0
+        blank, success_rate=0.5, successes=5, total_tests=10, peak_memory_mb=7000.0, p95_latency_ms=16_000.0
     )
-    failed = scores.failed_gates(figures, rules.GATES)
+    failed = scores.failed_gates(slow, figures, rules.GATES)
     assert [(gate.gate, gate.value) for gate in failed] == [
-        (Gate.SUCCESS, 0.7),
+        (Gate.SUCCESS, 0.5),
         (Gate.MEMORY, 7000.0),
         (Gate.P95, 16_000.0),
     ]
     assert list(map(explain.failed_gate, failed)) == [
-        "7 of 10 replies usable, under 90 %",
+        "5 of 10 replies complete, under 90 %",
         "peak of 7000 MB, over 6144 MB",
         "p95 of 16.0 s a reply, over 15.0 s",
     ]
-    assert scores.failed_gates(figures, dict.fromkeys(rules.GATES)) == ()
-    assert scores.failed_gates(blank, rules.GATES) == ()
+    assert scores.failed_gates(slow, figures, dict.fromkeys(rules.GATES)) == ()
+    assert scores.failed_gates([], blank, rules.GATES) == ()
+
+
+def test_a_gate_needs_more_than_bad_luck() -> None:
+    """Two of 13 replies cut off, or one of 20 that was slow, throw no model out."""
+    blank = scores.score(EMPTY)["a"].figures
+    figures = replace(blank, successes=11, total_tests=13, p95_latency_ms=16_000.0)
+    assert scores.failed_gates(timed(*[900.0] * 18, 16_000.0, 16_000.0), figures, rules.GATES) == ()
 
 
 def test_readers_get_scenarios_without_the_patterns_of_checks() -> None:

@@ -10,9 +10,9 @@ from scipy import stats
 
 from jobs.lib.comparison.decide import Basis, Confidence, Conflict, Interruption, Source
 from jobs.lib.comparison.load import LeftOutRow
-from jobs.lib.comparison.scores import Measure, Scores
+from jobs.lib.comparison.prompts import Measure, Scores
 from jobs.lib.results.tables import Cause
-from tests.verdicts import BAD, GOOD, NEAR, TORN, beside_turns, decided, given, scores, why
+from tests.verdicts import BAD, GOOD, NEAR, TORN, beside_turns, decided, given, scores, told, why
 
 
 def test_clearly_better_wins() -> None:
@@ -20,14 +20,23 @@ def test_clearly_better_wins() -> None:
     decision = decided({"b": BAD, "a": GOOD})
     assert (decision.winner, decision.tied) == ("a", ())
     estimate = decision.gaps[0].estimate
-    assert estimate is not None and estimate.mean == pytest.approx(0.70, abs=0.005) and estimate.above_zero
+    assert estimate is not None and estimate.mean == pytest.approx(0.692, abs=0.001) and estimate.above_zero
 
 
-def test_the_explanation_gives_the_figures_of_the_decision() -> None:
-    """Difference, interval, clusters, prompts, p after Holm, and that five clusters limit the sign-flip test."""
+def test_the_details_give_the_figures_of_the_decision() -> None:
+    """Difference, interval, prompts and p after Holm."""
     assert why(decided({"a": GOOD, "b": BAD})) == (
-        "Model A is better than Model B: +0.70 (95 % interval 0.65 to 0.74, 5 scenarios, 13 prompts, p < 0.001 after "
-        "Holm), paired on the same prompts; a sign-flip test cannot go below p = 0.0625 with 5 clusters."
+        "Model A is better than Model B: +0.69 (95 % interval 0.52 to 0.86, 13 prompts in common, "
+        "p < 0.001 after Holm)."
+    )
+
+
+def test_the_first_sentences_say_what_to_do_without_a_statistical_term() -> None:
+    """Action, chance and what was not measured; figures and tests stand in the details."""
+    assert told(decided({"a": GOOD, "b": BAD})) == (
+        "Best guess: Model A (more than 9 in 10 that it is the best). If that is wrong you lose less than 0.01 of "
+        "quality on average. Model A did better than the other model, by more than luck explains. This counts how "
+        "well instructions are followed; no turn of your own history was asked."
     )
 
 
@@ -37,7 +46,7 @@ def test_a_lead_that_comes_from_real_turns_alone_is_no_high_confidence() -> None
     assert (decision.winner, decision.confidence) == ("a", Confidence.MODERATE)
     gap = decision.on_scenarios
     assert gap is not None and gap.rival == "b" and gap.measures == {Measure.INSTRUCTIONS}
-    assert gap.estimate is not None and gap.estimate.n == 5
+    assert gap.estimate is not None and gap.estimate.n == 13
     assert not gap.estimate.above_zero and not gap.estimate.below_zero
 
 
@@ -88,29 +97,23 @@ def test_winning_means_against_each() -> None:
 
 
 def test_pairs_are_adjusted_for_their_number() -> None:
-    """Three pairs: each p is the t test's over scenario means, adjusted after Holm."""
-    models = {"a": GOOD, "b": BAD, "c": NEAR}
-    pairs = decided(models).pairwise.pairs
+    """Three pairs: each p is adjusted after Holm."""
+    pairs = decided({"a": GOOD, "b": BAD, "c": NEAR}).pairwise.pairs
     assert [(pair.first, pair.second) for pair in pairs] == [("a", "c"), ("a", "b"), ("c", "b")]
-    for pair in pairs:
-        means = [
-            float(np.mean([models[pair.first][k] - models[pair.second][k] for k in GOOD if k[0] == s]))
-            for s in ("s0", "s1", "s2", "s3", "s4")
-        ]
-        assert pair.p == pytest.approx(stats.ttest_1samp(means, 0).pvalue)
     raw = sorted(pair.p or 0 for pair in pairs)
     adjusted = sorted(pair.p_holm or 0 for pair in pairs)
     assert adjusted == pytest.approx([3 * raw[0], max(3 * raw[0], 2 * raw[1]), raw[2]])
 
 
-def test_the_same_replies_tie_with_an_interval_of_zero() -> None:
-    """All differences 0: interval [0, 0], p 1, a tie, and no warning."""
+def test_the_same_replies_tie_and_share_the_chance_of_being_best() -> None:
+    """All differences 0: p 1, a tie, and no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         decision = decided({"a": GOOD, "b": dict(GOOD)})
     assert (decision.winner, decision.tied, decision.all_equal) == (None, ("a", "b"), True)
-    assert decision.gaps[0].estimate is not None and decision.gaps[0].estimate.interval == [0.0, 0.0]
+    assert decision.gaps[0].estimate is not None and decision.gaps[0].estimate.mean == 0.0
     assert decision.pairwise.pairs[0].p_holm == 1.0
+    assert decision.advice is not None and decision.advice.p_best == pytest.approx(0.5, abs=0.02)
 
 
 def test_one_model_is_no_comparison() -> None:
@@ -150,11 +153,26 @@ def test_one_common_scenario_gives_no_interval() -> None:
     assert estimate is not None and estimate.interval is None
 
 
-def test_three_scenarios_that_agree_by_chance_name_no_model() -> None:
-    """Equal differences have no spread, so a t test of them says p = 0; with three that is too easily so."""
+def test_three_prompts_that_agree_by_chance_name_no_model() -> None:
+    """Equal differences have no spread, and with three that is too easily so."""
     decision = decided({"a": scores([1.0], [1.0], [1.0]), "b": scores([0.9], [0.9], [0.9])})
     assert (decision.winner, decision.tied) == (None, ("a", "b"))
-    assert "fewer than 4 scenarios are too few to name a winner" in why(decision)
+    assert "each asked once, so no interval" in why(decision)
+
+
+def test_a_model_that_fails_all_of_a_scenario_is_named_in_words() -> None:
+    """A mean hides it."""
+    failing = {prompt: value * (prompt[0] != "s1") for prompt, value in GOOD.items()}
+    decision = decided({"a": beside_turns(GOOD, turns=0.5), "b": beside_turns(failing, turns=0.5)})
+    assert decision.failed_scenarios == {"b": ("s1",)}
+    assert "Model B fails all of s1." in told(decision)
+
+
+def test_a_model_that_was_left_out_early_does_not_block_a_winner() -> None:
+    """It was judged then; the winner is better than each that went on."""
+    models = {"a": GOOD, "b": BAD, "c": NEAR}
+    assert decided(models).winner is None
+    assert decided(models, left_out=["c"]).winner == "a"
 
 
 # ------------------------------------------------------------------------------------------------------- gates
@@ -202,8 +220,8 @@ def test_a_model_that_was_left_out_and_ends_among_the_tied_is_told() -> None:
     """It may, where the leader changes later: it was separated from another one."""
     decision = decided({"a": GOOD, "c": NEAR}, left_out=["c"], interrupted={"c": LEFT_OUT})
     assert decision.tied == ("a", "c")
-    told = "Model C was left out after round 2 and was not asked again; on what it answered it is not separated."
-    assert told in why(decision)
+    note = "Model C was left out after round 2 and was not asked again; on what it answered it is not separated."
+    assert note in why(decision)
 
 
 # ------------------------------------------------------------------------------------------------------- chance

@@ -1,12 +1,10 @@
 """Leader-adjusted figures: each model as if it had been asked all that the leader was asked.
 
 A model that later rounds left out answered fewer prompts, perhaps the easier ones, so its mean must not stand beside
-that of one that went on. Here its quality is the leader's mean plus the paired difference to the leader on the prompts
-that both answered, and its times are the leader's times the ratio on those prompts. Unlike means over the prompts of
-all, that uses every reply of the models that went on, and it never puts a model before one that is ahead of it in the
-paired differences to the leader. Assumed is that the difference holds on the prompts that the model was not asked.
+that of one that went on. Its quality counts that already: measures.py fills in what it was not asked. Here its times
+are the leader's times the ratio on the prompts that both answered. Assumed is that the ratio holds on the others.
 
-Where a model was asked the same as the leader these are its own figures, to the last digit.
+Where a model was asked the same as the leader these are its own times, to the last digit.
 """
 
 from __future__ import annotations
@@ -15,12 +13,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypedDict
 
 from jobs.lib import stats
-from jobs.lib.comparison.scores import AdjustedFigures, ModelScores, Prompt, Scores, by_cluster, known
-
-
-class _Quality(TypedDict):
-    quality: float | None
-    quality_ci: list[float] | None
+from jobs.lib.comparison.prompts import Prompt
+from jobs.lib.comparison.scores import AdjustedFigures, ModelScores, known
 
 
 class _Times(TypedDict):
@@ -37,31 +31,15 @@ def leader_adjusted(models: Mapping[str, ModelScores], ranking: Sequence[str]) -
 
 
 def _figures(model: ModelScores, leader: str | None, models: Mapping[str, ModelScores], asked: int) -> AdjustedFigures:
-    first = models[leader] if leader is not None else None
-    theirs: Scores = first.by_prompt if first else {}
-    both = model.by_prompt.keys() & theirs.keys()
+    first = models[leader] if leader is not None else model
     return AdjustedFigures(
         leader=leader,
         answered=len(model.by_prompt),
         asked=asked,
-        **_quality(model.by_prompt, theirs, both),
-        **_times(model, first or model, both),
+        quality=model.figures.quality,
+        quality_ci=model.figures.quality_ci,
+        **_times(model, first, model.by_prompt.keys() & first.by_prompt.keys()),
     )
-
-
-def _quality(own: Scores, leader: Scores, both: Collection[Prompt]) -> _Quality:
-    mine, part, whole = (
-        stats.clustered_interval(by_cluster(values)) for values in (_on(own, both), _on(leader, both), leader)
-    )
-    if mine is None or part is None or whole is None:
-        return {"quality": None, "quality_ci": None}
-    shift = whole.mean - part.mean
-    ends = [end + shift for end in mine.interval] if mine.interval else None
-    return {"quality": min(1.0, max(0.0, mine.mean + shift)), "quality_ci": stats.clip_interval(ends)}
-
-
-def _on(scores: Scores, prompts: Collection[Prompt]) -> Scores:
-    return {prompt: value for prompt, value in scores.items() if prompt in prompts}
 
 
 def _times(model: ModelScores, leader: ModelScores, both: Collection[Prompt]) -> _Times:

@@ -12,9 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from jobs.lib.comparison.advice import Advice
+from jobs.lib.comparison.elimination import LEAST_CHANCE
 from jobs.lib.comparison.load import LeftOutRow
-from jobs.lib.comparison.pairwise import LEVEL, Pair, Pairwise, difference
-from jobs.lib.comparison.scores import FailedGate, Measure, Scores, measure
+from jobs.lib.comparison.pairwise import Pair, Pairwise
+from jobs.lib.comparison.prompts import Measure, Scores, by_cluster, measure
+from jobs.lib.comparison.scores import FailedGate
 from jobs.lib.comparison.votes import Ranking
 from jobs.lib.stats import Estimate
 
@@ -35,7 +38,7 @@ class Basis(enum.StrEnum):
 class Confidence(enum.StrEnum):
     """How certain the decision is."""
 
-    HIGH = "high"  #: adjusted p under SURE against each rival; sign-flip test and scenarios alone agree
+    HIGH = "high"  #: adjusted p under SURE against each rival, and the scenarios alone agree
     MODERATE = "moderate"
     LOW = "low"  #: no winner
 
@@ -45,14 +48,6 @@ class Source(enum.StrEnum):
 
     VOTES = "votes"
     SCENARIOS = "scenarios"
-
-
-class Action(enum.StrEnum):
-    """What to do about the present model."""
-
-    SWITCH = "switch"
-    KEEP = "keep"
-    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +91,6 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Posterior:
-    """Chance of being the best, and what a model would lose against the best. Not computed yet."""
-
-    p_best: float
-    expected_loss: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Interruption:
     """Why a model was not asked to the end: a job of it broke, or later rounds left it out."""
 
@@ -130,8 +117,8 @@ class Decision:
     on_scenarios: Gap | None = None  #: against a rival that the leader does not beat on the scenarios alone
     coverage: Coverage = Coverage()
     interrupted: Mapping[str, Interruption] = field(default_factory=dict)  #: models that were not asked to the end
-    posterior: Mapping[str, Posterior] = field(default_factory=dict)  #: by model; empty: not computed
-    action: Action | None = None  #: about the present model; None: not computed
+    failed_scenarios: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  #: model -> where every reply got 0
+    advice: Advice | None = None  #: what to do about the present model; None where no two models could be compared
 
     @property
     def leader(self) -> str | None:
@@ -153,11 +140,19 @@ class Decision:
 
 
 def decide(
-    pairwise: Pairwise, votes: Ranking | None = None, interrupted: Mapping[str, Interruption] | None = None
+    pairwise: Pairwise,
+    votes: Ranking | None = None,
+    interrupted: Mapping[str, Interruption] | None = None,
+    advice: Advice | None = None,
 ) -> Decision:
     """The decision by the pairs and by the owner's votes."""
     decision = Decision(
-        basis=_basis(pairwise), pairwise=pairwise, coverage=_coverage(pairwise.scores), interrupted=interrupted or {}
+        basis=_basis(pairwise),
+        pairwise=pairwise,
+        coverage=_coverage(pairwise.scores),
+        interrupted=interrupted or {},
+        failed_scenarios=_failed_scenarios(pairwise.scores),
+        advice=advice,
     )
     if decision.leader is None or decision.basis not in (Basis.ONE_PASSES, Basis.COMPARED):
         return decision
@@ -190,22 +185,30 @@ def _coverage(scores: Mapping[str, Scores]) -> Coverage:
     return Coverage(total=len(total), incomplete=len(total) - len(set.intersection(*prompts)))
 
 
+def _failed_scenarios(models: Mapping[str, Scores]) -> dict[str, tuple[str, ...]]:
+    """For each model the scenarios of two prompts or more in which every reply got 0."""
+    failed = {}
+    for key, scores in models.items():
+        clusters = by_cluster({prompt: value for prompt, value in scores.items() if prompt[0].startswith("scenario:")})
+        names = [name for name, values in clusters.items() if len(values) > 1 and not any(values)]
+        failed[key] = tuple(name.removeprefix("scenario:") for name in names)
+    return {key: names for key, names in failed.items() if names}
+
+
 def _gap(pairwise: Pairwise, rival: str, *, only: Measure | None = None) -> Gap:
-    """The leader against a rival, on all prompts or on those of one measure."""
+    """The leader against a rival, in quality or in the measure `instructions` alone."""
     leader = pairwise.eligible[0]
-    mine, other = (_restricted(pairwise.scores[key], only) for key in (leader, rival))
-    clusters = {cluster for cluster, _ in mine} & {cluster for cluster, _ in other}
-    return Gap(
-        leader=leader,
-        rival=rival,
-        estimate=difference(mine, other),
-        pair=pairwise.between(leader, rival),
-        measures=frozenset(measure((cluster, 0)) for cluster in clusters),
-    )
+    pair = pairwise.between(leader, rival)
+    lead = pairwise.on_instructions(leader, rival) if only else pair.lead(leader) if pair else None
+    return Gap(leader=leader, rival=rival, estimate=lead, pair=pair, measures=_measures(pairwise, rival, only))
 
 
-def _restricted(scores: Scores, only: Measure | None) -> Scores:
-    return scores if only is None else {prompt: value for prompt, value in scores.items() if measure(prompt) is only}
+def _measures(pairwise: Pairwise, rival: str, only: Measure | None) -> frozenset[Measure]:
+    """The measures of the prompts that the leader and a rival both attempted."""
+    if only:
+        return frozenset({only})
+    leader, other = (pairwise.scores[key] for key in (pairwise.eligible[0], rival))
+    return frozenset(measure(prompt) for prompt in leader.keys() & other.keys())
 
 
 # ----------------------------------------------------------------------------------------------------- numbers
@@ -214,15 +217,27 @@ def _restricted(scores: Scores, only: Measure | None) -> Scores:
 def _by_numbers(decision: Decision) -> Decision:
     """Winner, ties or conflict by the pairs alone."""
     leader, *others = decision.pairwise.eligible
-    unbeaten = tuple(key for key in others if not decision.pairwise.beats(leader, key))
+    others = [key for key in others if key not in _hopeless(decision)] or others
+    unbeaten = tuple(key for key in others if not decision.pairwise.beats(leader, key)) or tuple(others[:1])
     by_rival = {gap.rival: gap for gap in decision.gaps}
     if not decision.pairwise.best:
         gaps = [by_rival[key] for key in unbeaten]
-        equal = all(gap.estimate is not None and gap.estimate.low == gap.estimate.high == 0 for gap in gaps)
+        equal = all(decision.pairwise.scores[gap.rival] == decision.pairwise.scores[leader] for gap in gaps)
         tied = (leader, *unbeaten)
         return replace(decision, closest=_closest(gaps), unbeaten=unbeaten, all_equal=equal, tied=tied)
     decision = replace(decision, closest=_closest([by_rival[key] for key in decision.rivals]), winner=leader)
     return _unless_scenarios_contradict(decision)
+
+
+def _hopeless(decision: Decision) -> set[str]:
+    """Models that later rounds left out and that still have hardly a chance to come near the best."""
+    belief, keys = decision.pairwise.belief, decision.pairwise.taken.keys
+    if belief is None:
+        return set()
+    chances = belief.chance_near_best()
+    return {
+        key for key, chance in zip(keys, chances, strict=True) if key in decision.interrupted and chance < LEAST_CHANCE
+    }
 
 
 def _closest(gaps: Sequence[Gap]) -> Gap:
@@ -309,8 +324,5 @@ def _confidence(decision: Decision) -> Confidence:
     if decision.decided_by or winner in decision.interrupted or decision.on_scenarios:
         return Confidence.MODERATE
     pairs = [pair for pair in decision.pairwise.pairs if winner in (pair.first, pair.second)]
-    sure = all(
-        pair.p_holm is not None and pair.p_holm < SURE and pair.sign_flip is not None and pair.sign_flip.p < LEVEL
-        for pair in pairs
-    )
+    sure = all(pair.p_holm is not None and pair.p_holm < SURE for pair in pairs)
     return Confidence.HIGH if sure else Confidence.MODERATE

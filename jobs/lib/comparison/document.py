@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.lib.comparison.action import Action
 from jobs.lib.comparison.decide import Confidence, Conflict
 from jobs.lib.comparison.scores import ModelFigures
 from jobs.lib.comparison.sensitivity import Stability
@@ -102,8 +103,6 @@ class PairDocument:
     ci: list[float] | None
     p: float | None
     p_holm: float | None
-    p_sign_flip: float | None
-    p_sign_flip_min: float | None
     clusters: int
     prompts: int
 
@@ -121,13 +120,31 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The decision, with its reasons in words."""
+class Agreed:
+    """In how many of the votes that can tell the owner preferred the reply with the better score."""
 
+    agreed: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The decision, with its reasons in words. `pick` is the best guess, `winner` the one that is better than each."""
+
+    action: Action | None = None  #: about the present model
+    pick: str | None = None
+    recommended: bool = False  #: the pick passes the gates and beats a canned reply
+    present: str | None = None
+    p_best: float | None = None  #: chance that the pick is the best
+    expected_loss: float | None = None  #: of quality, by choosing the pick
+    near: tuple[str, ...] = ()  #: models nearly as good as the pick
+    votes_wanted: int | None = None  #: answers that would probably decide
+    agreement: Agreed | None = None  #: of our score with the owner's votes
     winner: str | None = None
     tied: tuple[str, ...] = ()
     conflict: Conflict | None = None
     why: str = "No model gave replies, so there is nothing to compare."
+    details: str = ""  #: the figures behind it
     differences: tuple[Difference, ...] = ()
     confidence: Confidence = Confidence.LOW
 

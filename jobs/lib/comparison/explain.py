@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.lib.comparison.counsel import Counsel
 from jobs.lib.comparison.decide import Basis, Decision, Gap, VoteCount
 from jobs.lib.comparison.load import LeftOutRow
-from jobs.lib.comparison.pairwise import LEVEL, MIN_CLUSTERS
-from jobs.lib.comparison.scores import FailedGate, Gate, Measure
-from jobs.lib.comparison.sensitivity import TieBreak
+from jobs.lib.comparison.scores import FailedGate, Gate
 from jobs.lib.results.tables import Cause
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A decision in words; `names` is what people call each model."""
+    """A decision in words; `names` is what people call each model, `times` its median time in ms."""
 
     decision: Decision
     names: Mapping[str, str]
+    times: Mapping[str, float | None] = field(default_factory=dict)
 
     def name(self, key: str) -> str:
         return self.names.get(key, key)
 
     @property
     def why(self) -> str:
-        """What the decision rests on."""
+        """What to do and why, in plain sentences."""
+        if (nothing := self._nothing()) or self.decision.advice is None:
+            return nothing
+        parts = [
+            *Counsel(decision=self.decision, names=self.names, times=self.times).sentences,
+            *self._votes(""),
+            self._interruptions(),
+            *self._failed_scenarios(),
+            f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
+        ]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def settle(self) -> str:
+        """What would decide, as a sentence; "" where it is decided or nothing would."""
+        return Counsel(decision=self.decision, names=self.names, times=self.times).settle
+
+    @property
+    def details(self) -> str:
+        """The figures that the decision rests on."""
+        if (nothing := self._nothing()) or self.decision.basis is Basis.NO_MODEL_PASSES:
+            return nothing
+        return self._only_one() if self.decision.basis is Basis.ONE_PASSES else self._compared()
+
+    def _nothing(self) -> str:
+        """Why nothing can be decided; "" where it can."""
         decision, scores = self.decision, self.decision.pairwise.scores
         if decision.basis is Basis.NO_REPLIES:
             return "No model gave replies, so there is nothing to compare."
@@ -36,8 +61,8 @@ class Explanation:
         if decision.basis is Basis.NO_CHECK_PASSED:
             return "No model gave a reply that passed a check, so there is nothing to choose from."
         if decision.basis is Basis.NO_MODEL_PASSES:
-            return f"No model passes the gates: {self._failing()}. {self._incomplete()}".strip()
-        return self._only_one() if decision.basis is Basis.ONE_PASSES else self._compared()
+            return f"No model passes the gates: {self._failing()}. Keep what you have."
+        return ""
 
     def _only_one(self) -> str:
         only = self.name(self.decision.leader or "")
@@ -50,7 +75,7 @@ class Explanation:
         best = self.decision.pairwise.best
         parts = [
             self._best() if best else self._undecided(),
-            self._votes(),
+            *self._votes(", p"),
             self._on_scenarios() if best else "",
             self._interruptions(),
             f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
@@ -66,14 +91,14 @@ class Explanation:
         among = f"each of the {len(rivals)} other models: against {rival}, the closest,"
         than = f"{rival}:" if len(rivals) == 1 else among
         alone = " the only one that passes the gates, and" if len(self.decision.pairwise.eligible) == 1 else ""
-        return f"{self.name(gap.leader)} is{alone} better than {than} {_figures(gap)}{_limits(gap)}."
+        return f"{self.name(gap.leader)} is{alone} better than {than} {_figures(gap)}."
 
     def _undecided(self) -> str:
         gap, unbeaten = self._closest(), len(self.decision.unbeaten)
         rest = f" and {unbeaten - 1} more" if unbeaten > 1 else ""
         text = f"{self.name(gap.leader)} is not better than {self.name(gap.rival)}{rest} beyond chance: "
         same = " Their replies score the same on every prompt." if self.decision.all_equal else ""
-        return f"{text}{_figures(gap)}{_limits(gap)}.{same}"
+        return f"{text}{_figures(gap)}.{same}"
 
     def _closest(self) -> Gap:
         gap = self.decision.closest
@@ -83,19 +108,27 @@ class Explanation:
 
     # ------------------------------------------------------------------------------- what else speaks for it
 
-    def _votes(self) -> str:
+    def _votes(self, p: str) -> list[str]:
+        """What the owner's votes say; with their p-value where `p` is not empty."""
         if count := self.decision.decided_by:
             told = f"{count.among} votes of the owner decide between them, for {self.name(count.preferred)}"
-            return f"{told} ({self._counted(count)})."
+            return [f"{told} ({self._counted(count, p)})."]
         if count := self.decision.vetoed_by:
             told = f"But the owner's votes prefer {self.name(count.preferred)}"
-            return f"{told} ({self._counted(count)}): numbers and votes disagree."
-        return ""
+            return [f"{told} ({self._counted(count, p)}): numbers and votes disagree."]
+        return []
 
-    def _counted(self, count: VoteCount) -> str:
+    def _counted(self, count: VoteCount, p: str) -> str:
         """ "11 of 12 decided votes against B, p = 0.006"."""
-        decided = f"{count.won} of {count.won + count.lost} decided votes"
-        return f"{decided} against {self.name(count.other)}, {p_value(count.p)}"
+        decided = f"{count.won} of {count.won + count.lost} decided votes against {self.name(count.other)}"
+        return f"{decided}, {p_value(count.p)}" if p else decided
+
+    def _failed_scenarios(self) -> list[str]:
+        """About scenarios in which every reply of a model is worth nothing."""
+        return [
+            f"{self.name(key)} fails all of {' and '.join(names)}."
+            for key, names in self.decision.failed_scenarios.items()
+        ]
 
     def _on_scenarios(self) -> str:
         """About the rival that does best against the leader on the scenarios alone, where that matters."""
@@ -104,7 +137,7 @@ class Explanation:
             return ""
         leader, rival, estimate = self.name(gap.leader), self.name(gap.rival), gap.estimate
         figure = _number(estimate.mean, "+") + (f", {_ends(estimate.interval)}" if estimate.interval else "")
-        where = f"On the {estimate.n} scenarios alone, where an instruction is to be followed"
+        where = f"On the {estimate.n} prompts of the scenarios alone, where an instruction is to be followed"
         if estimate.below_zero:
             return f"{where}, {leader} is worse than {rival} ({figure}): real turns say one, the scenarios the other."
         return f"{where}, {leader} and {rival} are not separated ({figure})."
@@ -143,7 +176,7 @@ class Explanation:
 def failed_gate(failed: FailedGate) -> str:
     """Why a model may not be chosen."""
     if failed.gate is Gate.SUCCESS:
-        return f"{failed.successes} of {failed.total} replies usable, under {100 * failed.limit:.0f} %"
+        return f"{failed.successes} of {failed.total} replies complete, under {100 * failed.limit:.0f} %"
     if failed.gate is Gate.MEMORY:
         return f"peak of {failed.value:.0f} MB, over {failed.limit:.0f} MB"
     return f"p95 of {failed.value / 1000:.1f} s a reply, over {failed.limit / 1000:.1f} s"
@@ -166,75 +199,30 @@ class _Details(dict[str, Any]):
 
 
 _CAUSES = {
-    Cause.NO_USABLE_REPLY: "it gave no usable reply",
+    Cause.NO_USABLE_REPLY: "it gave no complete reply",
     Cause.JOB_FAILED: "its job failed in round {round}",
     Cause.JOB_CANCELLED: "its job was cancelled in round {round}",
-    Cause.SUCCESS_GATE: "{successes} of {total} replies usable, at most {most_percent:.0f} % likely",
+    Cause.SUCCESS_GATE: "{successes} of {total} replies complete, at most {most_percent:.0f} % likely",
     Cause.MEMORY_GATE: "its peak of {peak_mb:.0f} MB is over {limit_mb:.0f} MB",
     Cause.BEHIND: "{mean:.2f} behind {leader} (95 % interval {low:.2f} to {high:.2f}, {p_value} after Holm)",
+    Cause.NO_CHANCE: "{behind:.2f} behind {leader}, with hardly a chance to come near the best",
     Cause.TOLD: "{text}",
 }
-
-
-def tie_break(ways: TieBreak | None, names: Mapping[str, str]) -> str:
-    """What would separate two tied models, as a sentence; "" where nothing would."""
-    if ways is None:
-        return ""
-    more = _more_conversations(ways)
-    offers = " or ".join(offer for offer in (more, _more_votes(ways, names)) if offer)
-    exhausted = (
-        "" if more or not ways.exhausted else f"more turns of your {ways.exhausted} conversations will not settle it"
-    )
-    text = "; ".join(part for part in (offers, exhausted) if part)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def _more_conversations(ways: TieBreak) -> str:
-    if not ways.conversations:
-        return ""
-    seen = f"(80 % power, if the difference of {ways.difference:.2f} seen so far is the true one)"
-    return f"real turns from about {ways.conversations} more conversations {seen}"
-
-
-def _more_votes(ways: TieBreak, names: Mapping[str, str]) -> str:
-    if not ways.votes:
-        return ""
-    more = "more " if ways.some_votes else ""
-    between = f"{names.get(ways.first, ways.first)} and {names.get(ways.second, ways.second)}"
-    return f"about {ways.votes} {more}votes between {between} (`jarvisctl vote`), if one is preferred 4 times out of 5"
 
 
 # ------------------------------------------------------------------------------------------------- figures
 
 
 def _figures(gap: Gap) -> str:
-    """ "+0.12 (95 % interval 0.03 to 0.21, 5 scenarios, 13 prompts, p = 0.012 after Holm), paired ..."."""
+    """ "+0.12 (95 % interval 0.03 to 0.21, 13 prompts in common, p = 0.012 after Holm)"."""
     estimate, pair = gap.estimate, gap.pair
     if estimate is None or pair is None:
         return "they have no prompt in common"
+    where = f"{pair.prompts} prompt{'s' * (pair.prompts != 1)} in common"
     if estimate.interval is None:
-        return f"{_number(estimate.mean, '+')}, {_clusters(gap, 1)} in common, so no interval"
+        return f"{_number(estimate.mean, '+')}, {where}, each asked once, so no interval"
     p = "" if pair.p_holm is None else f", {p_value(pair.p_holm)} after Holm"
-    where = f"{_clusters(gap, estimate.n)}, {pair.prompts} prompts"
-    return f"{_number(estimate.mean, '+')} ({_ends(estimate.interval)}, {where}{p}), paired on the same prompts"
-
-
-def _clusters(gap: Gap, n: int) -> str:
-    if Measure.OWN_TURNS not in gap.measures:
-        return f"{n} scenario{'s' * (n != 1)}"
-    if Measure.INSTRUCTIONS not in gap.measures:
-        return f"{n} conversation{'s' * (n != 1)}"
-    return f"{n} scenarios and conversations"
-
-
-def _limits(gap: Gap) -> str:
-    """A clause where there are so few clusters that they limit the test."""
-    pair = gap.pair
-    if pair is None or pair.sign_flip is None or pair.gap is None or pair.sign_flip.smallest < LEVEL:
-        return ""
-    if pair.gap.n < MIN_CLUSTERS:
-        return f"; fewer than {MIN_CLUSTERS} scenarios are too few to name a winner"
-    return f"; a sign-flip test cannot go below p = {pair.sign_flip.smallest:.4g} with {pair.gap.n} clusters"
+    return f"{_number(estimate.mean, '+')} ({_ends(estimate.interval)}, {where}{p})"
 
 
 def p_value(p: float | None) -> str:

@@ -24,6 +24,9 @@ from jobs.lib.results.tables import (
     Vote,
 )
 
+#: With less time left than this, an automatic plan is taken to be in its last round.
+NEAR_DEADLINE = dt.timedelta(hours=1)
+
 #: Job statuses after which a model is not asked to the end.
 _BROKEN = {Status.FAILED: Cause.JOB_FAILED, Status.CANCELLED: Cause.JOB_CANCELLED}
 
@@ -167,6 +170,27 @@ class ComparisonData:
     split: SplitRow | None
     references: tuple[ReferenceRow, ...]
     left_out: Mapping[str, LeftOutRow]  #: by model, as the newest round has it
+    deadline: dt.datetime | None = None
+
+    @property
+    def newest_round(self) -> int:
+        return max((job.round for job in self.jobs), default=1)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no further round will come, as far as the rows tell: the plan ends, or the deadline is near."""
+        rounds = self.evaluate.get("rounds", rules.ROUNDS["rounds"])
+        if rounds != "auto":
+            return self.newest_round >= int(rounds)
+        if self.newest_round > 1 and self._asked_turns >= len(self.turns):
+            return True
+        newest = max((row.created_at for row in self.replies), default=self.created_at)
+        return self.deadline is not None and newest >= self.deadline - NEAR_DEADLINE
+
+    @property
+    def _asked_turns(self) -> int:
+        """Turns that the jobs of all rounds were given."""
+        return max((job.params["turns"][1] for job in self.jobs if job.params.get("turns")), default=0)
 
     @property
     def models(self) -> list[str]:
@@ -174,6 +198,13 @@ class ComparisonData:
         planned = [entry["key"] for entry in planned_models(self.evaluate)]
         seen = dict.fromkeys([*(row.model for row in self.loads), *(row.model for row in self.replies)])
         return [key for key in planned if key in seen] + [key for key in seen if key not in planned]
+
+    @property
+    def present(self) -> str | None:
+        """The model in use: the one that the plan names, else its first one."""
+        if self.present_model is not None:
+            return self.present_model
+        return next((entry["key"] for entry in planned_models(self.evaluate)), None)
 
     def replies_of(self, model: str) -> list[ReplyRow]:
         return [row for row in self.replies if row.model == model]
@@ -209,6 +240,7 @@ def load(run_id: str) -> ComparisonData:
         split=_split(run_id),
         references=_references(run_id),
         left_out=_left_out(run_id, max((job.round for job in jobs), default=0)),
+        deadline=run.deadline,
     )
 
 

@@ -29,6 +29,10 @@ REPLY_VARIANCE, REPLY_DEGREES = 0.10, 10.0
 #: Share of the residual of an additive fit that is no accident of samples but a model's own way with a prompt.
 QUIRKS = 0.15
 
+#: Degrees of freedom of that residual from which on it stands for a variance that was observed: two models on 13
+#: prompts have 12.
+LEAST_RESIDUAL = 10
+
 #: Variance between conversations of the difference of a model from the mean of all, before any was seen.
 CONVERSATION_VARIANCE, CONVERSATION_DEGREES = 0.01, 2.0
 
@@ -50,6 +54,7 @@ class Measure:
     degrees: Floats  #: models; degrees of freedom of a model's own variance
     n: NDArray[np.int64]  #: models; independent units: prompts, or conversations
     has_interval: NDArray[np.bool_]  #: models; False where an interval would not cover what it promises
+    observed: NDArray[np.bool_]  #: models; False where the variance is a guess, so that no test is possible
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -74,7 +79,7 @@ class Quality:
     covariance: Floats  #: models x models, of the errors
     degrees: Floats  #: models x models; degrees of freedom of the variance of each difference
     weights: Mapping[str, float]  #: measure -> its weight, summing to 1; a measure that no model has is not in it
-    tested: NDArray[np.bool_]  #: models; every measure was taken and its variance observed, so a test is possible
+    tested: NDArray[np.bool_]  #: models; every measure was taken and its variance observed
 
 
 def instructions(scores: Floats) -> Measure:
@@ -135,6 +140,7 @@ def _of_prompts(
         degrees=np.where(degrees > 0, POOLED_DEGREES + degrees, REPLY_DEGREES + residual.degrees).astype(np.float64),
         n=asked,
         has_interval=known & (degrees >= asked),
+        observed=known & ((degrees >= asked) | (residual.degrees >= LEAST_RESIDUAL)),
     )
 
 
@@ -162,6 +168,7 @@ def own_turns(scores: Floats, conversations: NDArray[np.int64]) -> Measure:
         degrees=np.asarray(np.maximum(seen - 1, 1), dtype=np.float64),
         n=seen,
         has_interval=seen >= MIN_CONVERSATIONS,
+        observed=seen >= 2,
     )
 
 
@@ -220,7 +227,7 @@ def quality(
 def _weighted(parts: Sequence[tuple[float, Measure, bool]], weights: Mapping[str, float], extra: float) -> Quality:
     filled = [(share, *_completed(measure)) for share, measure, _ in parts]
     known = np.any([measure.known for _, measure, _ in parts], axis=0)
-    tested = np.all([measure.known & _observed(measure, paired) for _, measure, paired in parts], axis=0)
+    tested = np.all([measure.known & measure.observed for _, measure, _ in parts], axis=0)
     covariance = sum((share**2 * errors for share, _, errors in filled), np.zeros(()))
     value = sum((share * values for share, values, _ in filled), np.zeros(()))
     return Quality(
@@ -230,11 +237,6 @@ def _weighted(parts: Sequence[tuple[float, Measure, bool]], weights: Mapping[str
         weights=weights,
         tested=tested,
     )
-
-
-def _observed(measure: Measure, paired: bool) -> NDArray[np.bool_]:
-    """Models whose variance was observed on this measure: two conversations, or every prompt asked twice."""
-    return np.asarray(measure.n >= 2) if paired else measure.has_interval
 
 
 def _completed(measure: Measure) -> tuple[Floats, Floats]:

@@ -1,10 +1,10 @@
 """How a night's budget is spent: which models get which prompts in the next round, or why there is none.
 
 Round 1 is the plain comparison: every prompt once, every model. Round 2 asks each prompt again and brings the first
-turns of the owner's history; every later round brings more turns. A model is left out once it is behind the leader
-beyond chance, by the rule of the decision (the paired interval under 0, and p after Holm). What it answered stays in
-the comparison: where later rounds change the leader or the spread it can end among the tied, and the explanation then
-says that it was not asked again. Two stay to the end. Models go in reverse order every other round, so that heat and a
+turns of the owner's history; every later round brings more turns. A model is left out once it has hardly a chance to
+come near the best (elimination.py). What it answered stays in the comparison: where later rounds change the leader or
+the spread it can end among the tied, and the explanation then says that it was not asked again. Two and the present
+model stay to the end. Models go in reverse order every other round, so that heat and a
 full memory do not fall on the same one.
 """
 
@@ -16,9 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from jarvisd.plugin import JobSpec, blas_environment
 from jobs.lib import stats
-from jobs.lib.comparison import pairwise, scores
+from jobs.lib.comparison import elimination, pairwise, scores
 from jobs.lib.comparison.load import ComparisonData, JobRow, LeftOutRow
 from jobs.lib.comparison.pairwise import Pairwise
 from jobs.lib.comparison.rules import ROUNDS
@@ -140,20 +142,44 @@ def _eliminated(
     data: ComparisonData, scored: Mapping[str, ModelScores], keys: Sequence[str], gone: Mapping[str, LeftOutRow]
 ) -> dict[str, LeftOutRow]:
     """Eliminate models that cannot win any more, worst first; always keep two."""
-    replied = {key: model for key, model in scored.items() if model.replies}
     compared = pairwise.compare(
-        {key: model.by_prompt for key, model in replied.items()},
-        {key: model.failed_gates for key, model in replied.items()},
+        {key: model.samples for key, model in scored.items() if model.replies},
+        {key: model.failed_gates for key, model in scored.items()},
         gone,
+        weights=data.rules.measures,
+        is_last=False,
     )
+    hopeless = _without_a_chance(compared, keys, data.present)
     eliminated: dict[str, LeftOutRow] = {}
     for key in reversed([key for key in compared.ranking if key in keys]):
         if len(keys) - len(eliminated) <= LEAST_MODELS:
             break
-        row = _cannot_pass_gate(scored[key].figures, data.rules.gates) or _significantly_worse(compared, key)
+        row = _cannot_pass_gate(scored[key].figures, data.rules.gates) or hopeless.get(key)
         if row:
             eliminated[key] = row
     return eliminated
+
+
+def _without_a_chance(compared: Pairwise, keys: Sequence[str], present: str | None) -> dict[str, LeftOutRow]:
+    """Models that have hardly a chance to come near the best; never the present one, with which others are compared."""
+    belief, names = compared.belief, compared.taken.keys
+    if belief is None:
+        return {}
+    asked = np.array([key in keys for key in names], dtype=bool)
+    keep = [place for place, key in enumerate(names) if key == present]
+    places = elimination.eliminated(belief, asked, keep)
+    chances, best = belief.chance_near_best(), int(np.argmax(np.where(asked, belief.mean, -np.inf)))
+    return {
+        names[place]: LeftOutRow(
+            cause=Cause.NO_CHANCE,
+            details={
+                "leader": names[best],
+                "behind": float(belief.mean[best] - belief.mean[place]),
+                "chance": float(chances[place]),
+            },
+        )
+        for place in places
+    }
 
 
 def _cannot_pass_gate(figures: ModelFigures, limits: Mapping[str, float | None]) -> LeftOutRow | None:
@@ -166,17 +192,6 @@ def _cannot_pass_gate(figures: ModelFigures, limits: Mapping[str, float | None])
     if most is not None and peak is not None and peak > most:
         return LeftOutRow(cause=Cause.MEMORY_GATE, details={"peak_mb": peak, "limit_mb": most})
     return None
-
-
-def _significantly_worse(compared: Pairwise, key: str) -> LeftOutRow | None:
-    """Whether a model is behind the leader beyond chance."""
-    leader = compared.ranking[0]
-    pair = compared.between(leader, key)
-    gap = pair.lead(leader) if pair is not None and pair.separated else None
-    if pair is None or gap is None or gap.low is None or gap.high is None or not gap.above_zero:
-        return None
-    details = {"leader": leader, "mean": gap.mean, "low": gap.low, "high": gap.high, "p_holm": pair.p_holm}
-    return LeftOutRow(cause=Cause.BEHIND, details=details)
 
 
 def _load_s(data: ComparisonData, key: str) -> float:

@@ -1,47 +1,54 @@
-"""Models in pairs, on the prompts that both attempted: how far apart they are and whether that is more than chance.
+"""Models in pairs: how far apart their quality is and whether that is more than chance.
 
-Gates come first: a model that fails one ranks behind all others. The rest are compared in pairs by a t test over the
-means of clusters, adjusted after Holm for the number of pairs.
+Gates come first: a model that fails one ranks behind all others. The rest are ranked by the posterior of their quality
+(posterior.py). Letters come from tests of each pair, adjusted after Holm; the one that is better than each other one
+needs no such adjustment (winner.py).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from jobs.lib import stats
-from jobs.lib.comparison.scores import FailedGate, Scores, by_cluster
+from jobs.lib.comparison import measures, posterior, winner
+from jobs.lib.comparison.posterior import Posterior
+from jobs.lib.comparison.prompts import Samples, Scores
+from jobs.lib.comparison.rules import MEASURES
+from jobs.lib.comparison.scores import FailedGate
+from jobs.lib.comparison.two_measures import Taken, take
+from jobs.lib.comparison.winner import Difference
 from jobs.lib.stats import Estimate
 
 LEVEL = 0.05
 
-#: Below so many clusters no pair is called separated: two or three values that happen to be equal have no spread.
-MIN_CLUSTERS = 4
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two models on the prompts that both attempted."""
+    """Two models; their difference counts the prompts that only one of them attempted by an additive fit."""
 
     first: str
     second: str
     gap: Estimate | None  #: quality of the first less that of the second; None without a common prompt
-    prompts: int
-    p: float | None
-    sign_flip: stats.SignFlip | None
+    prompts: int  #: that both attempted
+    p: float | None  #: None where a variance was not observed: each prompt was asked once
     p_holm: float | None = None
 
     @property
     def separated(self) -> bool:
-        return self.gap is not None and self.gap.n >= MIN_CLUSTERS and self.p_holm is not None and self.p_holm < LEVEL
+        return self.gap is not None and self.p_holm is not None and self.p_holm < LEVEL
 
     def lead(self, key: str) -> Estimate | None:
         """Quality of `key` less that of the other model."""
-        if self.gap is None or key == self.first:
-            return self.gap
-        low, high = self.gap.low, self.gap.high
-        return Estimate(-self.gap.mean, None if high is None else -high, None if low is None else -low, self.gap.n)
+        return self.gap if self.gap is None or key == self.first else _reversed(self.gap)
+
+
+def _reversed(gap: Estimate) -> Estimate:
+    low, high = gap.low, gap.high
+    return Estimate(-gap.mean, None if high is None else -high, None if low is None else -low, gap.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,95 +62,127 @@ class Pairwise:
     pairs: tuple[Pair, ...]  #: the better one of the ranking first
     groups: Mapping[str, str]  #: compact letter display of the eligible ones
     best: str | None  #: the one that is better than every other one beyond chance
+    taken: Taken  #: both measures
+    belief: Posterior | None  #: about the models `taken.keys`
+    instructions: Mapping[frozenset[str], tuple[str, Estimate]] = field(default_factory=dict)
+    #: pair -> its first model, and by how much it is better at following instructions
 
     def between(self, key: str, other: str) -> Pair | None:
         return next((pair for pair in self.pairs if {pair.first, pair.second} == {key, other}), None)
 
+    def on_instructions(self, key: str, other: str) -> Estimate | None:
+        """The measure `instructions` of `key` less that of `other`."""
+        first, gap = self.instructions.get(frozenset({key, other}), ("", None))
+        return gap if gap is None or first == key else _reversed(gap)
+
     def beats(self, key: str, other: str) -> bool:
         """Whether `key` is better than `other` beyond chance."""
-        return _beats(key, other, self.pairs)
+        pair = self.between(key, other)
+        lead = pair.lead(key) if pair is not None and (pair.separated or key == self.best) else None
+        return lead is not None and lead.mean > 0
 
 
 def compare(
-    scores: Mapping[str, Scores],
+    models: Mapping[str, Samples],
     failed_gates: Mapping[str, Sequence[FailedGate]] | None = None,
     left_out: Collection[str] = (),
+    *,
+    weights: Mapping[str, float] = MEASURES,
+    is_last: bool = True,
 ) -> Pairwise:
-    """Ranking, pairs and groups of models by their scores; `left_out` are those that later rounds no longer asked."""
+    """Ranking, pairs and groups of models by their samples; `left_out` are those that later rounds no longer asked.
+
+    `is_last`: no further round will come, see winner.strict_winner.
+    """
     failed = {key: gates for key, gates in (failed_gates or {}).items() if gates}
-    attempted = {key: values for key, values in scores.items() if values}
-    ranking = rank(attempted, {key: 2 if key in failed else int(key in left_out) for key in attempted})
+    taken = take(models, weights, turns_expected=not is_last)
+    scores = {key: _means(models[key]) for key in taken.keys}
+    belief = posterior.infer(taken.quality) if taken.quality is not None else None
+    ranking = _ranking(taken, belief, {key: 2 if key in failed else int(key in left_out) for key in taken.keys})
     eligible = [key for key in ranking if key not in failed]
-    family = eligible if len(eligible) > 1 else ranking
-    pairs = find_pairs(attempted, family)
-    best = next((key for key in eligible if _beats_all(key, family, pairs)), None)
+    best = _best(taken, eligible, left_out, ranking, is_last=is_last)
     if best:
         eligible = [best, *(key for key in eligible if key != best)]
         ranking = [*eligible, *(key for key in ranking if key not in eligible)]
+    pairs = _pairs(taken, scores, eligible if len(eligible) > 1 else ranking)
     separated = [(pair.first, pair.second) for pair in pairs if pair.separated]
     return Pairwise(
-        scores=attempted,
-        failed_gates=failed,
+        scores=scores,
+        failed_gates={key: gates for key, gates in failed.items() if key in scores},
         ranking=tuple(ranking),
         eligible=tuple(eligible),
         pairs=pairs,
         groups=stats.compact_letter_display(eligible, separated),
         best=best,
+        taken=taken,
+        belief=belief,
+        instructions=_on_instructions(taken),
     )
 
 
-def difference(first: Scores, second: Scores) -> Estimate | None:
-    """Quality of the first less that of the second, paired by prompt; None for no common prompt."""
-    return stats.clustered_interval(by_cluster(paired(first, second)))
+def _means(samples: Samples) -> Scores:
+    return {prompt: sum(values) / len(values) for prompt, values in samples.items() if values}
 
 
-def paired(first: Scores, second: Scores) -> dict[tuple[str, int], float]:
-    """The difference at each prompt that both attempted."""
-    return {prompt: first[prompt] - second[prompt] for prompt in first if prompt in second}
+def _ranking(taken: Taken, belief: Posterior | None, tier: Mapping[str, int]) -> list[str]:
+    """Best first: by tier, then by what is believed of the quality. The first given leads among equals."""
+    if belief is None:
+        return []
+    mean = dict(zip(taken.keys, belief.mean, strict=True))
+    return sorted(taken.keys, key=lambda key: (tier[key], -round(float(mean[key]), 9)))
 
 
-def rank(models: Mapping[str, Scores], tiers: Mapping[str, int] | None = None) -> list[str]:
-    """Best first: by tier, then by the mean of the paired differences from the others of the tier.
-
-    Where all attempted the same prompts, that is the order of their means. The first given leads among equals.
-    """
-    tier = {key: (tiers or {}).get(key, 0) for key in models}
-
-    def mean_lead(key: str) -> float:
-        rivals = [other for other in models if other != key and tier[other] == tier[key]]
-        gaps = (difference(models[key], models[other]) for other in rivals)
-        return stats.mean([gap.mean for gap in gaps if gap]) or 0.0
-
-    return sorted(models, key=lambda key: (tier[key], -round(mean_lead(key), 9)))
+def _best(
+    taken: Taken, eligible: Sequence[str], left_out: Collection[str], ranking: Sequence[str], *, is_last: bool
+) -> str | None:
+    """The eligible model that is better than each that was asked in the last round; than all where it is alone."""
+    if taken.quality is None:
+        return None
+    asked = [key for key in eligible if key not in left_out]
+    family = next((keys for keys in (asked, eligible, ranking) if len(keys) > 1), ())
+    mask = np.array([key in family for key in taken.keys], dtype=bool)
+    place = winner.strict_winner(taken.quality, mask, is_last=is_last)
+    return taken.keys[place] if place is not None and taken.keys[place] in eligible else None
 
 
-def find_pairs(models: Mapping[str, Scores], ranking: Sequence[str]) -> tuple[Pair, ...]:
+def _pairs(taken: Taken, scores: Mapping[str, Scores], ranking: Sequence[str]) -> tuple[Pair, ...]:
     """Every pair of the ranking, tested and adjusted."""
-    pairs = [_pair(first, second, models) for first, second in itertools.combinations(ranking, 2)]
+    if taken.quality is None:
+        return ()
+    tests = {frozenset((test.first, test.second)): test for test in winner.differences(taken.quality)}
+    places = {key: place for place, key in enumerate(taken.keys)}
+    pairs = [
+        _pair(first, second, tests[frozenset((places[first], places[second]))], places[first], scores)
+        for first, second in itertools.combinations(ranking, 2)
+    ]
     tested = [index for index, pair in enumerate(pairs) if pair.p is not None]
     adjusted = dict(zip(tested, stats.holm([pairs[index].p or 0.0 for index in tested]), strict=True))
-    return tuple(replace(pair, p_holm=adjusted.get(index)) for index, pair in enumerate(pairs))
+    return tuple(Pair(**{**vars(pair), "p_holm": adjusted.get(index)}) for index, pair in enumerate(pairs))
 
 
-def _pair(first: str, second: str, models: Mapping[str, Scores]) -> Pair:
-    gaps = paired(models[first], models[second])
-    means = list(stats.cluster_means(by_cluster(gaps)).values())
-    return Pair(
-        first=first,
-        second=second,
-        gap=stats.t_interval(means),
-        prompts=len(gaps),
-        p=stats.t_p(means),
-        sign_flip=stats.sign_flip(means),
-    )
+def _pair(first: str, second: str, test: Difference, place: int, scores: Mapping[str, Scores]) -> Pair:
+    common = scores[first].keys() & scores[second].keys()
+    if not common:
+        return Pair(first=first, second=second, gap=None, prompts=0, p=None)
+    gap = _estimate(test, len({cluster for cluster, _ in common}))
+    gap = gap if place == test.first else _reversed(gap)
+    return Pair(first=first, second=second, gap=gap, prompts=len(common), p=test.p)
 
 
-def _beats(key: str, other: str, pairs: Sequence[Pair]) -> bool:
-    pair = next((pair for pair in pairs if {pair.first, pair.second} == {key, other}), None)
-    lead = pair.lead(key) if pair is not None and pair.separated else None
-    return lead is not None and lead.mean > 0
+def _estimate(test: Difference, n: int) -> Estimate:
+    low, high = test.interval or (None, None)
+    return Estimate(test.gap, low, high, n)
 
 
-def _beats_all(key: str, family: Sequence[str], pairs: Sequence[Pair]) -> bool:
-    others = [other for other in family if other != key]
-    return bool(others) and all(_beats(key, other, pairs) for other in others)
+def _on_instructions(taken: Taken) -> dict[frozenset[str], tuple[str, Estimate]]:
+    """Differences of the first measure alone, where both were taken."""
+    if taken.instructions is None or taken.own_turns is None:
+        return {}
+    tests = winner.differences(measures.quality(taken.instructions, None))
+    return {
+        frozenset((taken.keys[test.first], taken.keys[test.second])): (
+            taken.keys[test.first],
+            _estimate(test, int(taken.instructions.n[test.first])),
+        )
+        for test in tests
+    }

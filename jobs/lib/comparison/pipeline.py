@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.lib import stats
-from jobs.lib.comparison import adjusted, explain, pairwise, sensitivity, votes
+from jobs.lib.comparison import adjusted, advice, explain, pairwise, sensitivity, votes
 from jobs.lib.comparison import decide as deciding
 from jobs.lib.comparison import scores as scoring
+from jobs.lib.comparison.advice import Advice, Bar
 from jobs.lib.comparison.decide import Decision, Interruption
 from jobs.lib.comparison.document import (
+    Agreed,
     ComparisonDocument,
     Difference,
     Generation,
@@ -26,11 +28,11 @@ from jobs.lib.comparison.document import (
     Verdict,
 )
 from jobs.lib.comparison.load import ComparisonData, ReferenceRow, ReplyRow, load, planned_models, planned_scenarios
-from jobs.lib.comparison.pairwise import Pair
+from jobs.lib.comparison.pairwise import Pair, Pairwise
 from jobs.lib.comparison.scores import ModelScores
 from jobs.lib.comparison.sensitivity import TradeOff
 from jobs.lib.comparison.votes import Ranking
-from jobs.lib.results.tables import SCALED
+from jobs.lib.results.tables import CANNED, SCALED
 
 _INFO = ("name", "params", "memory", "notes", "path", "revision")
 
@@ -56,17 +58,41 @@ def compare(data: ComparisonData) -> Comparison:
     scored, ranking = scoring.score(data), votes.of_owner(data)
     replied = {key: model for key, model in scored.items() if model.replies}
     compared = pairwise.compare(
-        {key: model.by_prompt for key, model in replied.items()},
+        {key: model.samples for key, model in replied.items()},
         {key: model.failed_gates for key, model in scored.items()},
         [key for key in scored if key in data.left_out],
+        weights=data.rules.measures,
+        is_last=data.is_last,
     )
-    decision = deciding.decide(compared, ranking, _interrupted(data))
+    advised = _advice(data, scored, compared)
+    decision = deciding.decide(compared, ranking, _interrupted(data), advised)
     common = adjusted.leader_adjusted(scored, compared.ranking)
+    chances = advised.chances if advised else {}
     scored = {
-        key: replace(model, figures=replace(model.figures, common=common.get(key))) for key, model in scored.items()
+        key: replace(model, figures=replace(model.figures, common=common.get(key), p_best=chances.get(key)))
+        for key, model in scored.items()
     }
     document = _document(data, scored, decision, ranking)
     return Comparison(data=data, scores=scored, votes=ranking, decision=decision, document=document)
+
+
+def _advice(data: ComparisonData, scored: Mapping[str, ModelScores], compared: Pairwise) -> Advice | None:
+    quality = {reply.row.id: reply.quality for model in scored.values() for reply in model.replies}
+    available = len({turn.chat for turn in data.turns.values()})
+    asked = len({cluster for scores in compared.scores.values() for cluster, _ in scores if cluster.startswith("chat")})
+    return advice.advise(
+        compared,
+        votes.keyed(data, quality),
+        present=data.present,
+        more=available / asked if asked else 1.0,
+        bar=_bar(data),
+    )
+
+
+def _bar(data: ComparisonData) -> Bar | None:
+    """What a canned reply reaches, where that was stored."""
+    values = {row.metric: row.value for row in data.references if row.reference == CANNED}
+    return Bar(instructions=values.get("instructions"), own_turns=values.get("own_turns")) if values else None
 
 
 def _interrupted(data: ComparisonData) -> dict[str, Interruption]:
@@ -93,7 +119,9 @@ def _document(
     by_weights = sensitivity.order(trade_offs, among, data.rules.weights)
     tied = () if decision.winner else tuple(by_weights) or decision.tied
     first = decision.winner or next(iter(tied), None)
-    ways = sensitivity.what_would_resolve_tie(decision, tied, ranking, _conversations(data))
+    told = explain.Explanation(
+        decision=decision, names=names, times={key: trade_off.p50_ms for key, trade_off in trade_offs.items()}
+    )
     stability = (
         sensitivity.weight_sensitivity(trade_offs, first, among, data.rules.weights) if first and among else None
     )
@@ -108,19 +136,11 @@ def _document(
         by_weights=tuple(by_weights),
         stability=stability,
         votes=votes.summary(data, ranking),
-        settle=explain.tie_break(ways, names),
-        verdict=_verdict(decision, tied, explain.Explanation(decision=decision, names=names).why),
+        settle=told.settle,
+        verdict=_verdict(decision, tied, told),
         split=Split(**vars(data.split)) if data.split else None,
         references=_references(data.references),
     )
-
-
-def _conversations(data: ComparisonData) -> int | None:
-    """How many conversations of the owner's can be asked; None where the history was not read.
-
-    The turns of a run are chosen from one conversation after another, so each conversation with turns is in it.
-    """
-    return len({turn.chat for turn in data.turns.values()}) if data.split else None
 
 
 def display_names(models: Mapping[str, ModelDocument]) -> dict[str, str]:
@@ -130,7 +150,7 @@ def display_names(models: Mapping[str, ModelDocument]) -> dict[str, str]:
     return {key: f"{name} ({key})" if name in twice else name for key, name in names.items()}
 
 
-def _verdict(decision: Decision, tied: tuple[str, ...], why: str) -> Verdict:
+def _verdict(decision: Decision, tied: tuple[str, ...], told: explain.Explanation) -> Verdict:
     differences = tuple(
         Difference(
             model=gap.leader,
@@ -142,11 +162,22 @@ def _verdict(decision: Decision, tied: tuple[str, ...], why: str) -> Verdict:
         )
         for gap in decision.gaps
     )
+    advised = decision.advice
     return Verdict(
+        action=advised.action if advised else None,
+        pick=advised.pick if advised else None,
+        recommended=advised is not None and advised.recommended,
+        present=advised.present if advised else None,
+        p_best=advised.p_best if advised else None,
+        expected_loss=advised.expected_loss if advised else None,
+        near=advised.near if advised else (),
+        votes_wanted=advised.votes_wanted if advised else None,
+        agreement=Agreed(agreed=advised.agreement.agreed, of=advised.agreement.of) if advised else None,
         winner=decision.winner,
         tied=tied,
         conflict=decision.conflict,
-        why=why,
+        why=told.why,
+        details=told.details,
         differences=differences,
         confidence=decision.confidence,
     )
@@ -160,8 +191,6 @@ def _pair(pair: Pair) -> PairDocument:
         ci=pair.gap.interval if pair.gap else None,
         p=pair.p,
         p_holm=pair.p_holm,
-        p_sign_flip=pair.sign_flip.p if pair.sign_flip else None,
-        p_sign_flip_min=pair.sign_flip.smallest if pair.sign_flip else None,
         clusters=pair.gap.n if pair.gap else 0,
         prompts=pair.prompts,
     )

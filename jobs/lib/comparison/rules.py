@@ -9,7 +9,9 @@ from typing import Any
 #: What a model must reach before its quality counts; None = not asked. MB are MiB as MLX counts them, times in ms.
 SUCCESS, MEMORY_MB, P95_MS = 0.9, 6144, 15_000
 GATES: dict[str, float | None] = {"success": SUCCESS, "memory_mb": MEMORY_MB, "p95_ms": P95_MS}
-#: How much each metric counts in the quality of a reply.
+#: How much each measure counts in the quality of a model.
+MEASURES = {"instructions": 0.5, "own_turns": 0.5}
+#: How much each metric counts in the value of a reply to a turn of the owner's.
 METRICS = {"checks": 0.6, "style": 0.2, "meaning": 0.2}
 #: How models are ordered that quality does not separate.
 WEIGHTS = {"quality": 0.7, "speed": 0.2, "memory": 0.1}
@@ -22,6 +24,7 @@ class Rules:
     """The rules of one run."""
 
     gates: Mapping[str, float | None] = field(default_factory=lambda: GATES)
+    measures: Mapping[str, float] = field(default_factory=lambda: MEASURES)
     metrics: Mapping[str, float] = field(default_factory=lambda: METRICS)
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
@@ -30,6 +33,7 @@ def of_plan(section: Mapping[str, Any]) -> Rules:
     """The rules of a plan's `report` section, completed by the defaults."""
     return Rules(
         gates=GATES | (section.get("gates") or {}),
+        measures=MEASURES | (section.get("measures") or {}),
         metrics=METRICS | (section.get("layers") or {}),
         weights=WEIGHTS | (section.get("weights") or {}),
     )

@@ -1,8 +1,9 @@
 """How good the replies of a run are: per reply, and per model.
 
-A failed reply counts 0 in every metric, so a model cannot gain by failing on the hard prompts. Samples of a prompt are
-averaged first, then the prompts of a cluster. Clusters are what counts as independent: a scenario, or a conversation
-of the owner's history.
+A model has two measures. `instructions` is the value of its replies to the scenarios; `own_turns` is that of its
+replies to turns of the owner's history. Quality is their sum by the weights of the plan, the same in every round;
+where no model was asked a turn of the owner's, it is `instructions` alone. A failed reply counts 0, so a model cannot
+gain by failing on the hard prompts.
 """
 
 from __future__ import annotations
@@ -11,26 +12,18 @@ import enum
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from jobs.lib import stats
+from jobs.lib.comparison import gates
 from jobs.lib.comparison.load import ComparisonData, LoadRow, ReplyRow, TurnRow
+from jobs.lib.comparison.prompts import Measure, Prompt, Samples, Scores, by_cluster
 from jobs.lib.comparison.rules import METRICS
-
-#: Cluster, and the place of the prompt in it.
-Prompt = tuple[str, int]
-#: Prompt -> mean of a model's samples there, 0..1.
-Scores = Mapping[Prompt, float]
+from jobs.lib.comparison.two_measures import MeasureFigures, Taken, take
 
 BITS = "bits_per_character"
-
-
-class Measure(enum.StrEnum):
-    """What a prompt asks of a model."""
-
-    INSTRUCTIONS = "instructions"  #: a scenario with an instruction to follow
-    OWN_TURNS = "own_turns"  #: a turn of the owner's history to answer
+Limits = Mapping[str, float | None]
 
 
 class Gate(enum.StrEnum):
@@ -59,7 +52,7 @@ class ReplyScores:
     row: ReplyRow
     prompt: Prompt
     metrics: Mapping[str, float | None]  #: each of METRICS; None where it does not count
-    quality: float | None  #: the weighted mean of what counts
+    quality: float | None  #: at a scenario the checks' value, at a turn of the owner's the weighted mean of what counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +103,10 @@ class ModelFigures:
     avg_tokens: float | None
     quality: float | None
     quality_ci: list[float] | None
-    quality_clusters: int
+    quality_clusters: int  #: prompts of the scenarios and conversations
+    instructions: MeasureFigures = field(default_factory=MeasureFigures)
+    own_turns: MeasureFigures = field(default_factory=MeasureFigures)
+    p_best: float | None = None  #: chance of being the best
     metrics: Mapping[str, MetricFigures] = field(metadata={"json": "layers"})
     first_reply_ms: float | None
     peak_memory_mb: float | None
@@ -144,6 +140,11 @@ class ModelScores:
     figures: ModelFigures
     failed_gates: tuple[FailedGate, ...]
 
+    @property
+    def samples(self) -> Samples:
+        """The quality of each sample at each prompt, where it is known."""
+        return _samples(self.replies, lambda reply: reply.quality)
+
     def at_prompts(self, value: Callable[[ReplyScores], float | None]) -> dict[Prompt, float]:
         """Mean of `value` over the model's samples at each prompt, where it is known."""
         return _at_prompts(self.replies, value)
@@ -152,24 +153,32 @@ class ModelScores:
 def score(data: ComparisonData) -> dict[str, ModelScores]:
     """The scores of every model that was loaded or gave replies, in the order of the plan."""
     counting = _counting(data)
-    return {key: _model(key, data, counting) for key in data.models}
+    models = {key: _model(key, data, counting) for key in data.models}
+    taken = take_measures(data, models)
+    return {key: replace(model, figures=_with_measures(key, model.figures, taken)) for key, model in models.items()}
 
 
-def measure(prompt: Prompt) -> Measure:
-    return Measure.OWN_TURNS if prompt[0].startswith("chat:") else Measure.INSTRUCTIONS
+def take_measures(data: ComparisonData, models: Mapping[str, ModelScores]) -> Taken:
+    """Both measures of the models."""
+    samples = {key: model.samples for key, model in models.items()}
+    return take(samples, data.rules.measures, turns_expected=not data.is_last)
+
+
+def _with_measures(key: str, figures: ModelFigures, taken: Taken) -> ModelFigures:
+    quality = taken.figures_of_quality(key)
+    return replace(
+        figures,
+        instructions=taken.figures(key, Measure.INSTRUCTIONS),
+        own_turns=taken.figures(key, Measure.OWN_TURNS),
+        quality=quality.value,
+        quality_ci=quality.ci,
+        quality_clusters=quality.n,
+    )
 
 
 def known(values: Iterable[float | None]) -> list[float]:
     """The numbers among values, without None, NaN and infinity."""
     return [float(value) for value in values if value is not None and math.isfinite(value)]
-
-
-def by_cluster(values: Scores) -> dict[str, list[float]]:
-    """Cluster -> values of its prompts."""
-    clusters: dict[str, list[float]] = defaultdict(list)
-    for (cluster, _), value in sorted(values.items()):
-        clusters[cluster].append(value)
-    return clusters
 
 
 # ------------------------------------------------------------------------------------------------ one reply
@@ -198,7 +207,8 @@ def _counting(data: ComparisonData) -> dict[Prompt, frozenset[str]]:
 def _reply(row: ReplyRow, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ReplyScores:
     prompt = _prompt(row, data.turns)
     metrics = {name: _metric(row, name, counting.get(prompt, frozenset())) for name in METRICS}
-    return ReplyScores(row=row, prompt=prompt, metrics=metrics, quality=_quality(metrics, data.rules.metrics))
+    quality = _quality(metrics, data.rules.metrics) if row.is_real else metrics["checks"]
+    return ReplyScores(row=row, prompt=prompt, metrics=metrics, quality=quality)
 
 
 def _metric(row: ReplyRow, name: str, counting: frozenset[str]) -> float | None:
@@ -217,11 +227,15 @@ def _quality(metrics: Mapping[str, float | None], weights: Mapping[str, float]) 
     return math.fsum(weights[name] * values[name] for name in values) / math.fsum(weights[name] for name in values)
 
 
-def _at_prompts(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], float | None]) -> dict[Prompt, float]:
+def _samples(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], float | None]) -> dict[Prompt, list[float]]:
     samples: dict[Prompt, list[float]] = defaultdict(list)
     for reply in replies:
         samples[reply.prompt] += known([value(reply)])
-    return {prompt: math.fsum(values) / len(values) for prompt, values in samples.items() if values}
+    return {prompt: values for prompt, values in samples.items() if values}
+
+
+def _at_prompts(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], float | None]) -> dict[Prompt, float]:
+    return {prompt: math.fsum(values) / len(values) for prompt, values in _samples(replies, value).items()}
 
 
 # ------------------------------------------------------------------------------------------------ one model
@@ -230,17 +244,16 @@ def _at_prompts(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], f
 def _model(key: str, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ModelScores:
     replies = tuple(_reply(row, data, counting) for row in data.replies_of(key))
     by_prompt = _at_prompts(replies, lambda reply: reply.quality)
-    figures = _figures(replies, by_prompt, data.loads_of(key))
-    failed = failed_gates(figures, data.rules.gates)
+    figures = _figures(replies, data.loads_of(key))
+    failed = failed_gates(replies, figures, data.rules.gates)
     return ModelScores(replies=replies, by_prompt=by_prompt, figures=figures, failed_gates=failed)
 
 
-def _figures(replies: Sequence[ReplyScores], by_prompt: Scores, loads: Sequence[LoadRow]) -> ModelFigures:
+def _figures(replies: Sequence[ReplyScores], loads: Sequence[LoadRow]) -> ModelFigures:
     rows = [reply.row for reply in replies]
     good = [row for row in rows if row.success]
     timed = [row for row in good if not row.batched and row.latency_ms is not None]
     latencies = known(row.latency_ms for row in timed)
-    quality = stats.clustered_interval(by_cluster(by_prompt))
     return ModelFigures(
         total_tests=len(rows),
         successes=len(good),
@@ -258,9 +271,9 @@ def _figures(replies: Sequence[ReplyScores], by_prompt: Scores, loads: Sequence[
         tokens_per_second=stats.median(known(row.tokens_per_second for row in timed)),
         characters_per_second=stats.median(known(row.characters_per_second for row in timed)),
         avg_tokens=stats.mean(known(row.tokens for row in good)),
-        quality=quality.mean if quality else None,
-        quality_ci=stats.clip_interval(quality.interval) if quality else None,
-        quality_clusters=quality.n if quality else 0,
+        quality=None,
+        quality_ci=None,
+        quality_clusters=0,
         metrics=_metrics(replies),
         first_reply_ms=next(iter(known(row.first_reply_ms for row in loads)), None),
         peak_memory_mb=_peak(rows, loads),
@@ -296,15 +309,34 @@ def _metric_figures(
     )
 
 
-def failed_gates(figures: ModelFigures, limits: Mapping[str, float | None]) -> tuple[FailedGate, ...]:
-    """The gates that a model fails. A gate whose value was not measured passes."""
-    share, peak, p95 = figures.success_rate, figures.peak_memory_mb, figures.p95_latency_ms
-    failed = []
-    if (least := limits.get(Gate.SUCCESS)) is not None and share is not None and share < least:
-        counts = {"successes": figures.successes, "total": figures.total_tests}
-        failed.append(FailedGate(gate=Gate.SUCCESS, value=share, limit=least, **counts))
-    if (most := limits.get(Gate.MEMORY)) is not None and peak is not None and peak > most:
-        failed.append(FailedGate(gate=Gate.MEMORY, value=peak, limit=most))
-    if (slowest := limits.get(Gate.P95)) is not None and p95 is not None and p95 > slowest:
-        failed.append(FailedGate(gate=Gate.P95, value=p95, limit=slowest))
-    return tuple(failed)
+def failed_gates(replies: Sequence[ReplyScores], figures: ModelFigures, limits: Limits) -> tuple[FailedGate, ...]:
+    """The gates that a model fails beyond chance. A gate whose value was not measured passes."""
+    return tuple(_success_gate(figures, limits) + _memory_gate(figures, limits) + _time_gate(replies, figures, limits))
+
+
+def _success_gate(figures: ModelFigures, limits: Limits) -> list[FailedGate]:
+    least, count = limits.get(Gate.SUCCESS), gates.Count(figures.successes, figures.total_tests)
+    if least is None or not count.n or not gates.misses_success(count, least):
+        return []
+    share = count.hits / count.n
+    return [FailedGate(gate=Gate.SUCCESS, value=share, limit=least, successes=count.hits, total=count.n)]
+
+
+def _memory_gate(figures: ModelFigures, limits: Limits) -> list[FailedGate]:
+    most, peak = limits.get(Gate.MEMORY), figures.peak_memory_mb
+    return (
+        [] if most is None or peak is None or peak <= most else [FailedGate(gate=Gate.MEMORY, value=peak, limit=most)]
+    )
+
+
+def _time_gate(replies: Sequence[ReplyScores], figures: ModelFigures, limits: Limits) -> list[FailedGate]:
+    slowest, p95 = limits.get(Gate.P95), figures.p95_latency_ms
+    times = _latencies(replies)
+    if slowest is None or p95 is None or not gates.misses_p95(gates.Count(sum(t > slowest for t in times), len(times))):
+        return []
+    return [FailedGate(gate=Gate.P95, value=p95, limit=slowest)]
+
+
+def _latencies(replies: Sequence[ReplyScores]) -> list[float]:
+    """Milliseconds of the successful replies that were written one by one."""
+    return known(reply.row.latency_ms for reply in replies if reply.row.success and not reply.row.batched)

@@ -1,23 +1,12 @@
-"""What would change a decision: other weights, more prompts, more votes."""
+"""What other weights of quality, speed and memory would change of a decision."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from jobs.lib import stats
-from jobs.lib.comparison.decide import Decision, Source
-from jobs.lib.comparison.pairwise import LEVEL, paired
-from jobs.lib.comparison.scores import Measure, ModelFigures, by_cluster, measure
-from jobs.lib.comparison.votes import Ranking
-
-#: Votes between two models by which a preference in 4 of 5 is found with 80 % power, looking after
-#: each (jobs.lib.comparison.votes).
-VOTES = 29
-
-#: A run asks at most so many turns (jobs.evaluate.holdout), so there are no more conversations in it.
-MOST_CONVERSATIONS = 400
+from jobs.lib.comparison.scores import ModelFigures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +29,6 @@ class Stability:
     weight: str = "speed"
     low: float = field(metadata={"json": "from"})
     high: float = field(metadata={"json": "to"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class TieBreak:
-    """What would separate two tied models. 0 = that way is not open."""
-
-    first: str
-    second: str
-    difference: float = 0.0  #: seen so far
-    conversations: int = 0  #: real turns from so many more would do
-    exhausted: int = 0  #: conversations of the history, where more turns of them would not do
-    votes: int = 0  #: so many more would do
-    some_votes: bool = False  #: some were given already
 
 
 def order(models: Mapping[str, TradeOff], keys: Sequence[str], weights: Mapping[str, float]) -> list[str]:
@@ -112,67 +88,3 @@ def _parts(models: Mapping[str, TradeOff], keys: Sequence[str]) -> dict[str, dic
 def _sum(parts: Mapping[str, float], weights: Mapping[str, float]) -> float:
     total = math.fsum(weights.values())
     return math.fsum(weights[name] * parts[name] for name in weights) / total
-
-
-# ------------------------------------------------------------------------------------ what would separate a tie
-
-
-def what_would_resolve_tie(
-    decision: Decision, tied: Sequence[str], votes: Ranking, conversations: int | None = None
-) -> TieBreak | None:
-    """What would separate the first two of `tied`; None where nothing is tied.
-
-    `conversations` is how many the owner's history has, None where that was not counted. Numbers that contradict each
-    other can be resolved by votes alone, a contradiction between numbers and votes by neither.
-    """
-    conflict = decision.conflict
-    if len(tied) < 2 or (conflict and conflict.source is Source.VOTES):
-        return None
-    first, second = (tied[0], tied[1]) if conflict else _closest(decision, tied)
-    given = votes.count([first, second])
-    ways = TieBreak(first=first, second=second, votes=max(0, VOTES - given), some_votes=given > 0)
-    return ways if conflict else _with_turns(ways, decision, conversations)
-
-
-def _closest(decision: Decision, tied: Sequence[str]) -> tuple[str, str]:
-    """The first of the tied by the numbers and the one nearest to it."""
-    leader, *others = sorted(tied, key=decision.pairwise.ranking.index)
-
-    def distance(key: str) -> float:
-        pair = decision.pairwise.between(leader, key)
-        return abs(pair.gap.mean) if pair and pair.gap else math.inf
-
-    return leader, min(others, key=distance)
-
-
-def _with_turns(ways: TieBreak, decision: Decision, conversations: int | None) -> TieBreak:
-    """The same with what more real turns would do. Turns of one conversation are one cluster."""
-    pair = decision.pairwise.between(ways.first, ways.second)
-    gap = pair.lead(ways.first) if pair else None
-    if gap is None:
-        return ways
-    scores = decision.pairwise.scores
-    means = stats.cluster_means(by_cluster(paired(scores[ways.first], scores[ways.second])))
-    asked = sum(measure((cluster, 0)) is Measure.OWN_TURNS for cluster in means)
-    available = (MOST_CONVERSATIONS if conversations is None else conversations) - asked
-    # the p of this pair alone has to stay under this level
-    level = LEVEL / max(1, sum(not other.separated for other in decision.pairwise.pairs))
-    missing = _missing_clusters(list(means.values()), gap.mean, level)
-    more = min(_rounded(missing), available) if 0 < missing <= available else 0
-    exhausted = conversations or 0 if missing and not more else 0
-    return replace(ways, difference=abs(gap.mean), conversations=more, exhausted=exhausted)
-
-
-def _missing_clusters(means: Sequence[float], difference: float, level: float) -> float:
-    """How many more clusters would separate the two; 0 where they are not lacking, infinite for no end."""
-    if len(means) < 2:
-        return 0
-    spread = math.sqrt(math.fsum((value - difference) ** 2 for value in means) / (len(means) - 1))
-    needed = stats.clusters_needed(difference, spread, alpha=level)
-    return math.inf if needed is None else max(0, needed - len(means))
-
-
-def _rounded(number: float) -> int:
-    """Upwards to two digits that count: 137 becomes 140."""
-    step = 10 ** max(0, len(str(math.ceil(number))) - 2)
-    return math.ceil(number / step) * step

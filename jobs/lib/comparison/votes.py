@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.lib import stats
+from jobs.lib.comparison.advice import KeyedVote
 from jobs.lib.comparison.load import ComparisonData, VoteRow
 from jobs.lib.results.tables import OWNER
 from jobs.lib.stats import Estimate, Strengths
@@ -120,6 +121,25 @@ def of_owner(data: ComparisonData) -> Ranking:
             if vote.choice in SHARES
         ]
     )
+
+
+def keyed(data: ComparisonData, quality: Mapping[int, float | None]) -> list[KeyedVote]:
+    """The owner's votes with the quality of both replies, which `quality` has by the reply's id; in their order."""
+    models = {row.id: row.model for row in data.replies}
+    return [
+        KeyedVote(
+            first=models[vote.left],
+            second=models[vote.right],
+            share=SHARES[vote.choice],
+            scores=_both(quality.get(vote.left), quality.get(vote.right)),
+        )
+        for vote in _shown(data, OWNER)
+        if vote.choice in SHARES and models[vote.left] != models[vote.right]
+    ]
+
+
+def _both(left: float | None, right: float | None) -> tuple[float, float] | None:
+    return None if left is None or right is None else (left, right)
 
 
 def rank(votes: Sequence[tuple[str, str, float]]) -> Ranking:

@@ -104,6 +104,7 @@ class Cause(enum.StrEnum):
     SUCCESS_GATE = "success_gate"  #: successes, total, most_percent: upper end of the interval
     MEMORY_GATE = "memory_gate"  #: peak_mb, limit_mb
     BEHIND = "behind"  #: leader, mean, low, high, p_holm
+    NO_CHANCE = "no_chance"  #: leader, behind, chance: of being the best or nearly so
     TOLD = "told"  #: text: a database from before this table kept a sentence
 
 
@@ -192,6 +193,10 @@ class ReferenceScore(Record):
 #: Suffix of `ReferenceScore.reference`: the mean of the same texts after each was clipped to 0..1, as replies are.
 #: Clipping moves both ends: the ceiling does not reach 1, and the floor lies above 0.
 SCALED = ", scaled"
+
+
+#: `ReferenceScore.reference` of one text that answers everything.
+CANNED = "canned"
 
 
 class StyleProfile(Record):

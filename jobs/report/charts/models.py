@@ -59,11 +59,11 @@ def frontier(found: Sequence[Point]) -> list[Point]:
 
 
 def latency_quality(report: Report) -> Chart:
-    """One point per model: median seconds of usable replies, quality with its interval, size as memory."""
+    """One point per model: median seconds of complete replies, quality with its interval, size as memory."""
     title = "Latency against quality"
     found = points(report)
     if not found:
-        return Chart("latency-quality", title, "", "", "no model gave a usable reply")
+        return Chart("latency-quality", title, "", "", "no model gave a complete reply")
     best = frontier(found)
     with svg_chart.figure((4.8, 3.3)) as (figure, axes):
         _axes_of_time(axes, [point.seconds for point in found])

@@ -169,6 +169,7 @@ _PARTS: dict[str, Callable[[Report], object]] = {
     "memory": model_rows.memory_rows,
     "speed": model_rows.speed_rows,
     "pairs": model_rows.pair_rows,
+    "details": model_rows.details,
     "changes": _since(change_rows.summary),
     "changed_figures": _since(change_rows.figure_rows),
     "changed_templates": _since(change_rows.template_rows),
@@ -191,16 +192,15 @@ def _time_tile(report: Report) -> tuple[str, str] | None:
     verdict, keys = report.comparison.verdict, []
     if verdict.conflict:
         keys = [verdict.conflict.model, verdict.conflict.rivals[0]]
-    elif verdict.winner or report.comparison.by_weights:
-        keys = [verdict.winner or verdict.tied[0]]
+    elif verdict.pick is not None and not report.models[verdict.pick].fails_gate:
+        keys = [verdict.pick]
     elif len(report.models) == 1:
         keys = list(report.models)
     times = [report.models[key].stats.shared_p50_ms for key in keys]
     if not keys or None in times:
         return None
     names = " / ".join(model_rows.name(report, key)[:40] for key in keys)
-    tied = ", first by the plan's weights" if verdict.tied and not verdict.conflict else ""
-    return " / ".join(map(model_rows.seconds, times)), f"median reply of {names}{tied}"
+    return " / ".join(map(model_rows.seconds, times)), f"median reply of {names}"
 
 
 def tiles(report: Report) -> list[tuple[str, str]]:
@@ -220,9 +220,9 @@ def tiles(report: Report) -> list[tuple[str, str]]:
     if told := _time_tile(report):
         found.append(told)
     if report.models:
-        usable = sum(model.stats.successes for model in report.models.values())
+        complete = sum(model.stats.successes for model in report.models.values())
         total = sum(model.stats.total_tests for model in report.models.values())
-        found.append((f"{usable} / {total}", "replies usable"))
+        found.append((f"{complete} / {total}", "replies complete"))
     done = sum(job.status == "succeeded" for job in report.jobs)
     found.append((f"{done} / {len(report.jobs)}", "jobs succeeded"))
     return found

@@ -139,7 +139,7 @@ def models(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-SPEED_NOTE = "Speed is measured over the usable replies that were written one by one."
+SPEED_NOTE = "Speed is measured over the complete replies that were written one by one."
 
 
 def trade_off(report: Report) -> str:
@@ -289,6 +289,7 @@ def appendix(report: Report) -> str:
         parts += ["### Speed", table(model_rows.SPEED_HEADER, _cells(model_rows.speed_rows(report)), right=range(1, 9))]
     if pairs := model_rows.pair_rows(report):
         parts += ["### Every pair", table(model_rows.PAIR_HEADER, _cells(pairs))]
+        parts += map(inline, model_rows.details(report))
     parts += ["### How it was measured"] * bool(parts)
     parts.append(table(["Figure", "Measured"], _cells(run_rows.method_rows(report))))
     setting = run_rows.setting_rows(report)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs.lib.comparison.document import Difference, ModelDocument, PairDocument, Reference, ReferenceValue
 from jobs.lib.comparison.scores import BITS, MetricFigures, ModelFigures
+from jobs.lib.comparison.two_measures import MeasureFigures
 from jobs.report.escape import NOT_MEASURED, clean, duration, megabytes, milliseconds, number
 from jobs.report.gather import Report
 
@@ -27,7 +28,7 @@ SPEED_HEADER = [
     "First reply",
     "Load",
 ]
-PAIR_HEADER = ["Pair", "Difference in quality (95 % interval)", "p", "p (Holm)", "p (sign flips)", "On"]
+PAIR_HEADER = ["Pair", "Difference in quality (95 % interval)", "p", "p (Holm)", "On"]
 
 _REFERENCES = {
     "ceiling": "the other half of your own messages",
@@ -55,10 +56,16 @@ def winner(report: Report) -> str | None:
 
 
 def runner_up(report: Report) -> str | None:
-    """The best of those that did not win and passed the gates; None without a winner or another one."""
-    best = winner(report)
-    rest = [key for key, model in in_order(report) if key != best and not model.fails_gate]
-    return rest[0] if best and rest else None
+    """The best of those that are not the best guess and pass the gates; None where there is no other one."""
+    pick = report.comparison.verdict.pick if report.comparison else None
+    rest = [key for key, model in in_order(report) if key != pick and not model.fails_gate]
+    return rest[0] if pick and rest else None
+
+
+def details(report: Report) -> list[str]:
+    """The figures that the decision rests on."""
+    text = clean(report.comparison.verdict.details, 2000) if report.comparison else ""
+    return [text] if text else []
 
 
 # -------------------------------------------------------------------------------------------------- the table
@@ -68,11 +75,11 @@ def header(report: Report) -> list[str]:
     return [
         "Model",
         "Group",
-        "Checks · style · meaning",
+        "Does what you ask · your own messages",
         "Quality (95 % interval)",
         "Reply, p50",
         "Tokens/s",
-        "Usable replies",
+        "Complete replies",
         "Peak memory",
         left_of_memory(report),
         "Licence",
@@ -101,11 +108,11 @@ def _cells(report: Report, key: str, model: ModelDocument, group: str) -> list[s
     return [
         name(report, key),
         group,
-        " · ".join(_short(stats.metrics[metric]) for metric in METRICS),
+        f"{_short(stats.instructions)} · {_short(stats.own_turns)}",
         interval(stats.shared_quality, stats.shared_quality_ci),
         seconds(stats.shared_p50_ms),
         number(stats.tokens_per_second, 1),
-        usable(stats),
+        complete(stats),
         _memory(peak),
         _memory(left_mb(report, peak)),
         clean(model.info.get("licence") or "not stated", 40),
@@ -122,7 +129,11 @@ def interval(mean: float | None, ends: Sequence[float] | None) -> str:
     return number(mean) + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if mean is not None and ends else "")
 
 
-def usable(stats: ModelFigures) -> str:
+def _short(figures: MeasureFigures) -> str:
+    return "–" if figures.value is None else f"{figures.value:.2f}"
+
+
+def complete(stats: ModelFigures) -> str:
     """13 of 13 (77 to 100 %)."""
     text = f"{stats.successes} of {stats.total_tests}"
     ends = stats.success_rate_ci
@@ -137,6 +148,7 @@ def peak_mb(stats: ModelFigures) -> float | None:
 def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     """What a reader has to know about a model before its figures, in words."""
     marks = ["winner"] * (winner(report) == key)
+    marks += ["in use"] * (report.comparison is not None and report.comparison.verdict.present == key)
     marks += [f"fails a gate: {clean(reason, 160)}" for reason in model.gates]
     if model.stats.common and is_behind(model.stats):
         marks.append(f"on {model.stats.common.answered} of {model.stats.common.asked} prompts")
@@ -158,10 +170,6 @@ def is_behind(stats: ModelFigures) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------- the metrics
-
-
-def _short(figures: MetricFigures) -> str:
-    return "–" if figures.mean is None else f"{figures.mean:.2f}"
 
 
 def _long(figures: MetricFigures) -> str:
@@ -190,9 +198,13 @@ def metric_notes(report: Report) -> list[str]:
     notes.append(f"Style: how much a reply looks like yours{reached}.")
     reached = _on_scale(report, "meaning", random="another reply of yours, drawn at random, gets")
     notes.append(f"Meaning: nearness to what you really answered{reached}.")
-    notes.append(
-        f"Quality together weighs {_weighing(report)}, over the metrics that every usable reply to a prompt has."
-    )
+    notes += [
+        f"Two numbers make the quality, by the weights {_measures(report)}, the same in every round and every night: "
+        "does what you ask (the prompts of the scenarios), and your own messages (turns of your history). Where no "
+        "turn was asked, quality is the first alone.",
+        f"A reply to one of your own messages weighs {_weighing(report)}, over the metrics that every complete reply "
+        "to it has.",
+    ]
     notes.append(
         "Bits per character: how surprising your real answers are to the model, fewer is better; it is shown and "
         "never part of the sum."
@@ -214,6 +226,11 @@ def _references(report: Report) -> Mapping[str, Mapping[str, Reference]]:
 
 def _weighing(report: Report) -> str:
     return ", ".join(f"{metric} {weight:g}" for metric, weight in report.rules.layers)
+
+
+def _measures(report: Report) -> str:
+    weights = report.rules.measures
+    return f"{weights.instructions:g} and {weights.own_turns:g}"
 
 
 def reference_rows(report: Report) -> list[list[str]]:
@@ -319,8 +336,7 @@ def pair_rows(report: Report) -> list[list[str]]:
             difference(pair),
             chance(pair.p),
             chance(pair.p_holm),
-            chance(pair.p_sign_flip) + _least(pair.p_sign_flip_min),
-            f"{pair.prompts} prompts in {pair.clusters} clusters",
+            f"{pair.prompts} prompts in {pair.clusters} scenarios and conversations",
         ]
         for pair in (report.comparison.pairs if report.comparison else ())
     ]
@@ -346,10 +362,6 @@ def chance(value: float | None) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _least(value: float | None) -> str:
-    return f" (at least {chance(value)} with so few)" if value is not None and value > 0.05 else ""
-
-
 def standing_notes(report: Report) -> list[str]:
     """What orders the models that quality does not separate, and for which weights."""
     comparison = report.comparison
@@ -358,11 +370,11 @@ def standing_notes(report: Report) -> list[str]:
     notes = ["Models that share a letter are not separated by quality."] * bool(comparison.groups)
     if any(is_behind(model.stats) for model in report.models.values()):
         notes.append(
-            "Where a model answered fewer prompts, its quality is the leader's plus their paired difference, and its "
-            "p50 the leader's times their ratio, on the prompts that both answered."
+            "Where a model answered fewer prompts, the others tell how hard the rest was, and its p50 is the leader's "
+            "times their ratio on the prompts that both answered."
         )
     if stability := comparison.stability:
-        first = comparison.verdict.winner or comparison.verdict.tied[0]
+        first = comparison.verdict.pick or comparison.verdict.winner or comparison.verdict.tied[0]
         notes.append(
             f"{name(report, first)} stays first for a {stability.weight} weight of "
             f"{100 * stability.low:.0f} to {100 * stability.high:.0f} %."

@@ -164,7 +164,7 @@ def _fired(stats: Mapping[str, Any]) -> str:
 
 def _quality_contrast(report: Report) -> Contrast:
     """Quality of the present model against that of the winner, else of the first by the numbers, leader-adjusted."""
-    measure = "checks, and style and meaning where measured, weighed as the table of metrics says"
+    measure = "does what you ask and your own messages, weighed as the table of metrics says"
     best, rank = _best(report)
     if best is None:
         return Contrast("Reply quality", NOT_MEASURED, NOT_MEASURED, measure)
@@ -211,18 +211,18 @@ def method_rows(report: Report) -> list[list[str]]:
                 rows.append([what, f"{duration(stats[key])} in this run"])
     rows += [[clean(model.name, 80), _model_method(model)] for model in report.models.values()]
     if report.models:
-        rows.append(["p95", "not given below 20 usable replies: it would be little more than the slowest one"])
-        rows.append(["Usable replies", f"share with Wilson 95 % interval{_repeats(report)}"])
+        rows.append(["p95", "not given below 20 complete replies: it would be little more than the slowest one"])
+        rows.append(["Complete replies", f"share with Wilson 95 % interval{_repeats(report)}"])
     return rows
 
 
 def _model_method(model: ModelDocument) -> str:
     stats = model.stats
     load = f"; loaded in {duration(model.load_time_s)}" if model.load_time_s is not None else ""
-    speed = f"speed over {stats.timed_replies} usable ones written one by one"
+    speed = f"speed over {stats.timed_replies} complete ones written one by one"
     return (
-        f"{stats.total_tests} replies, {stats.successes} usable; {speed}, warm-up excluded; quality over "
-        f"{stats.quality_clusters} cluster means (scenarios and conversations), t{load}"
+        f"{stats.total_tests} replies, {stats.successes} complete; {speed}, warm-up excluded; quality over "
+        f"{stats.quality_clusters} prompts and conversations, t{load}"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jarvisd.plugin import Status
+from jobs.lib.comparison.action import Action
 from jobs.lib.comparison.decide import Conflict, Source
 from jobs.lib.comparison.document import ComparisonDocument, Difference, Verdict
 from jobs.report.escape import inline, megabytes, milliseconds, percent
@@ -34,11 +35,17 @@ def headline(report: Report) -> str:
 
 
 def _model_headline(report: Report, verdict: Verdict) -> str:
-    if verdict.winner:
-        return f"Use {name(report, verdict.winner)}"
     if verdict.conflict:
         return f"{_sides(report, verdict.conflict, plain=True)}, so no winner"
-    return "No clear winner" if verdict.tied else ""
+    if verdict.pick is None:
+        return ""
+    if not verdict.recommended:
+        return "Keep what you have"
+    if verdict.action is Action.KEEP:
+        return f"Keep {name(report, verdict.present or verdict.pick)}"
+    if verdict.action is Action.SWITCH:
+        return f"{'Switch to' if verdict.present else 'Use'} {name(report, verdict.pick)}"
+    return f"Best guess: {name(report, verdict.pick)}"
 
 
 def _cancelled(report: Report) -> bool:
@@ -47,7 +54,7 @@ def _cancelled(report: Report) -> bool:
 
 
 def verdict(report: Report) -> str:
-    """The choice of a model in a sentence with its confidence and the runner-up; then why; then all the rest."""
+    """The best model in a sentence with the runner-up; then what to do and why; then all the rest."""
     rest = [_on_templates(report), _on_failures(report), inline(report.late)]
     paragraphs = [*_on_models(report), " ".join(part for part in rest if part)]
     return "\n\n".join(part for part in paragraphs if part)
@@ -63,24 +70,13 @@ def _on_models(report: Report) -> list[str]:
     if report.comparison is None:
         return ["No model was loaded, so no replies could be compared."] if "evaluate" in report.sections else []
     verdict = report.comparison.verdict
-    why = inline(verdict.why, 2000)
-    if verdict.winner:
-        return [_lead(report, report.comparison, verdict.winner) + _other_by_weights(report, verdict.winner), why]
-    if not verdict.tied:
-        return [why]
-    settle = inline(report.comparison.settle.replace("`", ""), 1000)
-    more = f" What would settle it: {settle[0].lower()}{settle[1:]}" if settle else ""
-    return [_tied(report, report.comparison), why + more]
-
-
-def _tied(report: Report, comparison: ComparisonDocument) -> str:
-    """Which models are tied, and which comes first by the weights; or what contradicts what, and what to do."""
-    verdict = comparison.verdict
+    why = inline(verdict.why.replace("`", ""), 2000)
     if verdict.conflict:
         sides, advice = _sides(report, verdict.conflict), _meanwhile(report, verdict.conflict)
-        return f"{sides}, so no model is named. {advice}"
-    *most, last = (f"**{inline(name(report, key))}**" for key in verdict.tied)
-    return f"The numbers do not separate {', '.join(most)} and {last}.{_by_weights(report, comparison)}"
+        return [f"{sides}, so no model is named. {advice}", why]
+    if verdict.pick is None or not verdict.recommended:
+        return [why]
+    return [_lead(report, report.comparison, verdict.pick) + _other_by_weights(report, verdict.pick), why]
 
 
 def _sides(report: Report, conflict: Conflict, *, plain: bool = False) -> str:
@@ -90,7 +86,7 @@ def _sides(report: Report, conflict: Conflict, *, plain: bool = False) -> str:
     )
     if conflict.source is Source.VOTES:
         return f"The numbers say {model}, your votes say {' or '.join(rivals)}"
-    return f"All prompts together say {model}, the scenarios alone {' or '.join(rivals)}"
+    return f"Both measures together say {model}, the scenarios alone {' or '.join(rivals)}"
 
 
 def _meanwhile(report: Report, conflict: Conflict) -> str:
@@ -100,49 +96,33 @@ def _meanwhile(report: Report, conflict: Conflict) -> str:
     return f"Keep the present one, or {other}."
 
 
-def _lead(report: Report, comparison: ComparisonDocument, winner: str) -> str:
-    """**SmolLM3-3B**, with high confidence: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: ..."""
-    stats, verdict = report.models[winner].stats, comparison.verdict
-    time = model_rows.seconds(stats.shared_p50_ms)
-    text = f"**{inline(name(report, winner))}**, with {verdict.confidence} confidence: {time} for a typical reply"
+def _lead(report: Report, comparison: ComparisonDocument, pick: str) -> str:
+    """**SmolLM3-3B**: 1.10 s for a typical reply, 2.05 GB at its peak. Runner-up: **Qwen3 4B**, 0.03 behind."""
+    stats = report.models[pick].stats
+    text = f"**{inline(name(report, pick))}**: {model_rows.seconds(stats.shared_p50_ms)} for a typical reply"
     if (peak := model_rows.peak_mb(stats)) is not None:
         text += f", {megabytes(peak)} at its peak"
     second = model_rows.runner_up(report)
     if second is None:
         return f"{text}."
-    gap = next((row for row in verdict.differences if row.against == second), None)
+    gap = next((row for row in comparison.verdict.differences if row.against == second), None)
     return f"{text}. Runner-up: **{inline(name(report, second))}**{_behind(gap)}."
 
 
-def _by_weights(report: Report, comparison: ComparisonDocument) -> str:
-    """A sentence about which of the tied comes first by the plan's weights, with the confidence in it."""
-    if not comparison.by_weights:
-        return ""
-    first = comparison.verdict.tied[0]
-    time = model_rows.seconds(report.models[first].stats.shared_p50_ms)
-    return (
-        f" By the plan's weights of quality, speed and memory **{inline(name(report, first))}** comes first, with "
-        f"{comparison.verdict.confidence} confidence: {time} for a typical reply."
-    )
-
-
-def _other_by_weights(report: Report, winner: str) -> str:
-    """A sentence where the plan's own weights put another one than the winner first."""
+def _other_by_weights(report: Report, pick: str) -> str:
+    """A sentence where the plan's own weights put another one than the best guess first."""
     by_weights = report.comparison.by_weights if report.comparison else ()
-    first, weights = next(iter(by_weights), winner), report.rules.weights
+    first, weights = next(iter(by_weights), pick), report.rules.weights
     total = weights.quality + weights.speed + weights.memory
-    if first == winner or not total:
+    if first == pick or not total:
         return ""
     speed, memory = f"speed {100 * weights.speed / total:.0f} %", f"memory {100 * weights.memory / total:.0f} %"
     return f" Counting {speed} and {memory} as your plan does, **{inline(name(report, first))}** would come first."
 
 
 def _behind(gap: Difference | None) -> str:
-    """ ", 0.03 behind in quality (95 % interval 0.00 to 0.06)"."""
-    if gap is None or gap.difference is None:
-        return ""
-    ends = f" (95 % interval {model_rows.end(gap.ci[0])} to {model_rows.end(gap.ci[1])})" if gap.ci else ""
-    return f", {gap.difference:.2f} behind in quality{ends}"
+    """ ", 0.03 behind in quality"."""
+    return "" if gap is None or gap.difference is None else f", {gap.difference:.2f} behind in quality"
 
 
 def _on_templates(report: Report) -> str:
@@ -227,21 +207,21 @@ def recommendation(report: Report) -> str:
 
 def _deploy_model(report: Report) -> str:
     comparison = report.comparison
-    if comparison and comparison.verdict.winner:
-        return f"**Model:** switch to {inline(name(report, comparison.verdict.winner))}."
-    if comparison is None or not comparison.verdict.tied:
+    verdict = comparison.verdict if comparison else None
+    if comparison is None or verdict is None or verdict.pick is None:
         return "**Model:** keep the present one; this run gives no reason to change it."
-    if conflict := comparison.verdict.conflict:
+    if conflict := verdict.conflict:
         advice = _meanwhile(report, conflict)
         return f"**Model:** {advice[0].lower()}{advice[1:]} {_sides(report, conflict)}."
-    if not comparison.by_weights:
-        return "**Model:** keep the present one; the numbers do not separate the candidates."
-    first = comparison.verdict.tied[0]
-    return (
-        f"**Model:** quality does not separate {len(comparison.verdict.tied)} of them, so vote to decide; if all sound "
-        f"alike, {inline(name(report, first))} comes first by the plan's weights "
-        f"({milliseconds(report.models[first].stats.shared_p50_ms)}, median)."
-    )
+    settle = inline(comparison.settle.replace("`", ""), 1000)
+    pick = inline(name(report, verdict.pick))
+    if not verdict.recommended:
+        return "**Model:** keep the present one; no model is better than a canned reply."
+    if verdict.action is Action.KEEP:
+        return f"**Model:** keep {inline(name(report, verdict.present or verdict.pick))}."
+    if verdict.action is Action.SWITCH:
+        return f"**Model:** switch to {pick}."
+    return f"**Model:** not decided yet; the best guess is {pick}. {settle}".rstrip()
 
 
 def _deploy_templates(report: Report) -> str:
@@ -278,6 +258,10 @@ def checklist(report: Report) -> str:
     return "\n".join(f"- [ ] {step}" for step in steps)
 
 
+def _answers(count: int | None) -> str:
+    return "some answers" if count is None else f"{count} answer{'s' * (count != 1)}"
+
+
 def next_steps(report: Report) -> str:
     """Commands that make sense after this run, as a list."""
     again = [job for job in report.jobs if job.remedy]
@@ -287,7 +271,8 @@ def next_steps(report: Report) -> str:
     if report.comparison and report.comparison.verdict.winner:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
     if report.comparison and "jarvisctl vote" in report.comparison.settle:
-        steps.append("`jarvisctl vote` compares replies blindly; a dozen answers settle a tie where they agree.")
+        verdict = report.comparison.verdict
+        steps.append(f"`jarvisctl vote` compares replies blindly; {_answers(verdict.votes_wanted)} may decide.")
     if report.templates:
         steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
     steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")

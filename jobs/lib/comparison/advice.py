@@ -1,0 +1,141 @@
+"""What to do about the model in use, from the scores and the owner's votes together; the arithmetic is action.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.lib.comparison import action, preference
+from jobs.lib.comparison.action import Action, Outlook, Remedy
+from jobs.lib.comparison.measures import variance_of_difference
+from jobs.lib.comparison.pairwise import Pairwise
+from jobs.lib.comparison.posterior import Posterior
+from jobs.lib.comparison.preference import Agreement, Heard, ScorePrior
+from jobs.lib.comparison.two_measures import Taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyedVote:
+    """An answer of the owner's: the models, the share of the win of the first, and the quality of both replies."""
+
+    first: str
+    second: str
+    share: float
+    scores: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What a canned reply to everything reaches on each measure; None where that was not measured."""
+
+    instructions: float | None = None
+    own_turns: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """The advice of a comparison; `chances` and what follows from them count the owner's votes too."""
+
+    action: Action
+    pick: str  #: the best guess
+    recommended: bool  #: the pick passes the gates and beats a canned reply
+    present: str | None
+    rival: str | None  #: the present model, or the runner-up where there is none or it is the pick
+    chance: float | None  #: that the pick is better than the rival
+    gain: float | None  #: expected quality of the pick less that of the rival
+    p_best: float
+    expected_loss: float
+    near: tuple[str, ...]  #: expected within LEAST_GAIN of the pick
+    chances: Mapping[str, float]  #: of being the best, by model
+    remedy: Remedy | None = None  #: of an undecided one
+    votes_wanted: int | None = None
+    agreement: Agreement = field(default_factory=lambda: Agreement(0, 0))
+    votes: int = 0
+    below_canned: tuple[str, ...] = ()  #: models that do not beat a canned reply
+
+
+def advise(
+    pairwise: Pairwise,
+    votes: Sequence[KeyedVote] = (),
+    *,
+    present: str | None = None,
+    more: float = 1.0,
+    bar: Bar | None = None,
+) -> Advice | None:
+    """The advice about the models of `pairwise`; None for fewer than two.
+
+    `more` is how many times the conversations asked so far could be asked in all.
+    """
+    belief, keys = pairwise.belief, pairwise.taken.keys
+    if belief is None or len(keys) < 2:
+        return None
+    heard = hear(belief, keys, votes)
+    posterior = heard.posterior if votes else belief
+    passes = np.array([key in pairwise.eligible for key in keys], dtype=bool)
+    beats = _beats_canned(pairwise.taken, bar)
+    place = keys.index(present) if present in keys else None
+    decided = action.decide(posterior, passes & beats, place)
+    left = _outlook(pairwise.taken, decided, more, heard.agreement.correlation)
+    decided = action.with_remedy(decided, posterior, left)
+    among = posterior.best_of(passes & beats) if decided.recommended else posterior
+    return Advice(
+        action=decided.action,
+        pick=keys[decided.pick],
+        recommended=decided.recommended,
+        present=present if place is not None else None,
+        rival=None if decided.rival is None else keys[decided.rival],
+        chance=decided.chance,
+        gain=decided.gain,
+        p_best=float(among.p_best[decided.pick]),
+        expected_loss=float(among.loss[decided.pick]),
+        near=tuple(keys[model] for model in among.near(decided.pick)),
+        chances={key: float(among.p_best[model]) for model, key in enumerate(keys)},
+        remedy=decided.remedy,
+        votes_wanted=decided.votes,
+        agreement=heard.agreement,
+        votes=len(votes),
+        below_canned=tuple(key for key, above in zip(keys, beats, strict=True) if not above),
+    )
+
+
+def hear(belief: Posterior, keys: Sequence[str], votes: Sequence[KeyedVote]) -> Heard:
+    """Scores and votes together."""
+    return preference.hear(ScorePrior.of(belief), places(keys, votes))
+
+
+def places(keys: Sequence[str], votes: Sequence[KeyedVote]) -> list[preference.Vote]:
+    """The votes between two of the models, as places in `keys`."""
+    known = [vote for vote in votes if vote.first in keys and vote.second in keys]
+    return [preference.Vote(keys.index(vote.first), keys.index(vote.second), vote.share, vote.scores) for vote in known]
+
+
+def _beats_canned(taken: Taken, bar: Bar | None) -> NDArray[np.bool_]:
+    """Models that are better than a canned reply with the chance BEATS_CANNED, on what was measured of both."""
+    from scipy.special import ndtr
+
+    lead, variance = np.zeros(len(taken.keys)), np.zeros(len(taken.keys))
+    total = 0.0
+    weights = taken.quality.weights if taken.quality is not None else {}
+    for name, measure in (("instructions", taken.instructions), ("own_turns", taken.own_turns)):
+        reached, weight = getattr(bar, name, None), weights.get(name, 0.0)
+        if reached is None or measure is None or not weight:
+            continue
+        lead += weight * (np.where(measure.known, measure.value, reached) - reached)
+        variance += weight**2 * np.diag(measure.covariance)
+        total += weight
+    if not total:
+        return np.ones(len(taken.keys), dtype=bool)
+    return np.asarray(ndtr(lead / np.sqrt(np.maximum(variance, 1e-12))) >= action.BEATS_CANNED)
+
+
+def _outlook(taken: Taken, decided: action.Decision, more: float, agreement: float) -> Outlook:
+    if taken.quality is None or decided.rival is None:
+        return Outlook(now=1.0, after_more_rounds=None, agreement=agreement)
+    pair = (decided.pick, decided.rival)
+    if taken.instructions is None:
+        now = float(variance_of_difference(taken.quality.covariance)[pair])
+        return Outlook(now=now, after_more_rounds=None, agreement=agreement)
+    return action.outlook(taken.quality, (taken.instructions, taken.own_turns), pair, more, agreement)

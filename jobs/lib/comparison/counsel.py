@@ -1,0 +1,117 @@
+"""The advice of a comparison in plain sentences: what to do, how sure that is, and what would make it surer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jobs.lib.comparison.action import Action, Remedy
+from jobs.lib.comparison.advice import Advice
+from jobs.lib.comparison.decide import Decision
+
+_FASTER_S = 0.2  #: a difference in the time of a reply that a reader would notice
+SMALL = 0.005  #: of quality: printed as "less than 0.01"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counsel:
+    """The sentences about one decision; `names` is what people call each model, `times` its median time in ms."""
+
+    decision: Decision
+    names: Mapping[str, str]
+    times: Mapping[str, float | None]
+
+    @property
+    def sentences(self) -> list[str]:
+        advice = self.decision.advice
+        if advice is None:
+            return []
+        if not advice.recommended:
+            return self._nothing_better(advice)
+        parts = [self._what_to_do(advice), self._winner(), *self._near(advice), *self._remedy(advice)]
+        return [part for part in (*parts, self._measured(), *self._agreement(advice)) if part]
+
+    @property
+    def settle(self) -> str:
+        """What would decide, as a sentence; "" where it is decided or nothing would."""
+        advice = self.decision.advice
+        return " ".join(self._remedy(advice)) if advice is not None and advice.recommended else ""
+
+    def name(self, key: str) -> str:
+        return self.names.get(key, key)
+
+    def _nothing_better(self, advice: Advice) -> list[str]:
+        return [
+            f"{self.name(advice.pick)} did best, but a canned reply to everything would have done as well. "
+            "Keep what you have."
+        ]
+
+    def _what_to_do(self, advice: Advice) -> str:
+        pick, present = self.name(advice.pick), advice.present
+        if advice.action is Action.KEEP and present == advice.pick:
+            return f"Keep {pick}: it is the best guess ({in_ten(advice.p_best)} that it is the best)."
+        if advice.action is Action.KEEP and present is not None:
+            return f"Keep {self.name(present)}: {pick} may be better, but by too little to be worth a change."
+        if advice.action is Action.SWITCH and present is not None:
+            better = f"{in_ten(advice.chance)} that it is better, by about {advice.gain or 0:.2f} of 1"
+            return f"Switch from {self.name(present)} to {pick}: {better}."
+        told = f"Best guess: {pick} ({in_ten(advice.p_best)} that it is the best)."
+        return f"{told} If that is wrong you lose {_amount(advice.expected_loss)} of quality on average."
+
+    def _winner(self) -> str:
+        winner, others = self.decision.winner, len(self.decision.pairwise.scores) - 1
+        if winner is None or self.decision.decided_by:
+            return ""
+        rivals = "the other model" if others == 1 else "each of the other models"
+        return f"{self.name(winner)} did better than {rivals}, by more than luck explains."
+
+    def _near(self, advice: Advice) -> list[str]:
+        """About models that are nearly as good as the pick; the faster ones with their lead."""
+        near = [key for key in advice.near if key != advice.pick]
+        if not near:
+            return []
+        told = [f"{self.name(key)} is nearly as good{self._faster(key, advice.pick)}." for key in near[:2]]
+        return told + ([f"So are {len(near) - 2} more."] if len(near) > 2 else [])
+
+    def _faster(self, key: str, pick: str) -> str:
+        own, other = self.times.get(key), self.times.get(pick)
+        lead = (other - own) / 1000 if own and other else 0.0
+        return f" and {lead:.1f} s faster" if lead >= _FASTER_S else ""
+
+    def _remedy(self, advice: Advice) -> list[str]:
+        rival = self.name(advice.rival) if advice.rival else ""
+        if advice.action is not Action.UNDECIDED or not rival:
+            return []
+        if advice.remedy is Remedy.VOTES and advice.votes_wanted:
+            between = f"`jarvisctl vote --between {advice.pick} {advice.rival}`"
+            return [f"{_answers(advice.votes_wanted)} between it and {rival} would probably decide: {between}."]
+        if advice.remedy is Remedy.MORE_ROUNDS:
+            return [f"More of your own conversations would probably decide between it and {rival}."]
+        return [f"More data may not help: it and {rival} may simply be equally good."]
+
+    def _measured(self) -> str:
+        taken = self.decision.pairwise.taken
+        if taken.own_turns is None and taken.instructions is not None:
+            return "This counts how well instructions are followed; no turn of your own history was asked."
+        return ""
+
+    def _agreement(self, advice: Advice) -> list[str]:
+        told = advice.agreement
+        return [f"Our score agrees with your votes in {told.agreed} of {told.of}."] if told.of else []
+
+
+def in_ten(chance: float | None) -> str:
+    """ "about 7 in 10"."""
+    if chance is None:
+        return "unknown"
+    if chance >= 0.95:
+        return "more than 9 in 10"
+    return f"about {max(1, round(10 * chance))} in 10"
+
+
+def _amount(loss: float) -> str:
+    return "less than 0.01" if loss < SMALL else f"about {loss:.2f}"
+
+
+def _answers(count: int) -> str:
+    return "One answer of yours" if count == 1 else f"{count} answers of yours"
