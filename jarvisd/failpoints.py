@@ -38,7 +38,6 @@ POINTS = (
     "daemon:child.recorded",
     "daemon:child.released",
     "child:attempt.begun",
-    "child:work.began",
     "child:checkpoint.before-commit",
     "child:checkpoint.committed",
     "child:progress.before-commit",

@@ -116,7 +116,6 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
         entry = _entry(kind)
         if is_limited:
             transitions.record_work_began(context.job_id, context.attempt)
-            failpoints.failpoint("work.began")
         outcome = entry(context)
         if not isinstance(outcome, Outcome):
             raise TypeError("run(context) must return an Outcome")
