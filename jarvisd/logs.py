@@ -50,11 +50,16 @@ def places(error: BaseException) -> list[str]:
     ]
 
 
-def daemon_logging(home: Home, *, foreground: bool) -> None:
-    """Log to jarvisd.log, ten files of one megabyte each; in the foreground to stderr too."""
+def daemon_logging(home: Home, *, foreground: bool, is_daemon: bool = True) -> None:
+    """Log to jarvisd.log, ten files of one megabyte each; in the foreground to stderr too.
+
+    Only the daemon itself begins a new file: of two processes that do so one would write on into the old one.
+    """
     path = home.logs / "jarvisd.log"
     path.touch(mode=0o600)
-    rotating = logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=9, encoding="utf-8")
+    rotating = logging.handlers.RotatingFileHandler(
+        path, maxBytes=1_000_000 * is_daemon, backupCount=9, encoding="utf-8"
+    )
     handlers: list[logging.Handler] = [rotating]
     if foreground:
         handlers.append(logging.StreamHandler(sys.stderr))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jarvisd.cli.common import FULL_LIST, App, counts_line, on_terminal, run_table
-from jarvisd.operations import daemon_state
+from jarvisd.operations import daemon_state, notification
 from jarvisd.operations import status as run_status
 from jarvisd.store import salvage
 from jarvisd.store.models import Job, Run
@@ -51,8 +51,8 @@ def _head(app: App, runs: list[Run] | None) -> list[str]:
     head = [daemon_state.sentence(app.home, has_database=runs is not None)]
     if not app.home.is_default:
         head.append(f"Home: {app.home.root}")
-    saved = salvage.message(app.home)
-    return [*head, *([saved] if saved else []), *daemon_state.night_lines(app.home)]
+    notes = [line for line in (salvage.message(app.home), notification.line(app.home)) if line]
+    return [*head, *notes, *daemon_state.night_lines(app.home)]
 
 
 def lines(app: App, name: str | None) -> list[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import subprocess
+import threading
 
+from jarvisd.daemon import notifier
 from jarvisd.host import power
 from jarvisd.operations import retention, status
 from jarvisd.paths import Home
@@ -40,27 +39,10 @@ def _summary(run: Run) -> str:
 
 
 def _call_program(home: Home, run: Run, notify: Notify) -> None:
-    """Start the user's program, without a shell, with the run as in `status --json` on its standard input."""
+    """Have the user's program run, with the run as in `status --json` on its standard input. Does not wait for it."""
     jobs = queries.jobs_of(run)
     if notify.when == "failures" and all(job.status == Status.SUCCEEDED for job in jobs):
         return
     document = json.dumps(status.of_run(run)).encode()
-    try:
-        program = subprocess.Popen(
-            list(notify.command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=home.root,
-            start_new_session=True,
-        )
-    except OSError as error:
-        _log.warning("notify: %s cannot be started: %s", notify.command[0], error.strerror)
-        return
-    try:
-        program.communicate(document, timeout=notify.timeout_s)
-        _log.info("notify: %s ended with %s", notify.command[0], program.returncode)
-    except subprocess.TimeoutExpired:
-        os.killpg(program.pid, signal.SIGKILL)
-        program.communicate()
-        _log.warning("notify: %s took longer than %g s and was ended", notify.command[0], notify.timeout_s)
+    process = notifier.start(home, run.id, notify.command, notify.timeout_s, document)
+    threading.Thread(target=process.wait, daemon=True).start()  # or it stays a zombie

@@ -45,6 +45,8 @@ def remove(home: Home, runs: list[Run]) -> int:
             home.job_log(job_id).unlink(missing_ok=True)
         removed += 1
         _log.info("run %s is pruned", run.id)
+    if removed:
+        sqlite.shrink(database.db)
     for left in home.results.glob(f"{_DOOMED}*"):
         shutil.rmtree(left, ignore_errors=True)
     if removed and not sqlite.empty_log(database.db.obj):

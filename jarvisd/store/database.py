@@ -22,6 +22,9 @@ db = peewee.DatabaseProxy()
 LONG_PATIENCE_S = 600.0
 #: How long this process tries, beyond what each statement waits.
 _patience_s = 0.0
+#: How long a client's write transaction tries to begin, in seconds: with 200 clients at once on two cores none may be
+#: refused, and SQLite's waiting is not fair.
+CLIENT_PATIENCE_S = 60.0
 
 
 def now() -> dt.datetime:
@@ -73,7 +76,7 @@ class Record(peewee.Model):
         legacy_table_names = False
 
 
-def connect(path: Path, *, patience_s: float = 0.0) -> None:
+def connect(path: Path, *, patience_s: float = CLIENT_PATIENCE_S) -> None:
     """Bind the models to the database at `path`. Nothing is created; see `jarvisd.store.migrations`.
 
     `patience_s`: how long a write transaction tries to begin, beyond SQLite's own waiting.

@@ -127,7 +127,7 @@ def _exists(pid: object) -> bool:
     return True
 
 
-def migrate(home: Home, *, patience_s: float = 0.0) -> None:
+def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> None:
     """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
     if not home.database.exists():

@@ -5,6 +5,8 @@ Beside this file only `salvage.py`, which reads damaged files, knows a dialect.
 
 from __future__ import annotations
 
+import logging
+import random
 import sqlite3
 import tempfile
 import time
@@ -19,6 +21,8 @@ from jarvisd.errors import LedgerError
 from jarvisd.host import disk_errors, files
 from jarvisd.paths import Home
 
+_log = logging.getLogger("jarvisd.store.sqlite")
+
 #: What to do about a file that is no database of jarvisd.
 SET_ASIDE = "Nothing was changed. Move it away and start again; `jarvisd` sets such a file aside by itself."
 #: What to do about a damaged database.
@@ -29,6 +33,7 @@ KEPT_BACKUPS = 3
 BUSY_TIMEOUT_S = 10.0
 #: Pause between two tries to begin a write transaction.
 _RETRY_S = 0.1
+_INCREMENTAL = 2  # of PRAGMA auto_vacuum
 #: Every commit reaches the disk itself: on macOS only with `fullfsync`.
 _PRAGMAS = {
     "journal_mode": "wal",
@@ -68,7 +73,11 @@ _BY_WORDS = {
 
 def open_database(path: Path) -> peewee.Database:
     """The database in this file. Its connections are opened when they are first used, one per thread."""
-    return peewee.SqliteDatabase(str(path), timeout=BUSY_TIMEOUT_S, pragmas=_PRAGMAS)
+    is_new = not path.exists() or not path.stat().st_size
+    first = (
+        {"auto_vacuum": _INCREMENTAL} if is_new else {}
+    )  # of an older one it would take the write lock; see `shrink`
+    return peewee.SqliteDatabase(str(path), timeout=BUSY_TIMEOUT_S, pragmas=first | _PRAGMAS)
 
 
 @contextmanager
@@ -87,7 +96,7 @@ def write_transaction(database: peewee.Database, patience_s: float) -> Iterator[
             except peewee.OperationalError as error:
                 if describe_error(error) is not ErrorKind.BUSY or time.monotonic() >= end:
                     raise
-            time.sleep(_RETRY_S)
+            time.sleep(_RETRY_S * random.uniform(0.5, 1.5))  # noqa: S311  # or all that wait would try at once
         yield
 
 
@@ -103,6 +112,21 @@ def describe_error(error: BaseException) -> ErrorKind | None:
         return None
     message = str(error).lower()
     return next((kind for words, kind in _BY_WORDS.items() if words in message), ErrorKind.OTHER)
+
+
+def shrink(database: peewee.Database) -> None:
+    """Give the pages of deleted rows back to the disk. A database from before incremental vacuuming is rewritten once.
+
+    Where another process holds it, this is left to the next time.
+    """
+    try:
+        if database.execute_sql("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+            database.execute_sql("PRAGMA auto_vacuum = 2")
+            database.execute_sql("VACUUM")
+        database.execute_sql("PRAGMA incremental_vacuum").fetchall()
+        database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except peewee.OperationalError as error:
+        _log.info("the database was not made smaller: %s", describe_error(error))
 
 
 @contextmanager

@@ -126,7 +126,12 @@ def requeue_wakeups() -> int:
 
 
 def wake_if_due(machine: str) -> bool:
-    """Put a message into the queue if a job is due and no message waits. Returns whether it did."""
+    """Put a message into the queue if a job is due and no message waits. Returns whether it did.
+
+    Nothing is written during a pause: the job could not start.
+    """
+    if queries.paused(machine, database.now()):
+        return False
     storage = messages().huey.storage
     storage.flush_results()  # this queue stores none; a key planted there could revoke every message
     job = queries.next_due(machine, database.now())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,13 +15,14 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from jarvisd.cli import cli
+from jarvisd.cli import cli, status
+from jarvisd.cli.common import App
 from jarvisd.daemon import hooks
-from jarvisd.operations import retention
+from jarvisd.operations import notification, retention
 from jarvisd.paths import Home
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Run, Status
-from tests.acceptance.conftest import until
+from tests.acceptance.conftest import ROOT, until
 
 MakeRun = Callable[..., Run]
 
@@ -132,7 +136,7 @@ def test_a_run_with_failures_is_told_with_its_status_and_arguments_reach_it_unch
 ) -> None:
     target = told(home, tmp_path, "open(target, 'w').write(sys.stdin.read() + '\\n' + sys.argv[1])")
     hooks.run_settled(home, finish(make_run("mine", "report"), Status.FAILED))
-    document, argument = target.read_text().split("\n")
+    document, argument = written(target).split("\n")
     assert [job["status"] for job in json.loads(document)["jobs"]] == ["failed", "succeeded"]
     assert argument == "a b; $(c)"
 
@@ -146,7 +150,7 @@ def test_what_a_program_is_told_holds_nothing_of_what_jobs_were_given_or_found(
     Job.update(params={"prompt": canary}, outcome={"attempt": 1, "ok": False, "summary": {"reply": canary}}).execute()
     Run.update(snapshot={"plan": {"opening": canary}}).execute()
     hooks.run_settled(home, Run.get_by_id(run.id))
-    assert run.id in target.read_text()
+    assert run.id in written(target)
     assert "canary" not in target.read_text()
 
 
@@ -155,24 +159,66 @@ def test_a_run_without_failures_is_not_told_unless_asked_for(home: Home, make_ru
     target = told(home, tmp_path, "open(target, 'w')")
     hooks.run_settled(home, run)
     assert not target.exists()
-    told(home, tmp_path, "open(target, 'w')", when="always")
+    told(home, tmp_path, "open(target, 'w').write('told')", when="always")
     hooks.run_settled(home, run)
-    assert target.exists()
+    assert written(target) == "told"
 
 
-def test_a_program_that_hangs_is_ended(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
-    told(home, tmp_path, "time.sleep(60)", timeout_s=0.3)
+def test_a_program_that_hangs_is_ended_and_holds_nothing_up(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
+    target = told(home, tmp_path, "import os; open(target, 'w').write(str(os.getpid())); time.sleep(600)", timeout_s=3)
+    run = finish(make_run("mine"), Status.FAILED)
     began = time.monotonic()
-    hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))
-    assert time.monotonic() - began < 20
+    hooks.run_settled(home, run)
+    assert time.monotonic() - began < 3
+    program = psutil.Process(int(written(target)))
+    assert notification.line(home) == f"notify: {sys.executable} runs for {run.id}."
+    assert f"notify: {sys.executable} runs" in "\n".join(status.lines(App(home), None))
+    assert until(lambda: not program.is_running() or program.status() == "zombie", 20, "it is ended")
+    assert until(lambda: not notification.line(home), 20, "the line is gone")
+    assert "took longer than 3 s" in until(lambda: (home.logs / "jarvisd.log").read_text(), 20, "the log says so")
+
+
+def test_two_programs_never_run_at_the_same_time(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
+    body = "stream = open(target, 'a'); stream.write('begin '); stream.flush(); time.sleep(1); stream.write('end ')"
+    target = told(home, tmp_path, body)
+    for _ in range(3):
+        hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))
+    until(lambda: target.exists() and target.read_text().count("end") == 3, 60, "all three have run")
+    assert target.read_text() == "begin end " * 3
+
+
+def test_a_program_outlives_neither_its_limit_nor_a_daemon_that_was_killed(
+    home: Home, make_run: MakeRun, tmp_path: Path
+) -> None:
+    target = told(home, tmp_path, "import os; open(target, 'w').write(str(os.getpid())); time.sleep(600)", timeout_s=4)
+    run = finish(make_run("mine"), Status.FAILED)
+    call = f"from tests.integration import test_aftermath as t; t.settle_and_die({str(home.root)!r}, {run.id!r})"
+    done = subprocess.run([sys.executable, "-c", call], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    program = psutil.Process(int(written(target)))
+    assert until(lambda: not program.is_running() or program.status() == "zombie", 30, "it is ended")
+
+
+def settle_and_die(root: str, run_id: str) -> None:
+    """What the daemon does at the end of a run, and then a kill."""
+    home = Home(Path(root), "--home")
+    database.connect(home.database)
+    hooks.run_settled(home, Run.get_by_id(run_id))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_a_program_that_hangs_has_started_is_ended_with_it(home: Home, make_run: MakeRun, tmp_path: Path) -> None:
     below = "import subprocess; below = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     target = told(home, tmp_path, f"{below}\nopen(target, 'w').write(str(below.pid))\ntime.sleep(600)", timeout_s=3)
     hooks.run_settled(home, finish(make_run("mine"), Status.FAILED))
-    pid = int(target.read_text())
-    assert until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5, "it is gone too")
+    pid = int(written(target))
+    assert until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 20, "it is gone too")
+
+
+def written(target: Path) -> str:
+    """What the program has written, once it has: nothing waits for it."""
+    text: str = until(lambda: target.exists() and target.read_text(), 30, "the program has run")
+    return text
 
 
 @pytest.mark.parametrize("text", ["notify: {command: [/nowhere/at/all]}", "notify: {command: []}", "keep: {"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -117,3 +118,15 @@ def test_a_date_in_the_prompt_is_that_of_the_run_in_the_formats_of_the_template(
 
 def test_a_template_without_a_date_stays_as_it_is() -> None:
     assert "chat_template" not in prompt.Template(Tokenizer(PLAIN), {}, TODAY)._options
+
+
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% if a < 0 %}x{% endif %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize("template", [ENDLESS, "{% if messages[0]['role'] == 'system' %}" + ENDLESS + "{% endif %}"])
+def test_a_template_that_does_not_end_is_given_up(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where only the trial with a system message does not end."""
+    monkeypatch.setattr(prompt, "LIMIT_S", 0.2)
+    with pytest.raises(prompt.TemplateTimeout):
+        prompt.Template(Tokenizer(template), {}, TODAY).render("Hi")
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

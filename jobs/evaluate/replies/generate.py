@@ -126,6 +126,9 @@ def _template(tokenizer: Any, entry: ModelEntry, today: dt.date) -> prompt.Templ
     try:
         template = prompt.Template(tokenizer, entry.template, today)
         template.render("Hi")
+    except prompt.TemplateTimeout as error:
+        what = f"the chat template of {entry.name} takes longer than {prompt.LIMIT_S:.0f} s"
+        raise JobFailed(what, catalogue.remedy_unusable(entry)) from error
     except Exception as error:  # templates raise what they like
         what = f"the chat template of {entry.name} does not render a message ({type(error).__name__})"
         raise JobFailed(what, catalogue.remedy_unusable(entry)) from error

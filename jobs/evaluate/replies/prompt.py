@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,8 @@ TURN_ENDS = (
 SYSTEM = "You write text messages."
 #: The format of a date that a template asks for: strftime_now("%d %B %Y").
 _FORMAT = re.compile(r"""strftime_now\(\s*["']([^"'\\{}]*)["']\s*\)""")
+#: Seconds that a template may take; a good one takes milliseconds.
+LIMIT_S = 10.0
 _MARK = "§ 7f3a §"  # stands in for a system text while a template is tried out
 
 
@@ -34,6 +39,36 @@ def content(opening: str, context: str, instruction: str, examples: str = "") ->
     """The words of a prompt; `examples` of how the owner answers stand before the message to be answered."""
     parts = (opening, examples, context, f"Instruction: {instruction}")
     return "\n\n".join(part for part in parts if part)
+
+
+class TemplateTimeout(Exception):
+    """A model's template did not render within LIMIT_S."""
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Raise TemplateTimeout after LIMIT_S: a template is a program, and comes with the model. Only in a main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    has_expired = False
+
+    def expire(_number: int, _frame: object) -> None:
+        nonlocal has_expired
+        has_expired = True
+        raise TemplateTimeout
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    try:
+        yield
+    except Exception as error:
+        if has_expired:  # jinja2 may raise an exception of its own while it looks for the line
+            raise TemplateTimeout(f"not rendered within {LIMIT_S:.0f} s") from error
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Template:
@@ -66,12 +101,15 @@ class Template:
     def _apply(self, words: str, system: str | None) -> str:
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": words})
-        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, **self._options))
+        with _limited():
+            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, **self._options))
 
     def _brings_its_own_system(self) -> bool:
         """Whether the template adds a system text: then rendering with our own system message gives a shorter frame."""
         try:
             given = self._apply("words", _MARK)
+        except TemplateTimeout:
+            raise
         except Exception:  # templates raise what they like when they refuse a system message
             return False
         return _MARK in given and len(given) - len(_MARK) < len(self._apply("words", None))
