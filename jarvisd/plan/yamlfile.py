@@ -11,8 +11,8 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from jarvisd.errors import PlanError
 
-#: A configuration file is a page of text; anything larger is a mistake or an attack.
-MAX_BYTES = 256 * 1024
+#: Enough for 10,000 named programs. Anything larger is a mistake or an attack, and takes seconds to read.
+MAX_BYTES = 512 * 1024
 #: Nodes after aliases are expanded: a few lines of nested aliases can stand for billions. Enough for 10,000 programs.
 MAX_NODES = 100_000
 

@@ -238,3 +238,11 @@ def test_a_rule_with_braces_in_it_is_quoted_and_not_filled_in(tmp_path: Path) ->
     path.write_text("code: nonsense\n")
     with pytest.raises(PlanError, match=r"code: must be a whole number, or String should match pattern \^\[a-z\]\{2\}"):
         yamlfile.load(path, Either)
+
+
+def test_a_plan_of_ten_thousand_named_programs_is_accepted(tmp_path: Path) -> None:
+    plan_folder = tmp_path / "config" / "plans"
+    plan_folder.mkdir(parents=True)
+    programs = "".join(f"  - {{run: ['true'], name: n{number}}}\n" for number in range(10_000))
+    (plan_folder / "many.yaml").write_text(f"command:\n{programs}")
+    assert len(list(plans.read_plan(Home(tmp_path, "--home"), "many").specs())) == 10_000
