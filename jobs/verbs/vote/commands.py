@@ -13,7 +13,7 @@ import click
 
 from jarvisd.cli.common import App
 from jarvisd.operations import lookup, report
-from jarvisd.plugin import JarvisError
+from jarvisd.plugin import JarvisError, UsageError
 from jarvisd.words import counted, plain
 
 if TYPE_CHECKING:
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 _LONGEST = 1000  # characters of a message that are shown
 _WIDEST = 100  # columns
-_HINT = "1 or 2 is better, t tie, b both bad, s skip, q quit"
+_HINT = "1 or 2 is better, t tie, b both bad, s skip, u undo, q quit"
 
 
 @click.command("vote")
 @click.argument("run", required=False)
 @click.option("--stats", is_flag=True, help="Show the ranking so far, with names; asks nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The ranking as one JSON document; asks nothing.")
+@click.option("--between", nargs=2, metavar="A B", help="Compare these two models alone.")
 @click.pass_obj
-def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
+def vote(app: App, run: str | None, stats: bool, as_json: bool, between: tuple[str, str] | None) -> int:
     """Compare replies blindly, two at a time: of RUN, else of the newest run that has replies.
 
     Names, latencies and sides are hidden. Answers are kept at once, so stop whenever you like and go on later. Then the
@@ -40,9 +41,10 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
 
     \b
     Example:
-      jarvisctl vote                  1, 2, t (tie), b (both bad), s (skip), q (quit)
+      jarvisctl vote                  1, 2, t (tie), b (both bad), s (skip), u (undo), q (quit)
       jarvisctl vote 2026-11-22       the replies of that night
       jarvisctl vote --stats          which model your votes prefer
+      jarvisctl vote --between qwen3-4b smollm3-3b
     """
     from jobs.lib.comparison.load import load
     from jobs.lib.comparison.pipeline import compare
@@ -51,6 +53,8 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
     chosen = _run_to_vote_on(app, run)
     before = compare(load(chosen.id))
     fit = [key for key, model in before.document.models.items() if not model.fails_gate]
+    if between:
+        fit = _two_models(before, between)
     session = Session(chosen, fit, _shown)
     if as_json:
         click.echo(_as_json(chosen, before, session))
@@ -64,6 +68,19 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool) -> int:
     else:
         return _asked(app, chosen, before, session)
     return 0
+
+
+def _two_models(compared: Compared, words: tuple[str, str]) -> list[str]:
+    """The keys of two models of the run, each given by its key or name. Raises UsageError for any other words."""
+    models = compared.document.models
+    names = {model.name.casefold(): key for key, model in models.items()}
+    keys = [word if word in models else names.get(word.casefold(), word) for word in words]
+    unknown = next((key for key in keys if key not in models), None)
+    if unknown is not None:
+        raise UsageError(f"the run has no model {unknown!r}", f"Its models: {', '.join(models)}.")
+    if keys[0] == keys[1]:
+        raise UsageError(f"--between names {keys[0]} twice", "Name two models.")
+    return keys
 
 
 def _run_to_vote_on(app: App, name: str | None) -> Run:
@@ -113,7 +130,9 @@ def _ask_all(session: Session) -> None:
     click.echo(f"Which reply would you rather send? {_HINT}.")
     with answers() as ask:
         number = 0
-        while (ballot := session.next()) is not None:
+        again: Comparison | None = None
+        while (ballot := again or session.next()) is not None:
+            again = None
             number += 1
             click.echo(_page(ballot, number))
             click.echo("> ", nl=False)
@@ -122,7 +141,12 @@ def _ask_all(session: Session) -> None:
             click.echo(plain(answer.typed))
             if answer.means == "quit":
                 return
-            if answer.means == "skip":
+            if answer.means == "undo":
+                again = session.undo()
+                click.echo("Taken back." if again else "There is no answer of this session to take back.")
+                number -= 1 + (again is not None)
+                again = again or ballot
+            elif answer.means == "skip":
                 session.skip(ballot)
             elif not session.answer(ballot, answer.means):
                 click.echo("This pair has an answer already, or its replies are gone.")

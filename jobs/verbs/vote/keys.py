@@ -23,6 +23,8 @@ ANSWERS = {
     "both bad": "both bad",
     "s": "skip",
     "skip": "skip",
+    "u": "undo",
+    "undo": "undo",
     "q": "quit",
     "quit": "quit",
 }

@@ -64,6 +64,15 @@ class Comparison:
         return (self.place, self.models, frozenset((self.left.text, self.right.text)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An answer of this session, and the ballots that it took from those that are left."""
+
+    vote: int
+    ballot: Comparison
+    dropped: list[Comparison]
+
+
 class Session:
     """The votes of a run, and what is left to ask."""
 
@@ -71,6 +80,7 @@ class Session:
         """`models` may be compared; `shown` is the text of a reply as a person will see it."""
         self.run, self.stored = run, 0
         self._votes: list[tuple[str, str, float]] = []
+        self._given: list[_Given] = []
         self._seen: Counter[tuple[str, int]] = Counter()
         ballots = list(_ballots(run, shown))
         asked = self._read_votes(ballots)
@@ -120,10 +130,10 @@ class Session:
 
     def answer(self, ballot: Comparison, choice: str) -> bool:
         """Store an answer, one of CHOICES. False where the pair was answered elsewhere, or a reply is gone."""
-        self._drop(ballot)
+        dropped = self._drop(ballot)
         try:
             with plugin.write():
-                Vote.create(
+                vote = Vote.create(
                     run=self.run,
                     by=OWNER,
                     left=ballot.left.id,
@@ -134,16 +144,33 @@ class Session:
         except peewee.IntegrityError:
             return False
         self._votes.append((ballot.left.model, ballot.right.model, SHARES[choice]))
+        self._given.append(_Given(vote.id, ballot, dropped))
         self.stored += 1
         return True
+
+    def undo(self) -> Comparison | None:
+        """Take the last answer of this session back; returns its ballot, None where there is none."""
+        if not self._given:
+            return None
+        last = self._given.pop()
+        with plugin.write():
+            Vote.delete().where(Vote.id == last.vote).execute()
+        self._votes.pop()
+        self._seen[last.ballot.place] -= 1
+        self._left += last.dropped
+        self.stored -= 1
+        return last.ballot
 
     def skip(self, ballot: Comparison) -> None:
         """Do not ask again in this session."""
         self._drop(ballot)
 
-    def _drop(self, ballot: Comparison) -> None:
+    def _drop(self, ballot: Comparison) -> list[Comparison]:
+        """Returns the ballots that are no longer asked: this one and those that look the same."""
         self._seen[ballot.place] += 1
+        dropped = [one for one in self._left if one.asks == ballot.asks]
         self._left = [one for one in self._left if one.asks != ballot.asks]
+        return dropped
 
 
 def newest_with_replies() -> Run | None:
