@@ -13,7 +13,7 @@ from jarvisd.plugin import UsageError
 from jobs.lib.results.tables import Vote
 from jobs.verbs.vote.commands import vote
 from jobs.verbs.vote.session import Session
-from tests.integration.report_nights import home, job, model, run
+from tests.integration.report_nights import SCENARIOS, home, job, model, run
 
 
 @pytest.fixture
@@ -70,3 +70,16 @@ def test_after_undo_as_much_is_left_as_before(here: Home) -> None:
     assert session.undo() == ballot
     assert (session.remaining, session.stored, session.next()) == (left, 0, ballot)
     assert session.undo() is None
+
+
+def test_the_challenger_of_the_leader_is_asked_about_and_a_hopeless_model_is_not(tmp_path: Path) -> None:
+    """Two are equally good, the third is worth nothing: every question is about the two."""
+    here = home(tmp_path / "other")
+    row = run()
+    for key, value in (("a", 0.8), ("b", 0.8), ("c", 0.05)):
+        qualities = {name: [value] * len(prompts) for name, (_, prompts) in SCENARIOS.items()}
+        model(row, key, f"Model {key.upper()}", reply=f"reply of {key}", qualities=qualities)
+    job(row, "report")
+    output = call(here, typed="1\n2\n1\n2\n1\nq\n")
+    assert "\nAt best 1 more answer can decide.\n" in output
+    assert models_of_votes() == [{"a", "b"}] * 5

@@ -48,6 +48,7 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool, between: tuple[s
     """
     from jobs.lib.comparison.load import load
     from jobs.lib.comparison.pipeline import compare
+    from jobs.verbs.vote.challenger import Challenger
     from jobs.verbs.vote.session import Session
 
     chosen = _run_to_vote_on(app, run)
@@ -55,7 +56,7 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool, between: tuple[s
     fit = [key for key, model in before.document.models.items() if not model.fails_gate]
     if between:
         fit = _two_models(before, between)
-    session = Session(chosen, fit, _shown)
+    session = Session(chosen, fit, _shown, Challenger.of(before.decision.pairwise))
     if as_json:
         click.echo(_as_json(chosen, before, session))
     elif stats and before.document.votes.by_owner:
@@ -127,7 +128,7 @@ def _ask_all(session: Session) -> None:
     """Show ballots and store answers until there are none, or the owner has enough."""
     from jobs.verbs.vote.keys import answers
 
-    click.echo(f"Which reply would you rather send? {_HINT}.")
+    click.echo(f"Which reply would you rather send? {_HINT}.{_may_decide(session)}")
     with answers() as ask:
         number = 0
         again: Comparison | None = None
@@ -150,6 +151,11 @@ def _ask_all(session: Session) -> None:
                 session.skip(ballot)
             elif not session.answer(ballot, answer.means):
                 click.echo("This pair has an answer already, or its replies are gone.")
+
+
+def _may_decide(session: Session) -> str:
+    left = session.answers_left
+    return f"\nAt best {counted(left, 'more answer')} can decide." if left else ""
 
 
 def _page(ballot: Comparison, number: int) -> str:

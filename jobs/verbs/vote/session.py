@@ -20,6 +20,7 @@ from jarvisd.plugin import Run
 from jobs.lib import stats
 from jobs.lib.comparison.votes import SHARES
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
+from jobs.verbs.vote.challenger import Challenger
 
 CHOICES = tuple(SHARES)
 
@@ -76,9 +77,18 @@ class _Given:
 class Session:
     """The votes of a run, and what is left to ask."""
 
-    def __init__(self, run: Run, models: Iterable[str], shown: Callable[[str], str] = str) -> None:
-        """`models` may be compared; `shown` is the text of a reply as a person will see it."""
-        self.run, self.stored = run, 0
+    def __init__(
+        self,
+        run: Run,
+        models: Iterable[str],
+        shown: Callable[[str], str] = str,
+        challenger: Challenger | None = None,
+    ) -> None:
+        """`models` may be compared; `shown` is the text of a reply as a person will see it.
+
+        Without a `challenger` the two models are asked about of which a vote tells most about the whole ranking.
+        """
+        self.run, self.stored, self._challenger = run, 0, challenger
         self._votes: list[tuple[str, str, float]] = []
         self._given: list[_Given] = []
         self._seen: Counter[tuple[str, int]] = Counter()
@@ -106,17 +116,24 @@ class Session:
     def remaining(self) -> int:
         return len(self._left)
 
-    def next(self) -> Comparison | None:
-        """The ballot with the largest information gain, the same one for the same votes; None where none is left.
+    @property
+    def answers_left(self) -> int | None:
+        """How many further answers decide at best; None where that is not known."""
+        return self._challenger.answers_left(self._votes) if self._challenger else None
 
-        Of the pairs of models the one about which least is known; of its prompts one that was not shown yet, of
-        these a turn of the owner's history.
+    def next(self) -> Comparison | None:
+        """The ballot to show next, the same one for the same votes; None where none is left.
+
+        Of the pairs of models the leader and its challenger, else the one about which least is known; of its prompts
+        one that was not shown yet, of these a turn of the owner's history.
         """
         if not self._left:
             return None
-        worth = gains(self._votes, {one.models for one in self._left})
+        pairs = {one.models for one in self._left}
+        chosen = self._challenger.pair(self._votes, pairs) if self._challenger else None
+        worth = gains(self._votes, pairs)
         return min(
-            self._left,
+            [one for one in self._left if one.models == chosen] or self._left,
             key=lambda one: (
                 -worth[one.models],
                 self._seen[one.place],
