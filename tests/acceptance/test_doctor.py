@@ -106,7 +106,7 @@ def test_a_line_that_is_wrong_without_a_remedy_of_its_own_is_to_be_mended(house:
     small_night(house, "late: [1]\nreport: {}\n")
     check = doctor(house, code=1)["configuration"]
     assert check["what"].endswith("overnight.yaml:1: late: must be skip or run, or a whole number")
-    assert check["remedy"] == "Mend that line."
+    assert check["remedy"] == "Correct that line."
 
 
 def test_a_shipped_plan_that_is_not_tonights_need_not_fit_the_owners_models(house: House) -> None:

@@ -152,7 +152,7 @@ def test_uninstall_removes_both_agents_and_says_where_the_data_is(house: House, 
 
 def test_elsewhere_than_on_a_mac_install_says_what_there_is_instead(house: House) -> None:
     message = house.ctl("install", code=1).stderr
-    assert "this is not a Mac" in message
+    assert "launchd exists only on macOS" in message
     assert "jarvisctl start" in message
 
 
@@ -315,13 +315,13 @@ def test_on_battery_the_policy_decides_and_the_report_comes_anyway(
 
 def test_on_demand_a_job_starts_the_daemon_and_it_ends_when_no_job_is_pending(house: House) -> None:
     configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.02\n")
-    assert "sleeps" in house.ctl("status").stdout
+    assert "idle" in house.ctl("status").stdout
     for _ in range(2):
         run_id = house.enqueue("command", "--", "echo", "hello")
         assert house.settled(run_id)["command:echo"]["status"] == "succeeded"
         until(lambda: pid(house) is None, what="the daemon has ended by itself")
     assert "it ends" in (house.root / "var" / "logs" / "jarvisd.log").read_text()
-    assert "sleeps" in house.ctl("status").stdout
+    assert "idle" in house.ctl("status").stdout
 
 
 def test_on_demand_the_end_of_a_pause_starts_the_daemon_for_what_waits(house: House) -> None:
@@ -359,4 +359,4 @@ def test_on_demand_launchd_starts_the_daemon_where_it_is_installed(house: House,
     run_id = house.enqueue("command", "--", "echo", "hello")
     assert house.settled(run_id)["command:echo"]["status"] == "succeeded"
     assert len(mac.calls("launchctl", "kickstart")) == 2
-    until(lambda: "sleeps" in house.ctl("status").stdout, what="status says that it sleeps")
+    until(lambda: "idle" in house.ctl("status").stdout, what="status says that it sleeps")
