@@ -36,7 +36,7 @@ class Measures(_Part):
 
 
 class Metrics(_Part):
-    """How much each metric counts in a reply to one of your own messages, where it was measured."""
+    """Weights of the metrics of a reply. They are accepted and no longer count: metrics are shown beside quality."""
 
     checks: Weight = Field(default=METRICS["checks"], description="the yes/no checks of the scenario file")
     style: Weight = Field(default=METRICS["style"], description="how much a reply is written as you write")

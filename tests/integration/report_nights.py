@@ -460,6 +460,7 @@ def _two_round_reply(
         Score.create(reply=reply, metric="style", value=min(1.0, max(0.0, one.style + better + wobble)))
         if scenario == REAL_TURNS:
             Score.create(reply=reply, metric="meaning", value=min(1.0, max(0.0, one.style / 2 + wobble)))
+            Score.create(reply=reply, metric="own_turns", value=0.6 * share + 0.3 * (one.style + better + wobble))
 
 
 def _votes(row: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store.models import Job, Run
-from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, Reply
+from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, Reply, Score
 from jobs.report.charts import models as model_charts
 from jobs.report.formats import markdown
 from jobs.report.gather import Report, gather
@@ -44,7 +44,8 @@ def _turn(row: Run, work: Job, key: str, place: int, quality: float, latency: fl
     given = Reply.select().where(Reply.run == row, Reply.model == key).dicts().first()
     values: dict[str, Any] = given | {"scenario_id": REAL_TURNS, "prompt": place, "context": f"Friend: hey {place}"}
     values |= {"job": work, "run": row, "quality": quality, "latency_ms": latency, "round": 2}
-    Reply.create(**{name: value for name, value in values.items() if name != "id"})
+    reply = Reply.create(**{name: value for name, value in values.items() if name != "id"})
+    Score.create(reply=reply, metric="own_turns", value=quality)
 
 
 @pytest.fixture

@@ -134,20 +134,58 @@ def test_a_plain_round_is_the_share_of_checks_over_five_scenarios(night: Night) 
     assert document["models"]["a"]["gates"] == [] and document["models"]["a"]["dropped"] is None
 
 
-def test_layers_count_at_turns_of_the_owners_alone(night: Night) -> None:
-    """0.6 checks + 0.2 style + 0.2 meaning at such a turn; at a scenario the checks alone, whatever its style."""
+def test_a_turn_of_the_owners_counts_what_it_adds_to_own_turns(night: Night) -> None:
+    """Not its checks, style and meaning, which are figures beside it; one reply may add more than 1."""
     replies = night.first_round({"a": 0.9})["a"]
     night.turns([0, 1])
-    turns = [night.reply(replies[0].job, REAL_TURNS, place, quality=0.9) for place in (0, 1)]
-    for reply in (*replies[:3], *turns):
-        Score.create(reply=reply, metric="style", value=0.5)
-        Score.create(reply=reply, metric="meaning", value=0.2)
+    for place, value in enumerate((1.3, 0.1)):
+        reply = night.reply(replies[0].job, REAL_TURNS, place, quality=0.9)
+        for metric, of in (("style", 0.5), ("meaning", 0.2), ("own_turns", value)):
+            Score.create(reply=reply, metric=metric, value=of)
     stats = night.document()["models"]["a"]["stats"]
-    mixed = 0.6 * 0.9 + 0.2 * 0.5 + 0.2 * 0.2
     assert stats["instructions"]["value"] == pytest.approx(0.9)
-    assert stats["own_turns"] == {"value": pytest.approx(mixed), "ci": None, "n": 2}
-    assert stats["quality"] == pytest.approx((0.9 + mixed) / 2)
-    assert stats["layers"]["style"]["mean"] == 0.5
+    assert stats["own_turns"] == {"value": pytest.approx(0.7), "ci": None, "n": 2}
+    assert stats["quality"] == pytest.approx((0.9 + 0.7) / 2)
+    assert (stats["layers"]["style"]["mean"], stats["layers"]["meaning"]["mean"]) == (0.5, 0.2)
+
+
+def test_the_value_of_own_turns_lies_within_0_and_1(night: Night) -> None:
+    """What replies add may lie outside."""
+    job = night.loaded("a")
+    night.turns([0, 1])
+    for place in (0, 1):
+        Score.create(reply=night.reply(job, REAL_TURNS, place), metric="own_turns", value=1.2)
+    assert night.document()["models"]["a"]["stats"]["own_turns"]["value"] == 1
+
+
+def test_without_own_turns_quality_is_instructions_alone_and_says_so(night: Night) -> None:
+    """Checks and style of a reply to the owner's turns are not the measure."""
+    replies = night.first_round({"a": 0.9, "b": 0.6})
+    night.turns([0])
+    for model, of in replies.items():
+        reply = night.reply(of[0].job, REAL_TURNS, 0, quality=0.1)
+        assert reply.model == model
+        Score.create(reply=reply, metric="style", value=0.5)
+    document = night.document()
+    stats = document["models"]["a"]["stats"]
+    assert (stats["own_turns"]["value"], stats["quality"]) == (None, pytest.approx(0.9))
+    assert "could not be measured" in document["verdict"]["why"] + document["verdict"]["details"]
+
+
+def test_failed_replies_to_the_owners_turns_count_0_where_the_others_were_measured(night: Night) -> None:
+    """A model with too few usable replies for the measure has no value, whatever failed."""
+    jobs = {model: night.loaded(model) for model in "abc"}
+    night.turns([0, 1])
+    measured = night.reply(jobs["a"], REAL_TURNS, 0)
+    Score.create(reply=measured, metric="own_turns", value=0.8)
+    night.reply(jobs["a"], REAL_TURNS, 1, success=False)
+    night.reply(jobs["b"], REAL_TURNS, 0)
+    night.reply(jobs["c"], REAL_TURNS, 0, success=False)
+    for model in "bc":
+        night.reply(jobs[model], REAL_TURNS, 1, success=False)
+    models = night.document()["models"]
+    values = [models[model]["stats"]["own_turns"]["value"] for model in "abc"]
+    assert values == [pytest.approx(0.4), None, 0]
 
 
 def test_the_weights_of_the_measures_are_those_of_the_plan(night: Night) -> None:
@@ -156,7 +194,7 @@ def test_the_weights_of_the_measures_are_those_of_the_plan(night: Night) -> None
     job = night.first_round({"a": 1.0})["a"][0].job
     night.turns(list(range(20)))
     for place in range(20):
-        night.reply(job, REAL_TURNS, place, quality=0.0)
+        Score.create(reply=night.reply(job, REAL_TURNS, place), metric="own_turns", value=0.0)
     assert night.document()["models"]["a"]["stats"]["quality"] == pytest.approx(0.9)
 
 
@@ -189,7 +227,8 @@ def test_later_rounds_bring_conversations_as_clusters(night: Night) -> None:
     night.turns([0, 0, 1])
     night.reply(later, "invite", 0, sample=2, quality=0.0, batched=True, latency_ms=None)
     for place, value in enumerate([0.2, 0.4, 0.9]):
-        night.reply(later, REAL_TURNS, place, quality=value, bits_per_character=2.0 + place)
+        reply = night.reply(later, REAL_TURNS, place, bits_per_character=2.0 + place)
+        Score.create(reply=reply, metric="own_turns", value=value)
     document = night.document()
     model = document["models"]["a"]
     assert model["stats"]["instructions"]["value"] == pytest.approx(0.5)

@@ -86,7 +86,7 @@ def test_every_successful_reply_gets_its_scores(start: Callable[..., JobContext]
     scenario = add(context, "ok lol", scenario_id="dinner")
     failed = add(context, "", place=1, success=False, failure="empty")
     outcome = job.measure(context)
-    assert outcome == Outcome(summary={"style": 3, "meaning": 2})
+    assert outcome == Outcome(summary={"style": 3, "meaning": 2}, reason=too_few_replies())
     rows = scores()
     assert set(rows) == {
         ("style", alike.id),
@@ -141,12 +141,18 @@ def test_a_run_has_one_scale_of_meaning(start: Callable[..., JobContext], messag
     before = [(mark.reference, mark.value) for mark in marks_of("meaning").values()]
     messages.unlink()
     add(context, "yes", place=1)
-    assert job.measure(context) == Outcome(summary={"style": 0, "meaning": 1}, reason=layers_without_style())
+    assert job.measure(context) == Outcome(
+        summary={"style": 0, "meaning": 1}, reason=f"{layers_without_style()}; {too_few_replies()}"
+    )
     assert [(mark.reference, mark.value) for mark in marks_of("meaning").values()] == before
 
 
 def layers_without_style() -> str:
     return "style left out: it needs 200 of your messages and 50 of other people's from before the held-out turns"
+
+
+def too_few_replies() -> str:
+    return "own_turns left out: it needs 20 replies of a model to your own messages"
 
 
 def test_without_messages_from_before_the_cut_meaning_is_left_out(

@@ -19,7 +19,7 @@ from jarvisd.store.models import Job, Run, Status
 from jobs.lib.comparison import next_round, pipeline
 from jobs.lib.comparison.load import LeftOutRow, load
 from jobs.lib.comparison.next_round import NoNextRound, Proposal, Reason
-from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, ModelLoad, Reply, TrainTestSplit
+from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, ModelLoad, Reply, Score, TrainTestSplit
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 HOUR = 3600.0
@@ -151,7 +151,7 @@ class Night:
         self.clock += model.reply_s * (0.4 if batched else 1.3 if scenario == REAL_TURNS else 1.0)
         share = model.skill + self.difficulty(cluster, place)
         usable = bool(self.random.uniform() < model.success)
-        Reply.create(
+        reply = Reply.create(
             job=job,
             run=self.run,
             round=job.round,
@@ -172,6 +172,8 @@ class Night:
             latency_ms=None if batched else 1000 * model.reply_s,
             created_at=database.now(),
         )
+        if usable and scenario == REAL_TURNS:
+            Score.create(reply=reply, metric="own_turns", value=reply.quality)
 
     def models_of(self, round_: int) -> list[str]:
         return [job.params["model"] for job in self.rounds[round_ - 1] if "model" in job.params]

@@ -107,7 +107,7 @@ def test_metrics_stand_on_their_own_with_their_references(night: tuple[Report, P
         "meaning: random | 0.06 (0.02 to 0.09) | 0.19",
         "on this scale your own other half gets 0.71, other people 0.40",
         "on this scale another reply of yours, drawn at random, gets 0.06",
-        "weighs checks 0.6",
+        "Style and meaning are shown beside it and do not count",
     ):
         assert part in text
 

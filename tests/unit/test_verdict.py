@@ -36,7 +36,8 @@ def test_the_first_sentences_say_what_to_do_without_a_statistical_term() -> None
     assert told(decided({"a": GOOD, "b": BAD})) == (
         "Best guess: Model A (more than 9 in 10 that it is the best). If that is wrong you lose less than 0.01 of "
         "quality on average. Model A did better than the other model, by more than luck explains. This counts how "
-        "well instructions are followed; no turn of your own history was asked."
+        "well instructions are followed; replies to turns of your own history were not asked for, or could not "
+        "be measured."
     )
 
 

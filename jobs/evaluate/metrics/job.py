@@ -1,7 +1,7 @@
-"""The job that scores replies: style and meaning of every reply of a run that has no score yet.
+"""The job that scores replies: style and meaning of every reply of a run that has no score yet, then own_turns.
 
 Each batch is committed as one checkpoint, so a killed process loses at most one batch, and no reply is scored twice.
-Failed replies get no score: they count as 0.
+What belongs to all replies of a run together is written anew each time. Failed replies get no score: they count as 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import peewee
 from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate import holdout
 from jobs.evaluate.metrics import similarity as similarity_metric
-from jobs.evaluate.metrics import style
+from jobs.evaluate.metrics import style, turn_scores
 from jobs.lib import stopping
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, Score, TrainTestSplit
 from jobs.lib.stopping import OutOfTime, Stopped
@@ -53,6 +53,9 @@ def measure(context: JobContext) -> Outcome:
         for metric, open_scorer in ((style.METRIC, _style), (similarity_metric.METRIC, _meaning)):
             if pending[metric]:
                 _score_pending(context, state, metric, pending[metric], open_scorer)
+        for metric, whole, measured in ((turn_scores.METRIC, Reply.scenario_id == REAL_TURNS, turn_scores.measure),):
+            if Reply.select().where(Reply.run == context.run_id, Reply.success, whole).exists():
+                _score_whole(context, state, metric, measured)
     except Stopped:
         return Outcome(ok=False, reason=f"asked to stop after {state.place}", summary=dict(state.scored))
     except OutOfTime:
@@ -89,6 +92,19 @@ def _score_pending(
             state.scored[metric] += len(pending[start : start + BATCH])
             state.done += len(pending[start : start + BATCH])
             context.progress(state.done, state.total, metric)
+    except JobFailed as failure:
+        context.log.warning("%s is left out: %s", metric, failure.what)
+        state.remarks.append(f"{metric} left out: {failure.what}")
+
+
+def _score_whole(context: JobContext, state: _State, metric: str, measured: Callable[[JobContext], int | str]) -> None:
+    """A metric of all replies of the run together; it returns how many it scored, or why none."""
+    stopping.check(context, LEAST_S)
+    try:
+        scored = measured(context)
+        if isinstance(scored, str):
+            raise JobFailed(scored)
+        state.scored[metric] = scored
     except JobFailed as failure:
         context.log.warning("%s is left out: %s", metric, failure.what)
         state.remarks.append(f"{metric} left out: {failure.what}")

@@ -12,7 +12,7 @@ from jobs.lib.comparison import action, preference
 from jobs.lib.comparison.action import Action, Outlook, Remedy
 from jobs.lib.comparison.measures import variance_of_difference
 from jobs.lib.comparison.pairwise import Pairwise
-from jobs.lib.comparison.posterior import Posterior
+from jobs.lib.comparison.posterior import LEAST_GAIN, Posterior
 from jobs.lib.comparison.preference import Agreement, Heard, ScorePrior
 from jobs.lib.comparison.two_measures import Taken
 
@@ -113,7 +113,10 @@ def places(keys: Sequence[str], votes: Sequence[KeyedVote]) -> list[preference.V
 
 
 def _beats_canned(taken: Taken, bar: Bar | None) -> NDArray[np.bool_]:
-    """Models that are better than a canned reply with the chance BEATS_CANNED, on what was measured of both."""
+    """Models that are better than a canned reply by LEAST_GAIN with the chance BEATS_CANNED, on what was measured.
+
+    Another canned text than those that were measured may be a little better.
+    """
     from scipy.special import ndtr
 
     lead, variance = np.zeros(len(taken.keys)), np.zeros(len(taken.keys))
@@ -128,6 +131,7 @@ def _beats_canned(taken: Taken, bar: Bar | None) -> NDArray[np.bool_]:
         total += weight
     if not total:
         return np.ones(len(taken.keys), dtype=bool)
+    lead -= total * LEAST_GAIN
     return np.asarray(ndtr(lead / np.sqrt(np.maximum(variance, 1e-12))) >= action.BEATS_CANNED)
 
 

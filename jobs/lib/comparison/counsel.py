@@ -92,7 +92,10 @@ class Counsel:
     def _measured(self) -> str:
         taken = self.decision.pairwise.taken
         if taken.own_turns is None and taken.instructions is not None:
-            return "This counts how well instructions are followed; no turn of your own history was asked."
+            return (
+                "This counts how well instructions are followed; "
+                "replies to turns of your own history were not asked for, or could not be measured."
+            )
         return ""
 
     def _agreement(self, advice: Advice) -> list[str]:

@@ -11,7 +11,7 @@ SUCCESS, MEMORY_MB, P95_MS = 0.9, 6144, 15_000
 GATES: dict[str, float | None] = {"success": SUCCESS, "memory_mb": MEMORY_MB, "p95_ms": P95_MS}
 #: How much each measure counts in the quality of a model.
 MEASURES = {"instructions": 0.5, "own_turns": 0.5}
-#: How much each metric counts in the value of a reply to a turn of the owner's.
+#: Metrics that are shown beside quality, with the weights that a plan may still name; they no longer count.
 METRICS = {"checks": 0.6, "style": 0.2, "meaning": 0.2}
 #: How models are ordered that quality does not separate.
 WEIGHTS = {"quality": 0.7, "speed": 0.2, "memory": 0.1}

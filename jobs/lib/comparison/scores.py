@@ -1,9 +1,10 @@
 """How good the replies of a run are: per reply, and per model.
 
-A model has two measures. `instructions` is the value of its replies to the scenarios; `own_turns` is that of its
-replies to turns of the owner's history. Quality is their sum by the weights of the plan, the same in every round;
-where no model was asked a turn of the owner's, it is `instructions` alone. A failed reply counts 0, so a model cannot
-gain by failing on the hard prompts.
+A model has two measures. `instructions` is the value of its replies to the scenarios; `own_turns` is the mean of what
+each reply to a turn of the owner's history adds to the value of all of them, as the metric of that name stores it;
+where it was not stored the measure was not taken. Style and meaning are figures beside it and do not count. Quality is
+the sum of both measures by the weights of the plan, the same in every round; where no model has `own_turns`, it is
+`instructions` alone. A failed reply counts 0, so a model cannot gain by failing on the hard prompts.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class ReplyScores:
     row: ReplyRow
     prompt: Prompt
     metrics: Mapping[str, float | None]  #: each of METRICS; None where it does not count
-    quality: float | None  #: at a scenario the checks' value, at a turn of the owner's the weighted mean of what counts
+    #: At a scenario the checks' value, 0..1; at a turn of the owner's the contribution to `own_turns`, which may lie
+    #: outside 0..1, and None where it was not measured.
+    quality: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +207,27 @@ def _counting(data: ComparisonData) -> dict[Prompt, frozenset[str]]:
     return counting
 
 
-def _reply(row: ReplyRow, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ReplyScores:
+def _reply(
+    row: ReplyRow, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]], *, fails: bool
+) -> ReplyScores:
+    """`fails` says whether a failed reply to a turn of the owner's counts 0."""
     prompt = _prompt(row, data.turns)
     metrics = {name: _metric(row, name, counting.get(prompt, frozenset())) for name in METRICS}
-    quality = _quality(metrics, data.rules.metrics) if row.is_real else metrics["checks"]
+    quality = _contribution(row, fails=fails) if row.is_real else metrics["checks"]
     return ReplyScores(row=row, prompt=prompt, metrics=metrics, quality=quality)
+
+
+def _contribution(row: ReplyRow, *, fails: bool) -> float | None:
+    if not row.success:
+        return 0.0 if fails else None
+    return next(iter(known([row.metrics.get(Measure.OWN_TURNS)])), None)
+
+
+def _failures_count(rows: Iterable[ReplyRow], *, measured: bool) -> bool:
+    """Whether failed replies of a model to turns of the owner's count 0: where its other ones were measured, or there
+    are none. A model with too few usable replies for the measure has no value."""
+    usable = [row for row in rows if row.is_real and row.success]
+    return measured and (not usable or any(Measure.OWN_TURNS in row.metrics for row in usable))
 
 
 def _metric(row: ReplyRow, name: str, counting: frozenset[str]) -> float | None:
@@ -217,14 +236,6 @@ def _metric(row: ReplyRow, name: str, counting: frozenset[str]) -> float | None:
     if name not in counting:
         return None
     return row.metrics.get(name, 0.0) if row.success else 0.0
-
-
-def _quality(metrics: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
-    """The weighted mean of the metrics; the checks alone where no metric with a weight was measured."""
-    values = {name: value for name, value in metrics.items() if value is not None and weights.get(name, 0) > 0}
-    if not values:
-        return metrics["checks"]
-    return math.fsum(weights[name] * values[name] for name in values) / math.fsum(weights[name] for name in values)
 
 
 def _samples(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], float | None]) -> dict[Prompt, list[float]]:
@@ -242,7 +253,9 @@ def _at_prompts(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], f
 
 
 def _model(key: str, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ModelScores:
-    replies = tuple(_reply(row, data, counting) for row in data.replies_of(key))
+    rows = data.replies_of(key)
+    fails = _failures_count(rows, measured=any(Measure.OWN_TURNS in row.metrics for row in data.replies))
+    replies = tuple(_reply(row, data, counting, fails=fails) for row in rows)
     by_prompt = _at_prompts(replies, lambda reply: reply.quality)
     figures = _figures(replies, data.loads_of(key))
     failed = failed_gates(replies, figures, data.rules.gates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def take(models: Mapping[str, Samples], weights: Mapping[str, float], *, turns_e
         return Taken(keys=())
     asked, turns = (_prompts(with_samples, of) for of in Measure)
     instructions = measures.instructions(_cube(with_samples, asked)) if asked else None
-    own_turns = measures.own_turns(_mean(_cube(with_samples, turns)), _numbers(turns)) if turns else None
+    own_turns = _own_turns(with_samples, turns) if turns else None
     return Taken(
         keys=keys,
         instructions=instructions,
@@ -78,11 +78,20 @@ def take(models: Mapping[str, Samples], weights: Mapping[str, float], *, turns_e
     )
 
 
+def _own_turns(models: Mapping[str, Samples], turns: Sequence[Prompt]) -> Measured:
+    """What a reply adds to its model's value may lie outside 0..1; the value does not."""
+    measured = measures.own_turns(_mean(_cube(models, turns)), _numbers(turns))
+    return replace(measured, value=np.clip(measured.value, 0.0, 1.0))
+
+
 def _quality(
     instructions: Measured | None, own_turns: Measured | None, weights: Mapping[str, float], turns_expected: bool
 ) -> Quality | None:
     if instructions is None:
-        return None if own_turns is None else measures.quality(own_turns, None, {"instructions": 1.0, "own_turns": 0.0})
+        if own_turns is None:
+            return None
+        alone = measures.quality(own_turns, None, {"instructions": 1.0, "own_turns": 0.0})
+        return replace(alone, weights={"own_turns": 1.0})
     if own_turns is not None and not weights["instructions"]:
         return measures.quality(instructions, own_turns, weights)
     usable = weights if weights["instructions"] else measures.WEIGHTS

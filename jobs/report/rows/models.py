@@ -200,10 +200,10 @@ def metric_notes(report: Report) -> list[str]:
     notes.append(f"Meaning: nearness to what you really answered{reached}.")
     notes += [
         f"Two numbers make the quality, by the weights {_measures(report)}, the same in every round and every night: "
-        "does what you ask (the prompts of the scenarios), and your own messages (turns of your history). Where no "
-        "turn was asked, quality is the first alone.",
-        f"A reply to one of your own messages weighs {_weighing(report)}, over the metrics that every complete reply "
-        "to it has.",
+        "does what you ask (the prompts of the scenarios), and your own messages (turns of your history). Where the "
+        "second was not measured, quality is the first alone.",
+        "Your own messages: whether all replies of a model to them fit what came in and sound like you together. Style "
+        "and meaning are shown beside it and do not count.",
     ]
     notes.append(
         "Bits per character: how surprising your real answers are to the model, fewer is better; it is shown and "
@@ -222,10 +222,6 @@ def _on_scale(report: Report, metric: str, **people: str) -> str:
 
 def _references(report: Report) -> Mapping[str, Mapping[str, Reference]]:
     return report.comparison.references if report.comparison else {}
-
-
-def _weighing(report: Report) -> str:
-    return ", ".join(f"{metric} {weight:g}" for metric, weight in report.rules.layers)
 
 
 def _measures(report: Report) -> str:
