@@ -83,8 +83,9 @@ def test_turns_and_scenarios_that_contradict_each_other_are_no_tie(here: Home) -
         Score.delete().execute()
         Reply.update(quality=0.1).execute()
         on_turns = Reply.scenario_id == REAL_TURNS
-        for key, turns, scenarios in (("qwen3-4b", 0.95, 0.5), ("smollm3-3b", 0.1, 0.9)):
-            Reply.update(quality=turns).where(Reply.model == key, on_turns).execute()
+        for reply in Reply.select().where(on_turns, Reply.success):
+            Score.create(reply=reply, metric="own_turns", value=0.95 if reply.model == "qwen3-4b" else 0.1)
+        for key, scenarios in (("qwen3-4b", 0.5), ("smollm3-3b", 0.9)):
             Reply.update(quality=scenarios).where(Reply.model == key, ~on_turns).execute()
     for shown in both_pages(row, here):
         sides = "Both measures together say Qwen3 4B, the scenarios alone SmolLM3 3B"
