@@ -149,6 +149,51 @@ def test_a_turn_of_the_owners_counts_what_it_adds_to_own_turns(night: Night) -> 
     assert (stats["layers"]["style"]["mean"], stats["layers"]["meaning"]["mean"]) == (0.5, 0.2)
 
 
+def test_readings_count_where_every_reply_of_the_run_was_read_and_else_the_checks_for_all(night: Night) -> None:
+    """The night ended before the last reply of one model was read: no model is on another scale than the others."""
+    replies = night.first_round({"a": 0.9, "b": 0.6})
+    rows = [row for of in replies.values() for row in of]
+
+    def instructions() -> list[float]:
+        models = night.document()["models"]
+        return [models[model]["stats"]["instructions"]["value"] for model in "ab"]
+
+    for row in rows[:-1]:
+        Score.create(reply=row, metric="reading", value=0.5)
+    assert instructions() == pytest.approx([0.9, 0.6])
+    Score.create(reply=rows[-1], metric="reading", value=0.5)
+    assert instructions() == pytest.approx([0.5, 0.5])
+
+
+def test_the_canned_reply_of_the_scale_that_counts_is_the_bar(night: Night) -> None:
+    """References are listed as models are; a model that is no better than the canned reply is not recommended."""
+    replies = night.first_round({"a": 0.7, "b": 0.6})
+    night.turns([0, 1])
+    for metric, reference, value in (
+        ("instructions", "canned", 0.9),
+        ("checks", "canned", 0.3),
+        ("own_turns", "canned", 0.1),
+        ("own_turns", "real", 0.95),
+    ):
+        ReferenceScore.create(run=night.run, metric=metric, reference=reference, value=value, n=13)
+    by_checks = night.document()
+    assert by_checks["references"]["canned"]["instructions"] == {"value": 0.3, "ci": None, "n": 13}
+    assert by_checks["references"]["real"] == {"own_turns": {"value": 0.95, "ci": None, "n": 13}}
+    assert by_checks["verdict"]["recommended"]
+    for row in (row for of in replies.values() for row in of):
+        Score.create(reply=row, metric="reading", value=row.quality)
+    read = night.document()
+    assert read["references"]["canned"]["instructions"]["value"] == 0.9
+    assert not read["verdict"]["recommended"]
+
+
+def test_without_a_stored_canned_reply_a_model_must_be_above_the_floor(night: Night) -> None:
+    """In the first round nothing was measured of a canned reply yet."""
+    night.first_round({"a": 0.3, "b": 0.5})
+    verdict = night.document()["verdict"]
+    assert (verdict["recommended"], verdict["action"], verdict["pick"]) == (False, "keep", "b")
+
+
 def test_the_value_of_own_turns_lies_within_0_and_1(night: Night) -> None:
     """What replies add may lie outside."""
     job = night.loaded("a")

@@ -86,7 +86,8 @@ def test_every_successful_reply_gets_its_scores(start: Callable[..., JobContext]
     scenario = add(context, "ok lol", scenario_id="dinner")
     failed = add(context, "", place=1, success=False, failure="empty")
     outcome = job.measure(context)
-    assert outcome == Outcome(summary={"style": 3, "meaning": 2}, reason=too_few_replies())
+    without = f"reading left out: the plan holds no scenarios; {too_few_replies()}"
+    assert outcome == Outcome(summary={"style": 3, "meaning": 2}, reason=without)
     rows = scores()
     assert set(rows) == {
         ("style", alike.id),

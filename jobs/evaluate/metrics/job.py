@@ -1,4 +1,5 @@
-"""The job that scores replies: style and meaning of every reply of a run that has no score yet, then own_turns.
+"""The job that scores replies: style and meaning of every reply of a run that has no score yet, then readings and
+own_turns.
 
 Each batch is committed as one checkpoint, so a killed process loses at most one batch, and no reply is scored twice.
 What belongs to all replies of a run together is written anew each time. Failed replies get no score: they count as 0.
@@ -14,8 +15,8 @@ import peewee
 
 from jarvisd.plugin import JobContext, JobFailed, Outcome
 from jobs.evaluate import holdout
+from jobs.evaluate.metrics import readings, style, turn_scores
 from jobs.evaluate.metrics import similarity as similarity_metric
-from jobs.evaluate.metrics import style, turn_scores
 from jobs.lib import stopping
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, Score, TrainTestSplit
 from jobs.lib.stopping import OutOfTime, Stopped
@@ -53,7 +54,10 @@ def measure(context: JobContext) -> Outcome:
         for metric, open_scorer in ((style.METRIC, _style), (similarity_metric.METRIC, _meaning)):
             if pending[metric]:
                 _score_pending(context, state, metric, pending[metric], open_scorer)
-        for metric, whole, measured in ((turn_scores.METRIC, Reply.scenario_id == REAL_TURNS, turn_scores.measure),):
+        for metric, whole, measured in (
+            (readings.METRIC, Reply.scenario_id != REAL_TURNS, readings.measure),
+            (turn_scores.METRIC, Reply.scenario_id == REAL_TURNS, turn_scores.measure),
+        ):
             if Reply.select().where(Reply.run == context.run_id, Reply.success, whole).exists():
                 _score_whole(context, state, metric, measured)
     except Stopped:

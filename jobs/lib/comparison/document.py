@@ -14,6 +14,7 @@ from jobs.lib.comparison.action import Action
 from jobs.lib.comparison.decide import Confidence, Conflict
 from jobs.lib.comparison.scores import ModelFigures
 from jobs.lib.comparison.sensitivity import Stability
+from jobs.lib.comparison.two_measures import MeasureFigures
 from jobs.lib.comparison.votes import VoteSummary
 
 
@@ -195,6 +196,8 @@ class ComparisonDocument:
     verdict: Verdict
     split: Split | None = field(metadata={"json": "cut"})
     references: Mapping[str, Mapping[str, Reference]] = field(metadata={"json": "yardsticks"})
+    #: Reference (canned, another, real) -> measure -> what it reaches, on the scale of the models' figures.
+    reference_figures: Mapping[str, Mapping[str, MeasureFigures]] = field(metadata={"json": "references"})
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, no NaN."""

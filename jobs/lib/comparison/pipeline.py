@@ -29,8 +29,10 @@ from jobs.lib.comparison.document import (
 )
 from jobs.lib.comparison.load import ComparisonData, ReferenceRow, ReplyRow, load, planned_models, planned_scenarios
 from jobs.lib.comparison.pairwise import Pair, Pairwise
+from jobs.lib.comparison.prompts import Measure
 from jobs.lib.comparison.scores import ModelScores
 from jobs.lib.comparison.sensitivity import TradeOff
+from jobs.lib.comparison.two_measures import MeasureFigures
 from jobs.lib.comparison.votes import Ranking
 from jobs.lib.results.tables import CANNED, SCALED
 
@@ -89,10 +91,15 @@ def _advice(data: ComparisonData, scored: Mapping[str, ModelScores], compared: P
     )
 
 
-def _bar(data: ComparisonData) -> Bar | None:
-    """What a canned reply reaches, where that was stored."""
+def _bar(data: ComparisonData) -> Bar:
+    """What a canned reply reaches on the scale that counts; CANNED_FLOOR where that was not stored."""
     values = {row.metric: row.value for row in data.references if row.reference == CANNED}
-    return Bar(instructions=values.get("instructions"), own_turns=values.get("own_turns")) if values else None
+    return Bar(instructions=values.get(_scale(data), advice.CANNED_FLOOR), own_turns=values.get(Measure.OWN_TURNS))
+
+
+def _scale(data: ComparisonData) -> str:
+    """The metric under which the canned reply to the scenarios is stored."""
+    return Measure.INSTRUCTIONS if scoring.is_read(data) else "checks"
 
 
 def _interrupted(data: ComparisonData) -> dict[str, Interruption]:
@@ -140,6 +147,7 @@ def _document(
         verdict=_verdict(decision, tied, told),
         split=Split(**vars(data.split)) if data.split else None,
         references=_references(data.references),
+        reference_figures=_reference_figures(data),
     )
 
 
@@ -236,6 +244,18 @@ def _references(rows: tuple[ReferenceRow, ...]) -> dict[str, dict[str, Reference
         else:
             metric[name] = replace(entry, raw=_reference_value(row), n=row.n)
     return references
+
+
+def _reference_figures(data: ComparisonData) -> dict[str, dict[str, MeasureFigures]]:
+    """Reference -> measure -> what it reaches there, as the figures of a model."""
+    measures = {_scale(data): Measure.INSTRUCTIONS, str(Measure.OWN_TURNS): Measure.OWN_TURNS}
+    figures: dict[str, dict[str, MeasureFigures]] = {}
+    for row in data.references:
+        if row.metric in measures:
+            ends = None if row.low is None or row.high is None else [row.low, row.high]
+            of = MeasureFigures(value=row.value, ci=ends, n=row.n)
+            figures.setdefault(row.reference, {})[measures[row.metric]] = of
+    return figures
 
 
 def _reference_value(row: ReferenceRow, *, clip: bool = False) -> ReferenceValue:

@@ -1,10 +1,11 @@
 """How good the replies of a run are: per reply, and per model.
 
-A model has two measures. `instructions` is the value of its replies to the scenarios; `own_turns` is the mean of what
-each reply to a turn of the owner's history adds to the value of all of them, as the metric of that name stores it;
-where it was not stored the measure was not taken. Style and meaning are figures beside it and do not count. Quality is
-the sum of both measures by the weights of the plan, the same in every round; where no model has `own_turns`, it is
-`instructions` alone. A failed reply counts 0, so a model cannot gain by failing on the hard prompts.
+A model has two measures. `instructions` is the value of its replies to the scenarios: that of the second reading where
+every usable reply of the run was read, else that of the checks for all models, never one for some. `own_turns` is the
+mean of what each reply to a turn of the owner's history adds to the value of all of them, as the metric of that name
+stores it; where it was not stored the measure was not taken. Style and meaning are figures beside it and do not count.
+Quality is the sum of both measures by the weights of the plan, the same in every round; where no model has `own_turns`,
+it is `instructions` alone. A failed reply counts 0, so a model cannot gain by failing on the hard prompts.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jobs.lib.comparison.rules import METRICS
 from jobs.lib.comparison.two_measures import MeasureFigures, Taken, take
 
 BITS = "bits_per_character"
+READING = "reading"  #: metric of the second reader, see jobs.evaluate.metrics.readings
 Limits = Mapping[str, float | None]
 
 
@@ -53,8 +55,8 @@ class ReplyScores:
     row: ReplyRow
     prompt: Prompt
     metrics: Mapping[str, float | None]  #: each of METRICS; None where it does not count
-    #: At a scenario the checks' value, 0..1; at a turn of the owner's the contribution to `own_turns`, which may lie
-    #: outside 0..1, and None where it was not measured.
+    #: At a scenario the value of the reading or of the checks, 0..1; at a turn of the owner's the contribution to
+    #: `own_turns`, which may lie outside 0..1, and None where it was not measured.
     quality: float | None
 
 
@@ -155,7 +157,7 @@ class ModelScores:
 
 def score(data: ComparisonData) -> dict[str, ModelScores]:
     """The scores of every model that was loaded or gave replies, in the order of the plan."""
-    counting = _counting(data)
+    counting = _Counting.of(data)
     models = {key: _model(key, data, counting) for key in data.models}
     taken = take_measures(data, models)
     return {key: replace(model, figures=_with_measures(key, model.figures, taken)) for key, model in models.items()}
@@ -194,11 +196,37 @@ def _prompt(row: ReplyRow, turns: Mapping[int, TurnRow]) -> Prompt:
     return f"chat:{turn.chat if turn else -1}", row.prompt
 
 
-def _counting(data: ComparisonData) -> dict[Prompt, frozenset[str]]:
-    """The metrics that count at each prompt: those that every usable reply to it has.
+def is_read(data: ComparisonData) -> bool:
+    """Whether every usable reply to a scenario, of all models, was read by the second reader."""
+    usable = [row for row in data.replies if row.success and not row.is_real]
+    return bool(usable) and all(READING in row.metrics for row in usable)
 
-    One that only some replies have (the night ended while the others were measured) would compare two scales.
-    """
+
+@dataclass(frozen=True, kw_only=True)
+class _Counting:
+    """What counts of the replies of a run: the same for all models."""
+
+    metrics: Mapping[Prompt, frozenset[str]]  #: those that every usable reply to the prompt has
+    is_read: bool
+    has_own_turns: bool
+
+    @classmethod
+    def of(cls, data: ComparisonData) -> _Counting:
+        return cls(
+            metrics=_metrics_of_all(data),
+            is_read=is_read(data),
+            has_own_turns=any(Measure.OWN_TURNS in row.metrics for row in data.replies),
+        )
+
+    def failures_count(self, rows: Iterable[ReplyRow]) -> bool:
+        """Whether failed replies of a model to turns of the owner's count 0: where its other ones were measured, or
+        there are none. A model with too few usable replies for the measure has no value."""
+        usable = [row for row in rows if row.is_real and row.success]
+        return self.has_own_turns and (not usable or any(Measure.OWN_TURNS in row.metrics for row in usable))
+
+
+def _metrics_of_all(data: ComparisonData) -> dict[Prompt, frozenset[str]]:
+    """One that only some replies have (the night ended while the others were measured) would compare two scales."""
     counting: dict[Prompt, frozenset[str]] = {}
     for row in data.replies:
         if row.success:
@@ -207,27 +235,19 @@ def _counting(data: ComparisonData) -> dict[Prompt, frozenset[str]]:
     return counting
 
 
-def _reply(
-    row: ReplyRow, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]], *, fails: bool
-) -> ReplyScores:
+def _reply(row: ReplyRow, data: ComparisonData, counting: _Counting, *, fails: bool) -> ReplyScores:
     """`fails` says whether a failed reply to a turn of the owner's counts 0."""
     prompt = _prompt(row, data.turns)
-    metrics = {name: _metric(row, name, counting.get(prompt, frozenset())) for name in METRICS}
-    quality = _contribution(row, fails=fails) if row.is_real else metrics["checks"]
+    metrics = {name: _metric(row, name, counting.metrics.get(prompt, frozenset())) for name in METRICS}
+    if row.is_real:
+        quality = _stored(row, Measure.OWN_TURNS) if row.success else 0.0 if fails else None
+    else:
+        quality = _stored(row, READING) if row.success and counting.is_read else metrics["checks"]
     return ReplyScores(row=row, prompt=prompt, metrics=metrics, quality=quality)
 
 
-def _contribution(row: ReplyRow, *, fails: bool) -> float | None:
-    if not row.success:
-        return 0.0 if fails else None
-    return next(iter(known([row.metrics.get(Measure.OWN_TURNS)])), None)
-
-
-def _failures_count(rows: Iterable[ReplyRow], *, measured: bool) -> bool:
-    """Whether failed replies of a model to turns of the owner's count 0: where its other ones were measured, or there
-    are none. A model with too few usable replies for the measure has no value."""
-    usable = [row for row in rows if row.is_real and row.success]
-    return measured and (not usable or any(Measure.OWN_TURNS in row.metrics for row in usable))
+def _stored(row: ReplyRow, metric: str) -> float | None:
+    return next(iter(known([row.metrics.get(metric)])), None)
 
 
 def _metric(row: ReplyRow, name: str, counting: frozenset[str]) -> float | None:
@@ -252,9 +272,9 @@ def _at_prompts(replies: Sequence[ReplyScores], value: Callable[[ReplyScores], f
 # ------------------------------------------------------------------------------------------------ one model
 
 
-def _model(key: str, data: ComparisonData, counting: Mapping[Prompt, frozenset[str]]) -> ModelScores:
+def _model(key: str, data: ComparisonData, counting: _Counting) -> ModelScores:
     rows = data.replies_of(key)
-    fails = _failures_count(rows, measured=any(Measure.OWN_TURNS in row.metrics for row in data.replies))
+    fails = counting.failures_count(rows)
     replies = tuple(_reply(row, data, counting, fails=fails) for row in rows)
     by_prompt = _at_prompts(replies, lambda reply: reply.quality)
     figures = _figures(replies, data.loads_of(key))

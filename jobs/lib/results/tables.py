@@ -167,8 +167,9 @@ class Score(Record):
     """The value of one metric for one reply."""
 
     reply = peewee.ForeignKeyField(Reply, backref="scores", on_delete="CASCADE")
-    metric = peewee.CharField()  #: style | meaning
-    value = peewee.FloatField()  #: 0..1, more is better; see jobs.evaluate.metrics.style and .meaning
+    metric = peewee.CharField()  #: style | meaning | reading | own_turns
+    #: More is better; 0..1, but for own_turns: there it is what the reply adds to the value of its model's set.
+    value = peewee.FloatField()
     parts = JSONText(null=True)  #: what it was made of, by name
 
     class Meta:
