@@ -10,11 +10,11 @@ demo: $(READY)  ## a whole night on real messages and small models, then its rep
 	$(BIN)/jarvisctl demo
 
 test: $(READY)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" tests/unit tests/integration
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/unit tests/integration
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/acceptance tests/histories tests/power_cut tests/fuzz
 
 test-slow: $(READY)  ## every test, the slow ones included
-	$(BIN)/python -m pytest tests/unit tests/integration
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/integration
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/acceptance
 	$(BIN)/python -m pytest tests/histories tests/power_cut tests/fuzz
 

@@ -145,7 +145,7 @@ def test_aliases_that_multiply_are_refused(home: Home) -> None:
 
 def test_a_huge_file_is_refused_unread(home: Home) -> None:
     with pytest.raises(PlanError, match="larger than"):
-        plans.read_plan(home, write(home, "#" * 300_000))
+        plans.read_plan(home, write(home, "#" * 600_000))
 
 
 def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Path) -> None:
