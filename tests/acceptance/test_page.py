@@ -21,7 +21,9 @@ import pytest
 from PIL import Image
 
 from jarvisd.store.database import db
-from tests.integration.report_nights import home, rendered, two_rounds
+from tests.integration.report_nights import home
+from tests.integration.report_pages import rendered
+from tests.integration.two_round_nights import two_rounds
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = Path(os.environ.get("JARVISD_ARTIFACTS") or ROOT / "var" / "artifacts")

@@ -16,7 +16,8 @@ from jobs.report.formats import markdown
 from jobs.report.gather import Report, gather
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import run as run_rows
-from tests.integration.report_nights import SCENARIOS, START, home, job, model, rendered, run
+from tests.integration.report_nights import SCENARIOS, START, home, job, model, run
+from tests.integration.report_pages import rendered
 
 TURNS = 20
 

@@ -23,23 +23,9 @@ from jobs.report.formats import html_page, markdown
 from jobs.report.gather import gather
 from jobs.report.rows import run as run_rows
 from jobs.report.rows import sentences
-from tests.integration.report_nights import (
-    HOSTILE,
-    MATCH,
-    MEASURED,
-    SCENARIOS,
-    START,
-    STATS,
-    Tags,
-    home,
-    job,
-    mining,
-    model,
-    outside_blocks,
-    rendered,
-    run,
-    two_rounds,
-)
+from tests.integration.report_nights import MATCH, MEASURED, SCENARIOS, START, STATS, home, job, mining, model, run
+from tests.integration.report_pages import HOSTILE, Tags, outside_blocks, rendered
+from tests.integration.two_round_nights import two_rounds
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ from jobs.report.gather import Report, gather
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import replies as reply_rows
 from jobs.report.rows import votes as vote_rows
-from tests.integration.report_nights import HOSTILE, Tags, home, job, model, outside_blocks, rendered, run, two_rounds
+from tests.integration.report_nights import home, job, model, run
+from tests.integration.report_pages import HOSTILE, Tags, outside_blocks, rendered
+from tests.integration.two_round_nights import two_rounds
 
 
 @pytest.fixture(scope="module")

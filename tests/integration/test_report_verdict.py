@@ -16,7 +16,9 @@ from jobs.report.formats import html_page
 from jobs.report.gather import gather
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import sentences
-from tests.integration.report_nights import SCENARIOS, START, Tags, home, model, rendered, run, two_rounds
+from tests.integration.report_nights import SCENARIOS, START, home, model, run
+from tests.integration.report_pages import Tags, rendered
+from tests.integration.two_round_nights import two_rounds
 
 
 @pytest.fixture
