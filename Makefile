@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-units test-programs test-slow lint bench clean
 
 demo: $(READY)  ## a whole night on real messages and small models, then its report
 	$(BIN)/jarvisctl demo
 
-test: $(READY)  ## all tests but the slow ones
+test: test-units test-programs  ## all tests but the slow ones
+
+test-units: $(READY)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/unit tests/integration
+
+test-programs: $(READY)  ## the installed programs, from outside
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/acceptance tests/histories tests/power_cut tests/fuzz
 
 test-slow: $(READY)  ## every test, the slow ones included
