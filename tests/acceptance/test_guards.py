@@ -76,7 +76,11 @@ def test_a_stopped_child_is_found_stalled_and_the_night_goes_on(house: House) ->
 
 @pytest.mark.parametrize(
     ("name", "cause"),
-    [("SIGKILL", "most likely by the system for want of memory"), ("SIGSEGV", "in native code"), ("SIGABRT", "memory on the GPU")],
+    [
+        ("SIGKILL", "most likely by the system for want of memory"),
+        ("SIGSEGV", "in native code"),
+        ("SIGABRT", "memory on the GPU"),
+    ],
 )
 def test_a_job_that_kills_its_own_process_is_given_up_after_three_starts_with_the_likeliest_cause(
     house: House, name: str, cause: str
