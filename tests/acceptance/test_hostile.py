@@ -110,7 +110,7 @@ def huge(path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: path.write_text(bomb()), "too many values"),
-        (lambda path: path.write_text("[" * 100_000), "not YAML"),
+        (lambda path: path.write_text("[" * 100_000), "it is nested too deeply"),
         (lambda path: path.write_text("a: !!python/object/apply:os.system [touch owned]\n"), "not YAML"),
         (huge, "larger than 512 KB"),
     ],
