@@ -23,14 +23,14 @@ def plan(house: House, text: str) -> None:
 
 
 def test_too_little_disk_is_a_warning_then_a_failed_job_and_the_report_still_comes(house: House) -> None:
-    settings(house, "disk: {keep_free_mb: 1000000000}\n")
+    settings(house, "disk: {keep_free_mb: 100000000}\n")
     plan(house, "command:\n  - run: [echo, hello]\nreport: {}\n")
     submitted = house.ctl("enqueue", "mine-own")
     assert "warning: too little disk: " in submitted.stderr
     house.daemon()
     jobs = house.settled(submitted.stdout.strip())
     assert jobs["command:echo"]["status"] == "failed"
-    assert "1,000,000,000 MB are wanted" in jobs["command:echo"]["reason"]
+    assert "100,000,000 MB are wanted" in jobs["command:echo"]["reason"]
     assert jobs["report"]["status"] == "succeeded"
 
 
