@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from jarvisd.store import database
 
 #: A busy machine makes inputs slowly; that says nothing about the code.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
 _OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
