@@ -38,9 +38,9 @@ class Measures(_Part):
 class Metrics(_Part):
     """Weights of the metrics of a reply. They are accepted and no longer count: metrics are shown beside quality."""
 
-    checks: Weight = Field(default=METRICS["checks"], description="the yes/no checks of the scenario file")
-    style: Weight = Field(default=METRICS["style"], description="how much a reply is written as you write")
-    meaning: Weight = Field(default=METRICS["meaning"], description="how much it says what you said in the same place")
+    checks: Weight = Field(default=METRICS["checks"], description="no longer counts")
+    style: Weight = Field(default=METRICS["style"], description="no longer counts")
+    meaning: Weight = Field(default=METRICS["meaning"], description="no longer counts")
 
 
 class Weights(_Part):
