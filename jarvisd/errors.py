@@ -58,5 +58,9 @@ class StaleAttempt(LedgerError):
     """A write of a child whose attempt is no longer the current one."""
 
 
+class NotStored(LedgerError):
+    """What a child waited to write could not be stored in time."""
+
+
 class JobFailed(JarvisError):
     """A job could not do its work. Neither `what` nor `remedy` may hold text of a message."""

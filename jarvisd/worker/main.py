@@ -22,7 +22,7 @@ from typing import Any
 import peewee
 
 from jarvisd import failpoints, logs, registry
-from jarvisd.errors import JarvisError, JobFailed, StaleAttempt
+from jarvisd.errors import JarvisError, JobFailed, NotStored, StaleAttempt
 from jarvisd.host import processes
 from jarvisd.paths import Home
 from jarvisd.plan import settings
@@ -34,8 +34,8 @@ from jarvisd.worker.context import JobContext
 from jarvisd.worker.exit_codes import ExitCode
 from jarvisd.worker.proposal import FaultyProposal, columns_of
 
-#: How long a finished job tries to store its outcome.
-COMMIT_PATIENCE_S = 600
+#: How long a job tries to store that its work begins, and then its outcome.
+PATIENCE_S = 600
 
 
 def main() -> ExitCode:
@@ -115,11 +115,11 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
     try:
         entry = _entry(kind)
         if is_limited:
-            transitions.record_work_began(context.job_id, context.attempt)
+            _patiently(context, "that work begins", lambda: _record_work_began(context))
         outcome = entry(context)
         if not isinstance(outcome, Outcome):
             raise TypeError("run(context) must return an Outcome")
-    except StaleAttempt:
+    except (StaleAttempt, NotStored):
         raise
     except JobFailed as failure:
         outcome = Outcome(ok=False, reason=str(failure))
@@ -159,18 +159,34 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
         "peak_memory_mb": peak_mb,
         "next_round": next_round,
     }
-    end = time.monotonic() + COMMIT_PATIENCE_S
+    _patiently(context, "the outcome", lambda: _store(context, document))
+
+
+def _record_work_began(context: JobContext) -> None:
+    transitions.record_work_began(context.job_id, context.attempt)
+
+
+def _store(context: JobContext, document: dict[str, Any]) -> None:
+    with transitions.fenced(context.job_id, context.attempt):
+        Job.update(outcome=document).where(Job.id == context.job_id).execute()
+        failpoints.failpoint("outcome.before-commit")
+    failpoints.failpoint("outcome.committed")
+
+
+def _patiently(context: JobContext, what: str, write: Callable[[], None]) -> None:
+    """Write, again and again while the disk is full or another process holds the database: a job is at stake.
+
+    Raises NotStored after PATIENCE_S, or when this job is asked to stop.
+    """
+    end = time.monotonic() + PATIENCE_S
     while True:
         try:
-            with transitions.fenced(context.job_id, context.attempt):
-                Job.update(outcome=document).where(Job.id == context.job_id).execute()
-                failpoints.failpoint("outcome.before-commit")
-            failpoints.failpoint("outcome.committed")
+            write()
             return
-        except peewee.OperationalError as error:  # a full disk, or a long write lock: wait, an hour's work is at stake
+        except peewee.OperationalError as error:
             if time.monotonic() > end or context.should_stop():
-                raise JarvisError(f"the outcome cannot be stored: {type(error).__name__}") from None
-            context.log.warning("the outcome cannot be stored yet; trying again")
+                raise NotStored(f"{what} cannot be stored: {type(error).__name__}") from None
+            context.log.warning("%s cannot be stored yet; trying again", what)
             time.sleep(2)
 
 

@@ -194,7 +194,7 @@ def test_the_exit_code_of_a_child_tells_a_stale_attempt_from_an_outcome_that_cou
     os.write(go, b"g")
     words = ["jarvisd.worker", str(job.id), "--home", str(home.root), "--attempt", "1"]
     monkeypatch.setattr(sys, "argv", [*words, "--token", job.token, "--lifeline", str(lifeline)])
-    monkeypatch.setattr(worker, "COMMIT_PATIENCE_S", -1)
+    monkeypatch.setattr(worker, "PATIENCE_S", -1)
     monkeypatch.setattr(worker, "_die_with_daemon", lambda *_: None)
     before = signal.getsignal(signal.SIGTERM), os.umask(0o077)
     try:
