@@ -11,6 +11,7 @@ import pytest
 from jarvisd.paths import Home
 from jarvisd.store import database, migrations, queries
 from jarvisd.store.models import Job, Run
+from tests.integration.comparison_nights import Night
 
 
 @pytest.fixture
@@ -19,6 +20,11 @@ def home(tmp_path: Path) -> Iterator[Home]:
     migrations.migrate(made)
     yield made
     database.db.close()
+
+
+@pytest.fixture
+def night(home: Home) -> Night:
+    return Night()
 
 
 @pytest.fixture
