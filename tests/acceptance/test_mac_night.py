@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,10 @@ def at(clock: str) -> dt.datetime:
     return dt.datetime.combine(dt.date(2026, 12, 7 if time.hour > 12 else 8), time).astimezone()
 
 
+#: Name of a job, without "command:" -> the job as `runs --json` prints it.
+Jobs = Mapping[str, Mapping[str, Any]]
+
+
 @dataclass
 class Night:
     """A Mac at 21:00 with both agents installed, and a plan of five programs for the night."""
@@ -65,12 +69,12 @@ class Night:
         return self.house.jobs(RUN)["report" if name == "report" else f"command:{name}"]
 
     def did(self, name: str) -> list[str]:
-        """What a program has said, in its order."""
+        """The lines that a program wrote so far."""
         log = self.workshop / f"{name}.log"
         return log.read_text().splitlines() if log.exists() else []
 
     def works(self, name: str) -> None:
-        """Wait until a program says that it works, from now on."""
+        """Wait until a program writes that it works, from now on."""
         before = self.did(name).count("works")
         until(lambda: self.did(name).count("works") > before, what=f"{name} works")
 
@@ -130,7 +134,34 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
     assert "Next start: Mon 22:00." in house.ctl("status").stdout
     installing = len(mac.calls("launchctl"))
 
-    # 22:00: launchd runs the nightly agent's own command, in time
+    nightly_start_is_in_time(night)
+    sleep_in_the_middle_of_a_job_loses_nothing(night, daemon)
+    a_job_waits_for_power_where_everybody_sees_it(night)
+    sleep_does_not_use_up_the_wait_for_power(night, daemon)
+    power_that_returned_during_sleep_is_noticed(night, daemon)
+    the_reserve_of_the_deadline_stops_what_runs(night)
+
+    jobs = {name.removeprefix("command:"): job for name, job in house.jobs(RUN).items()}
+    jobs_ended_as_planned(jobs)
+    times_are_in_order(jobs)
+    each_program_ran_once(night)
+    report_and_log_say_how_the_night_went(night, jobs)
+
+    # caffeinate was held by this daemon alone; launchd was asked for nothing but the state of the agents
+    assert mac.calls("caffeinate") == [["caffeinate", "-i", "-w", str(daemon)]] * 2
+    assert house.status()["daemon"]["pid"] == daemon == mac.state()["loaded"][DAEMON]["pid"]
+    since = mac.calls("launchctl")[installing:]
+    assert {call[1] for call in since} <= {"print", "print-disabled"}, since
+    assert not psutil.Process(daemon).children(), "nothing is left running"
+    assert "Next start: Tue 22:00." in house.ctl("status").stdout
+
+
+# ------------------------------------------------------------------------------------------------ hours of the night
+
+
+def nightly_start_is_in_time(night: Night) -> None:
+    """At 22:00 launchd runs the nightly agent's own command."""
+    mac = night.mac
     mac.set_clock(at("22:00:01"))
     assert mac.agent(NIGHTLY)["ProgramArguments"][-2:] == ["--due", "22:00"]
     started = mac.fire(NIGHTLY)
@@ -140,7 +171,10 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
     assert night.job("evening")["status"] == "succeeded"
     night.awaits(held=1, ended=0)
 
-    # 01:00 to 05:30: it sleeps in the middle of a job; it had been unplugged at 04:00, while no program could see it
+
+def sleep_in_the_middle_of_a_job_loses_nothing(night: Night, daemon: int) -> None:
+    """From 01:00 to 05:30; the Mac is unplugged at 04:00, when no program can notice it."""
+    house, mac = night.house, night.mac
     mac.set_clock(at("01:00:00"))
     night.works("asleep")
     with dreamless(mac, daemon) as asleep:
@@ -149,32 +183,40 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
         before = night.did("asleep")
         mac.answer("pmset -g batt", BATTERY.format(41))
         mac.set_clock(at("05:30:00"))
-        seen = house.run(RUN)
+        run = house.run(RUN)
         assert night.did("asleep") == before
-    assert (seen["state"], seen["deadline"]) == ("running", at("07:00:00").isoformat())
-    assert [job["status"] for job in seen["jobs"]] == ["succeeded", "running", *["queued"] * 4]
+    assert (run["state"], run["deadline"]) == ("running", at("07:00:00").isoformat())
+    assert [job["status"] for job in run["jobs"]] == ["succeeded", "running", *["queued"] * 4]
 
-    # What runs goes on without the plug, once, and ends; what waits, waits where everybody sees it
+
+def a_job_waits_for_power_where_everybody_sees_it(night: Night) -> None:
+    """The job that runs goes on without the plug, once, and ends; the next one waits."""
     night.works("asleep")
     assert (night.job("asleep")["status"], night.job("asleep")["attempt"]) == ("running", 1)
     night.awaits(held=1, ended=0)
     night.let_go("asleep")
     until(lambda: night.job("unplugged")["reason"], what="the next job waits for power")
     assert night.job("unplugged")["reason"] == "waiting for power: on battery, which holds 41 %"
-    assert "waiting for power: on battery, which holds 41 %" in house.ctl("status").stdout
+    assert "waiting for power: on battery, which holds 41 %" in night.house.ctl("status").stdout
     assert night.job("asleep")["status"] == "succeeded"
     night.awaits(held=1, ended=1)
 
-    # It sleeps again, for longer than the 20 minutes that a job waits for power: they count while it is awake
-    with dreamless(mac, daemon):
-        mac.set_clock(at("05:58:00"))
-    asked = night.asked_for_power()
-    until(lambda: night.asked_for_power() >= asked + 3, what="it is looked at again and again")
-    assert (night.held_and_ended(), night.did("unplugged")) == ((1, 1), []), "a Mac that waits may sleep"
-    assert [job["status"] for job in house.jobs(RUN).values()] == ["succeeded"] * 2 + ["queued"] * 4
 
-    # 06:00: plugged in again, in the middle of a nap
-    until(lambda: night.next_look_s() > 1, what="no look is under way")  # one that slept would see both worlds
+def sleep_does_not_use_up_the_wait_for_power(night: Night, daemon: int) -> None:
+    """The Mac sleeps for longer than the 20 minutes that a job waits: they count while it is awake."""
+    with dreamless(night.mac, daemon):
+        night.mac.set_clock(at("05:58:00"))
+    asked = night.asked_for_power()
+    until(lambda: night.asked_for_power() >= asked + 3, what="the power is checked again and again")
+    assert (night.held_and_ended(), night.did("unplugged")) == ((1, 1), []), "a Mac that waits may sleep"
+    assert [job["status"] for job in night.house.jobs(RUN).values()] == ["succeeded"] * 2 + ["queued"] * 4
+
+
+def power_that_returned_during_sleep_is_noticed(night: Night, daemon: int) -> None:
+    """Plugged in again at 06:00."""
+    mac = night.mac
+    # a check that was asleep would see the power both before and after the change
+    until(lambda: night.next_look_s() > 1, what="no check is under way")
     with dreamless(mac, daemon):
         mac.answers()
         mac.set_clock(at("06:00:00"))
@@ -183,14 +225,20 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
     night.let_go("unplugged")
     night.works("cut")
 
-    # 06:55: the reserve of the deadline begins
-    mac.set_clock(at("06:54:57"))
-    jobs = house.settled(RUN)
-    night.awaits(held=2, ended=2)
-    assert mac.now() < at("07:00:00")
 
-    named = {name.removeprefix("command:"): job for name, job in jobs.items()}
-    assert {name: (job["status"], job["attempt"], job["reason"]) for name, job in named.items()} == {
+def the_reserve_of_the_deadline_stops_what_runs(night: Night) -> None:
+    """It begins at 06:55."""
+    night.mac.set_clock(at("06:54:57"))
+    night.house.settled(RUN)
+    night.awaits(held=2, ended=2)
+    assert night.mac.now() < at("07:00:00")
+
+
+# ------------------------------------------------------------------------------------------------------ the morning
+
+
+def jobs_ended_as_planned(jobs: Jobs) -> None:
+    assert {name: (job["status"], job["attempt"], job["reason"]) for name, job in jobs.items()} == {
         "evening": ("succeeded", 1, None),
         "asleep": ("succeeded", 1, None),
         "unplugged": ("succeeded", 1, None),
@@ -198,21 +246,26 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
         "left": ("skipped", 0, "not started: the run had to end by 07:00"),
         "report": ("succeeded", 1, None),
     }
+
+
+def times_are_in_order(jobs: Jobs) -> None:
     times = {
         name: tuple(job[key] and dt.datetime.fromisoformat(job[key]) for key in ("started_at", "ended_at"))
-        for name, job in named.items()
+        for name, job in jobs.items()
     }
     order = ("22:00:01", *times["evening"], times["asleep"][0], "22:01:00", "05:30:00", times["asleep"][1])
     order += ("06:00:00", *times["unplugged"], times["cut"][0], "06:54:57", "06:55:00", times["cut"][1])
     order += (*times["report"], "07:00:00")
-    moments = [at(one) if isinstance(one, str) else one for one in order]
+    moments = [at(time) if isinstance(time, str) else time for time in order]
     assert moments == sorted(moments)
     assert times["left"][0] is None
     assert at("06:55:00") <= times["left"][1] <= times["report"][0]
 
-    # Each program ran once, from its beginning to its own end, or to the end it was given
-    lines_of = {name: [line for line in night.did(name) if line != "works"] for name in named if name != "report"}
-    assert lines_of == {
+
+def each_program_ran_once(night: Night) -> None:
+    """From its beginning to its own end, or until it was stopped."""
+    names = ("evening", "asleep", "unplugged", "cut", "left")
+    assert {name: [line for line in night.did(name) if line != "works"] for name in names} == {
         "evening": ["begins", "ends"],
         "asleep": ["begins", "ends"],
         "unplugged": ["begins", "ends"],
@@ -220,25 +273,17 @@ def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night:
         "left": [],
     }
 
-    # One notification; the report and the log of the run say how the night went
-    told = mac.calls("osascript")
-    assert [call[-1] for call in told] == [
+
+def report_and_log_say_how_the_night_went(night: Night, jobs: Jobs) -> None:
+    assert [call[-1] for call in night.mac.calls("osascript")] == [
         f"{RUN}: 3 of 5 jobs succeeded. The report is ready: jarvisctl report --open"
     ]
-    folder = house.root / "var" / "results" / RUN
-    report = house.ctl("report").stdout
+    folder = night.house.root / "var" / "results" / RUN
+    report = night.house.ctl("report").stdout
     assert (folder / "report.html").exists()
     for name in ("cut", "left"):
-        assert named[name]["reason"] in report
+        assert jobs[name]["reason"] in report
     run_log = [line.split(" ", 1) for line in (folder / "experiment.log").read_text().splitlines()]
     assert [stamp for stamp, _ in run_log] == sorted(stamp for stamp, _ in run_log), "by the clock of this Mac"
     assert run_log[-1][1] == f"run {RUN} is settled: 4 succeeded, 1 skipped, 1 stopped"
     assert not [line for _, line in run_log if "attempt" in line or "again" in line or "interrupted" in line]
-
-    # caffeinate was held by this daemon alone; launchd was asked for nothing but how things stand
-    assert mac.calls("caffeinate") == [["caffeinate", "-i", "-w", str(daemon)]] * 2
-    assert house.status()["daemon"]["pid"] == daemon == mac.state()["loaded"][DAEMON]["pid"]
-    since = mac.calls("launchctl")[installing:]
-    assert {call[1] for call in since} <= {"print", "print-disabled"}, since
-    assert not psutil.Process(daemon).children(), "nothing is left running"
-    assert "Next start: Tue 22:00." in house.ctl("status").stdout

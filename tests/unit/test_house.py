@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numpy", "torch", "mlx", "mlx_lm", "sentence_transformers", "sklearn", "matplotlib", "scipy", "transformers"}
 KINDS = {"mine", "evaluate", "report", "command"}
 SOURCES = sorted([*ROOT.glob("jarvisd/**/*.py"), *ROOT.glob("jobs/**/*.py")])
+CHECKS = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 FORBIDDEN_CALLS = {
     *("eval", "exec", "os.system", "os.popen", "pty.spawn", "os.startfile", "asyncio.create_subprocess_shell"),
     *("subprocess.getoutput", "subprocess.getstatusoutput", "yaml.load", "yaml.unsafe_load", "torch.load"),
@@ -55,16 +56,16 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imported_modules(module: str, tree: ast.AST) -> set[str]:
-    """The modules of this project that this one imports; of `from package import module` the module alone."""
+def imported_modules(module: str, tree: ast.AST, modules: Mapping[str, Path] = MODULES) -> set[str]:
+    """Those of `modules` that this one imports; of `from package import module` the module alone."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             inside = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-            names |= {dotted if dotted in MODULES else node.module for dotted in inside.values()}
-    return {name for name in names if name in MODULES} - {module}
+            names |= {dotted if dotted in modules else node.module for dotted in inside.values()}
+    return {name for name in names if name in modules} - {module}
 
 
 def room_of(module: str) -> str:
@@ -115,6 +116,12 @@ def trees() -> dict[Path, ast.AST]:
 
 
 @pytest.fixture(scope="module")
+def check_trees() -> dict[Path, ast.AST]:
+    """Those of the tests and benchmarks."""
+    return {path: ast.parse(path.read_text()) for path in CHECKS}
+
+
+@pytest.fixture(scope="module")
 def arrows(trees: dict[Path, ast.AST]) -> dict[str, set[str]]:
     """Module -> the modules of this project that it imports."""
     return {module: imported_modules(module, trees[path]) for module, path in MODULES.items()}
@@ -130,6 +137,16 @@ def test_the_search_for_circles_finds_one() -> None:
 
 def test_no_files_import_each_other_in_a_circle(arrows: dict[str, set[str]]) -> None:
     assert circles(arrows) == []
+
+
+def test_no_tests_or_benchmarks_import_each_other_in_a_circle(check_trees: dict[Path, ast.AST]) -> None:
+    modules = {module_of(path): path for path in check_trees}
+    assert circles({name: imported_modules(name, check_trees[path], modules) for name, path in modules.items()}) == []
+
+
+def test_what_is_shipped_imports_no_test_and_no_benchmark(trees: dict[Path, ast.AST]) -> None:
+    bad = [(name_of(path), name) for path, tree in trees.items() for name in imports(tree)]
+    assert [row for row in bad if row[1].partition(".")[0] in ("tests", "benchmarks")] == []
 
 
 def test_no_rooms_import_each_other_in_a_circle(arrows: dict[str, set[str]]) -> None:
@@ -295,21 +312,41 @@ def test_every_process_makes_its_files_private_before_anything_else(name: str) -
 # ------------------------------------------------------------------------------------------------------- how long
 
 
-def test_functions_and_files_stay_short(trees: dict[Path, ast.AST]) -> None:
-    lengths = sorted(length(function) for tree in trees.values() for function in functions(tree))
+@pytest.mark.parametrize("part", ["sources", "tests and benchmarks"])
+def test_functions_and_files_stay_short(
+    part: str, trees: dict[Path, ast.AST], check_trees: dict[Path, ast.AST]
+) -> None:
+    measured = trees if part == "sources" else check_trees
+    lengths = sorted(length(function) for tree in measured.values() for function in functions(tree))
     assert statistics.median(lengths) <= 8
     assert lengths[int(len(lengths) * 0.9)] <= 20
     assert lengths[-1] <= 50
-    assert [name_of(path) for path in SOURCES if len(path.read_text().splitlines()) > 400] == []
+    assert [name_of(path) for path in measured if len(path.read_text().splitlines()) > 400] == []
 
 
-def test_every_test_asserts_something() -> None:
+def test_every_function_is_annotated(trees: dict[Path, ast.AST], check_trees: dict[Path, ast.AST]) -> None:
+    """mypy demands it of the sources; this demands it of tests and benchmarks, too."""
+    bad = [
+        f"{name_of(path)}:{function.lineno}: {function.name}"
+        for path, tree in (trees | check_trees).items()
+        for function in functions(tree)
+        if function.returns is None or any(parameter.annotation is None for parameter in _parameters(function))
+    ]
+    assert bad == []
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+    parameters = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [parameter for parameter in parameters if parameter.arg not in ("self", "cls")]
+
+
+def test_every_test_asserts_something(check_trees: dict[Path, ast.AST]) -> None:
     """An `assert` statement or a `pytest.raises`: words in a name or a comment do not count."""
     tests = [
         (path, function)
-        for path in sorted(ROOT.glob("tests/**/test_*.py"))
-        for function in functions(ast.parse(path.read_text()))
-        if function.name.startswith("test_")
+        for path, tree in check_trees.items()
+        for function in functions(tree)
+        if path.name.startswith("test_") and function.name.startswith("test_")
     ]
     assert len(tests) > 1000
     assert [f"{name_of(path)}: {function.name}" for path, function in tests if not _asserts(function)] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from unittest.mock import Mock
@@ -19,7 +20,7 @@ from jarvisd.plan import plans, times, yamlfile
 
 
 @pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch):
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     yield

@@ -141,7 +141,7 @@ int proc_pid_rusage(int pid, int flavor, uint64_t *buffer) {
 """
 
 
-def test_the_footprint_is_read_from_its_place_in_what_macos_returns(tmp_path) -> None:
+def test_the_footprint_is_read_from_its_place_in_what_macos_returns(tmp_path: Path) -> None:
     """A library of that name stands in for the one of macOS; the place is that of its header."""
     import shutil
 
