@@ -227,6 +227,48 @@ class Vote(Record):
 OWNER = "owner"
 
 
+class DraftReview(Record):
+    """The owner's judgement of one draft on one turn of the history. It outlasts the run that asked for it."""
+
+    turn = peewee.CharField()  #: digest of the turn; see jobs.lib.reviews.cards.turn_id
+    template = peewee.CharField()  #: uuid of the draft's text
+    reply = peewee.TextField()  #: the draft as it was shown
+    incoming = peewee.TextField()
+    answer = peewee.CharField()  #: one of Answer
+    run = peewee.CharField()  #: id of the run whose card it was; no foreign key, because the run may be pruned
+    created_at = InstantField()
+
+    class Meta:
+        indexes = ((("turn", "template"), True),)
+
+
+class Answer(enum.StrEnum):
+    """What the owner says of a draft."""
+
+    SEND = "send"  # would send it as it stands
+    NOT = "not"  # would not send it
+    EDIT = "edit"  # would send it in other words; the words are in TemplateReview
+    NEVER = "never"  # nothing should answer a turn like this
+
+
+class TemplateReview(Record):
+    """What the owner decided about a template. It belongs to the text and outlasts every run."""
+
+    template = peewee.CharField(unique=True)  #: uuid of the text as it was mined
+    reply = peewee.TextField()  #: the text as it was mined
+    verdict = peewee.CharField()  #: one of Verdict
+    edited = peewee.TextField(null=True)  #: the owner's wording, where the verdict is EDITED
+    created_at = InstantField()
+
+
+class Verdict(enum.StrEnum):
+    """What becomes of a template."""
+
+    KEPT = "kept"
+    REJECTED = "rejected"
+    EDITED = "edited"
+
+
 def first_tables() -> None:
     """Mining, templates, evaluations, replies."""
     plugin.run_script("jobs.lib.results", "1_first_tables.sql")
@@ -257,4 +299,9 @@ def turn_examples() -> None:
     plugin.run_script("jobs.lib.results", "5_turn_examples.sql")
 
 
-MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples)
+def reviews() -> None:
+    """The owner's judgements of drafts and templates."""
+    plugin.run_script("jobs.lib.results", "7_reviews.sql")
+
+
+MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples, reviews)
