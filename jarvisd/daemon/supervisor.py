@@ -17,7 +17,7 @@ from jarvisd.operations import placeholder
 from jarvisd.operations import status as run_status
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
-from jarvisd.store import database, queries, queue, transitions
+from jarvisd.store import database, dependencies, queries, queue, transitions
 from jarvisd.store.models import Job, Run, Status
 
 _log = logging.getLogger("jarvisd.daemon.supervisor")
@@ -56,7 +56,7 @@ class Supervisor:
         moment = database.now()
         if self.stopping.is_set() or not self.owns() or queries.paused(self.machine_id, moment):
             return False
-        self._skip_overdue(moment)
+        self.skip_hopeless(moment)
         due = self._next_due(moment)
         if due is None or queries.is_occupied(self.machine_id):
             return False
@@ -115,6 +115,13 @@ class Supervisor:
 
     def limit(self, run: Run) -> dt.datetime | None:
         return queries.soft_deadline(run, self.settings.report.reserve_minutes)
+
+    def skip_hopeless(self, moment: dt.datetime) -> None:
+        """Skip the queued jobs of runs whose deadline has come, and of runs whose dependency has failed."""
+        self._skip_overdue(moment)
+        for dependency in dependencies.failed():
+            run = dependency.run
+            self._skip(run, queries.waiting_jobs(run), f"not started: {run_status.why_failed(dependency)}", moment)
 
     def _skip_overdue(self, moment: dt.datetime) -> None:
         for run in queries.with_deadline():

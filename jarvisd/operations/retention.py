@@ -1,4 +1,4 @@
-"""Removes old runs: their rows, results and logs. Open runs and the newest report stay."""
+"""Removes old runs: their rows, results and logs. Open runs, what they wait for, and the newest report stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 
 from jarvisd.host import files
 from jarvisd.paths import Home
-from jarvisd.store import database, models, queries, sqlite, transitions
+from jarvisd.store import database, dependencies, models, queries, sqlite, transitions
 from jarvisd.store.models import Job, Run
 
 _log = logging.getLogger("jarvisd.operations.retention")
@@ -20,11 +20,11 @@ _LOG = re.compile(r"job-[0-9]{1,12}\.log")
 
 
 def removable(keep: int) -> list[Run]:
-    """Settled runs beyond the newest `keep`, oldest first; never the one that holds the newest report."""
+    """Settled runs beyond the newest `keep`, oldest first; never the newest report, or what an open run waits for."""
     newest = {run.id for run in Run.select(Run.id).order_by(Run.number.desc()).limit(keep)}
     unsettled = {job.run_id for job in Job.select(Job.run).where(Job.status.in_(models.OPEN)).distinct()}
     last = (queries.newest_reported(), queries.newest_started())
-    needed = newest | unsettled | {run.id for run in last if run is not None}
+    needed = newest | unsettled | dependencies.awaited_runs() | {run.id for run in last if run is not None}
     return [run for run in Run.select().order_by(Run.number) if run.id not in needed]
 
 
@@ -35,7 +35,7 @@ def remove(home: Home, runs: list[Run]) -> int:
         jobs = [job.id for job in Job.select(Job.id).where(Job.run == run.id)]
         folder, doomed = home.run_folder(run.id), home.results / f"{_DOOMED}{run.id}"
         with database.write():
-            if not queries.is_settled(run.id):
+            if not queries.is_settled(run.id) or run.id in dependencies.awaited_runs():
                 continue
             if folder.is_dir() and not folder.is_symlink():
                 folder.rename(doomed)  # a crash after this loses files, which the database can render again

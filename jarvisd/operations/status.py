@@ -11,9 +11,9 @@ import peewee
 from jarvisd.host import machine
 from jarvisd.operations import lookup
 from jarvisd.paths import Home, lock_holder
-from jarvisd.store import database, migrations, models, queries
-from jarvisd.store.models import Job, Run, Status
-from jarvisd.words import counted, plain, took
+from jarvisd.store import database, dependencies, migrations, models, queries
+from jarvisd.store.models import Dependency, Job, Run, Status
+from jarvisd.words import counted, label, plain, took
 
 #: Warnings of an open run that are shown in full.
 MOST_WARNINGS = 3
@@ -92,6 +92,16 @@ def summary(run: Run, most: int) -> RunSummary:
         return RunSummary("settled", counts, jobs)
     begun = set(counts) != {Status.QUEUED} or Job.select().where(Job.run == run.id, Job.attempt > 0).exists()
     return RunSummary("running" if begun else "queued", counts, jobs)
+
+
+def why_failed(dependency: Dependency) -> str:
+    """Why a run that had to wait for a job or a run cannot begin: 7 command:build failed."""
+    jobs = dependencies.targets(dependency)
+    bad = [job for job in jobs if job.status != Status.SUCCEEDED]
+    if not bad:
+        return f"{dependency.of_job or dependency.of_run}, which it had to wait for, was removed"
+    more = f" and {len(bad) - 1:,} more" if len(bad) > 1 else ""
+    return f"{bad[0].id} {label(bad[0])} {bad[0].status}{more}; --after-any runs it all the same"
 
 
 def in_words(counts: dict[Status, int]) -> str:

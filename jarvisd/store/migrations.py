@@ -59,7 +59,18 @@ def _numbers_and_begun_work() -> None:
     schema.script("jarvisd.store", "5_numbers_and_begun_work.sql")
 
 
-OWN: Sequence[Migration] = (_first_tables, _durations, _names_and_env, _start_numbers, _numbers_and_begun_work)
+def _start_conditions() -> None:
+    schema.script("jarvisd.store", "6_start_conditions.sql")
+
+
+OWN: Sequence[Migration] = (
+    _first_tables,
+    _durations,
+    _names_and_env,
+    _start_numbers,
+    _numbers_and_begun_work,
+    _start_conditions,
+)
 
 
 def applied() -> dict[str, int]:

@@ -46,6 +46,8 @@ class Run(Record):
     snapshot = JSONText()  #: resolved plan, versions, machine: a later rendering needs nothing else
     warnings = PlainLines()
     started_at = InstantField(null=True)  #: when its first job started; its folder exists since then
+    start_at = InstantField(null=True)  #: none of its jobs starts before this instant
+    priority = peewee.IntegerField(default=0)  #: runs with a higher one come first
 
 
 class Job(Record):
@@ -97,6 +99,15 @@ class Job(Record):
 
     class Meta:
         indexes = ((("run", "name", "round"), True),)
+
+
+class Dependency(Record):
+    """A run that may begin only after a job, or after another run."""
+
+    run = peewee.ForeignKeyField(Run, backref="dependencies", on_delete="CASCADE")  #: the run that waits
+    of_run = peewee.CharField(index=True)  #: the run it waits for, or the run of that job; it may have been pruned
+    of_job = peewee.IntegerField(null=True)  #: the job it waits for; null = all jobs of that run
+    any_end = peewee.BooleanField()  #: False: the job must have succeeded, else this run is skipped
 
 
 class GivenRun(Record):

@@ -6,6 +6,7 @@ import datetime as dt
 
 import peewee
 
+from jarvisd.store import dependencies
 from jarvisd.store.models import LONGEST_WAIT, OPEN, GivenRun, Job, LastNumber, Machine, Run, Status
 
 
@@ -87,7 +88,10 @@ def is_anything_open() -> bool:
 def wait_is_over(at: dt.datetime) -> bool:
     """Whether the wait of a queued job has ended. No message is sent when that happens."""
     over = (Job.not_before <= at) | (Job.not_before > at + LONGEST_WAIT)
-    return bool(Job.select().where(Job.status == Status.QUEUED, over).exists())
+    if Job.select().where(Job.status == Status.QUEUED, over).exists():
+        return True
+    begins = Run.select(Run.id).where(Run.start_at <= at, Run.started_at.is_null())
+    return bool(Job.select().where(Job.status == Status.QUEUED, Job.run.in_(begins)).exists())
 
 
 def fresh_run_id(night: str, plan: str) -> str:
@@ -114,34 +118,41 @@ def last_number(name: str) -> int:
 
 
 def is_due(machine: str, at: dt.datetime) -> peewee.Expression:
-    """Jobs that `machine` may start at that time. A report is due when no other job of its round is open."""
-    other = Job.alias()
+    """Jobs that `machine` may start at that time, in a query that joins Run.
+
+    A report is due when no other job of its round is open: it waits neither for the start time of its run nor for
+    what its run depends on, unless it is the run's only job.
+    """
+    other, sibling = Job.alias(), Job.alias()
     unfinished = other.select(peewee.SQL("1")).where(
         other.run == Job.run, other.round == Job.round, ~other.is_report, other.status.in_(OPEN)
     )
+    siblings = sibling.select(peewee.SQL("1")).where(sibling.run == Job.run, ~sibling.is_report)
+    may_begin = (Run.start_at.is_null() | (Run.start_at <= at)) & Run.id.not_in(dependencies.waiting_runs())
     return (
         (Job.status == Status.QUEUED)
         & (Job.machine.is_null() | (Job.machine == machine))
         & (Job.not_before.is_null() | (Job.not_before <= at) | (Job.not_before > at + LONGEST_WAIT))
         & (~Job.is_report | ~peewee.fn.EXISTS(unfinished))
+        & (may_begin | (Job.is_report & peewee.fn.EXISTS(siblings)))
     )
 
 
 def next_due(machine: str, at: dt.datetime) -> Job | None:
-    """The next due job: runs with a deadline first, by deadline; then by submission, round and place in the plan."""
-    query = Job.select(Job, Run).join(Run).where(is_due(machine, at)).order_by(*_ORDER).limit(1)
+    """The next due job: by priority; then runs with a deadline, by deadline; then by submission, round and place."""
+    query = Job.select(Job, Run).join(Run).where(is_due(machine, at)).order_by(*ORDER).limit(1)
     return query.first()
 
 
 def next_due_id(machine: str, at: dt.datetime) -> int | None:
     """The id of the next due job, whatever the rest of its row holds."""
-    query = Job.select(Job.id).join(Run).where(is_due(machine, at)).order_by(*_ORDER).limit(1)
+    query = Job.select(Job.id).join(Run).where(is_due(machine, at)).order_by(*ORDER).limit(1)
     job_id: int | None = query.scalar()
     return job_id
 
 
 #: The order of due jobs.
-_ORDER = (Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
+ORDER = (Run.priority.desc(), Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
 
 
 def jobs_of(run: Run | str) -> list[Job]:

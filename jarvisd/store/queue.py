@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from jarvisd import failpoints
 from jarvisd.errors import UsageError
-from jarvisd.store import database, models, queries, transitions, wakeup
-from jarvisd.store.models import SETTLED, GivenRun, Job, Machine, Run, Status
+from jarvisd.store import database, dependencies, models, queries, transitions, wakeup
+from jarvisd.store.models import SETTLED, Dependency, GivenRun, Job, Machine, Run, Status
 
 _log = logging.getLogger("jarvisd.store.queue")
 
 
-def submit(run: Run, jobs: list[Job]) -> None:
-    """Store a run, its jobs and their messages: all or nothing."""
+def submit(run: Run, jobs: list[Job], after: Sequence[Dependency] = ()) -> None:
+    """Store a run, what it waits for, its jobs and their messages: all or nothing."""
     with database.write():
         run.save(force_insert=True)
+        for dependency in after:
+            dependency.run = run
+            dependency.save(force_insert=True)
         GivenRun.create(id=run.id)
         transitions.raise_last_number("run", run.number)
         transitions.store(jobs)
@@ -30,7 +34,7 @@ def submit(run: Run, jobs: list[Job]) -> None:
 
 
 def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fields: Any) -> None:
-    """End a job; when it was the last open one of its round, wake the worker for the report.
+    """End a job, and wake the worker for what may follow: the report, a run that waits for this job.
 
     A report that succeeds after another job of its round was queued again is queued again: it did not see that job.
     """
@@ -41,7 +45,7 @@ def settle(job: Job, status: Status, reason: str | None, at: dt.datetime, **fiel
             if status == Status.SUCCEEDED or _proposes_though_failed(job, status):
                 reason = _try_next_round(job, reason)
             transitions.settle(job, status, reason, at, **fields)
-        _wake_for_reports([job])
+        _wake_followers([job])
         failpoints.failpoint("settle.before-commit")
     failpoints.failpoint("settle.committed")
 
@@ -96,10 +100,13 @@ def _begin_next_round(job: Job) -> list[Job]:
     return rows
 
 
-def _wake_for_reports(jobs: list[Job]) -> None:
+def _wake_followers(jobs: list[Job]) -> None:
+    """Wake the worker for what the end of these jobs may make due, or skipped: a report, a run that waits for them."""
     rounds = {(job.run_id, job.round) for job in jobs}
     reports = [queries.report_row(run_id, round_) for run_id, round_ in sorted(rounds)]
-    wakeup.wake_worker([report.id for report in reports if report is not None and report.status == Status.QUEUED])
+    due = [report.id for report in reports if report is not None and report.status == Status.QUEUED]
+    follower = dependencies.queued_after({run_id for run_id, _ in rounds}) if rounds else None
+    wakeup.wake_worker([*due, *([follower.id] if follower is not None else [])])
 
 
 def requeue(job: Job, reason: str | None, **fields: Any) -> None:
@@ -119,7 +126,7 @@ def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:
     with database.write():
         queued = [job for job in transitions.reload(jobs, whole=False) if job.status == Status.QUEUED]
         transitions.end_queued(queued, Status.SKIPPED, reason, at)
-        _wake_for_reports(queued)
+        _wake_followers(queued)
     return queued
 
 
@@ -135,7 +142,7 @@ def _cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     running = [job for job in rows if job.status == Status.RUNNING]
     transitions.end_queued(queued, Status.CANCELLED, "cancelled by its owner", at)
     transitions.request_cancel(running)
-    _wake_for_reports(rows)
+    _wake_followers(rows)
     return rows
 
 
@@ -149,8 +156,8 @@ def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
 def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
     """Queue settled jobs again, and the report of their run with them unless it was cancelled.
 
-    Checkpoints are kept; `fresh` deletes them. The run's deadline becomes `deadline` (None: no limit). Raises
-    UsageError when none of the jobs is settled.
+    A dependency that failed no longer holds their runs back. Checkpoints are kept; `fresh` deletes them. The run's
+    deadline becomes `deadline` (None: no limit). Raises UsageError when none of the jobs is settled.
     """
     with database.write():
         rows = transitions.reload(jobs, whole=fresh)
@@ -164,9 +171,17 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
             transitions.delete_results(chosen)
         transitions.requeue_settled(chosen)
         chosen += _requeue_reports(chosen)
+        _drop_failed_dependencies({job.run_id for job in chosen})
         Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
         wakeup.wake_worker([job.id for job in chosen])
         return chosen
+
+
+def _drop_failed_dependencies(run_ids: set[str]) -> None:
+    """A retry of a run that was skipped runs it, though what it had to wait for has failed."""
+    for dependency in dependencies.failed():
+        if dependency.run_id in run_ids:
+            dependency.delete_instance()
 
 
 def _requeue_reports(jobs: list[Job]) -> list[Job]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store import database, migrations, queries
-from jarvisd.store.models import Job, Run
+from jarvisd.store.models import Dependency, Job, Run
 from tests.integration.comparison_nights import Night
 
 
@@ -31,7 +31,7 @@ def night(home: Home) -> Night:
 def make_run(home: Home) -> Callable[..., Run]:
     """A stored run with jobs of these names; `kind` is the part before the colon."""
 
-    def make(*names: str, plan: str = "test", **fields: Any) -> Run:
+    def make(*names: str, plan: str = "test", after: Sequence[Dependency] = (), **fields: Any) -> Run:
         from jarvisd.store import queue
 
         run = Run(
@@ -43,7 +43,7 @@ def make_run(home: Home) -> Callable[..., Run]:
             Job(run=run, name=name, kind=name.partition(":")[0], place=place, params={})
             for place, name in enumerate(names)
         ]
-        queue.submit(run, jobs)
+        queue.submit(run, jobs, after)
         return run
 
     return make

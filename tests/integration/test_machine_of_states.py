@@ -11,7 +11,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from jarvisd.errors import StaleAttempt, UsageError
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
 from jarvisd.registry import JobSpec, Outcome
-from jarvisd.store import database, migrations, queries, queue, transitions, wakeup
-from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
+from jarvisd.store import database, dependencies, migrations, queries, queue, transitions, wakeup
+from jarvisd.store.models import OPEN, SETTLED, Dependency, Job, Run, Status
 from jarvisd.store.transitions import MAX_STARTS_WITHOUT_PROGRESS
 from jarvisd.worker import main
 from jarvisd.worker.context import JobContext
@@ -115,9 +115,14 @@ class Queue(RuleBasedStateMachine):
     def a_run_is_submitted(self, draw: Draw) -> None:
         names = draw(st.sampled_from([["mine"], ["mine", "evaluate:a"], ["command:x"]]))
         if len(self.statuses) < 12:
-            self._submit(names, report=draw(st.booleans()), hours=draw(st.sampled_from([None, 1, 9])))
+            after = [self._any_job(draw)] if draw(st.booleans()) and self.statuses else []
+            awaited = [
+                Dependency(of_run=job.run_id, of_job=draw(st.sampled_from([job.id, None])), any_end=draw(st.booleans()))
+                for job in after
+            ]
+            self._submit(names, report=draw(st.booleans()), hours=draw(st.sampled_from([None, 1, 9])), after=awaited)
 
-    def _submit(self, names: list[str], *, report: bool, hours: int | None) -> None:
+    def _submit(self, names: list[str], *, report: bool, hours: int | None, after: Sequence[Dependency] = ()) -> None:
         run = Run(plan="test", night="2026-11-22", created_at=self.at, snapshot={"plan": {}}, warnings=[])
         run.number, run.id = queries.next_number(), queries.fresh_run_id(run.night, "test")
         run.deadline = None if hours is None else self.at + dt.timedelta(hours=hours)
@@ -127,7 +132,7 @@ class Queue(RuleBasedStateMachine):
         ]
         for job in rows:
             job.max_attempts = 1 if job.kind == "command" else None
-        queue.submit(run, rows)
+        queue.submit(run, rows, after)
 
     def the_owner_steers(self, draw: Draw) -> None:
         what = draw(
@@ -176,12 +181,13 @@ class Queue(RuleBasedStateMachine):
         """What `run_next` does before it starts a child."""
         job = None
         if not queries.paused(HERE, self.at):
-            self.supervisor._skip_overdue(self.at)
+            self.supervisor.skip_hopeless(self.at)
             job = transitions.claim(HERE, BOOT, self.at)
         if job is None:
             self.working = False
             return
         assert job.kind != "report" or not queries.round_is_open(job)
+        assert job.kind == "report" or not any(map(self._is_unmet, dependencies.of_run(job.run_id)))
         assert not job.run.deadline or job.kind == "report" or self.at < self.supervisor.limit(job.run)
         if let_go:
             transitions.record_child(job, 4242, 1.0)
@@ -293,6 +299,11 @@ class Queue(RuleBasedStateMachine):
     def _is_current(self, context: JobContext) -> bool:
         job = Job.get_by_id(context.job_id)
         return bool(job.status == Status.RUNNING and job.attempt == context.attempt)
+
+    def _is_unmet(self, dependency: Dependency) -> bool:
+        """Whether a run that waits for this must not begin."""
+        statuses = {Status(job.status) for job in dependencies.targets(dependency)}
+        return bool(statuses & set(OPEN) if dependency.any_end else statuses != {Status.SUCCEEDED})
 
     def _context(self, job: Job) -> JobContext:
         return JobContext(
