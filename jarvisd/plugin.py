@@ -65,6 +65,7 @@ __all__ = [
     "load_yaml",
     "nearest",
     "now",
+    "open_database",
     "rate",
     "read_settings",
     "replace_file",
@@ -82,3 +83,10 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     from jarvisd.plan import yamlfile  # late: a kind's plan.py is imported by verbs that read no YAML
 
     return yamlfile.load(path, model)
+
+
+def open_database(home: Home) -> None:
+    """Open a home's database, to read it outside a job. Raises UsageError where nothing was submitted yet."""
+    from jarvisd.operations import lookup  # late: no job needs it
+
+    lookup.open_database(home)

@@ -45,6 +45,37 @@ class Template(Record):
         indexes = ((("job", "uuid"), True),)
 
 
+class Ranking(Record):
+    """The ranker of a mining, in one space of vectors: what `jobs.lib.matching.ranker` reads."""
+
+    job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    space = peewee.CharField()  #: float32 | int8: how the matcher computes the vectors that the weights belong to
+    weights = peewee.BlobField()  #: the bytes of an .npz without pickle; see jobs.lib.matching.ranker
+    figures = JSONText()  #: what it was measured on, and how it did there
+
+    class Meta:
+        indexes = ((("job", "space"), True),)
+
+
+class HeldOutDraft(Record):
+    """A turn that the ranker was not trained on, and what it drafted: the cards of a review are taken from these."""
+
+    job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
+    run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
+    place = peewee.IntegerField()  #: in order of time, from 0
+    chat = peewee.IntegerField()  #: number of the chat in the Messages database
+    sent_at = InstantField()  #: of the last incoming message
+    previous = peewee.TextField(null=True)  #: the owner's message before it in the same conversation
+    incoming = peewee.TextField()  #: its messages, one per line
+    answer = peewee.TextField(null=True)  #: the first message of the owner's real reply; None where there was none
+    drafts = JSONText()  #: [[uuid of the template, probability], ...], at most three, the likeliest first
+    probability = peewee.FloatField()  #: of the first draft: the confidence by which turns are ordered
+
+    class Meta:
+        indexes = ((("job", "place"), True),)
+
+
 class ModelLoad(Record):
     """One model loaded once, in one round: what it is and what loading it cost."""
 
@@ -299,9 +330,14 @@ def turn_examples() -> None:
     plugin.run_script("jobs.lib.results", "5_turn_examples.sql")
 
 
+def rankers() -> None:
+    """The ranker of a mining, and its drafts on held-out turns."""
+    plugin.run_script("jobs.lib.results", "6_rankers.sql")
+
+
 def reviews() -> None:
     """The owner's judgements of drafts and templates."""
     plugin.run_script("jobs.lib.results", "7_reviews.sql")
 
 
-MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples, reviews)
+MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples, rankers, reviews)

@@ -1,0 +1,77 @@
+"""How the matcher of a run is opened to embed one text at a time, and that it is the model that the run measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jarvisd import plugin
+from jarvisd.plugin import Home, JarvisError
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.single import full_reader, numpy_reader
+from jobs.lib.matching import triggers as trigger_rows
+from jobs.lib.results.tables import Mining
+
+if TYPE_CHECKING:
+    from jobs.lib.embedding.single import Read
+
+FLOAT32 = "float32"
+NUMPY, FULL = "numpy", "sentence-transformers"
+_AGREEMENT = 0.999  # cosine between numpy's and sentence-transformers' vector of the same text
+#: Texts on which the two are compared.
+_CHECKED = (
+    *("ok", "see you soon", "how are you?", "that was so funny lol", "where are you", "no way"),
+    *("can you pick up milk on your way home?", "i dont know what to say about that, what do you think?"),
+)
+
+
+def open_reader(mining: Mining, home: Home) -> Read:
+    """The matcher of a mining. Raises JarvisError where it is not on disk, or is another model by now."""
+    folder = trigger_rows.matcher_folder(mining, home)
+    which = _known(mining, home, folder) or _look(mining, home, folder)
+    return numpy_reader(folder) if which == NUMPY else full_reader(folder)
+
+
+def _file(mining: Mining, home: Home) -> Path:
+    return home.cache / "index" / str(mining.run_id) / "reader.json"
+
+
+def _known(mining: Mining, home: Home, folder: Path) -> str | None:
+    """What an earlier look said of the very same files: hashing them takes longer than the answer."""
+    try:
+        stored: dict[str, Any] = json.loads(_file(mining, home).read_text("utf-8"))
+        same = stored["stamp"] == trigger_rows.stamp(folder) and stored["reader"] in (NUMPY, FULL)
+        return str(stored["reader"]) if same else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _look(mining: Mining, home: Home, folder: Path) -> str:
+    """Check the fingerprint and compare numpy with sentence-transformers. Raises JarvisError for another model."""
+    encoder = Encoder(folder, str(mining.config["matcher"]["name"]), home.cache / "embeddings", "cpu")
+    if encoder.fingerprint != mining.config["matcher"]["fingerprint"]:
+        raise another_model(mining, folder)
+    reader = NUMPY if _agrees(folder, encoder) else FULL
+    stored = {"stamp": trigger_rows.stamp(folder), "reader": reader}
+    plugin.replace_file(_file(mining, home), json.dumps(stored))
+    return reader
+
+
+def another_model(mining: Mining, folder: Path) -> JarvisError:
+    return JarvisError(
+        f"the templates of {mining.run_id} were measured with another model than the one in {folder}",
+        "Mine them again with `jarvisctl enqueue templates`, or put the earlier model back.",
+    )
+
+
+def _agrees(folder: Path, encoder: Encoder) -> bool:
+    """Whether the forward pass in numpy gives what sentence-transformers gives for the same texts."""
+    from jobs.lib.embedding.numpy_bert import Unfit
+
+    try:
+        read = numpy_reader(folder)
+        pairs = zip(_CHECKED, encoder.encode(list(_CHECKED)), strict=True)
+        return all(float(read(text) @ vector) >= _AGREEMENT for text, vector in pairs)
+    except (Unfit, ValueError):
+        return False
