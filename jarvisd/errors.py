@@ -2,6 +2,7 @@
 
 JarvisError                 one clear line: what is wrong, and what to do; exit code 1
 ├── UsageError              the caller asked for something impossible; exit code 2, nothing was written
+│   ├── Ambiguous           a name means several things, which are listed
 │   └── PlanError           a plan or another YAML file is wrong: file, line and key are named
 ├── LedgerError             the database cannot be used as it is
 │   ├── IllegalTransition   a change of status that TRANSITIONS does not allow
@@ -33,6 +34,14 @@ class UsageError(JarvisError):
     """Wrong use: refused before anything was written."""
 
     exit_code = 2
+
+
+class Ambiguous(UsageError):
+    """A name that means several things; `choices` lists them, one line each."""
+
+    def __init__(self, what: str, remedy: str, choices: list[str]) -> None:
+        super().__init__(what, remedy)
+        self.choices = choices
 
 
 class PlanError(UsageError):

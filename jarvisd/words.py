@@ -60,15 +60,17 @@ def took(seconds: float) -> str:
 
 
 #: Similarity of two words, from 0 to 1, from which on one is suggested for the other.
-_CLOSE_ENOUGH = 0.5
+CLOSE_ENOUGH = 0.5
+#: The same where the verb ends something: the suggestion must be the same word but for a slip of a finger.
+NEARLY_THE_SAME = 0.8
 
 
-def closest(word: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, whatever its case; "" where none is close."""
+def closest(word: str, known: Iterable[str], cutoff: float = CLOSE_ENOUGH) -> str:
+    """The known name that was probably meant, whatever its case; "" where none is as similar as `cutoff`."""
     import difflib  # late: only a mistyped name needs it
 
     names = {name.casefold(): name for name in sorted(set(known), reverse=True)}
-    close = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=_CLOSE_ENOUGH)
+    close = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=cutoff)
     return names[close[0]] if close else ""
 
 

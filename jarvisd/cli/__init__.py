@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
         code = cli.main(argv, prog_name="jarvisctl", standalone_mode=False)
         sys.stdout.flush()
     except errors.JarvisError as error:
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, error.choices if isinstance(error, errors.Ambiguous) else ())
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "jarvisctl"
         _fail(f"{error.format_message().rstrip('.')}. `{where} --help` shows how.", 2)
@@ -206,7 +207,7 @@ def _unforeseen(error: Exception) -> str:
     )
 
 
-def _fail(line: str, code: int) -> None:
-    note(f"jarvisctl: {plain(line)}")
+def _fail(line: str, code: int, choices: Iterable[str] = ()) -> None:
+    note("\n".join([f"jarvisctl: {plain(line)}", *map(plain, choices)]))
     streams.drop_unwritten()
     sys.exit(code)

@@ -24,7 +24,7 @@ def cancel(app: App, target: str) -> None:
       jarvisctl cancel latest
     """
     app.need_ledger()
-    for job in control.cancel(app.home, find_job_or_run(target)):
+    for job in control.cancel(app.home, find_job_or_run(target, ends_it=True)):
         state = "being cancelled" if job.status == Status.RUNNING else "cancelled"
         say(f"{job.id} {plain(job.name)}: {state}")
 

@@ -21,7 +21,7 @@ KEEP = 30
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.pass_obj
 def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
-    """Remove old runs: their rows, results and logs. Open runs, the newest report and the newest started run stay.
+    """Remove old runs: their rows, results and logs. Open runs, the newest report and `latest` stay.
 
     \b
     Example:

@@ -12,7 +12,7 @@ from jarvisd import failpoints, logs
 from jarvisd.daemon import admission
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon.attempt import Attempt
-from jarvisd.host import disk_errors, files, machine, power
+from jarvisd.host import disk_errors, machine, power
 from jarvisd.operations import placeholder
 from jarvisd.operations import status as run_status
 from jarvisd.paths import Home
@@ -155,17 +155,13 @@ class Supervisor:
         return True
 
     def _begin(self, job: Job) -> None:
-        """Make the run's folder, point `latest` to the newest started run, and log that the job begins."""
-        folder = logs.make_folder(self.home, job.run_id)
+        """Make the run's folder with its page, and log that the job begins."""
+        logs.make_folder(self.home, job.run_id)
         failpoints.failpoint("begin.folder-made")
-        newest = queries.newest_started()
-        if newest is not None and newest.id == job.run_id:
-            try:
-                if not (folder / "REPORT.md").exists():
-                    placeholder.running_page(self.home, job.run)
-                files.replace_symlink(self.home.latest, job.run_id)
-            except OSError as error:  # a run without that link is better than none
-                _log.warning("results/latest cannot point to %s: %s", job.run_id, error.strerror)
+        if queries.report_row(job.run_id, 1) is not None:
+            if not placeholder.has_page(self.home, job.run):
+                placeholder.running_page(self.home, job.run)
+            placeholder.link_latest(self.home)
         if not logs.run_log(self.home, job.run_id).exists():
             for line in run_status.first_lines(job.run):
                 logs.append(self.home, job.run_id, line)

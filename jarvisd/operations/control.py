@@ -16,14 +16,14 @@ from jarvisd.store.models import Job, Run, Status
 def cancel(home: Home, target: Job | Run) -> list[Job]:
     """Cancel a job, or every open job of a run. Returns the jobs that are cancelled or being cancelled.
 
-    A cancelled report leaves a placeholder page, unless the run has a finished report. Raises UsageError where the
-    target is settled.
+    A cancelled report leaves a placeholder page, unless the run has a finished report. Raises JarvisError where the
+    target has ended.
     """
     at = database.now()
     cancelled = queue.cancel_run(target, at) if isinstance(target, Run) else queue.cancel([target], at)
     if not cancelled:
         name = target.id if isinstance(target, Run) else target.name
-        raise UsageError(f"nothing to cancel: {name} is settled", "`jarvisctl status` shows what is open.")
+        raise JarvisError(f"nothing to cancel: {name} has ended", "`jarvisctl status` shows what is open.")
     for job in cancelled:
         if job.is_report and home.run_folder(job.run_id).exists():
             placeholder.plain_report(home, job.run, "it was cancelled", keep=True)

@@ -23,7 +23,7 @@ def removable(keep: int) -> list[Run]:
     """Settled runs beyond the newest `keep`, oldest first; never the newest report, or what an open run waits for."""
     newest = {run.id for run in Run.select(Run.id).order_by(Run.number.desc()).limit(keep)}
     unsettled = {job.run_id for job in Job.select(Job.run).where(Job.status.in_(models.OPEN)).distinct()}
-    last = (queries.newest_reported(), queries.newest_started())
+    last = (queries.newest_reported(), queries.newest_with_report())
     needed = newest | unsettled | dependencies.awaited_runs() | {run.id for run in last if run is not None}
     return [run for run in Run.select().order_by(Run.number) if run.id not in needed]
 

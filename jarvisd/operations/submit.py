@@ -10,6 +10,7 @@ from typing import Any
 from jarvisd import failpoints, paths
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.host import machine, power
+from jarvisd.operations import placeholder
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans, rows, times
 from jarvisd.plan.missed_start import NightlyStart
@@ -134,6 +135,12 @@ def _refusing_unstorable() -> Iterator[None]:
         raise UsageError("a number of the plan is too large", "Nothing was stored.") from None
 
 
+def show_as_latest(home: Home, run: models.Run) -> None:
+    """Give a run that will have a report its folder, with a page that says that it waits, and the name `latest`."""
+    if queries.report_row(run, 1) is not None:
+        placeholder.waiting_page(home, run)
+
+
 def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
     """Store a run and its jobs, unless tonight's is already there."""
     from jarvisd.store import migrations
@@ -149,6 +156,8 @@ def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
             queue.submit(run, jobs)
         ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
     failpoints.failpoint("submit.committed")
+    if before is None:
+        show_as_latest(home, run)
     kept = before or run
     stored = queries.jobs_of(before) if before else jobs
     listed = [{"id": job.id, "name": job.name, "kind": job.kind} for job in stored]

@@ -30,11 +30,35 @@ def waiting_like(job: Job) -> list[Job]:
     return list(Job.select().where(Job.run == job.run_id, Job.status == Status.QUEUED, ~Job.is_report, *same_wait))
 
 
-def newest_started() -> Run | None:
-    """The started run that was submitted last, of those whose plan has a report. The clock has no say in it."""
-    reported = Job.select(Job.run).where(Job.is_report)
-    query = Run.select().where(Run.started_at.is_null(False), Run.id.in_(reported))
+def latest_run() -> Run | None:
+    """What `latest` means, as a name and as the folder: the newest run whose plan has a report, else the newest run.
+
+    The newest is the one that was submitted last, whatever the clock said.
+    """
+    return newest_with_report() or Run.select().order_by(Run.number.desc()).first()
+
+
+def newest_with_report() -> Run | None:
+    """The newest run whose plan has a report, whether it has started or not."""
+    query = Run.select().where(Run.id.in_(Job.select(Job.run).where(Job.is_report)))
     return query.order_by(Run.number.desc()).first()
+
+
+def running_jobs() -> peewee.Select:
+    return Job.select().where(Job.status == Status.RUNNING)
+
+
+def jobs_of_open_runs() -> peewee.Select:
+    """All jobs, the settled ones too, of the runs that have an open job."""
+    opened = Job.alias()
+    return Job.select().where(Job.run.in_(opened.select(opened.run).where(opened.status.in_(OPEN))))
+
+
+def newest_run_with(named: peewee.Expression) -> str | None:
+    """The id of the newest run that has a job for which the condition holds."""
+    rows = Run.select(Run.id).join(Job).where(named).order_by(Run.number.desc()).limit(1)
+    run_id: str | None = rows.scalar()
+    return run_id
 
 
 def last_started() -> Job | None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from jarvisd.errors import UsageError
-from jarvisd.operations import control, lookup, report, wait
+from jarvisd.errors import Ambiguous, JarvisError, UsageError
+from jarvisd.operations import control, lookup, report, submit, wait
 from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Run, Status
+from tests.claiming import claimed
 
 MakeRun = Callable[..., Run]
 
@@ -43,8 +44,9 @@ def test_cancelling_a_report_keeps_the_finished_one(home: Home, make_run: MakeRu
 def test_a_settled_run_has_nothing_to_cancel(home: Home, make_run: MakeRun) -> None:
     run = make_run("mine")
     control.cancel(home, run)
-    with pytest.raises(UsageError, match="is settled"):
+    with pytest.raises(JarvisError, match=r"nothing to cancel: .* has ended") as refused:
         control.cancel(home, run)
+    assert refused.value.exit_code == 1
 
 
 def test_only_jobs_that_did_not_succeed_are_retried(home: Home, make_run: MakeRun) -> None:
@@ -138,3 +140,58 @@ def test_a_name_that_nothing_has_gets_one_suggestion(make_run: MakeRun) -> None:
     make_run("command:sleepy")
     with pytest.raises(UsageError, match=r"Did you mean command:sleepy\?"):
         lookup.find_job_or_run("Sleppy")
+
+
+def test_a_name_means_the_running_job_before_one_of_a_newer_run(make_run: MakeRun) -> None:
+    running, _newer = make_run("command:build"), make_run("command:build")
+    claimed()
+    assert lookup.find_job("command:build").run_id == running.id
+    assert lookup.find_job("build").run_id == running.id
+    assert lookup.find_run("command:build").id == running.id
+
+
+def test_a_name_means_a_job_of_an_open_run_before_the_newest_run(make_run: MakeRun) -> None:
+    night, newer = make_run("mine", "evaluate:a", "report"), make_run("mine")
+    settle(newer, mine=Status.SUCCEEDED)
+    settle(night, mine=Status.SUCCEEDED)
+    assert lookup.find_job("mine").run_id == night.id
+    settle(night, evaluate=Status.SUCCEEDED, report=Status.SUCCEEDED)
+    assert lookup.find_job("mine").run_id == newer.id
+    assert lookup.find_job("evaluate:a").run_id == night.id
+
+
+def test_a_name_that_two_open_runs_have_is_refused_with_a_list(make_run: MakeRun) -> None:
+    first, second = make_run("command:build"), make_run("command:build")
+    with pytest.raises(Ambiguous, match=r"'build' is the name of 2 jobs\. Give the number of one") as refused:
+        lookup.find_job_or_run("build")
+    assert [line.split()[:3] for line in refused.value.choices] == [
+        [str(queries.jobs_of(run)[0].id), run.id, "command:build"] for run in (first, second)
+    ]
+
+
+def test_a_verb_that_ends_something_proposes_only_nearly_the_same_word(make_run: MakeRun) -> None:
+    make_run("command:second")
+    with pytest.raises(UsageError, match="Did you mean command:second"):
+        lookup.find_job_or_run("command:evaluation")
+    with pytest.raises(UsageError) as refused:
+        lookup.find_job_or_run("command:evaluation", ends_it=True)
+    assert "Did you mean" not in str(refused.value)
+    with pytest.raises(UsageError, match=r"Did you mean command:second\?"):
+        lookup.find_job_or_run("command:secnod", ends_it=True)
+
+
+def test_latest_is_the_newest_run_with_a_report_whatever_was_submitted_since(make_run: MakeRun) -> None:
+    command = make_run("command:first")
+    assert lookup.find_run("latest").id == command.id
+    night = make_run("mine", "report")
+    make_run("command:later")
+    assert lookup.find_run("latest").id == night.id
+
+
+def test_a_submitted_night_is_latest_at_once(home: Home, make_run: MakeRun) -> None:
+    """The folder of that name means the same run as the verbs do."""
+    for names in (("mine", "report"), ("command:later",)):
+        run = make_run(*names)
+        submit.show_as_latest(home, run)
+    assert home.latest.readlink().name == lookup.find_run("latest").id
+    assert "is waiting" in (home.latest / "REPORT.md").read_text()
