@@ -20,12 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from huey.consumer import Consumer
-
 from jarvisd import __version__, failpoints, logs
 from jarvisd import paths as homes
 from jarvisd.daemon import recovery
-from jarvisd.daemon.attempt import GRACE_S
+from jarvisd.daemon.consumer import POLL_INTERVAL_S, Listener, OneConsumer
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import JarvisError
 from jarvisd.host import machine
@@ -37,22 +35,10 @@ from jarvisd.words import plain
 
 _log = logging.getLogger("jarvisd")
 
-#: Seconds between two polls of the database, in case a wake-up message was lost.
-POLL_INTERVAL_S = 30.0
+#: Seconds between two checks whether a wait of a job is over and var/ is still there.
+TICK_S = 1.0
 #: With --wait, seconds between two tries to start; a change of settings.yaml is noticed sooner.
 RECHECK_INTERVAL_S = 60.0
-
-
-class OneConsumer(Consumer):
-    """Huey's consumer, for which every signal to end is the graceful one (SIGHUP would restart it)."""
-
-    def _set_signal_handlers(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._note_signal)
-
-    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
-        """A second signal changes nothing: the running job keeps its time to stop."""
-        self._signum, self._restart, self._graceful = number, False, True
 
 
 def main() -> int:
@@ -174,21 +160,16 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     recovery.recover(home)
     messages = wakeup.messages()
-    consumer = OneConsumer(
-        messages.huey,
-        workers=1,
-        worker_type="thread",
-        periodic=False,
-        max_delay=1.0,
-        check_worker_health=True,
-        graceful_signal="TERM",
-        shutdown_timeout=GRACE_S + 5,
-    )
+    consumer = OneConsumer(messages.huey)
     supervisor = Supervisor(home, machine_id, configuration, consumer.stop_flag, lambda: owns(home, lock))
     messages.on_wakeup = supervisor.work
+    listener = Listener(home.var, consumer.stop_flag)
+    listener.open()
+    messages.huey.storage.wait = listener.wait
     home.ready.touch(mode=0o600)
     threading.Thread(target=_poll, args=(supervisor,), daemon=True).start()
     consumer.run()
+    listener.close()
     home.ready.unlink(missing_ok=True)
     _log.info("jarvisd stopped")
     if not supervisor.owns():
@@ -199,7 +180,7 @@ def _poll(supervisor: Supervisor) -> None:
     """Send a wake-up message when a job is due without one: after a backoff, after a pause, after a lost message."""
     polled = busy = time.monotonic()
     failed = ""
-    while not supervisor.stopping.wait(1.0):
+    while not supervisor.stopping.wait(TICK_S):
         try:
             owns_home = supervisor.owns()
             busy = time.monotonic() if owns_home and _is_wanted(supervisor) else busy

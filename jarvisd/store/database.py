@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,35 @@ def write(*, patience_s: float | None = None) -> Iterator[None]:
     """One write transaction. Inside another one, it is a part of that one. `patience_s` replaces the connection's."""
     if db.in_transaction():
         yield
+        return
+    _pending.calls = []
+    with sqlite.write_transaction(db, _patience_s if patience_s is None else patience_s):
+        yield
+    for call in dict.fromkeys(_pending.calls):
+        call()
+
+
+class _Pending(threading.local):
+    """What this thread calls when its write transaction is committed."""
+
+    calls: list[Callable[[], None]]
+
+
+_pending = _Pending()
+
+
+def after_commit(call: Callable[[], None]) -> None:
+    """Make this call when the current write transaction is committed, once; at once where there is none."""
+    if db.in_transaction():
+        _pending.calls.append(call)
     else:
-        with sqlite.write_transaction(db, _patience_s if patience_s is None else patience_s):
-            yield
+        call()
+
+
+def folder() -> Path | None:
+    """The folder that holds the open database; None where it is no file."""
+    name = getattr(db.obj, "database", None)
+    return Path(name).parent if name and name != ":memory:" else None
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Huey, isolated. A Huey message is only a wake-up signal; the database decides what runs.
 
 Huey keeps its messages in tables of the same database, so that a row and its message are stored together or not at
-all. It deletes a message before the work is done, so a lost one must cost nothing: the daemon also polls.
+all. It deletes a message before the work is done, so a lost one must cost nothing: the daemon also polls. Once a
+message is committed, a signal through the wake-up channel ends the wait of the daemon's consumer.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from huey.contrib.sql_huey import SqlStorage
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from jarvisd.store import database, queries
+from jarvisd.store import channel, database, queries
 from jarvisd.store.models import Job, Status
 
 _log = logging.getLogger("jarvisd.store.wakeup")
@@ -43,11 +44,23 @@ class WakeUpStorage(SqlStorage):
     """
 
     is_held = False  #: whether that has been logged
+    #: Waits for a signal or for the next poll; set by the daemon, whose consumer then does not poll by itself.
+    wait: Callable[[], None] | None = None
+
+    @property
+    def blocking(self) -> bool:
+        """Whether `dequeue` waits; Huey's consumer asks."""
+        return self.wait is not None
 
     def dequeue(self) -> bytes | None:
-        """Take the next message; None when there is none or the database is held."""
-        if not self.queue_size():
-            return None
+        """Take the next message, or wait. None when there was none or the database is held."""
+        if self.queue_size():
+            return self._take()
+        if self.wait is not None:
+            self.wait()
+        return None
+
+    def _take(self) -> bytes | None:
         try:
             data: bytes | None = super().dequeue()
         except peewee.OperationalError as error:
@@ -56,7 +69,7 @@ class WakeUpStorage(SqlStorage):
             if not self.is_held:
                 _log.warning("another process holds the database; jobs start when it has let go")
             self.is_held = True
-            return None
+            return None  # SQLite has waited for some seconds already
         self.is_held = False
         return data
 
@@ -107,10 +120,18 @@ def messages() -> WakeUps:
 def wake_worker(job_ids: list[int]) -> None:
     """Put one message for these jobs into the queue, inside the caller's transaction; none for an empty list.
 
-    One is enough for ten thousand jobs: the worker that takes it does every due job.
+    One is enough for ten thousand jobs: the worker that takes it does every due job. The daemon is signalled when the
+    transaction is committed.
     """
     if job_ids:
         messages().send(job_ids[0])
+        database.after_commit(_signal)
+
+
+def _signal() -> None:
+    folder = database.folder()
+    if folder is not None:
+        channel.send(folder)
 
 
 def requeue_wakeups() -> int:
