@@ -61,7 +61,7 @@ def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path:
     path.parent.mkdir()
     own = {"id": "u", "name": "Mine", "template_text": "x", "usage_count": 3, "mood": None}
     path.write_text(json.dumps({"version": 1, "templates": [own]}))
-    words = ("deploy", "templates", "--to", str(path.parent))
+    words = ("deploy", "templates", "--to", str(path.parent), "--tier", "suggest")
     before = path.read_bytes()
     assert "2 new" in mined.ctl(*words, "--dry-run").stdout
     assert path.read_bytes() == before
@@ -73,9 +73,12 @@ def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path:
     assert json.loads(after)["templates"][0] == own
     mined.ctl(*words)
     assert path.read_bytes() == after
-    mined.ctl(*words, "--check")
+    mined.ctl(*words[:4], "--check")
     path.write_bytes(before)
-    assert "no longer in" in mined.ctl(*words, "--check", code=1).stderr
+    assert "no longer in" in mined.ctl(*words[:4], "--check", code=1).stderr
+    path.write_bytes(after)
+    mined.ctl(*words[:4], "--undo")
+    assert path.read_bytes() == before
 
 
 def test_an_empty_tier_says_what_would_give_more(mined: House, tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_an_empty_tier_says_what_would_give_more(mined: House, tmp_path: Path) -
 def test_a_file_that_is_not_understood_stays_as_it_was(mined: House, tmp_path: Path) -> None:
     path = tmp_path / "custom_templates.json"
     path.write_text('{"version": 3, "templates": []}')
-    done = mined.ctl("deploy", "templates", "--to", str(tmp_path), code=1)
+    done = mined.ctl("deploy", "templates", "--to", str(tmp_path), "--tier", "suggest", code=1)
     assert done.stderr.count("\n") == 1
     assert "is not of version 1" in done.stderr
     assert path.read_text() == '{"version": 3, "templates": []}'

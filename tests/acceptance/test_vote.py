@@ -170,10 +170,11 @@ def test_nothing_to_vote_on_is_one_line(house: House) -> None:
 
 
 def test_a_model_is_written_into_jarvis_and_the_rest_stays(night: House, tmp_path: Path) -> None:
+    """A model that JARVIS knows by an id; one that is neither known nor on this disk is refused."""
     path = tmp_path / "jarvis" / "config.json"
     path.parent.mkdir()
     before = (
-        '{\n    "config_version": 6,\n    "model_path": "x",\n    "model": {"model_id": "qwen-1.5b"},\n    "y": 1e2}'
+        '{\n    "config_version": 16,\n    "model_path": "x",\n    "model": {"model_id": "lfm-0.7b"},\n    "y": 1e2}'
     )
     path.write_text(before)
     words = ("deploy", "model", "--to", str(path.parent))
@@ -181,14 +182,20 @@ def test_a_model_is_written_into_jarvis_and_the_rest_stays(night: House, tmp_pat
     assert "has no winner" in refused
     assert all(name in refused for name in ("Model A", "Model B", "Model C"))
     assert refused.count("\n") == 1
-    assert '+  "model_path": "org/b",' in night.ctl(*words, "b", "--dry-run").stdout
+    assert "is not on this disk" in night.ctl(*words, "b", code=1).stderr
+    registry = tmp_path / "checkout" / "models" / "registry.py"
+    registry.parent.mkdir(parents=True)
+    registry.write_text('KNOWN = [ModelSpec(id="bee", path="org/b")]\n')
+    source = ("--source", str(tmp_path / "checkout"))
+    assert '+    "model_id": "bee"' in night.ctl(*words, "b", *source, "--dry-run").stdout
     assert path.read_text() == before
-    assert "restart JARVIS" in night.ctl(*words, "b").stdout
-    expected = before.replace('"x"', '"org/b"').replace('"qwen-1.5b"', '"org/b"')
+    assert "restart JARVIS" in night.ctl(*words, "b", *source).stdout
+    expected = before.replace('"lfm-0.7b"', '"bee"')
     assert list(json.loads(path.read_text()).items()) == list(json.loads(expected).items())
     night.ctl(*words, "--check")
-    path.write_text(before)
-    assert "no longer names org/b" in night.ctl(*words, "--check", code=1).stderr
+    night.ctl(*words, "--undo")
+    assert path.read_text() == before
+    assert "no longer names bee" in night.ctl(*words, "--check", code=1).stderr
     night.ctl(*words, "bb", code=2)
     assert "Example:" in night.ctl("deploy", "model", "--help").stdout
     assert {"templates", "model"} <= set(night.ctl("deploy", "--help").stdout.split())

@@ -92,12 +92,14 @@ def test_a_template_whose_tag_the_user_took_off_is_the_users() -> None:
     assert templates.merge(once, fresh("Omw"), LATER) == once
 
 
-def test_unused_templates_are_turned_off_never_deleted() -> None:
-    unused = OWN | {"id": "2", "usage_count": 0}
-    odd = OWN | {"id": "3", "usage_count": False}
-    uncounted = {"id": "4", "enabled": True}
-    after = templates.without_unused(document(OWN, unused, odd, uncounted), NOW)
-    assert [entry["enabled"] for entry in after["templates"]] == [True, False, True, True]
+def test_unused_deployed_templates_are_turned_off_never_deleted() -> None:
+    """The owner's own are left on, used or not."""
+    deployed = OWN | {"tags": ["jarvisd"]}
+    unused, own_unused = deployed | {"id": "2", "usage_count": 0}, OWN | {"id": "5", "usage_count": 0}
+    odd = deployed | {"id": "3", "usage_count": False}
+    uncounted = {"id": "4", "enabled": True, "tags": ["jarvisd"]}
+    after = templates.without_unused(document(deployed, unused, odd, uncounted, own_unused), NOW)
+    assert [entry["enabled"] for entry in after["templates"]] == [True, False, True, True, True]
     assert after["templates"][1] == unused | {"enabled": False, "updated_at": NOW.isoformat(timespec="seconds")}
     assert templates.without_unused(after, LATER) == after
 

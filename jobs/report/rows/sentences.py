@@ -167,7 +167,7 @@ def system_design(report: Report) -> str:
     """How JARVIS would answer with these results, and how fast, from this run's numbers."""
     text = (
         "An incoming message is first compared with the triggers of the templates. Where one fires, its "
-        "reply is there at once; everything else goes to the language model."
+        f"reply is there at once; everything else goes to the language model. {template_rows.JARVIS_FIRES}"
     )
     design = report.design
     rows = [row for row in design.expectations if row.expected_ms is not None]

@@ -18,6 +18,13 @@ MANUAL_HEADER = ["Your template", "In use", "Nearest mined one", "Cosine"]
 #: Tiers that may be sent, in order.
 SENDABLE = ("automatic", "suggest")
 
+#: What deploying templates does not do by itself.
+JARVIS_FIRES = (
+    "JARVIS fires only its own templates until its matcher loads the deployed file: `jarvisctl deploy templates "
+    "--patch` prints that change. The triggers were measured under JARVIS's rule of January 2026 (MiniLM, cosine 0.7); "
+    "since 2026-02-15 it compares with bge-small at 0.85."
+)
+
 _NAMES = {
     "ranked": "Mined, ranked for each message",
     "most frequent": "Most frequent replies",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from jarvisd import registry
 from jarvisd.cli.common import on_terminal
+from jarvisd.errors import UsageError
 from jarvisd.words import plain
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ PARTS = {
 }
 #: One line each, so that `--help` need not load them.
 _HELP = {
-    "templates": "Write mined templates into JARVIS's custom_templates.json.",
+    "templates": "Write reviewed templates into JARVIS's custom_templates.json.",
     "model": "Write the model that won into JARVIS's config.json.",
 }
 
@@ -57,6 +59,13 @@ def deploy() -> None:
       jarvisctl deploy model --dry-run
       jarvisctl deploy model qwen3-4b
     """
+
+
+def only_alone(name: str, given: Mapping[str, object]) -> None:
+    """Raises UsageError where the option `name` is given beside others; `given` has the value of each by its name."""
+    others = [other for other, value in given.items() if value and other != name]
+    if given.get(name) and others:
+        raise UsageError(f"{name} goes with none of the other options", f"Leave out {', '.join(others)}.")
 
 
 def print_diff(change: Applied) -> None:

@@ -11,6 +11,7 @@ import copy
 import datetime as dt
 import difflib
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -59,6 +60,7 @@ class Applied:
     before: Document
     after: Document
     backup: Path | None = None
+    written: str = ""  #: digest of the file that was written; "" where none was
 
     @property
     def changed(self) -> bool:
@@ -71,8 +73,13 @@ def folder(named: str | None) -> Path:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is not a folder", "Name the folder that holds JARVIS's files.")
     if named is None and not path.exists():
-        raise JarvisError(f"there is no {path}", "Start JARVIS once, or name its folder with --to DIR.")
+        raise missing(path)
     return path
+
+
+def missing(path: Path) -> JarvisError:
+    remedy = "`python -m jarvis.setup` in JARVIS's checkout makes it; --to DIR names another folder."
+    return JarvisError(f"there is no {path}", remedy)
 
 
 def read(path: Path, form: Form) -> Content:
@@ -87,7 +94,7 @@ def read(path: Path, form: Form) -> Content:
         raw = real.read_bytes()
     except FileNotFoundError:
         if form.empty is None:
-            raise JarvisError(f"there is no {path}", "Start JARVIS once, or name its folder with --to DIR.") from None
+            raise missing(path) from None
         return Content(real, None, 0, 0o600, copy.deepcopy(form.empty))
     except OSError as error:
         refuse(path, f"it cannot be read ({(error.strerror or 'error').lower()})")
@@ -113,22 +120,53 @@ def apply(path: Path, form: Form, change: Change, *, dry_run: bool = False) -> A
                 return done
             backup = _back_up(content)
             if _unchanged(path, content, form):
-                plugin.replace_file(content.path, serialise(done.after, content.raw))
-                content.path.chmod(content.mode)
-                return replace(done, backup=backup)
+                raw = serialise(done.after, content.raw)
+                _write(content, raw)
+                return replace(done, backup=backup, written=digest(raw))
             if backup is not None:
                 backup.unlink()
-    raise JarvisError(f"{path} changes while it is being written", "Quit JARVIS, then try again; nothing was changed.")
+    raise _busy(path)
+
+
+def _busy(path: Path) -> JarvisError:
+    return JarvisError(f"{path} changes while it is being written", "Quit JARVIS, then try again; nothing was changed.")
+
+
+def put_back(path: Path, form: Form, content: Content, earlier: bytes | None, *, dry_run: bool) -> Applied:
+    """Replace the file, which is `content` still, by the bytes `earlier`, or remove it where they are None."""
+    before = form.empty if earlier is None else _parsed(path, earlier, form)
+    done = Applied(content.document, copy.deepcopy(before or {}))
+    if dry_run:
+        return done
+    with _alone(path.parent):
+        if not _unchanged(path, content, form):
+            raise _busy(path)
+        backup = _back_up(content)
+        if earlier is None:
+            content.path.unlink()
+        else:
+            _write(content, earlier)
+    return replace(done, backup=backup)
+
+
+def _write(content: Content, raw: bytes) -> None:
+    plugin.replace_file(content.path, raw)
+    content.path.chmod(content.mode)
+
+
+def digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
 
 
 def serialise(document: Document, before: bytes | None = None) -> bytes:
-    """A document as JSON, indented by two. Characters are escaped where the file `before` was written that way."""
+    """A document as JSON, indented by two; escapes and the last line's end are those of the file `before`."""
     escaped = before is not None and before.isascii() and b"\\u" in before
-    text = json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False) + "\n"
+    end = "\n" if before is None or before.endswith(b"\n") else ""  # JARVIS writes none
+    text = json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False) + end
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:  # half a surrogate pair, escaped in the file
-        return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode("ascii")
+        return (json.dumps(document, indent=2, allow_nan=False) + end).encode("ascii")
 
 
 def diff(change: Applied) -> list[str]:

@@ -1,8 +1,7 @@
-"""The winner, or another model, in JARVIS's config.json: two or three values change, every other value stays."""
+"""Which model to write into JARVIS's config.json: the winner of a run, or another one by name."""
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,22 +13,6 @@ from jobs.lib.comparison import pipeline
 from jobs.lib.comparison.load import plan_section, planned_models
 from jobs.lib.models import catalogue as model_catalogue
 from jobs.lib.models.catalogue import ModelEntry
-from jobs.verbs.deploy import files
-from jobs.verbs.deploy.files import Applied, Document
-
-NAME = "config.json"
-_RECORD = "deployed-model.json"
-VERSION = 6  # the newest `config_version` whose keys are known here
-
-#: Repository -> the id under which JARVIS knows it. Any other repository or path stands in the file as it is.
-#: JARVIS's "gemma3-4b" is a build with a vision part, so it is only the id of that very repository.
-IDS = {
-    "mlx-community/Qwen2.5-0.5B-Instruct-4bit": "qwen-0.5b",
-    "mlx-community/Qwen2.5-1.5B-Instruct-4bit": "qwen-1.5b",
-    "mlx-community/Qwen2.5-3B-Instruct-4bit": "qwen-3b",
-    "mlx-community/Phi-3-mini-4k-instruct-4bit": "phi3-mini",
-    "mlx-community/gemma-3-4b-it-4bit": "gemma3-4b",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +21,23 @@ class Choice:
 
     name: str
     source: str  #: its repository, or the absolute path of its folder
-    revision: str | None = None  #: the one that was compared, or is pinned here; JARVIS names none
+    folder: Path | None = None  #: its folder on this disk; None where it is not there
+    missing: tuple[str, str] = ("", "")  #: why it cannot be used from this disk, and what gets it
+    needs_mb: int = 0  #: memory of the loaded model; 0 where it is not known
+    revision: str | None = None  #: the one that was compared, or is pinned here
     not_compared: str = ""  #: a sentence where no numbers speak for it
     remarks: tuple[str, ...] = ()  #: what speaks against it, a sentence each
 
-    @property
-    def settings(self) -> Document:
-        """The keys of config.json that name it. An id that is set wins over `model_path`, so that may stay."""
-        if self.source in IDS:
-            return {"model": {"model_id": IDS[self.source]}}
-        return {"model_path": self.source, "model": {"model_id": self.source}}
+    def model_id(self, known: Mapping[str, str]) -> str:
+        """What JARVIS calls it: an id of its registry, `known` by repository, else the folder on this disk.
+
+        Raises JarvisError where it is neither.
+        """
+        if self.source in known:
+            return known[self.source]
+        if self.folder is None:
+            raise JarvisError(*self.missing)
+        return str(self.folder)
 
 
 # ------------------------------------------------------------------------------------------------- which model
@@ -131,71 +121,15 @@ def _named(home: Home, name: str, entries: dict[str, ModelEntry]) -> str:
 
 def _choice(home: Home, entry: ModelEntry, remarks: Iterable[str]) -> Choice:
     source = entry.repo or os.path.abspath(home.root / Path(entry.path or "").expanduser())  # noqa: PTH100 - a link keeps its name
-    missing = model_catalogue.problem(entry, home)
-    notes = (*remarks, *((f"{missing}. {model_catalogue.remedy(entry)}",) if missing else ()))
-    return Choice(name=entry.name, source=source, revision=entry.revision if entry.repo else None, remarks=notes)
-
-
-# ---------------------------------------------------------------------------------------------------- the file
-
-
-def apply(path: Path, choice: Choice, *, no_auto_select: bool, dry_run: bool) -> Applied:
-    """Write the choice into config.json at `path`; see jobs.verbs.deploy.files.apply."""
-    return files.apply(path, _FORM, lambda document: rewritten(document, choice, no_auto_select), dry_run=dry_run)
-
-
-def read(path: Path) -> Document:
-    """config.json as it is. Raises JarvisError for a file that is missing or not understood."""
-    return files.read(path, _FORM).document
-
-
-def rewritten(document: Document, choice: Choice, no_auto_select: bool) -> Document:
-    """The document with the model of the choice, and with `auto_select` off if that is asked for."""
-    after = copy.deepcopy(document)
-    wanted = choice.settings
-    model = after.setdefault("model", {})
-    model |= wanted.pop("model")
-    if no_auto_select:
-        model["auto_select"] = False
-    return after | wanted
-
-
-def _flaw(document: Document) -> str | None:
-    version = document.get("config_version", VERSION)
-    if type(version) is not int:
-        return "its config_version is not a number"
-    if version > VERSION:
-        return f"it is of version {version}, and {VERSION} is the newest that is known here"
-    return None if isinstance(document.get("model", {}), dict) else 'its "model" is not an object'
-
-
-_FORM = files.Form(flaw=_flaw)
-
-
-def model_of(document: Document) -> str:
-    """What JARVIS would load by this config.json, auto_select aside."""
-    return str(document.get("model", {}).get("model_id") or document.get("model_path") or "no model")
-
-
-def selects_itself(document: Document) -> bool:
-    return document.get("model", {}).get("auto_select") is True
-
-
-# --------------------------------------------------------------------------------- record of what was deployed
-
-
-def remember(home: Home, path: Path, choice: Choice) -> None:
-    """Keep which model was deployed to `path`, for `missing`."""
-    files.note_deployed(home.var / _RECORD, path, choice.settings)
-
-
-def missing(home: Home, path: Path, document: Document) -> tuple[str, bool] | None:
-    """(what was deployed, whether it is no longer there), or None where nothing was deployed to `path` from here."""
-    wanted = files.deployed(home.var / _RECORD, path)
-    if not isinstance(wanted, dict) or not isinstance(wanted.get("model"), dict):
-        return None
-    flat = [(name, value) for name, value in wanted.items() if name != "model"]
-    gone = any(document.get(name) != value for name, value in flat) or any(
-        document.get("model", {}).get(name) != value for name, value in wanted["model"].items()
+    problem = model_catalogue.problem(entry, home)
+    folder = model_catalogue.locate(entry, home) if problem is None else None
+    return Choice(
+        name=entry.name,
+        source=source,
+        # A link keeps its name: JARVIS and the owner know the model by it.
+        folder=Path(os.path.abspath(folder)) if folder is not None else None,  # noqa: PTH100
+        missing=(problem, model_catalogue.remedy(entry)) if problem else ("", ""),
+        needs_mb=entry.memory_mb,
+        revision=entry.revision if entry.repo else None,
+        remarks=tuple(remarks),
     )
-    return model_of(wanted), gone

@@ -9,13 +9,13 @@ import click
 
 from jarvisd.cli.common import App
 from jarvisd.operations import lookup
-from jarvisd.plugin import JarvisError, UsageError
+from jarvisd.plugin import JarvisError
 from jarvisd.words import plain
-from jobs.verbs.deploy.commands import print_backup, print_diff
+from jobs.verbs.deploy.commands import only_alone, print_backup, print_diff
 
 if TYPE_CHECKING:
     from jarvisd.plugin import Run
-    from jobs.verbs.deploy.files import Applied
+    from jobs.verbs.deploy.files import Applied, Document
     from jobs.verbs.deploy.model import Choice
 
 
@@ -23,41 +23,55 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--to", "folder", metavar="DIR", help="Where JARVIS keeps its files.  [default: ~/.jarvis]")
 @click.option("--run", "run", metavar="RUN", help="The run whose winner it is.  [default: the newest report]")
-@click.option(
-    "--no-auto-select", is_flag=True, help="Also set auto_select to false, so that JARVIS keeps to the model."
-)
+@click.option("--source", metavar="DIR", help="JARVIS's checkout, to read from it which models it knows by an id.")
+@click.option("--force", is_flag=True, help="Write it even where JARVIS of that version does not read it.")
 @click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
+@click.option("--undo", is_flag=True, help="Put back what the last deploy changed, and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
 @click.pass_obj
-def deploy_model(
-    app: App, name: str | None, folder: str | None, run: str | None, no_auto_select: bool, check: bool, dry_run: bool
-) -> int:
+def deploy_model(app: App, /, name: str | None, folder: str | None, dry_run: bool, **words: str | bool | None) -> int:
     """Write the winner of the newest report, or the model NAME, into JARVIS's config.json.
 
     NAME is a key or name of a model of the run, or a key of models.yaml. Everything else in the file stays as it is.
-    JARVIS must be restarted afterwards.
+    JARVIS reads the model from config_version 13 on (2026-02-15); it must be restarted afterwards.
 
     \b
     Example:
       jarvisctl deploy model --dry-run
-      jarvisctl deploy model qwen3-4b --no-auto-select
+      jarvisctl deploy model qwen3-4b --to ~/.jarvis
       jarvisctl deploy model --check
+      jarvisctl deploy model --undo --dry-run
     """
-    from jobs.verbs.deploy import files
+    from jobs.verbs.deploy import config_file, files
+
+    given = {"NAME": name, **{f"--{option}": value for option, value in words.items()}}
+    only_alone("--check", {**given, "--dry-run": dry_run})
+    only_alone("--undo", given)
+    path = files.folder(folder) / config_file.NAME
+    if folder and not path.exists():
+        raise files.missing(path)
+    if words["check"]:
+        return _check(app, path)
+    if words["undo"]:
+        return _undo(app, path, dry_run)
+    return _deploy(app, path, name, dry_run, words)
+
+
+def _deploy(app: App, path: Path, name: str | None, dry_run: bool, words: dict[str, str | bool | None]) -> int:
+    from jobs.verbs.deploy import config_file, source
     from jobs.verbs.deploy import model as work
 
-    if check and (name or run or no_auto_select or dry_run):
-        raise UsageError("--check changes nothing", "Leave out NAME, --run, --no-auto-select and --dry-run.")
-    path = files.folder(folder) / work.NAME
-    if folder and not path.exists():
-        raise JarvisError(f"there is no {path}", "--to names the folder in which JARVIS keeps config.json.")
-    if check:
-        return _check(app, path)
-    choice = work.choose(app.home, _run_to_deploy(app, run), name)
-    done = work.apply(path, choice, no_auto_select=no_auto_select, dry_run=dry_run)
+    document = config_file.read(path)
+    if not words["force"]:
+        config_file.require_effect(path, document)
+    run, checkout = words["run"], words["source"]
+    choice = work.choose(app.home, _run_to_deploy(app, str(run) if run else None), name)
+    known = source.model_ids(Path(str(checkout)).expanduser()) if checkout else config_file.IDS
+    model_id = choice.model_id(known)
+    done = config_file.apply(path, model_id, dry_run=dry_run)
     _show(path, choice, done, dry_run)
     if not dry_run:
-        work.remember(app.home, path, choice)
+        config_file.remember(app.home, path, model_id, done)
     return 0
 
 
@@ -80,49 +94,78 @@ def _run_to_deploy(app: App, name: str | None) -> Run | None:
 
 def _show(path: Path, choice: Choice, done: Applied, dry_run: bool) -> None:
     """Print the diff of a dry run, then the change in one line, then warnings."""
-    from jobs.verbs.deploy import model as work
+    from jobs.verbs.deploy import config_file
 
     if dry_run:
         print_diff(done)
-    model = plain(f"{choice.name} ({work.model_of(done.after)})")
-    before = plain(work.model_of(done.before))
+    model = plain(f"{choice.name} ({config_file.model_of(done.after)})")
     if not done.changed:
         click.echo(f"{path} names {model} already: nothing to change.")
-    elif before == work.model_of(done.after):
-        click.echo(f"{path}: the model stays {model}, other keys {'would change' if dry_run else 'changed'}.")
     else:
+        before = plain(config_file.model_of(done.before))
         click.echo(f"{path}: {model} {'would replace' if dry_run else 'replaces'} {before}.")
     print_backup(done)
     if sentences := _compared(choice):
         click.echo(sentences)
-    for remark in choice.remarks:
+    for remark in (*choice.remarks, *_effects(choice, done.after)):
         click.echo(f"Warning: {plain(remark)}")
-    if work.selects_itself(done.after):
-        click.echo("Warning: auto_select is true, so JARVIS may choose another model; --no-auto-select sets it false.")
     if done.changed and not dry_run:
         click.echo("JARVIS reads the file when it starts: restart JARVIS now.")
+
+
+def _effects(choice: Choice, document: Document) -> list[str]:
+    """What in JARVIS's own settings meets this model, a sentence each."""
+    from jobs.verbs.deploy import config_file
+
+    limit = config_file.memory_limit_mb(document)
+    found = config_file.version(document)
+    lines = [] if found >= config_file.FIRST_READ else [f"JARVIS of config_version {found} does not read it."]
+    if not choice.needs_mb or choice.needs_mb > limit:
+        needs = f"needs about {choice.needs_mb} MB" if choice.needs_mb else "may need more"
+        lines.append(
+            f"JARVIS limits MLX to {limit} MB (model.llm_memory_limit_mb) and takes a model that it does not know for "
+            f"{config_file.ASSUMED_MB} MB; {choice.name} {needs}."
+        )
+    lines.append("JARVIS's sampling (temperature 0.1, top_p 0.1) is tuned for its own model; this run used the plan's.")
+    return lines
 
 
 def _compared(choice: Choice) -> str:
     """Which revision was compared, or that none was; "" where there is nothing to say."""
     where = "Pinned here is" if choice.not_compared else "Compared was"
-    revision = f"{where} its revision {plain(choice.revision)}; JARVIS takes the one it has."
+    revision = f"{where} its revision {plain(choice.revision)}."
     parts = [f"{choice.not_compared}."] * bool(choice.not_compared) + [revision] * bool(choice.revision)
     return " ".join(parts)
 
 
-def _check(app: App, path: Path) -> int:
-    from jobs.verbs.deploy import model as work
+def _undo(app: App, path: Path, dry_run: bool) -> int:
+    from jobs.verbs.deploy import config_file
 
-    document = work.read(path)
-    deployment = work.missing(app.home, path, document)
+    done = config_file.take_back(app.home, path, dry_run=dry_run)
+    if dry_run:
+        print_diff(done)
+    if not done.changed:
+        click.echo(f"{path} no longer holds what the last deploy wrote: nothing to undo.")
+        return 0
+    verb = "would name" if dry_run else "names"
+    click.echo(f"{path} {verb} {plain(config_file.model_of(done.after))} again.")
+    print_backup(done)
+    return 0
+
+
+def _check(app: App, path: Path) -> int:
+    from jobs.verbs.deploy import config_file
+
+    document = config_file.read(path)
+    deployment = config_file.missing(app.home, path, document)
     if deployment is None:
         raise JarvisError(f"no model was deployed to {path} from here", "Do it with `jarvisctl deploy model`.")
     model, is_gone = deployment
     if is_gone:
         raise JarvisError(
-            f"{path} no longer names {model} but {work.model_of(document)}", "Quit JARVIS, deploy again, then start it."
+            f"{path} no longer names {model} but {config_file.model_of(document)}",
+            "Quit JARVIS, deploy again, then start it.",
         )
-    auto = "; auto_select is true, so JARVIS may choose another one" if work.selects_itself(document) else ""
-    click.echo(f"{path} names {plain(model)}{auto}.")
+    read = config_file.version(document) >= config_file.FIRST_READ
+    click.echo(f"{path} names {plain(model)}{'' if read else '; JARVIS of this version does not read it'}.")
     return 0

@@ -1,7 +1,8 @@
 """Mined templates in JARVIS's custom_templates.json. Deployed ones carry a tag; the owner's own are never changed.
 
-A deployed template keeps what JARVIS counted for it (usage_count, created_at, enabled) as long as its reply is mined
-again. The phrase tier is never deployed: it has no triggers.
+JARVIS fires only its own built-in templates; the file is read by its template editor alone, until its matcher is
+changed to load it (jobs.verbs.deploy.source). A deployed template keeps what JARVIS counted for it (usage_count,
+created_at, enabled) as long as its reply is deployed again. One without triggers is not deployed: it could not fire.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jarvisd.plugin import Home, JarvisError
+from jarvisd.plugin import JarvisError
+from jobs.lib.matching import names, safety
 from jobs.lib.matching import triggers as trigger_rules
 from jobs.lib.matching.normalise import normal
 from jobs.lib.results.tables import Mining
+from jobs.lib.reviews import verdicts
+from jobs.lib.reviews.verdicts import Kept
 from jobs.verbs.deploy import files
 from jobs.verbs.deploy.files import Applied, Change, Document
 
 NAME = "custom_templates.json"
 VERSION = 1
 TAG = "jarvisd"
-_RECORD = "deployed-templates.json"
 _NAME_LETTERS = 40
 _CATEGORY = "mined"
 #: What JARVIS or the user decides about a template once it is in the file.
@@ -42,18 +45,52 @@ class Difference:
     removed: list[str]
 
 
-def wanted(tiers: Sequence[str]) -> list[Entry]:
-    """The templates of the newest mining as entries of the file. Raises JarvisError where none may be sent."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What belongs into the file."""
+
+    entries: list[Entry]
+    without_trigger: int = 0  #: templates that were kept and that no incoming message was measured to predict
+
+
+def reviewed() -> Wanted:
+    """The templates that the owner kept, as entries of the file. Raises JarvisError where there is none."""
+    kept = verdicts.kept()
+    if not kept:
+        raise JarvisError(
+            "no template was reviewed and kept yet, so none is written",
+            "`jarvisctl review --templates` shows them one by one; --tier suggest writes them unreviewed.",
+        )
+    entries = [_entry_of(template) for template in kept]
+    usable = [item for item in entries if item["trigger_phrases"]]
+    return Wanted(usable, len(entries) - len(usable))
+
+
+def _entry_of(template: Kept) -> Entry:
+    return entry(template.template, template.reply, template.triggers, template.tier)
+
+
+def of_tiers(tiers: Sequence[str]) -> Wanted:
+    """The templates of these tiers of the newest mining, reviewed or not, without those that the owner rejected.
+
+    Raises JarvisError where none may be sent.
+    """
     mining = trigger_rules.newest()
-    rows = trigger_rules.sendable(mining, tiers)
+    refused, kept = verdicts.rejected(), {template.template: template.reply for template in verdicts.kept()}
+    rows = [row for row in trigger_rules.sendable(mining, tiers) if row.uuid not in refused]
     if not rows:
         raise JarvisError(trigger_rules.none_sendable(mining, tiers).what, _remedy(mining, tiers))
-    return [entry(str(row.uuid), str(row.representative), list(row.triggers), str(row.tier)) for row in rows]
+    entries = [
+        entry(str(row.uuid), kept.get(str(row.uuid), str(row.representative)), list(row.triggers), str(row.tier))
+        for row in rows
+    ]
+    usable = [item for item in entries if item["trigger_phrases"]]
+    return Wanted(usable, len(entries) - len(usable))
 
 
 def _remedy(mining: Mining, tiers: Sequence[str]) -> str:
     """What gives templates of these tiers: a lower tier where that has some, else a matcher where none was on disk."""
-    if rest := len(trigger_rules.sendable(mining)):
+    if tuple(tiers) != trigger_rules.SENDABLE and (rest := len(trigger_rules.sendable(mining))):
         return f"{rest} may be suggested: --tier suggest takes {'it' if rest == 1 else 'them'}."
     if (mining.config.get("matcher") or {}).get("fingerprint"):
         return "The report says why; a longer history gives more."
@@ -67,7 +104,7 @@ def entry(uuid: str, reply: str, triggers: Sequence[str], tier: str) -> Entry:
         "id": uuid,
         "name": shown if len(shown) <= _NAME_LETTERS else shown[: _NAME_LETTERS - 1].rstrip() + "…",
         "template_text": reply,
-        "trigger_phrases": [text for text in triggers if isinstance(text, str) and text.strip()],
+        "trigger_phrases": _nameless(triggers),
         "category": _CATEGORY,
         "tags": [TAG, f"tier:{tier}"],
         "min_group_size": None,
@@ -77,6 +114,12 @@ def entry(uuid: str, reply: str, triggers: Sequence[str], tier: str) -> Entry:
         "updated_at": "",
         "usage_count": 0,
     }
+
+
+def _nameless(triggers: Sequence[str]) -> list[str]:
+    """The triggers that hold no name, address or number: what others wrote about people stays out of JARVIS."""
+    texts = [text for text in triggers if isinstance(text, str) and text.strip()]
+    return [text for text in texts if safety.reason(text) is None and not names.may_name(text)]
 
 
 def is_deployed(item: Entry) -> bool:
@@ -126,7 +169,7 @@ def _renewed(old: Entry, new: Entry, stamp: str) -> Entry:
 
 
 def without_unused(document: Document, now: dt.datetime) -> Document:
-    """The document with every enabled template turned off that was never used."""
+    """The document with every enabled deployed template turned off that was never used; the owner's own stay."""
     stamp = now.isoformat(timespec="seconds")
     changed = [
         {**item, "enabled": False, "updated_at": stamp} if _never_fired(item) else copy.deepcopy(item)
@@ -136,8 +179,13 @@ def without_unused(document: Document, now: dt.datetime) -> Document:
 
 
 def _never_fired(item: Entry) -> bool:
+    return is_deployed(item) and item.get("enabled") is True and type(item.get("usage_count")) is int and not used(item)
+
+
+def used(item: Entry) -> int:
+    """How often JARVIS counted it; 0 for what is no count."""
     count = item.get("usage_count")
-    return item.get("enabled") is True and type(count) is int and count == 0
+    return count if type(count) is int and count > 0 else 0
 
 
 def difference(before: Document, after: Document) -> Difference:
@@ -165,12 +213,12 @@ def name_of(item: Entry) -> str:
 
 def read(path: Path) -> Document:
     """The file as it is now, an empty one where there is none. Raises JarvisError for one that is not understood."""
-    return files.read(path, _FORM).document
+    return files.read(path, FORM).document
 
 
 def apply(path: Path, change: Change, *, dry_run: bool = False) -> Applied:
     """Read, change, back up, write; see jobs.verbs.deploy.files.apply."""
-    return files.apply(path, _FORM, change, dry_run=dry_run)
+    return files.apply(path, FORM, change, dry_run=dry_run)
 
 
 def _flaw(document: Document) -> str | None:
@@ -182,23 +230,4 @@ def _flaw(document: Document) -> str | None:
     return None
 
 
-_FORM = files.Form(flaw=_flaw, empty={"version": VERSION, "templates": []})
-
-
-# --------------------------------------------------------------------------------- record of what was deployed
-
-
-def remember(home: Home, path: Path, ids: Sequence[str]) -> None:
-    """Keep which templates were deployed to `path`, for `missing`."""
-    files.note_deployed(home.var / _RECORD, path, list(ids))
-
-
-def missing(home: Home, path: Path, document: Document) -> tuple[int, int, int] | None:
-    """How many were deployed, how many of them are gone, and how many turned off; None where none were deployed."""
-    ids = files.deployed(home.var / _RECORD, path)
-    if not isinstance(ids, list):
-        return None
-    existing = {item.get("id"): item for item in document["templates"] if isinstance(item.get("id"), str)}
-    removed = [uuid for uuid in ids if uuid not in existing]
-    off = [uuid for uuid in ids if uuid in existing and existing[uuid].get("enabled") is not True]
-    return len(ids), len(removed), len(off)
+FORM = files.Form(flaw=_flaw, empty={"version": VERSION, "templates": []})
