@@ -263,6 +263,8 @@ def votes(count: int) -> None:
     liked = math.log(4)
     fixed: tuple[tuple[str, tuple[float, ...]], ...] = (
         ("three equal by score, one preferred 4 of 5", (liked, 0.0, 0.0)),
+        ("two equal by score, one preferred 4 of 5", (liked, 0.0)),
+        ("two alike", (0.0, 0.0)),
         ("three alike", (0.0, 0.0, 0.0)),
         ("six alike", (0.0,) * 6),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from jobs.lib.comparison import pairwise, rules, votes
+from jobs.lib.comparison import pairwise, rules
 from jobs.lib.comparison.advice import advise
 from jobs.lib.comparison.decide import Decision, Interruption, decide
 from jobs.lib.comparison.explain import Explanation
 from jobs.lib.comparison.load import ComparisonData, LoadRow
+from jobs.lib.comparison.preferences import KeyedVote
 from jobs.lib.comparison.prompts import Scores
 from jobs.lib.comparison.scores import FailedGate, Gate
 
@@ -29,13 +31,19 @@ def decided(
     *,
     failing: Sequence[str] = (),
     left_out: Sequence[str] = (),
-    votes: votes.Ranking | None = None,
+    votes: Sequence[KeyedVote] = (),
     interrupted: Mapping[str, Interruption] | None = None,
 ) -> Decision:
     """The decision about models with one sample at each prompt; `failing` fail the gate on memory."""
     samples = {key: {prompt: [value] for prompt, value in values.items()} for key, values in models.items()}
     compared = pairwise.compare(samples, {key: [TOO_LARGE] for key in failing}, left_out)
-    return decide(compared, votes, interrupted, advise(compared))
+    return decide(compared, interrupted, advise(compared, [_scored(vote, models) for vote in votes]))
+
+
+def _scored(vote: KeyedVote, models: Mapping[str, Scores]) -> KeyedVote:
+    """The vote, on two replies with the mean scores of their models."""
+    first, second = (sum(models[key].values()) / len(models[key]) for key in (vote.first, vote.second))
+    return replace(vote, scores=(first, second))
 
 
 def why(decision: Decision) -> str:
@@ -48,9 +56,10 @@ def told(decision: Decision) -> str:
     return Explanation(decision=decision, names=NAMES).why
 
 
-def given(*rows: tuple[str, str, int, int]) -> votes.Ranking:
+def given(*rows: tuple[str, str, int, int]) -> list[KeyedVote]:
     """Votes as (model, other, wins, losses)."""
-    return votes.rank([vote for a, b, won, lost in rows for vote in [(a, b, 1.0)] * won + [(a, b, 0.0)] * lost])
+    shares = [(a, b, share) for a, b, won, lost in rows for share in [1.0] * won + [0.0] * lost]
+    return [KeyedVote(first=a, second=b, share=share) for a, b, share in shares]
 
 
 def beside_turns(scenarios: Scores, *, turns: float) -> Scores:

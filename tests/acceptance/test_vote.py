@@ -112,7 +112,7 @@ def test_twenty_answers_at_a_terminal_change_the_ranking(night: House) -> None:
     assert "Model C, Model A, Model B" in end
     assert ranking(night) == ["c", "a", "b"]
     page = night.ctl("report").stdout
-    strengths = page.partition("Strength, log odds (95 % interval)")[2]
+    strengths = page.partition("Chance that you prefer its reply")[2]
     assert re.findall(r"Model [ABC]", strengths)[:3] == ["Model C", "Model A", "Model B"]
     end = session(night, "bca", 15)
     assert "15 votes stored, 35 in all." in end

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from jarvisd.store import database
-from jobs.lib.comparison import votes
-from jobs.lib.comparison.load import load
 from jobs.lib.results.tables import OWNER, Vote
 from tests.integration.comparison_nights import Night
 
@@ -40,7 +38,8 @@ def test_votes_have_a_ranking_of_their_own_and_decide_a_tie(night: Night, vote: 
     assert counted["ratings"]["a"]["strength"] == pytest.approx(-counted["ratings"]["b"]["strength"])
     assert counted["wins"] == {"a": {"b": 11.5}, "b": {"a": 0.5}}
     assert "11 of 11 decided votes against Model B)" in document["verdict"]["why"]
-    assert "11 of 11 decided votes against Model B, p < 0.001" in document["verdict"]["details"]
+    assert "against Model B, preferred to it with a chance of 0.99" in document["verdict"]["details"]
+    assert 0.7 < counted["ratings"]["a"]["preferred"] < 1
 
 
 def test_a_judges_votes_decide_nothing(night: Night, vote: Callable[..., None]) -> None:
@@ -62,16 +61,16 @@ def test_agreement_is_shown_where_both_judged_a_pair(night: Night, vote: Callabl
         Vote.create(
             run=night.run, by="judge:x", left=row.left, right=row.right, choice=row.choice, created_at=database.now()
         )
-    assert night.document()["votes"]["agreement"] == {"judge": 1.0, "n": 2}
+    assert night.document()["votes"]["agreement"] == {"judge": 1.0, "n": 2, "same": 2}
 
 
 def test_the_order_of_answers_changes_nothing(night: Night, vote: Callable[..., None]) -> None:
     """The ranking of a run is the same whichever answer came first."""
     for choice in ("left", "left", "right", "tie", "left"):
         vote(choice)
-    before = votes.of_owner(load(night.run.id)).ratings()
+    before = night.document()["votes"]["ratings"]
     rows = [vote_.__data__ for vote_ in Vote.select().order_by(Vote.id.desc())]
     Vote.delete().execute()
     for row in rows:
         Vote.create(**{name: value for name, value in row.items() if name != "id"})
-    assert votes.of_owner(load(night.run.id)).ratings() == before
+    assert night.document()["votes"]["ratings"] == before

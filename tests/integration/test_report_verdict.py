@@ -65,7 +65,7 @@ def test_numbers_and_votes_that_contradict_each_other_are_no_tie(here: Home) -> 
         assert (
             "Model: keep the present one, or follow your votes: Model B. The numbers say Model A, your votes" in shown
         )
-        assert "12 of 12 decided votes against Model A, p < 0.001" in shown
+        assert "12 of 12 decided votes against Model A, preferred to it with a chance of 0.9" in shown
         for wrong in (
             "do not separate",
             "What would settle it",
@@ -149,10 +149,11 @@ def test_one_model_alone_has_its_time_on_top(here: Home) -> None:
 
 
 def test_votes_say_how_they_are_counted(here: Home) -> None:
-    """Halves, the rule of chance and the unit of a strength."""
+    """Halves, what makes the chances, and how often the score agrees with the owner; no log odds."""
     row = run()
     apart(row)
     voted(row, "a", "b", 3)
     for shown in both_pages(row, here):
-        assert "A preference counts once a pair has 10 votes and chance would divide the decided ones so" in shown
-        assert "A tie counts half a win for each" in shown and "Strength, log odds (95 % interval)" in shown
+        assert "The chances come from your votes and from our score together" in shown
+        assert "A tie counts half a win for each" in shown and "Our score agrees with your ear in 3 of 3." in shown
+        assert "Chance that you prefer its reply to another's" in shown and "log odds" not in shown

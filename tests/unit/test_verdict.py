@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from jobs.lib.comparison.decide import Basis, Confidence, Conflict, Interruption, Source
 from jobs.lib.comparison.load import LeftOutRow
@@ -262,23 +261,22 @@ def test_votes_decide_a_tie() -> None:
     assert "12 votes of the owner decide between them, for Model C" in why(decision)
 
 
-@pytest.mark.parametrize(("won", "lost"), [(9, 0), (7, 5), (9, 1), (10, 2), (11, 4), (14, 5)])
+@pytest.mark.parametrize(("won", "lost"), [(9, 0), (7, 5), (10, 2), (11, 4), (14, 5)])
 def test_too_few_or_divided_votes_decide_nothing(won: int, lost: int) -> None:
-    """Nine votes are too few; the others chance gives in more than 1 of 100."""
+    """Nine votes are too few; after the others the preference is less than nearly certain."""
     assert decided({"a": GOOD, "c": NEAR}, votes=given(("c", "a", won, lost))).tied == ("a", "c")
 
 
 @pytest.mark.parametrize(("won", "lost"), [(10, 0), (11, 1), (13, 2), (17, 4)])
-def test_votes_that_chance_hardly_gives_decide(won: int, lost: int) -> None:
-    """The exact binomial test of the decided votes, at 1 %."""
+def test_votes_that_leave_hardly_a_doubt_decide(won: int, lost: int) -> None:
+    """The posterior of votes and scores gives the named one 99 of 100."""
     decision = decided({"a": GOOD, "c": NEAR}, votes=given(("c", "a", won, lost)))
-    p = stats.binomtest(won, won + lost).pvalue
-    assert decision.winner == "c" and p < 0.01
-    assert decision.decided_by is not None and decision.decided_by.p == pytest.approx(p)
+    assert decision.winner == "c"
+    assert decision.decided_by is not None and decision.decided_by.chance >= 0.99
 
 
 def test_equal_models_are_hardly_ever_decided_by_votes_that_are_looked_at_one_by_one() -> None:
-    """2000 owners who prefer neither and stop at the first decision: 1.4 % are misled by the 20th vote."""
+    """2000 owners who prefer neither and stop at the first decision: about 1.5 % are misled by the 20th vote."""
     random, known = np.random.default_rng(20261122), dict[tuple[int, int], bool]()
 
     def is_decided(won: int, lost: int) -> bool:
@@ -288,7 +286,7 @@ def test_equal_models_are_hardly_ever_decided_by_votes_that_are_looked_at_one_by
 
     won = np.cumsum(random.integers(0, 2, (2000, 20)), axis=1)
     misled = sum(any(is_decided(int(row[n]), n + 1 - int(row[n])) for n in range(20)) for row in won)
-    assert 0.005 < misled / 2000 < 0.025
+    assert misled / 2000 < 0.03
 
 
 def test_votes_that_contradict_the_numbers_leave_no_winner() -> None:

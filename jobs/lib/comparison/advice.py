@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.lib.comparison import action, preference
+from jobs.lib.comparison import action, preferences
 from jobs.lib.comparison.action import Action, Outlook, Remedy
 from jobs.lib.comparison.measures import variance_of_difference
 from jobs.lib.comparison.pairwise import Pairwise
-from jobs.lib.comparison.posterior import LEAST_GAIN, Posterior
-from jobs.lib.comparison.preference import Agreement, Heard, ScorePrior
+from jobs.lib.comparison.posterior import LEAST_GAIN
+from jobs.lib.comparison.preference import Agreement
+from jobs.lib.comparison.preferences import KeyedVote, Preferences
 from jobs.lib.comparison.two_measures import Taken
 
 #: What the best canned reply reaches by the checks of the scenarios that come with the program (0.526): the bar of
 #: `instructions` before a run has measured its own.
 CANNED_FLOOR = 0.53
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyedVote:
-    """An answer of the owner's: the models, the share of the win of the first, and the quality of both replies."""
-
-    first: str
-    second: str
-    share: float
-    scores: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +46,14 @@ class Advice:
     near: tuple[str, ...]  #: expected within LEAST_GAIN of the pick
     chances: Mapping[str, float]  #: of being the best, by model
     remedy: Remedy | None = None  #: of an undecided one
-    votes_wanted: int | None = None
-    agreement: Agreement = field(default_factory=lambda: Agreement(0, 0))
-    votes: int = 0
+    votes_wanted: int | None = None  #: answers that would probably decide, where votes are the remedy
+    answers_left: int | None = None  #: the least number of further answers that decides; None where votes cannot
+    preferences: Preferences
     below_canned: tuple[str, ...] = ()  #: models that do not beat a canned reply
+
+    @property
+    def agreement(self) -> Agreement:
+        return self.preferences.agreement
 
 
 def advise(
@@ -76,13 +71,13 @@ def advise(
     belief, keys = pairwise.belief, pairwise.taken.keys
     if belief is None or len(keys) < 2:
         return None
-    heard = hear(belief, keys, votes)
-    posterior = heard.posterior if votes else belief
+    preferred = preferences.of(belief, keys, votes)
+    posterior = preferred.heard.posterior if votes else belief
     passes = np.array([key in pairwise.eligible for key in keys], dtype=bool)
     beats = _beats_canned(pairwise.taken, bar)
     place = keys.index(present) if present in keys else None
     decided = action.decide(posterior, passes & beats, place)
-    left = _outlook(pairwise.taken, decided, more, heard.agreement.correlation)
+    left = _outlook(pairwise.taken, decided, more, preferred.agreement.correlation)
     decided = action.with_remedy(decided, posterior, left)
     among = posterior.best_of(passes & beats) if decided.recommended else posterior
     return Advice(
@@ -99,21 +94,10 @@ def advise(
         chances={key: float(among.p_best[model]) for model, key in enumerate(keys)},
         remedy=decided.remedy,
         votes_wanted=decided.votes,
-        agreement=heard.agreement,
-        votes=len(votes),
+        answers_left=preferred.answers_left([key for key, may in zip(keys, passes & beats, strict=True) if may]),
+        preferences=preferred,
         below_canned=tuple(key for key, above in zip(keys, beats, strict=True) if not above),
     )
-
-
-def hear(belief: Posterior, keys: Sequence[str], votes: Sequence[KeyedVote]) -> Heard:
-    """Scores and votes together."""
-    return preference.hear(ScorePrior.of(belief), places(keys, votes))
-
-
-def places(keys: Sequence[str], votes: Sequence[KeyedVote]) -> list[preference.Vote]:
-    """The votes between two of the models, as places in `keys`."""
-    known = [vote for vote in votes if vote.first in keys and vote.second in keys]
-    return [preference.Vote(keys.index(vote.first), keys.index(vote.second), vote.share, vote.scores) for vote in known]
 
 
 def _beats_canned(taken: Taken, bar: Bar | None) -> NDArray[np.bool_]:

@@ -16,9 +16,9 @@ from jobs.lib.comparison.advice import Advice
 from jobs.lib.comparison.elimination import LEAST_CHANCE
 from jobs.lib.comparison.load import LeftOutRow
 from jobs.lib.comparison.pairwise import Pair, Pairwise
+from jobs.lib.comparison.preferences import Preferences
 from jobs.lib.comparison.prompts import Measure, Scores, by_cluster, measure
 from jobs.lib.comparison.scores import FailedGate
-from jobs.lib.comparison.votes import Ranking
 from jobs.lib.stats import Estimate
 
 SURE = 0.01  #: adjusted p below which a winner is certain
@@ -72,13 +72,13 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class VoteCount:
-    """The decided votes between two models, and how likely chance divides them so."""
+    """The decided votes between two models, and the chance that the owner prefers the first, by votes and scores."""
 
     preferred: str
     other: str
     won: int
     lost: int
-    p: float
+    chance: float
     among: int  #: votes between all models that were tied
 
 
@@ -141,11 +141,10 @@ class Decision:
 
 def decide(
     pairwise: Pairwise,
-    votes: Ranking | None = None,
     interrupted: Mapping[str, Interruption] | None = None,
     advice: Advice | None = None,
 ) -> Decision:
-    """The decision by the pairs and by the owner's votes."""
+    """The decision by the pairs and, where there is advice, by the owner's votes."""
     decision = Decision(
         basis=_basis(pairwise),
         pairwise=pairwise,
@@ -161,7 +160,7 @@ def decide(
     if decision.basis is Basis.ONE_PASSES:
         return decision
     decision = _by_numbers(decision)
-    decision = _with_votes(decision, votes) if votes is not None else decision
+    decision = _with_votes(decision, advice.preferences) if advice is not None else decision
     return replace(decision, confidence=_confidence(decision))
 
 
@@ -284,37 +283,38 @@ def _support(gap: Gap) -> tuple[bool, bool, float]:
 # -------------------------------------------------------------------------------------------- votes, confidence
 
 
-def _with_votes(decision: Decision, votes: Ranking) -> Decision:
-    """The owner's votes decide a tie, and contradict a winner."""
+def _with_votes(decision: Decision, preferences: Preferences) -> Decision:
+    """The owner's votes decide a tie, and contradict a winner or a leader."""
     if decision.winner:
-        return _vetoed(decision, decision.winner, votes)
-    for key in decision.tied:
-        others = [other for other in decision.tied if other != key]
-        if others and all(votes.prefers(key, other) for other in others):
-            closest = max(others, key=lambda other: votes.p(key, other))
-            count = _count(votes, key, closest, among=votes.count(decision.tied))
-            return replace(decision, winner=key, tied=(), conflict=None, decided_by=count)
-    return decision
-
-
-def _vetoed(decision: Decision, winner: str, votes: Ranking) -> Decision:
-    rivals = [key for key in decision.pairwise.eligible if key != winner and votes.prefers(key, winner)]
-    if not rivals:
+        rivals = [key for key in decision.pairwise.eligible if preferences.is_preferred(key, decision.winner)]
+        return _vetoed(decision, decision.winner, rivals, preferences) if rivals else decision
+    preferred = preferences.named(decision.pairwise.eligible)
+    if preferred is None:
         return decision
-    rivals.sort(key=lambda key: votes.p(key, winner))
+    if preferred not in decision.tied:
+        return _vetoed(decision, decision.pairwise.eligible[0], [preferred], preferences)
+    others = [key for key in decision.tied if key != preferred]
+    closest = min(others, key=lambda key: preferences.chance(preferred, key))
+    count = _count(preferences, preferred, closest, among=preferences.count(decision.tied))
+    return replace(decision, winner=preferred, tied=(), conflict=None, decided_by=count)
+
+
+def _vetoed(decision: Decision, leader: str, rivals: Sequence[str], preferences: Preferences) -> Decision:
+    """No winner: `leader` is better by the numbers, and the owner prefers the rivals."""
+    rivals = sorted(rivals, key=lambda key: -preferences.chance(key, leader))
     return replace(
         decision,
         winner=None,
-        tied=(winner, *rivals),
-        conflict=Conflict(source=Source.VOTES, model=winner, rivals=tuple(rivals)),
-        vetoed_by=_count(votes, rivals[0], winner, among=votes.count([winner, *rivals])),
+        tied=(leader, *rivals),
+        conflict=Conflict(source=Source.VOTES, model=leader, rivals=tuple(rivals)),
+        vetoed_by=_count(preferences, rivals[0], leader, among=preferences.count([leader, *rivals])),
     )
 
 
-def _count(votes: Ranking, preferred: str, other: str, among: int) -> VoteCount:
-    won, lost = votes.decided(preferred, other)
-    p = votes.p(preferred, other)
-    return VoteCount(preferred=preferred, other=other, won=won, lost=lost, p=p, among=among)
+def _count(preferences: Preferences, preferred: str, other: str, among: int) -> VoteCount:
+    won, lost = preferences.decided(preferred, other)
+    chance = preferences.chance(preferred, other)
+    return VoteCount(preferred=preferred, other=other, won=won, lost=lost, chance=chance, among=among)
 
 
 def _confidence(decision: Decision) -> Confidence:

@@ -140,6 +140,7 @@ class Verdict:
     expected_loss: float | None = None  #: of quality, by choosing the pick
     near: tuple[str, ...] = ()  #: models nearly as good as the pick
     votes_wanted: int | None = None  #: answers that would probably decide
+    answers_left: int | None = None  #: the least number of answers that decides; None where answers cannot
     agreement: Agreed | None = None  #: of our score with the owner's votes
     winner: str | None = None
     tied: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ class Explanation:
             return nothing
         parts = [
             *Counsel(decision=self.decision, names=self.names, times=self.times).sentences,
-            *self._votes(""),
+            *self._votes(),
             self._interruptions(),
             *self._failed_scenarios(),
             f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
@@ -75,7 +75,7 @@ class Explanation:
         best = self.decision.pairwise.best
         parts = [
             self._best() if best else self._undecided(),
-            *self._votes(", p"),
+            *self._votes(chance=True),
             self._on_scenarios() if best else "",
             self._interruptions(),
             f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
@@ -108,20 +108,20 @@ class Explanation:
 
     # ------------------------------------------------------------------------------- what else speaks for it
 
-    def _votes(self, p: str) -> list[str]:
-        """What the owner's votes say; with their p-value where `p` is not empty."""
+    def _votes(self, *, chance: bool = False) -> list[str]:
+        """What the owner's votes say; with the posterior chance of it where `chance` is asked for."""
         if count := self.decision.decided_by:
             told = f"{count.among} votes of the owner decide between them, for {self.name(count.preferred)}"
-            return [f"{told} ({self._counted(count, p)})."]
+            return [f"{told} ({self._counted(count, chance)})."]
         if count := self.decision.vetoed_by:
             told = f"But the owner's votes prefer {self.name(count.preferred)}"
-            return [f"{told} ({self._counted(count, p)}): numbers and votes disagree."]
+            return [f"{told} ({self._counted(count, chance)}): numbers and votes disagree."]
         return []
 
-    def _counted(self, count: VoteCount, p: str) -> str:
-        """ "11 of 12 decided votes against B, p = 0.006"."""
+    def _counted(self, count: VoteCount, chance: bool) -> str:
+        """ "11 of 12 decided votes against B, preferred to it with a chance of 0.99"."""
         decided = f"{count.won} of {count.won + count.lost} decided votes against {self.name(count.other)}"
-        return f"{decided}, {p_value(count.p)}" if p else decided
+        return f"{decided}, preferred to it with a chance of {min(count.chance, 0.99):.2f}" if chance else decided
 
     def _failed_scenarios(self) -> list[str]:
         """About scenarios in which every reply of a model is worth nothing."""

@@ -29,11 +29,11 @@ from jobs.lib.comparison.document import (
 )
 from jobs.lib.comparison.load import ComparisonData, ReferenceRow, ReplyRow, load, planned_models, planned_scenarios
 from jobs.lib.comparison.pairwise import Pair, Pairwise
+from jobs.lib.comparison.preferences import Preferences
 from jobs.lib.comparison.prompts import Measure
 from jobs.lib.comparison.scores import ModelScores
 from jobs.lib.comparison.sensitivity import TradeOff
 from jobs.lib.comparison.two_measures import MeasureFigures
-from jobs.lib.comparison.votes import Ranking
 from jobs.lib.results.tables import CANNED, SCALED
 
 _INFO = ("name", "params", "memory", "notes", "path", "revision")
@@ -45,9 +45,13 @@ class Comparison:
 
     data: ComparisonData
     scores: Mapping[str, ModelScores]
-    votes: Ranking
     decision: Decision
     document: ComparisonDocument
+
+    @property
+    def preferences(self) -> Preferences | None:
+        """What votes and scores say together; None where no two models were compared."""
+        return self.decision.advice.preferences if self.decision.advice else None
 
 
 def of_run(run_id: str) -> ComparisonDocument:
@@ -57,7 +61,7 @@ def of_run(run_id: str) -> ComparisonDocument:
 
 def compare(data: ComparisonData) -> Comparison:
     """The comparison of what a run has stored."""
-    scored, ranking = scoring.score(data), votes.of_owner(data)
+    scored = scoring.score(data)
     replied = {key: model for key, model in scored.items() if model.replies}
     compared = pairwise.compare(
         {key: model.samples for key, model in replied.items()},
@@ -67,15 +71,15 @@ def compare(data: ComparisonData) -> Comparison:
         is_last=data.is_last,
     )
     advised = _advice(data, scored, compared)
-    decision = deciding.decide(compared, ranking, _interrupted(data), advised)
+    decision = deciding.decide(compared, _interrupted(data), advised)
     common = adjusted.leader_adjusted(scored, compared.ranking)
     chances = advised.chances if advised else {}
     scored = {
         key: replace(model, figures=replace(model.figures, common=common.get(key), p_best=chances.get(key)))
         for key, model in scored.items()
     }
-    document = _document(data, scored, decision, ranking)
-    return Comparison(data=data, scores=scored, votes=ranking, decision=decision, document=document)
+    document = _document(data, scored, decision)
+    return Comparison(data=data, scores=scored, decision=decision, document=document)
 
 
 def _advice(data: ComparisonData, scored: Mapping[str, ModelScores], compared: Pairwise) -> Advice | None:
@@ -115,9 +119,7 @@ def _rounds(data: ComparisonData, key: str) -> int:
 # ------------------------------------------------------------------------------------------------ the document
 
 
-def _document(
-    data: ComparisonData, scored: Mapping[str, ModelScores], decision: Decision, ranking: Ranking
-) -> ComparisonDocument:
+def _document(data: ComparisonData, scored: Mapping[str, ModelScores], decision: Decision) -> ComparisonDocument:
     models = {key: _model(key, model, data) for key, model in scored.items()}
     names = display_names(models)
     trade_offs = {key: TradeOff.of(model.figures) for key, model in scored.items()}
@@ -142,7 +144,7 @@ def _document(
         ranking=decision.pairwise.ranking,
         by_weights=tuple(by_weights),
         stability=stability,
-        votes=votes.summary(data, ranking),
+        votes=votes.summary(data, decision.advice.preferences if decision.advice else None),
         settle=told.settle,
         verdict=_verdict(decision, tied, told),
         split=Split(**vars(data.split)) if data.split else None,
@@ -180,6 +182,7 @@ def _verdict(decision: Decision, tied: tuple[str, ...], told: explain.Explanatio
         expected_loss=advised.expected_loss if advised else None,
         near=advised.near if advised else (),
         votes_wanted=advised.votes_wanted if advised else None,
+        answers_left=advised.answers_left if advised else None,
         agreement=Agreed(agreed=advised.agreement.agreed, of=advised.agreement.of) if advised else None,
         winner=decision.winner,
         tied=tied,

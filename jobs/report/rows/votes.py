@@ -1,15 +1,17 @@
-"""The rows about votes: wins of each model, the ratings that follow, and how far a judge agrees."""
+"""The rows about votes: wins of each model, how far each is preferred, and how far a judge agrees."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jobs.lib.comparison.votes import LEVEL, MIN_VOTES, Rating, VoteSummary
+from jobs.lib.comparison.preference import LEAST_VOTES, NAMED, NAMED_OF_TWO
+from jobs.lib.comparison.preferences import Rating
+from jobs.lib.comparison.votes import VoteSummary
 from jobs.report.escape import clean
 from jobs.report.gather import Report
 from jobs.report.rows import models as model_rows
 
-RATING_HEADER = ["Model", "Strength, log odds (95 % interval)", "Votes"]
+RATING_HEADER = ["Model", "Chance that you prefer its reply to another's", "Likely range", "Votes"]
 
 
 def votes(report: Report) -> VoteSummary | None:
@@ -56,21 +58,22 @@ def _cell(wins: Mapping[str, Mapping[str, float]], key: str, other: str) -> str:
 
 
 def rating_rows(report: Report) -> list[list[str]]:
-    """Bradley-Terry strengths, the strongest first, as RATING_HEADER."""
+    """How far each model is preferred, the most preferred first, as RATING_HEADER."""
     given = votes(report)
     ratings = given.ratings.items() if given else ()
-    return [[model_rows.name(report, key), _strength(rating), f"{rating.n}"] for key, rating in ratings]
+    return [[model_rows.name(report, key), *_chance(rating), f"{rating.n}"] for key, rating in ratings]
 
 
-def _strength(rating: Rating) -> str:
-    known = rating.low is not None and rating.high is not None
-    return f"{rating.strength:+.2f}" + (f" ({rating.low:+.2f} to {rating.high:+.2f})" if known else "")
+def _chance(rating: Rating) -> tuple[str, str]:
+    low, high = (100 * end for end in rating.preferred_ci)
+    return f"{100 * rating.preferred:.0f} of 100", f"{low:.0f} to {high:.0f}"
 
 
 _HALVES = 'A tie counts half a win for each, and so does "both bad".'
 _RULE = (
-    f"A preference counts once a pair has {MIN_VOTES} votes and chance would divide the decided ones so in less than "
-    f"{100 * LEVEL:.0f} of 100: 10 of 10, 11 of 12, 13 of 15."
+    "The chances come from your votes and from our score together; the score counts as much as it agreed with your "
+    f"votes so far. From {LEAST_VOTES} votes on a model is named, where it is the one that you prefer with a chance of "
+    f"{100 * NAMED:.0f} of 100, of two models {100 * NAMED_OF_TWO:.0f}."
 )
 
 
@@ -86,7 +89,9 @@ def notes(report: Report) -> list[str]:
         parts.append(f"Invalid: {given.invalid} of all.")
     if given.by_owner:
         parts += [_HALVES, _RULE]
-    if given.agreement and given.agreement.judge is not None:
-        kappa, n = given.agreement.judge, given.agreement.n
-        parts.append(f"The judge agrees with you with Cohen's kappa {kappa:.2f} on {n} pairs.")
+    agreed = report.comparison.verdict.agreement if report.comparison else None
+    if agreed and agreed.of:
+        parts.append(f"Our score agrees with your ear in {agreed.agreed} of {agreed.of}.")
+    if given.agreement:
+        parts.append(f"The judge chose as you did in {given.agreement.same} of {given.agreement.n} pairs.")
     return parts

@@ -19,7 +19,9 @@ from jarvisd.words import counted, plain
 if TYPE_CHECKING:
     from jarvisd.plugin import Run
     from jobs.lib.comparison.pipeline import Comparison as Compared
-    from jobs.lib.comparison.votes import Ranking
+    from jobs.lib.comparison.preference import Agreement
+    from jobs.lib.comparison.preferences import Preferences
+    from jobs.verbs.vote.keys import Answer, Ask
     from jobs.verbs.vote.session import Comparison, Session
 
 _LONGEST = 1000  # characters of a message that are shown
@@ -56,7 +58,7 @@ def vote(app: App, run: str | None, stats: bool, as_json: bool, between: tuple[s
     fit = [key for key, model in before.document.models.items() if not model.fails_gate]
     if between:
         fit = _two_models(before, between)
-    session = Session(chosen, fit, _shown, Challenger.of(before.decision.pairwise))
+    session = Session(chosen, fit, _shown, Challenger.of(before, fit))
     if as_json:
         click.echo(_as_json(chosen, before, session))
     elif stats and before.document.votes.by_owner:
@@ -128,7 +130,7 @@ def _ask_all(session: Session) -> None:
     """Show ballots and store answers until there are none, or the owner has enough."""
     from jobs.verbs.vote.keys import answers
 
-    click.echo(f"Which reply would you rather send? {_HINT}.{_may_decide(session)}")
+    click.echo(f"Which reply would you rather send? {_HINT}.{_before(session)}")
     with answers() as ask:
         number = 0
         again: Comparison | None = None
@@ -136,10 +138,7 @@ def _ask_all(session: Session) -> None:
             again = None
             number += 1
             click.echo(_page(ballot, number))
-            click.echo("> ", nl=False)
-            while (answer := ask()).means == "unknown":
-                click.echo(f"{_HINT}: ", nl=False)
-            click.echo(plain(answer.typed))
+            answer = _answer(ask)
             if answer.means == "quit":
                 return
             if answer.means == "undo":
@@ -149,13 +148,52 @@ def _ask_all(session: Session) -> None:
                 again = again or ballot
             elif answer.means == "skip":
                 session.skip(ballot)
-            elif not session.answer(ballot, answer.means):
-                click.echo("This pair has an answer already, or its replies are gone.")
+            else:
+                _store(session, ballot, answer.means)
 
 
-def _may_decide(session: Session) -> str:
+def _answer(ask: Ask) -> Answer:
+    """The owner's answer; what means nothing is asked again."""
+    click.echo("> ", nl=False)
+    while (answer := ask()).means == "unknown":
+        click.echo(f"{_HINT}: ", nl=False)
+    click.echo(plain(answer.typed))
+    return answer
+
+
+def _store(session: Session, ballot: Comparison, choice: str) -> None:
+    """Store an answer, and say how far the session is; the first time that it is decided, propose its end."""
+    if not session.answer(ballot, choice):
+        click.echo("This pair has an answer already, or its replies are gone.")
+    elif left := session.answers_left:
+        click.echo(f"{counted(left, 'more answer')} can decide this.")
+    elif session.proposes_end():
+        click.echo(f"{_enough(session)} {_agreed(session.agreement)}".rstrip())
+
+
+def _enough(session: Session) -> str:
+    """The proposal to end the session."""
+    from jobs.lib.comparison.posterior import LEAST_GAIN
+    from jobs.lib.comparison.preference import MOST_VOTES
+
+    if session.stored >= MOST_VOTES:
+        return f"{session.stored} answers are enough for one session: press q to end it, or go on."
+    loss = f"if the best guess is wrong, less than {LEAST_GAIN:g} of quality is lost on average"
+    return f"This is decided: {loss}. Press q to end, or go on."
+
+
+def _agreed(agreement: Agreement) -> str:
+    """ "Our score agrees with your ear in 9 of 12."; "" before a vote that can tell."""
+    return f"Our score agrees with your ear in {agreement.agreed} of {agreement.of}." if agreement.of else ""
+
+
+def _before(session: Session) -> str:
     left = session.answers_left
-    return f"\nAt best {counted(left, 'more answer')} can decide." if left else ""
+    if left is None:
+        return ""
+    if left == 0:
+        return "\nThe scores decide this already; your answers can still change it."
+    return f"\n{counted(left, 'answer')} can decide this at best."
 
 
 def _page(ballot: Comparison, number: int) -> str:
@@ -196,12 +234,14 @@ def _finish(app: App, run: Run, before: Compared, session: Session) -> None:
 
 
 def _change(before: Compared, after: Compared) -> str:
-    """How the ranking by votes and the decision changed, as sentences."""
+    """How the ranking and the decision changed, as sentences."""
     old, new = _ranking(before), _ranking(after)
-    sentences = _preferences(after)
-    if any(_preferred(after.votes)) and old != new:
+    sentences = f"{_best_guess(after)}{_preferences(after)}"
+    if after.preferences and any(_preferred(after.preferences)) and old != new:
         earlier = f" (before: {', '.join(old)})" if old else ""
         sentences = f"By your votes: {', '.join(new)}{earlier}. {sentences}"
+    if after.preferences and (agreed := _agreed(after.preferences.agreement)):
+        sentences += f" {agreed}"
     first, then = (compared.decision.winner for compared in (before, after))
     if first != then:
         sentences += (
@@ -210,26 +250,34 @@ def _change(before: Compared, after: Compared) -> str:
     return sentences
 
 
-def _preferred(ranking: Ranking) -> Iterator[tuple[str, str]]:
-    """Pairs of models of which the first is preferred to the second beyond chance."""
-    players = ranking.ratings()
-    return (pair for pair in itertools.permutations(players, 2) if ranking.prefers(*pair))
+def _best_guess(compared: Compared) -> str:
+    """ "Best guess: Model A (about 7 in 10). "; "" where there is none."""
+    from jobs.lib.comparison.counsel import in_ten
+
+    verdict = compared.document.verdict
+    guess = plain(_name(compared, verdict.pick)) if verdict.pick else ""
+    return f"Best guess: {guess} ({in_ten(verdict.p_best)} that it is the best). " if guess else ""
+
+
+def _preferred(preferences: Preferences) -> Iterator[tuple[str, str]]:
+    """Pairs of models that were voted on, of which the first is nearly certainly preferred to the second."""
+    pairs = itertools.permutations(preferences.ratings(), 2)
+    return (pair for pair in pairs if preferences.is_preferred(*pair))
 
 
 def _preferences(compared: Compared) -> str:
-    """The significant preferences between models, or that there are none yet."""
-    preferences = [
-        f"{plain(_name(compared, one))} to {plain(_name(compared, other))}" for one, other in _preferred(compared.votes)
-    ]
+    """The preferences between models that are nearly certain, or that there are none yet."""
+    pairs = _preferred(compared.preferences) if compared.preferences else ()
+    certain = [f"{plain(_name(compared, key))} to {plain(_name(compared, other))}" for key, other in pairs]
     names = _ranking(compared)
-    if not preferences:
+    if not certain:
         return f"Your votes do not separate them yet: {', '.join(names)}."
-    rest = len(preferences) < len(names) * (len(names) - 1) // 2
-    return f"Beyond chance you prefer {', '.join(preferences)}{'; your votes separate no others yet' if rest else ''}."
+    rest = len(certain) < len(names) * (len(names) - 1) // 2
+    return f"You prefer {', '.join(certain)}{'; your votes separate no others yet' if rest else ''}."
 
 
 def _ranking(compared: Compared) -> list[str]:
-    """Names of the models that were voted on, the strongest first."""
+    """Names of the models that were voted on, the most preferred first."""
     return [plain(_name(compared, key)) for key in compared.document.votes.ratings]
 
 
@@ -244,11 +292,12 @@ def _standing(run: Run, compared: Compared, session: Session) -> str:
     own, left = counted(votes.by_owner, "vote"), counted(session.remaining, "pair")
     lines = [f"{run.id}: {own} of yours{bad}, {left} left."]
     for place, (key, rating) in enumerate(votes.ratings.items(), start=1):
-        known = rating.low is not None and rating.high is not None
-        ends = f" (95 % interval {rating.low:+.2f} to {rating.high:+.2f})" if known else ""
-        strength = f"{rating.strength:+.2f} log odds{ends}"
-        lines.append(f"  {place}. {plain(_name(compared, key))}: {strength}, {counted(rating.n, 'vote')}")
-    lines += [_preferences(compared)] if votes.ratings else []
+        won, of = compared.preferences.won(key) if compared.preferences else (0, 0)
+        low, high = (100 * end for end in rating.preferred_ci)
+        chance = f"preferred to another one in {100 * rating.preferred:.0f} of 100 ({low:.0f} to {high:.0f})"
+        lines.append(f"  {place}. {plain(_name(compared, key))}: won {won} of {of}; {chance}")
+    lines += [f"{_best_guess(compared)}{_preferences(compared)}"] if votes.ratings else []
+    lines += [agreed] if compared.preferences and (agreed := _agreed(compared.preferences.agreement)) else []
     return "\n".join(lines)
 
 
@@ -257,7 +306,8 @@ def _as_json(run: Run, compared: Compared, session: Session) -> str:
 
     names = {key: _name(compared, key) for key in compared.document.models}
     votes = as_plain(compared.document.votes)
-    ranking = {"run": run.id, "models": names, "votes": votes, "left": session.remaining}
+    left = {"left": session.remaining, "answers_left": session.answers_left}
+    ranking = {"run": run.id, "models": names, "votes": votes} | left
     return json.dumps(ranking, ensure_ascii=False)
 
 

@@ -18,6 +18,8 @@ import peewee
 from jarvisd import plugin
 from jarvisd.plugin import Run
 from jobs.lib import stats
+from jobs.lib.comparison.preference import MOST_VOTES, Agreement
+from jobs.lib.comparison.preferences import KeyedVote
 from jobs.lib.comparison.votes import SHARES
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
 from jobs.verbs.vote.challenger import Challenger
@@ -89,13 +91,15 @@ class Session:
         Without a `challenger` the two models are asked about of which a vote tells most about the whole ranking.
         """
         self.run, self.stored, self._challenger = run, 0, challenger
-        self._votes: list[tuple[str, str, float]] = []
+        self._votes: list[KeyedVote] = []
         self._given: list[_Given] = []
         self._seen: Counter[tuple[str, int]] = Counter()
         ballots = list(_ballots(run, shown))
         asked = self._read_votes(ballots)
         allowed = set(models)
         self._left = [one for one in ballots if set(one.models) <= allowed and one.asks not in asked]
+        self._most = len(self._votes) + MOST_VOTES
+        self._proposed = self.answers_left == 0
 
     def _read_votes(self, ballots: list[Comparison]) -> set[tuple[object, ...]]:
         """Count the stored votes of the owner; returns the keys of their comparisons."""
@@ -108,9 +112,13 @@ class Session:
             asked.add(one.asks)
             self._seen[one.place] += 1
             left_is_left = vote.left_id == one.left.id
-            sides = (one.left, one.right) if left_is_left else (one.right, one.left)
-            self._votes.append((sides[0].model, sides[1].model, SHARES[vote.choice]))
+            left, right = (one.left, one.right) if left_is_left else (one.right, one.left)
+            self._votes.append(self._vote(left, right, vote.choice))
         return asked
+
+    def _vote(self, left: Option, right: Option, choice: str) -> KeyedVote:
+        scores = self._challenger.scores(left.id, right.id) if self._challenger else None
+        return KeyedVote(first=left.model, second=right.model, share=SHARES[choice], scores=scores)
 
     @property
     def remaining(self) -> int:
@@ -118,8 +126,20 @@ class Session:
 
     @property
     def answers_left(self) -> int | None:
-        """How many further answers decide at best; None where that is not known."""
-        return self._challenger.answers_left(self._votes) if self._challenger else None
+        """How many further answers decide at best, of at most MOST_VOTES in a session; 0 where it may end, and None
+        where that is not known."""
+        return self._challenger.answers_left(self._votes, self._most) if self._challenger else None
+
+    def proposes_end(self) -> bool:
+        """Whether to propose the end now: once in a session, after an answer of it has decided."""
+        proposes = bool(self.stored) and self.answers_left == 0 and not self._proposed
+        self._proposed = self._proposed or proposes
+        return proposes
+
+    @property
+    def agreement(self) -> Agreement:
+        """In how many of the votes so far the owner preferred the reply with the better score."""
+        return self._challenger.agreement(self._votes) if self._challenger else Agreement(0, 0)
 
     def next(self) -> Comparison | None:
         """The ballot to show next, the same one for the same votes; None where none is left.
@@ -131,7 +151,7 @@ class Session:
             return None
         pairs = {one.models for one in self._left}
         chosen = self._challenger.pair(self._votes, pairs) if self._challenger else None
-        worth = gains(self._votes, pairs)
+        worth = gains([(vote.first, vote.second, vote.share) for vote in self._votes], pairs)
         return min(
             [one for one in self._left if one.models == chosen] or self._left,
             key=lambda one: (
@@ -160,7 +180,7 @@ class Session:
                 )
         except peewee.IntegrityError:
             return False
-        self._votes.append((ballot.left.model, ballot.right.model, SHARES[choice]))
+        self._votes.append(self._vote(ballot.left, ballot.right, choice))
         self._given.append(_Given(vote.id, ballot, dropped))
         self.stored += 1
         return True
