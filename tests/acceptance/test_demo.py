@@ -68,7 +68,7 @@ def test_the_large_demonstration_compares_a_usable_model_in_two_rounds(house: Ho
     assert set(compared) == set(LARGE)
     for model in compared.values():
         assert model["rounds"] == 2
-        assert all("replies usable" in gate for gate in model["gates"])  # neither of memory nor of time
+        assert all("replies complete" in gate for gate in model["gates"])  # neither of memory nor of time
         assert len(model["generations"]) == 6
     usable = {key: sum(reply["success"] for reply in model["generations"]) for key, model in compared.items()}
     assert usable["qwen2.5-coder-1.5b"] >= 3

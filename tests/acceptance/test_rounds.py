@@ -30,7 +30,7 @@ def models(small_models: Path, tmp_path: Path) -> Path:
 
 
 def rounds(house: House, models: Path, *more: str) -> str:
-    """Submit a night of two models, without mining. With fewer tokens no reply were usable, and round 2 not come."""
+    """Submit a night of two models, without mining. With fewer tokens no reply were complete, and round 2 not come."""
     return night(
         house,
         models,

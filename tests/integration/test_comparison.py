@@ -114,7 +114,7 @@ def test_without_own_turns_quality_is_instructions_alone_and_says_so(night: Nigh
 
 
 def test_failed_replies_to_the_owners_turns_count_0_where_the_others_were_measured(night: Night) -> None:
-    """A model with too few usable replies for the measure has no value, whatever failed."""
+    """A model with too few complete replies for the measure has no value, whatever failed."""
     jobs = {model: night.loaded(model) for model in "abc"}
     night.turns([0, 1])
     measured = night.reply(jobs["a"], REAL_TURNS, 0)

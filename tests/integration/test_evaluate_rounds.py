@@ -232,7 +232,7 @@ def test_asked_to_stop_at_the_end_of_the_night_is_no_failure(
 
 
 @pytest.mark.parametrize("usable_before", [True, False])
-def test_a_later_round_without_a_usable_reply_fails_only_a_model_that_never_gave_one(
+def test_a_later_round_without_a_complete_reply_fails_only_a_model_that_never_gave_one(
     rounds: Rounds, usable_before: bool
 ) -> None:
     context = rounds(samples=[2, 2])

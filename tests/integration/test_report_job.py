@@ -31,7 +31,7 @@ def here(tmp_path: Path) -> Iterator[Home]:
 
 
 def night(plan: Mapping[str, Any] = PLAN) -> Run:
-    """A run after its first round: three models, one of them without a usable reply."""
+    """A run after its first round: three models, one of them without a complete reply."""
     row = run(plan=plan)
     for key in "abc":
         work = model(row, key, f"Model {key.upper()}")
@@ -93,7 +93,7 @@ def test_a_report_that_cannot_be_written_still_begins_the_next_round(here: Home,
     assert load(row.id).left_out == {}  # the round has not begun
     settle(job, Status.FAILED, outcome)
     assert names_of(row, 2) == ["turns", "evaluate:b", "evaluate:a", "layers", "report"]
-    assert {key: left.cause for key, left in load(row.id).left_out.items()} == {"c": Cause.NO_USABLE_REPLY}
+    assert {key: left.cause for key, left in load(row.id).left_out.items()} == {"c": Cause.NO_COMPLETE_REPLY}
 
 
 def test_a_report_that_failed_without_an_outcome_of_its_attempt_begins_no_round(here: Home, tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ def test_real_turns_show_the_owners_answer(night: tuple[Report, Path]) -> None:
     turns = reply_rows.turns(night[0])
     assert len(turns) == 12 and turns[0].answer == "ya leaving in 10"
     notes = " ".join(reply_rows.turn_notes(night[0]))
-    assert "16 incoming turns from 8 of your conversations" in notes and "2,644 usable ones after 2026-08-24" in notes
+    assert "16 incoming turns from 8 of your conversations" in notes
+    assert "2,644 answered turns after 2026-08-24" in notes
     assert "Before each, every model was shown the same 6 of your earlier answers." in notes
     assert "you really wrote" in (night[1] / "report.html").read_text()
     assert 'YOU REALLY WROTE: "ya leaving in 10"' in (night[1] / "REPORT.md").read_text()

@@ -46,11 +46,11 @@ def _count(run_id: str, model: str, wanted: Sequence[Task]) -> int:
     return len(tasks.answered(run_id, model) & {task.key for task in wanted})
 
 
-def _usable_before(context: JobContext) -> bool:
-    """Whether the model gave a usable reply in an earlier round: then a round of bad ones is a finding, no failure."""
+def _complete_before(context: JobContext) -> bool:
+    """Whether the model gave a complete reply in an earlier round. A round without one is then no failure."""
     model = context.params["model"]
-    usable = (Reply.run == context.run_id) & (Reply.model == model) & (Reply.round < context.round) & Reply.success
-    return bool(Reply.select().where(usable).exists())
+    complete = (Reply.run == context.run_id) & (Reply.model == model) & (Reply.round < context.round) & Reply.success
+    return bool(Reply.select().where(complete).exists())
 
 
 def _finish(context: JobContext, late: str = "") -> Outcome:
@@ -68,9 +68,9 @@ def _finish(context: JobContext, late: str = "") -> Outcome:
         "successes": len(good),
         "quality": round(sum(row.quality for row in rows) / len(rows), 3) if rows else None,
     }
-    if rows and not good and not _usable_before(context):
+    if rows and not good and not _complete_before(context):
         reasons = ", ".join(sorted({str(row.failure) for row in rows}))
-        why = f"no usable reply: {len(rows)} of {len(rows)} failed ({reasons})"
+        why = f"no complete reply: {len(rows)} of {len(rows)} failed ({reasons})"
         return Outcome(ok=False, reason=why, summary=summary)
     failed = f"{len(rows) - len(good)} of {len(rows)} replies failed" if len(good) < len(rows) else ""
     return Outcome(reason="; ".join(part for part in (late, failed) if part), summary=summary)

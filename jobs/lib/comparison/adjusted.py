@@ -56,6 +56,6 @@ def _times(model: ModelScores, leader: ModelScores, both: Collection[Prompt]) ->
 
 
 def _latencies(model: ModelScores, prompts: Collection[Prompt] | None) -> list[float]:
-    """Milliseconds of the usable replies that were written one by one."""
+    """Milliseconds of the complete replies that were written one by one."""
     timed = [reply for reply in model.replies if reply.row.success and not reply.row.batched]
     return known(reply.row.latency_ms for reply in timed if prompts is None or reply.prompt in prompts)

@@ -199,7 +199,7 @@ class _Details(dict[str, Any]):
 
 
 _CAUSES = {
-    Cause.NO_USABLE_REPLY: "it gave no complete reply",
+    Cause.NO_COMPLETE_REPLY: "it gave no complete reply",
     Cause.JOB_FAILED: "its job failed in round {round}",
     Cause.JOB_CANCELLED: "its job was cancelled in round {round}",
     Cause.SUCCESS_GATE: "{successes} of {total} replies complete, at most {most_percent:.0f} % likely",

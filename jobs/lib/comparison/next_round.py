@@ -122,7 +122,7 @@ class Contestants:
 def _contestants(data: ComparisonData, round_: int) -> Contestants:
     jobs = {job.model: job for job in data.jobs if job.round == 1 and job.model is not None}
     scored = scores.score(data)
-    left_out = dict(data.left_out) | _no_usable_reply(jobs, scored) | data.broken(round_)
+    left_out = dict(data.left_out) | _no_complete_reply(jobs, scored) | data.broken(round_)
     left_out |= _eliminated(data, scored, [key for key in jobs if key not in left_out], left_out)
     return Contestants(
         jobs=jobs,
@@ -133,9 +133,9 @@ def _contestants(data: ComparisonData, round_: int) -> Contestants:
     )
 
 
-def _no_usable_reply(jobs: Mapping[str, JobRow], scored: Mapping[str, ModelScores]) -> dict[str, LeftOutRow]:
+def _no_complete_reply(jobs: Mapping[str, JobRow], scored: Mapping[str, ModelScores]) -> dict[str, LeftOutRow]:
     silent = (key for key in jobs if key not in scored or not scored[key].figures.successes)
-    return dict.fromkeys(silent, LeftOutRow(cause=Cause.NO_USABLE_REPLY))
+    return dict.fromkeys(silent, LeftOutRow(cause=Cause.NO_COMPLETE_REPLY))
 
 
 def _eliminated(

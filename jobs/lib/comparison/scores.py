@@ -1,7 +1,7 @@
 """How good the replies of a run are: per reply, and per model.
 
 A model has two measures. `instructions` is the value of its replies to the scenarios: that of the second reading where
-every usable reply of the run was read, else that of the checks for all models, never one for some. `own_turns` is the
+every complete reply of the run was read, else that of the checks for all models, never one for some. `own_turns` is the
 mean of what each reply to a turn of the owner's history adds to the value of all of them, as the metric of that name
 stores it; where it was not stored the measure was not taken. Style and meaning are figures beside it and do not count.
 Quality is the sum of both measures by the weights of the plan, the same in every round; where no model has `own_turns`,
@@ -197,16 +197,16 @@ def _prompt(row: ReplyRow, turns: Mapping[int, TurnRow]) -> Prompt:
 
 
 def is_read(data: ComparisonData) -> bool:
-    """Whether every usable reply to a scenario, of all models, was read by the second reader."""
-    usable = [row for row in data.replies if row.success and not row.is_real]
-    return bool(usable) and all(READING in row.metrics for row in usable)
+    """Whether every complete reply to a scenario, of all models, was read by the second reader."""
+    complete = [row for row in data.replies if row.success and not row.is_real]
+    return bool(complete) and all(READING in row.metrics for row in complete)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Counting:
     """What counts of the replies of a run: the same for all models."""
 
-    metrics: Mapping[Prompt, frozenset[str]]  #: those that every usable reply to the prompt has
+    metrics: Mapping[Prompt, frozenset[str]]  #: those that every complete reply to the prompt has
     is_read: bool
     has_own_turns: bool
 
@@ -220,9 +220,9 @@ class _Counting:
 
     def failures_count(self, rows: Iterable[ReplyRow]) -> bool:
         """Whether failed replies of a model to turns of the owner's count 0: where its other ones were measured, or
-        there are none. A model with too few usable replies for the measure has no value."""
-        usable = [row for row in rows if row.is_real and row.success]
-        return self.has_own_turns and (not usable or any(Measure.OWN_TURNS in row.metrics for row in usable))
+        there are none. A model with too few complete replies for the measure has no value."""
+        complete = [row for row in rows if row.is_real and row.success]
+        return self.has_own_turns and (not complete or any(Measure.OWN_TURNS in row.metrics for row in complete))
 
 
 def _metrics_of_all(data: ComparisonData) -> dict[Prompt, frozenset[str]]:

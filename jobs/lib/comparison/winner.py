@@ -21,8 +21,8 @@ from jobs.lib.comparison.measures import Floats, Quality, variance_of_difference
 
 LEVEL = 0.05
 INTERIM_LEVEL = 0.001
-#: With few conversations the test is a little liberal (5.7 % at a level of 5 %), and the looks before cost 0.3 %: at 0.03
-#: two equal models give a winner in 3.5 % of the nights of `python -m benchmarks decision`.
+#: With few conversations the test is a little liberal (5.7 % at a level of 5 %), and the looks before cost 0.3 %. At
+#: 0.03 two equal models give a winner in 3.5 % of nights (`python -m benchmarks decision`).
 LAST_LEVEL = 0.03
 
 

@@ -96,7 +96,7 @@ class TrainTestSplit(Record):
     run = peewee.ForeignKeyField(Run, primary_key=True, on_delete="CASCADE")
     at = InstantField()
     own_before = peewee.IntegerField()  #: own messages before it
-    turns_after = peewee.IntegerField()  #: usable turns after it
+    turns_after = peewee.IntegerField()  #: answered turns after it
     chosen = peewee.IntegerField()  #: of those, in the table HeldOutTurn
 
 
@@ -129,7 +129,7 @@ class TurnExample(Record):
 class Cause(enum.StrEnum):
     """Why later rounds no longer ask a model; each with the numbers in `LeftOut.details`."""
 
-    NO_USABLE_REPLY = "no_usable_reply"
+    NO_COMPLETE_REPLY = "no_usable_reply"  # the name that databases hold since 0.1.0
     JOB_FAILED = "job_failed"  #: round
     JOB_CANCELLED = "job_cancelled"  #: round
     SUCCESS_GATE = "success_gate"  #: successes, total, most_percent: upper end of the interval

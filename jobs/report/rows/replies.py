@@ -23,7 +23,7 @@ class ReplyCell:
     model: str
     reply: str
     latency_ms: float | None  #: median of the timed ones
-    failure: str  #: "" for a usable reply
+    failure: str  #: "" for a complete reply
     times: int = 1
 
 
@@ -145,7 +145,7 @@ def turn_notes(report: Report) -> list[str]:
         notes.append(f"Before each, every model was shown the same {report.turn_examples} of your earlier answers.")
     if split:
         after = split.at.astimezone().strftime("%Y-%m-%d %H:%M")
-        notes.append(f"They were chosen from {split.turns_after:,} usable ones after {after}.")
+        notes.append(f"They were chosen from {split.turns_after:,} answered turns after {after}.")
         notes.append(f"Only your {split.own_before:,} messages before that moment say how you write.")
     return notes
 
