@@ -19,6 +19,8 @@ from tests.tiny_llama import make_model
 _INFO = re.compile(r"/api/models/([^/]+/[^/]+?)(?:/revision/(.+))?$")
 _TREE = re.compile(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)/?$")
 _FILE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$")
+#: A fault: half of the content, then nothing. It stays, so that a client that asks again gets no more.
+HANG = "hang"
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Hub:
 
     url: str = ""
     repositories: dict[str, Repository] = field(default_factory=dict)
-    #: a status, (status, headers), "drop", "hang", "short" or "altered"
+    #: a status, (status, headers), "drop", "short", "altered", or HANG, which lasts until `closing` is set
     faults: dict[str, list[Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)  #: "GET model.safetensors"
     closing: threading.Event = field(default_factory=threading.Event)
@@ -125,11 +127,13 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(first[1]) if first else 0
         if first:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        self._answer(206 if first else 200, content[start:], headers, fault if fault in ("drop", "hang") else "")
+        self._answer(206 if first else 200, content[start:], headers, fault if fault in ("drop", HANG) else "")
 
     def _fault(self, what: str) -> Any:
         waiting = self.hub.faults.get(what)
-        return waiting.pop(0) if waiting else None
+        if not waiting or self.hub.closing.is_set():
+            return None
+        return HANG if waiting[0] == HANG else waiting.pop(0)
 
     def _fail(self, fault: int | tuple[int, dict[str, str]]) -> None:
         status, headers = fault if isinstance(fault, tuple) else (fault, {})
@@ -142,8 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if broken else body)
-        if broken == "hang":
-            self.hub.closing.wait(60)
+        if broken == HANG:
+            self.hub.closing.wait()
         self.close_connection = True
 
 

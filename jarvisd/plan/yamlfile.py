@@ -11,10 +11,14 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from jarvisd.errors import PlanError
 
-#: Enough for 10,000 named programs. Anything larger is a mistake or an attack, and takes seconds to read.
-MAX_BYTES = 512 * 1024
-#: Nodes after aliases are expanded: a few lines of nested aliases can stand for billions. Enough for 10,000 programs.
-MAX_NODES = 100_000
+#: Enough for a plan of 10,000 programs of 200 bytes each. Anything larger is a mistake or an attack.
+MAX_BYTES = 2048 * 1024
+#: Entries of one list, such as the programs of a plan. Reading so many takes seconds, and every verb was measured with
+#: a run of so many jobs.
+MAX_ENTRIES = 10_000
+#: Nodes, before and after aliases are expanded: a few lines of nested aliases can stand for billions. Enough for 10,000
+#: programs of 20 values each.
+MAX_NODES = 200_000
 
 #: The largest whole number that the database stores.
 LARGEST = 2**63 - 1
@@ -110,9 +114,30 @@ def value(text: str) -> Any:
     return data
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which stops at the first entry or node too many, before it has spent minutes on the rest."""
+
+    path: Path
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.nodes += 1
+        if isinstance(parent, yaml.SequenceNode) and index == MAX_ENTRIES:
+            raise self._refused(f"a list of more than {MAX_ENTRIES:,} entries")
+        if self.nodes > MAX_NODES:
+            raise self._refused(f"more than {MAX_NODES:,} values")
+        return super().compose_node(parent, index)
+
+    def _refused(self, what: str) -> PlanError:
+        return PlanError(
+            what, "Split it into several files.", file=self.path, line=self.peek_event().start_mark.line + 1
+        )
+
+
 def _parsed(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
     """The plain data, and the line of each key. Raises whatever the loader raises."""
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
+    loader.path = path
     root = loader.get_single_node()
     lines: dict[Place, int] = {}
     if root is None:
@@ -152,7 +177,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as source:
             raw = source.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise PlanError(f"larger than {MAX_BYTES // 1024} KB", "This is no configuration file.", file=path)
+            raise PlanError(f"larger than {MAX_BYTES // 1024:,} KB", "Split it into several files.", file=path)
         return raw.decode()
     except FileNotFoundError:
         raise PlanError("no such file", "Check the path.", file=path) from None

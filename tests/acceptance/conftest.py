@@ -18,9 +18,12 @@ import psutil
 import pytest
 
 BIN = Path(sys.executable).parent
+#: How long a test waits for what must happen, in seconds. A test that passes waits no longer for it: this is only the
+#: end of one that fails, so it is long enough for two busy cores. A test of how long something takes has its own limit.
+DEADLINE_S = 120.0
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 30, what: str = "") -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = DEADLINE_S, what: str = "") -> Any:
     """Poll a condition until it holds and return its value; fail with what was awaited."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -40,7 +43,7 @@ class House:
     environment: dict[str, str] = field(default_factory=dict)
 
     def ctl(
-        self, *words: str, code: int | None = 0, timeout_s: float = 60, **options: Any
+        self, *words: str, code: int | None = 0, timeout_s: float = DEADLINE_S, **options: Any
     ) -> subprocess.CompletedProcess:
         """Call jarvisctl and check its exit code (None: any)."""
         done = subprocess.run(
@@ -85,7 +88,7 @@ class House:
     def jobs(self, run_id: str) -> dict[str, dict[str, Any]]:
         return {job["name"]: job for job in self.run(run_id)["jobs"]}
 
-    def settled(self, run_id: str, timeout_s: float = 60) -> dict[str, dict[str, Any]]:
+    def settled(self, run_id: str, timeout_s: float = DEADLINE_S) -> dict[str, dict[str, Any]]:
         """Wait until the run is settled and return its jobs by name."""
         assert self.ctl("wait", run_id, "--timeout", str(timeout_s), code=None, timeout_s=timeout_s + 30).returncode < 2
         return self.jobs(run_id)
@@ -109,7 +112,7 @@ class House:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=DEADLINE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

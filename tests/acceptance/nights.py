@@ -100,7 +100,7 @@ class Night:
         latest = self.house.root / "var" / "results" / "latest"
         (newest,) = self.ask("SELECT id FROM run ORDER BY started_at DESC LIMIT 1")
         assert latest.readlink() == Path(newest[0])
-        until(lambda: not self.children(), 5, "no child is left")
+        until(lambda: not self.children(), what="no child is left")
 
     def _check_pieces(self) -> None:
         twice = self.ask("SELECT job, number, count(*) FROM piece GROUP BY job, number HAVING count(*) > 1")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jarvisd import failpoints
-from tests.acceptance.conftest import BIN, ROOT, House, until
+from tests.acceptance.conftest import BIN, DEADLINE_S, ROOT, House, until
 from tests.acceptance.nights import Night
 
 CLIENT = [name for name in failpoints.POINTS if name.startswith("client:")]
@@ -59,12 +59,12 @@ def test_a_failpoint_fires_however_the_daemon_was_started(house: House, tmp_path
     log = (tmp_path / "output").open("wb")
     program = subprocess.Popen(started_by(way, house), cwd=house.folder, env=environment, stdout=log, stderr=log)
     try:
-        until((crashed / point).exists, 30, f"{point} was reached")
+        until((crashed / point).exists, what=f"{point} was reached")
         if point.startswith("child:"):
             assert house.settled(run_id)["pieces:1"]["attempt"] == 2
     finally:
         house.ctl("stop", code=None)
-        program.wait(30)
+        program.wait(DEADLINE_S)
         log.close()
 
 
@@ -94,7 +94,7 @@ def test_a_night_with_crashes_ends_as_if_nothing_had_happened(house: House, tmp_
     variables = crashing(points, tmp_path / "crashed")
     for _ in range(len(points) + 1):
         daemon = night.start(**variables)
-        until(lambda daemon=daemon: daemon.poll() is not None or night.settled(), 40, "a crash, or the end")
+        until(lambda daemon=daemon: daemon.poll() is not None or night.settled(), what="a crash, or the end")
         if daemon.poll() is None:
             break
         assert daemon.returncode == -signal.SIGKILL, daemon.stderr.read()
@@ -107,4 +107,4 @@ def test_a_night_with_crashes_ends_as_if_nothing_had_happened(house: House, tmp_
 
 def stop(daemon: subprocess.Popen[str]) -> None:
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(timeout=20) == 0
+    assert daemon.wait(timeout=DEADLINE_S) == 0

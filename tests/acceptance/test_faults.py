@@ -11,7 +11,7 @@ from contextlib import closing
 import psutil
 import pytest
 
-from tests.acceptance.conftest import BIN, House, until
+from tests.acceptance.conftest import BIN, DEADLINE_S, House, until
 from tests.acceptance.test_queue import SLEEPER, gone, grandchild, script
 
 POLITE = """
@@ -53,7 +53,7 @@ def test_a_program_that_outlived_daemon_and_child_is_ended_before_it_is_started_
     daemon.wait()
     (house.folder / "pids").unlink()
     house.daemon()
-    until(lambda: gone(program) and gone(below), 10, "what was left over is gone")
+    until(lambda: gone(program) and gone(below), what="what was left over is gone")
     grandchild(house)
     assert (house.folder / "started").read_text() == "xx"
     house.ctl("cancel", run_id)
@@ -96,7 +96,7 @@ def test_a_cancel_that_comes_while_the_daemon_stops_is_kept(house: House) -> Non
     daemon.send_signal(signal.SIGTERM)
     until(lambda: (house.folder / "asked").exists(), what="the program is asked to stop")
     house.ctl("cancel", run_id)
-    assert daemon.wait(timeout=20) == 0
+    assert daemon.wait(timeout=DEADLINE_S) == 0
     assert only(house, run_id)["status"] == "cancelled"
 
 
@@ -108,7 +108,7 @@ def test_a_second_sigterm_is_not_worse_than_the_first(house: House) -> None:
     daemon.send_signal(signal.SIGTERM)
     until(lambda: (house.folder / "asked").exists(), what="the program is asked to stop")
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(timeout=20) == 0
+    assert daemon.wait(timeout=DEADLINE_S) == 0
     assert (house.folder / "asked").read_text() == "x"
     assert only(house, run_id)["status"] == "queued"
 
@@ -118,7 +118,7 @@ def test_a_daemon_whose_var_was_removed_ends_its_job_and_itself(house: House) ->
     daemon = house.daemon()
     below = grandchild(house)
     shutil.rmtree(house.root / "var")
-    assert daemon.wait(timeout=50) == 1
+    assert daemon.wait(timeout=DEADLINE_S) == 1
     assert gone(below)
 
 
@@ -199,17 +199,17 @@ def test_eight_queued_jobs_survive_a_damaged_index_and_status_says_so(house: Hou
     assert saved in house.ctl("restart").stderr
     assert saved in house.ctl("status").stdout
     assert saved in (house.root / "var" / "logs" / "jarvisd.log").read_text()
-    until(lambda: house.ctl("runs").stdout.count("1 succeeded") == 8, 60, "the saved jobs run")
+    until(lambda: house.ctl("runs").stdout.count("1 succeeded") == 8, what="the saved jobs run")
 
 
 def test_stop_names_the_program_that_it_has_ended(house: House) -> None:
     """A job that goes on at the next start is not worth a word; a program that is run once does not."""
     house.daemon()
-    run_id = house.enqueue("command", "--", "sleep", "600")
-    house.child_of(run_id)
+    run_id = house.enqueue(*script(house, SLEEPER))
+    grandchild(house)  # a start whose program has not begun yet is given back
     message = house.ctl("stop").stderr
     (job,) = house.jobs(run_id).values()
-    assert message.startswith(f"{job['id']} command:sleep has ended: interrupted")
+    assert message.startswith(f"{job['id']} {job['name']} has ended: interrupted")
     assert message.rstrip().endswith(f"`jarvisctl retry {job['id']}`")
 
 
@@ -221,7 +221,7 @@ def test_a_daemon_that_only_waits_for_another_one_ends_cleanly_too(house: House)
     lock = str(house.root / "var" / "jarvisd.lock")
     until(lambda: lock in {file.path for file in psutil.Process(waiting.pid).open_files()}, what="it waits")
     waiting.send_signal(signal.SIGTERM)
-    assert waiting.wait(timeout=15) == 0
+    assert waiting.wait(timeout=DEADLINE_S) == 0
 
 
 @pytest.mark.parametrize("content", [b"no database at all", b""], ids=["foreign", "empty"])
@@ -231,4 +231,4 @@ def test_a_daemon_can_be_stopped_whatever_became_of_its_database(house: House, c
     path.unlink()
     path.write_bytes(content)
     assert house.ctl("stop").stdout == "Stopped.\n"
-    daemon.wait(timeout=15)
+    daemon.wait(timeout=DEADLINE_S)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from jarvisd.host import processes
-from tests.acceptance.conftest import House, until
+from tests.acceptance.conftest import DEADLINE_S, House, until
 from tests.acceptance.nights import Night
 from tests.acceptance.test_night import night
 from tests.acceptance.test_queue import gone, grandchild, script
@@ -169,7 +169,7 @@ def test_a_stopped_program_is_woken_to_end_as_it_would_have(tmp_path: Path) -> N
     child.send_signal(signal.SIGSTOP)
     until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED, what="it is stopped")
     processes.end_tree(child.pid, "no token", grace_s=5.0)
-    assert child.wait(5) == 7
+    assert child.wait(DEADLINE_S) == 7
 
 
 def test_what_ignores_the_request_to_end_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_what_ignores_the_request_to_end_is_killed_when_its_time_is_over(tmp_pat
     try:
         until((tmp_path / "ready").exists, what="it runs")
         processes.end_tree(child.pid, "no token", grace_s=0.5)
-        assert child.wait(5) == -signal.SIGKILL
+        assert child.wait(DEADLINE_S) == -signal.SIGKILL
     finally:
         child.kill()
 

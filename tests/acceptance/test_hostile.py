@@ -112,7 +112,7 @@ def huge(path: Path) -> None:
         (lambda path: path.write_text(bomb()), "too many values"),
         (lambda path: path.write_text("[" * 100_000), "it is nested too deeply"),
         (lambda path: path.write_text("a: !!python/object/apply:os.system [touch owned]\n"), "not YAML"),
-        (huge, "larger than 512 KB"),
+        (huge, "larger than 2,048 KB"),
     ],
     ids=["aliases that multiply", "deep brackets", "python objects", "a gigabyte"],
 )

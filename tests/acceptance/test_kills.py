@@ -17,7 +17,7 @@ import pytest
 
 from jarvisd.store.transitions import MAX_STARTS_WITHOUT_PROGRESS
 from tests.acceptance import test_night
-from tests.acceptance.conftest import House, until
+from tests.acceptance.conftest import DEADLINE_S, House, until
 from tests.acceptance.nights import OPEN, Night
 
 #: An orphan ends itself within this time after its daemon's death.
@@ -48,7 +48,7 @@ class Killer:
 
     def _wait_for_a_piece(self) -> None:
         before = self.night.stored()
-        until(lambda: self.night.stored() > before or self.night.settled(), 30, "another checkpoint, or the end")
+        until(lambda: self.night.stored() > before or self.night.settled(), what="another checkpoint, or the end")
 
     def _spare_the_last_start(self) -> None:
         """Three starts in a row that come to nothing end a job, and rightly: let the third one work."""
@@ -56,11 +56,11 @@ class Killer:
             f"SELECT 1 FROM job WHERE {OPEN} AND (starts_without_progress >= {MAX_STARTS_WITHOUT_PROGRESS} "
             f"OR (status = 'queued' AND starts_without_progress >= {MAX_STARTS_WITHOUT_PROGRESS - 1}))"
         )
-        until(lambda: not self.night.ask(last), 30, "the last start comes to something")
+        until(lambda: not self.night.ask(last), what="the last start comes to something")
 
     def _strike(self, whom: str) -> None:
         if whom != "daemon":
-            until(lambda: self.night.children() or self.night.settled(), 30, "a child to kill, or the end")
+            until(lambda: self.night.children() or self.night.settled(), what="a child to kill, or the end")
             self._spare_the_last_start()  # the child that came meanwhile may be a third one
         children = self.night.children() if whom != "daemon" else []
         whom = whom if children else "daemon"
@@ -78,9 +78,9 @@ class Killer:
     def finish(self) -> None:
         if self.daemon is None or self.daemon.poll() is not None:
             self.daemon = self.night.start()
-        until(self.night.settled, 60, "the night ends")
+        until(self.night.settled, what="the night ends")
         self.daemon.send_signal(signal.SIGTERM)
-        assert self.daemon.wait(timeout=20) == 0
+        assert self.daemon.wait(timeout=DEADLINE_S) == 0
         self.night.check()
 
 

@@ -35,11 +35,11 @@ def test_too_little_disk_is_a_warning_then_a_failed_job_and_the_report_still_com
 
 
 def test_a_job_waits_for_memory_visibly_and_is_then_skipped_with_both_numbers(house: House) -> None:
-    settings(house, "memory: {wait_minutes: 0.05, look_every_s: 1}\n")
+    settings(house, "memory: {wait_minutes: 0.15, look_every_s: 1}\n")
     run_id = house.enqueue("command", "--memory", "90000000", "--", "echo", "never")
     house.daemon()
-    until(lambda: "waiting for memory" in (house.jobs(run_id)["command:echo"]["reason"] or ""), 15, "it says it waits")
-    (job,) = house.settled(run_id, 60).values()
+    until(lambda: "waiting for memory" in (house.jobs(run_id)["command:echo"]["reason"] or ""), what="it says it waits")
+    (job,) = house.settled(run_id).values()
     assert job["status"] == "skipped"
     assert "90,000,512 MB with its margin" in job["reason"]
     assert "MB are free" in job["reason"]
@@ -48,10 +48,10 @@ def test_a_job_waits_for_memory_visibly_and_is_then_skipped_with_both_numbers(ho
 def test_the_deadline_stops_what_runs_skips_what_waits_and_the_report_comes(house: House) -> None:
     settings(house, "report: {reserve_minutes: 0}\n")
     plan(house, "command:\n  - run: [sleep, '600']\n  - run: [echo, later]\nreport: {}\n")
-    soon = (dt.datetime.now().astimezone() + dt.timedelta(seconds=8)).isoformat()
-    run_id = house.enqueue("mine-own", "--until", soon)
     house.daemon()
-    jobs = house.settled(run_id, 60)
+    soon = (dt.datetime.now().astimezone() + dt.timedelta(seconds=12)).isoformat()
+    run_id = house.enqueue("mine-own", "--until", soon)
+    jobs = house.settled(run_id)
     assert {name: job["status"] for name, job in jobs.items()} == {
         "command:sleep": "stopped",
         "command:echo": "skipped",

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from jobs.lib.models import transfer
-from tests.acceptance.conftest import BIN, House, until
-from tests.hub import Hub, Repository, loadable, serving, tiny
+from tests.acceptance.conftest import BIN, DEADLINE_S, House, until
+from tests.hub import HANG, Hub, Repository, loadable, serving, tiny
 
 MODELS = """
 models:
@@ -186,7 +186,7 @@ def test_a_switched_off_hub_is_one_line(house: House, hub: Hub) -> None:
 
 
 def test_ctrl_c_leaves_nothing_half(house: House, hub: Hub, tmp_path: Path) -> None:
-    hub.faults["GET model.safetensors"] = ["hang"]
+    hub.faults["GET model.safetensors"] = [HANG]
     environment = os.environ | {"JARVISD_HOME": str(house.root)} | house.environment
     process = subprocess.Popen(
         [BIN / "jarvisctl", "models", "fetch", "one"],
@@ -198,7 +198,7 @@ def test_ctrl_c_leaves_nothing_half(house: House, hub: Hub, tmp_path: Path) -> N
     until(lambda: "GET model.safetensors" in hub.asked, what="the weights are on their way")
     until(lambda: list((tmp_path / "hf").rglob("*.incomplete")), what="half of them is written")
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, output
     assert "Traceback" not in output
     left = [file.name for file in (tmp_path / "hf").rglob("*") if file.name.endswith((".incomplete", ".safetensors"))]
@@ -223,5 +223,5 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is(house: House, hub: Hub) -> None
     except OSError:  # on Linux the end of a terminal is an error
         pass
     os.close(ours)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=DEADLINE_S) == 0
     assert b"model.safetensors:   0%|" in output

@@ -202,7 +202,7 @@ def test_kill_9_in_the_middle_costs_no_reply_and_gives_none_twice(
     if victim == "daemon":
         daemon.kill()
         daemon.wait()
-        until(lambda: not children(house), 10, "the child noticed that its daemon is gone")
+        until(lambda: not children(house), what="the child noticed that its daemon is gone")
         house.daemon()
     else:
         house.child_of(run_id).send_signal(signal.SIGKILL)

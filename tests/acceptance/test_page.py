@@ -5,21 +5,25 @@ Screenshots are left in $JARVISD_ARTIFACTS, or in var/artifacts of this checkout
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
+from jarvisd.host import processes
 from jarvisd.store.database import db
 from tests.integration.report_nights import home
 from tests.integration.report_pages import rendered
@@ -32,6 +36,8 @@ AXE = importlib.util.find_spec("axe_core_python")
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: `apt-get install chromium` brings one")
 
+#: A browser that has used almost no processor time for so many seconds does not go on.
+HUNG_S = 20
 DARK = "--blink-settings=preferredColorScheme=0"
 
 #: Put at the end of a copy of the page: what it found is left in the document, which is then printed.
@@ -80,9 +86,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def browse(page: Path, *options: str, width: int = 1200, height: int = 1400) -> str:
-    """Open the page and end; standard output. A profile of its own, so that several can run at once."""
-    profile = page.parent / f"profile-{abs(hash((page, options, width)))}"
-    command = [
+    """Open the page and end; standard output. A browser that hangs is ended, and another one is started."""
+    for number in range(3):
+        profile = page.parent / f"profile-{abs(hash((page, options, width)))}-{number}"  # so that several can run
+        output = finished(command(page, profile, *options, width=width, height=height))
+        if output is not None:
+            return output
+    raise AssertionError(f"three browsers in a row did nothing for {HUNG_S} s")
+
+
+def command(page: Path, profile: Path, *options: str, width: int, height: int) -> list[str]:
+    return [
         str(CHROMIUM),
         "--headless=new",
         "--no-sandbox",  # Chromium refuses root with it, which is what a container has
@@ -94,14 +108,44 @@ def browse(page: Path, *options: str, width: int = 1200, height: int = 1400) -> 
         *options,
         page.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+
+
+def finished(words: list[str]) -> str | None:
+    """Standard output of a browser that came to its end; None of one that did almost nothing for HUNG_S seconds.
+
+    How long it takes is no sign: on a busy computer it may be minutes.
+    """
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    used_s, moved = 0.0, time.monotonic()
+    while True:
+        try:
+            output, errors = process.communicate(timeout=1)
+        except subprocess.TimeoutExpired:
+            now_s = processor_s(process.pid)
+            if abs(now_s - used_s) > 0.2:
+                used_s, moved = now_s, time.monotonic()
+            elif time.monotonic() - moved > HUNG_S:
+                for each in processes.tree(process.pid):
+                    processes.kill(each)
+                process.communicate()
+                return None
+            continue
+        assert process.returncode == 0, errors[-2000:]
+        return output
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a process and all below it, in seconds."""
+    used_s = 0.0
+    for process in processes.tree(pid):
+        with contextlib.suppress(psutil.Error):
+            used_s += sum(process.cpu_times()[:2])
+    return used_s
 
 
 def together(calls: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> list[str]:
     """Several at once: a browser spends most of its time on starting."""
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2) as pool:
         return [one.result() for one in [pool.submit(browse, *words, **named) for words, named in calls]]
 
 

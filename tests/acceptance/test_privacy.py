@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobs.lib.imessage import schema
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import DEADLINE_S, House
 from tests.acceptance.test_night import chat_db, night
 
 CANARIES = {
@@ -58,7 +58,12 @@ def what_was_said(house: House, daemon: Any) -> str:
         log += "".join(str(row) for column in columns for row in database.execute(f"SELECT {column}"))
     database.close()
     daemon.terminate()
-    return log + daemon.communicate(timeout=30)[1] + house.ctl("status", "--json").stdout + house.ctl("status").stdout
+    return (
+        log
+        + daemon.communicate(timeout=DEADLINE_S)[1]
+        + house.ctl("status", "--json").stdout
+        + house.ctl("status").stdout
+    )
 
 
 def real_turns(house: House, models: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.acceptance.conftest import House, until
+from tests.acceptance.conftest import DEADLINE_S, House, until
 
 
 def script(house: House, text: str) -> list[str]:
@@ -81,7 +81,7 @@ def test_cancel_ends_the_whole_process_tree(house: House) -> None:
     house.daemon()
     below = grandchild(house)
     house.ctl("cancel", run_id)
-    until(lambda: gone(below), 10, "the grandchild is gone")
+    until(lambda: gone(below), what="the grandchild is gone")
     (job,) = house.settled(run_id).values()
     assert (job["status"], job["reason"]) == ("cancelled", "cancelled by its owner")
 
@@ -93,7 +93,7 @@ def test_cancel_ends_a_program_that_ignores_sigterm(house: House) -> None:
     house.daemon()
     stubborn = grandchild(house)
     house.ctl("cancel", run_id)
-    until(lambda: gone(stubborn), 10, "the program is gone within ten seconds")
+    until(lambda: gone(stubborn), what="the program is gone")
     (job,) = house.settled(run_id).values()
     assert (job["status"], job["reason"]) == ("cancelled", "cancelled by its owner")
 
@@ -105,7 +105,7 @@ def test_a_killed_daemon_leaves_no_orphan_and_a_command_is_not_run_twice(house: 
     below = grandchild(house)
     daemon.kill()
     daemon.wait()
-    until(lambda: gone(below), 10, "the orphan ended itself")
+    until(lambda: gone(below), what="the orphan ended itself")
     house.daemon()
     (job,) = house.settled(run_id).values()
     assert job["status"] == "failed"
@@ -133,7 +133,7 @@ def test_sigterm_stops_the_daemon_cleanly_and_quickly(house: House) -> None:
     daemon = house.daemon()
     below = grandchild(house)
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(timeout=15) == 0
+    assert daemon.wait(timeout=DEADLINE_S) == 0
     assert gone(below)
 
 
@@ -155,7 +155,7 @@ def test_a_second_daemon_says_who_holds_the_lock(house: House) -> None:
     from tests.acceptance.conftest import BIN
 
     words = [BIN / "jarvisd", "--home", house.root]
-    refused = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    refused = subprocess.run(words, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
     assert refused.returncode == 1
     assert refused.stderr.startswith("jarvisd: a daemon is already running")
     assert f"pid {first.pid}" in refused.stderr
@@ -207,7 +207,7 @@ def test_logs_follow_waits_for_the_job_and_ends_with_it(house: House) -> None:
     environment = os.environ | {"JARVISD_HOME": str(house.root)}
     follower = subprocess.Popen([BIN / "jarvisctl", "logs", "-f"], stdout=subprocess.PIPE, text=True, env=environment)
     house.daemon()
-    out, _ = follower.communicate(timeout=30)
+    out, _ = follower.communicate(timeout=DEADLINE_S)
     assert out == "at last\n"
 
 

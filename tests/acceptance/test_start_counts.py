@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from jarvisd import failpoints
-from tests.acceptance.conftest import House, until
+from tests.acceptance.conftest import DEADLINE_S, House, until
 
 #: Writes one line per start, then runs for a long time or not at all.
 PROGRAM = "import sys, time; open(sys.argv[1], 'a').write('S\\n'); time.sleep(float(sys.argv[2]))"
@@ -25,7 +25,7 @@ def test_a_program_is_started_as_often_as_asked_for_however_often_the_daemon_is_
         daemon = house.daemon()
         until(lambda number=number: starts(marks) == number, what=f"start {number}")
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=30) == 0
+        assert daemon.wait(timeout=DEADLINE_S) == 0
     house.daemon()
     (job,) = house.settled(run).values()
     assert (job["status"], starts(marks)) == ("failed", 2)

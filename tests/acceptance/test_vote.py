@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from jarvisd.store import database
-from tests.acceptance.conftest import BIN, House
+from tests.acceptance.conftest import BIN, DEADLINE_S, House
 from tests.integration import report_nights
 
 REPLIES = {"a": "Alpha says so", "b": "Beta says so", "c": "Gamma says so"}
@@ -54,7 +54,7 @@ class Terminal:
         os.close(other)
         self.seen = ""
 
-    def until(self, mark: str | None, timeout_s: float = 60) -> str:
+    def until(self, mark: str | None, timeout_s: float = DEADLINE_S) -> str:
         """What appears up to and with `mark`, or up to the end."""
         deadline = time.monotonic() + timeout_s
         while mark is None or mark not in self.seen:
@@ -76,7 +76,7 @@ class Terminal:
         os.write(self._end, keys.encode())
 
     def close(self) -> int:
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=DEADLINE_S)
         os.close(self._end)
         return code
 

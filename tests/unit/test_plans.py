@@ -146,7 +146,7 @@ def test_aliases_that_multiply_are_refused(home: Home) -> None:
 
 def test_a_huge_file_is_refused_unread(home: Home) -> None:
     with pytest.raises(PlanError, match="larger than"):
-        plans.read_plan(home, write(home, "#" * 600_000))
+        plans.read_plan(home, write(home, "#" * (yamlfile.MAX_BYTES + 1)))
 
 
 def test_of_a_huge_file_no_more_is_read_than_is_needed_to_refuse_it(tmp_path: Path) -> None:
@@ -241,9 +241,26 @@ def test_a_rule_with_braces_in_it_is_quoted_and_not_filled_in(tmp_path: Path) ->
         yamlfile.load(path, Either)
 
 
-def test_a_plan_of_ten_thousand_named_programs_is_accepted(tmp_path: Path) -> None:
-    plan_folder = tmp_path / "config" / "plans"
-    plan_folder.mkdir(parents=True)
-    programs = "".join(f"  - {{run: ['true'], name: n{number}}}\n" for number in range(10_000))
-    (plan_folder / "many.yaml").write_text(f"command:\n{programs}")
-    assert len(list(plans.read_plan(Home(tmp_path, "--home"), "many").specs())) == 10_000
+#: A program of a plan, with the arguments that programs have.
+PROGRAM = "  - {{run: [/usr/bin/env, python3, tools/convert.py, --input, 'data/{n}.json'], name: n{n}, timeout: 600}}\n"
+
+
+@pytest.mark.parametrize("program", ["  - {{run: ['true'], name: n{n}}}\n", PROGRAM], ids=["short", "with arguments"])
+def test_a_plan_of_ten_thousand_named_programs_is_accepted(home: Home, program: str) -> None:
+    name = write(home, "command:\n" + "".join(program.format(n=number) for number in range(10_000)))
+    assert len(list(plans.read_plan(home, name).specs())) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (10_001, "yaml:10002: a list of more than 10,000 entries. Split it into several files."),
+        (100_000, "yaml:10002: a list of more than 10,000 entries. Split it into several files."),
+        (200_000, "larger than 2,048 KB. Split it into several files."),
+    ],
+)
+def test_a_plan_with_more_programs_is_refused(home: Home, number: int, message: str) -> None:
+    name = write(home, "command:\n" + "  - {run: ['true']}\n" * number)
+    with pytest.raises(PlanError) as refused:
+        plans.read_plan(home, name)
+    assert message in str(refused.value)

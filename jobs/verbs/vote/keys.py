@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,25 @@ class Answer(NamedTuple):
     means: str
 
 
+class Terminal(NamedTuple):
+    """Two descriptors: of a terminal, and of a pipe that is readable once a signal has come."""
+
+    keys: int
+    signals: int
+
+    def byte(self) -> bytes:
+        """The next byte; nothing at the end of the terminal, whichever way the system says so."""
+        while self.keys not in select.select([self.keys, self.signals], [], [])[0]:
+            os.read(self.signals, 64)  # Python runs the handler now; the one of Ctrl-C raises KeyboardInterrupt
+        try:
+            return os.read(self.keys, 1)
+        except OSError:
+            return b""
+
+    def has_more(self) -> bool:
+        return bool(select.select([self.keys], [], [], 0)[0])
+
+
 Ask = Callable[[], Answer]  #: returns the next answer
 
 
@@ -53,11 +73,29 @@ def answers() -> Iterator[Ask]:
 
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
+    with _signals() as signals:
+        try:
+            tty.setcbreak(terminal, termios.TCSADRAIN)  # TCSAFLUSH would drop keys that are already typed
+            yield lambda: _key(Terminal(terminal, signals))
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor that is readable once a signal has come.
+
+    Ctrl-C in the instant before a read begins, or in another thread, does not interrupt the read.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
-        tty.setcbreak(terminal, termios.TCSADRAIN)  # TCSAFLUSH would drop keys that are already typed
-        yield lambda: _key(terminal)
+        yield reader
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
 
 
 def meaning(typed: str) -> str:
@@ -73,20 +111,12 @@ def _line() -> Answer:
     return _answer(sys.stdin.buffer.readline(_LONGEST_LINE).decode("utf-8", "replace"))
 
 
-def _key(terminal: int) -> Answer:
+def _key(terminal: Terminal) -> Answer:
     while True:
-        typed = _byte(terminal)
+        typed = terminal.byte()
         if typed == b"\x1b":  # an arrow or a function key: it sends several characters
-            while select.select([terminal], [], [], 0)[0] and _byte(terminal):
+            while terminal.has_more() and terminal.byte():
                 pass
             return Answer("", "unknown")
         if not typed or not typed.isspace():  # Enter after a key is no answer of its own
             return _answer(typed.decode("latin-1"))
-
-
-def _byte(terminal: int) -> bytes:
-    """One byte; nothing at the end of the terminal, whichever way the system says so."""
-    try:
-        return os.read(terminal, 1)
-    except OSError:
-        return b""
