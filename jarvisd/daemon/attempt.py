@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Status
-from jarvisd.worker.exit_codes import ExitCode
+from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
 
 _log = logging.getLogger("jarvisd.daemon.attempt")
 
@@ -61,6 +62,7 @@ class Attempt:
         self.job = job
         self.limit = None if job.is_report else limit
         self.began = time.monotonic()
+        self.is_other_version = False  #: whether the child said so; a job's own code may end with any exit code
         self.watchdog = watchdog.Watchdog(job, self.settings, self._append, self.began)
 
     def run(self) -> None:
@@ -80,7 +82,7 @@ class Attempt:
 
         When this returns or raises, no process of the child's tree is left.
         """
-        lifeline, go = os.pipe()
+        lifeline, go = (end.detach() for end in socket.socketpair())
         child: subprocess.Popen[bytes] | None = None
         why: EndReason | None = EndReason.OWN_FAILURE
         try:
@@ -92,7 +94,7 @@ class Attempt:
             failpoints.failpoint("child.started")
             transitions.record_child(self.job, child.pid, processes.started_at(child.pid))
             failpoints.failpoint("child.recorded")
-            with contextlib.suppress(BrokenPipeError):  # the child has ended already; its exit code says how
+            with contextlib.suppress(ConnectionError):  # the child has ended already; its exit code says how
                 os.write(go, b"g")
             failpoints.failpoint("child.released")
             why = self._watch(child)
@@ -101,12 +103,13 @@ class Attempt:
             if child is not None:
                 processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
                 child.wait()
+            self.is_other_version = _last_word(go) == LIFELINE_OTHER_VERSION
             os.close(go)
         failpoints.failpoint("tree.ended")
         return why, child.returncode
 
     def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
-        """Start the child. It does nothing until its identity is stored and "g" comes through the pipe."""
+        """Start the child. It does nothing until its identity is stored and "g" comes through its lifeline."""
         job = self.job
         words = [sys.executable, "-P", "-m", "jarvisd.worker", str(job.id), "--home", str(self.home.root)]
         words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(lifeline)]
@@ -198,7 +201,7 @@ class Attempt:
     def _crashed(self, code: int) -> None:
         """The child ended without a valid outcome: it crashed, or the job ended the process itself."""
         job, cause = self.job, likeliest_cause(code)
-        if code == ExitCode.OTHER_VERSION:
+        if code == ExitCode.OTHER_VERSION and self.is_other_version:
             self._wait_for_restart()
             return
         given_back = outcomes.is_given_back(job)
@@ -227,6 +230,15 @@ class Attempt:
 
     def _append(self, line: str) -> None:
         logs.append(self.home, self.job.run_id, line)
+
+
+def _last_word(lifeline: int) -> bytes:
+    """What a child that has ended wrote into its lifeline; nothing of an ordinary one."""
+    os.set_blocking(lifeline, False)
+    try:
+        return os.read(lifeline, 1)
+    except OSError:  # nothing was written, or the child left its go-ahead unread
+        return b""
 
 
 def likeliest_cause(code: int) -> str:

@@ -26,7 +26,7 @@ from jarvisd.daemon import recovery
 from jarvisd.daemon.consumer import POLL_INTERVAL_S, Listener, OneConsumer
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import JarvisError
-from jarvisd.host import machine
+from jarvisd.operations import this_machine
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.plan.settings import Settings
@@ -156,7 +156,7 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     """Recover, then do jobs until a signal comes, until var/ is replaced, or on demand until nothing is pending."""
-    machine_id = machine.identity(home)
+    machine_id = this_machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     recovery.recover(home)
     messages = wakeup.messages()

@@ -24,10 +24,11 @@ _MB = 1024 * 1024
 _IDENTITY = "machine-id"
 
 
-def identity(home: Home) -> str:
+def identity(home: Home, remembered: str | None = None) -> str:
     """A name for this computer that survives restarts and renames: 32 hex digits, written once into var/machine-id.
 
-    A file that holds anything else, such as an empty one after a full disk, is replaced.
+    A file that holds anything else, such as an empty one after a full disk, is replaced. `remembered` is the name that
+    the file had, where that is known from elsewhere.
     """
     name = known_identity(home)
     if name is not None:
@@ -37,7 +38,7 @@ def identity(home: Home) -> str:
         fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes that find no name, the second takes the first one's
         name = known_identity(home)
         if name is None:
-            name = uuid.uuid4().hex
+            name = remembered if remembered and _is_name(remembered) else uuid.uuid4().hex
             files.replace(home.var / _IDENTITY, f"{name}\n")
     finally:
         os.close(folder)
@@ -50,7 +51,11 @@ def known_identity(home: Home) -> str | None:
         name = (home.var / _IDENTITY).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return name if re.fullmatch("[0-9a-f]{32}", name) else None
+    return name if _is_name(name) else None
+
+
+def _is_name(text: str) -> bool:
+    return bool(re.fullmatch("[0-9a-f]{32}", text))
 
 
 @cache

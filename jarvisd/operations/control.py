@@ -6,8 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.host import machine
-from jarvisd.operations import placeholder, service
+from jarvisd.operations import placeholder, service, this_machine
 from jarvisd.paths import Home
 from jarvisd.store import database, models, queries, queue
 from jarvisd.store.models import Job, Run, Status
@@ -77,7 +76,7 @@ def pause(home: Home, length: dt.timedelta | None) -> Paused:
     """Have this machine start no new job, for `length` or without an end."""
     at = database.now()
     until = at + length if length is not None else None
-    queue.pause(machine.identity(home), at, until)
+    queue.pause(this_machine.identity(home), at, until)
     return Paused(until, Job.select().join(Run).where(Job.status == Status.RUNNING).first())
 
 
@@ -91,5 +90,5 @@ class Resumed:
 
 def resume(home: Home) -> Resumed:
     """End a pause, and start the daemon where it runs on demand and jobs wait."""
-    was_paused = queue.resume(machine.identity(home))
+    was_paused = queue.resume(this_machine.identity(home))
     return Resumed(was_paused, service.start_for_job(home) if queries.is_anything_open() else None)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from jarvisd.errors import JarvisError
 from jarvisd.host import machine
+from jarvisd.operations import this_machine
 from jarvisd.operations.status import clock
 from jarvisd.paths import Home, lock_holder
 from jarvisd.plan import missed_start
@@ -31,7 +32,7 @@ def obstacle(home: Home) -> str:
 
 
 def _paused(home: Home) -> str:
-    machine_id = machine.known_identity(home)
+    machine_id = this_machine.known_identity(home)
     if machine_id is None or not queries.paused(machine_id, database.now()):
         return ""
     until = models.Machine.get_by_id(machine_id).paused_until

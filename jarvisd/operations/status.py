@@ -8,8 +8,7 @@ from typing import Any
 
 import peewee
 
-from jarvisd.host import machine
-from jarvisd.operations import lookup
+from jarvisd.operations import lookup, this_machine
 from jarvisd.paths import Home, lock_holder
 from jarvisd.store import database, dependencies, migrations, models, queries
 from jarvisd.store.models import Dependency, Job, Run, Status
@@ -24,7 +23,7 @@ def document(home: Home, name: str | None) -> dict[str, Any]:
     runs = runs_to_show(home, name)
     daemon = lock_holder(home)
     until = paused = None
-    if runs is not None and (machine_id := machine.known_identity(home)):
+    if runs is not None and (machine_id := this_machine.known_identity(home)):
         paused = queries.paused(machine_id, database.now())
         row = models.Machine.get_or_none(models.Machine.id == machine_id) if paused else None
         until = row.paused_until if row is not None else None

@@ -10,7 +10,7 @@ from typing import Any
 from jarvisd import failpoints, paths
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.host import machine, power
-from jarvisd.operations import placeholder
+from jarvisd.operations import placeholder, this_machine
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans, rows, times
 from jarvisd.plan.missed_start import NightlyStart
@@ -154,7 +154,7 @@ def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
             for job in jobs:
                 job.run = run
             queue.submit(run, jobs)
-        ended = bool(run.unique_key) and queue.end_open_pause(machine.identity(home))
+        ended = bool(run.unique_key) and queue.end_open_pause(this_machine.identity(home))
     failpoints.failpoint("submit.committed")
     if before is None:
         show_as_latest(home, run)

@@ -207,6 +207,12 @@ def is_settled(run: Run | str) -> bool:
     return not Job.select().where(Job.run == run, Job.status.in_(OPEN)).exists()
 
 
+def last_paused() -> str | None:
+    """The name of the computer that was paused last. This file is of one computer, so it is the name of this one."""
+    row = Machine.select().order_by(Machine.paused_since.is_null(), Machine.paused_since.desc()).first()
+    return None if row is None else str(row.id)
+
+
 def paused(machine: str, at: dt.datetime) -> bool:
     """Whether `machine` may claim nothing at that time."""
     row = Machine.get_or_none(Machine.id == machine)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+#: What the child writes into its lifeline before it ends with OTHER_VERSION.
+LIFELINE_OTHER_VERSION = b"v"
+
 
 class ExitCode(IntEnum):
-    """How the child ended. A job that ends the process itself may use any other number."""
+    """How the child ended. A job whose own code ends the process may use any number: without an outcome it failed.
+
+    For OTHER_VERSION alone, after which the job is started again, the child says so in its lifeline too.
+    """
 
     SUCCEEDED = 0  #: the committed outcome says that the job succeeded
     FAILED = 1  #: the committed outcome says that it failed

@@ -7,6 +7,7 @@ committed outcome.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import resource
@@ -31,7 +32,7 @@ from jarvisd.store import database, migrations, queries, transitions
 from jarvisd.store.models import Job
 from jarvisd.words import plain
 from jarvisd.worker.context import JobContext
-from jarvisd.worker.exit_codes import ExitCode
+from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
 from jarvisd.worker.proposal import FaultyProposal, columns_of
 
 #: How long a job tries to store that its work begins, and then its outcome.
@@ -51,6 +52,8 @@ def main() -> ExitCode:
     database.connect(home.database, patience_s=database.LONG_PATIENCE_S)
     if not migrations.matches_code():
         print("the database has another schema than this version of jarvisd: restart the daemon", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the daemon is gone, or of a version that only writes into it
+            os.write(options.lifeline, LIFELINE_OTHER_VERSION)
         return ExitCode.OTHER_VERSION
     job = Job.get_by_id(options.job)
     context = _context(home, job, options.attempt)
@@ -74,12 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", required=True)
     parser.add_argument("--attempt", type=int, required=True)
     parser.add_argument("--token", required=True, help="tells this process from another one with its pid")
-    parser.add_argument("--lifeline", type=int, required=True, help="a pipe that ends when the daemon does")
+    parser.add_argument("--lifeline", type=int, required=True, help="a socket that ends when the daemon does")
     return parser
 
 
 def _die_with_daemon(lifeline: int, token: str) -> None:
-    """Wait for the end of the pipe, then end this job's whole process tree, because no daemon is left to do it."""
+    """Wait for the end of the lifeline, then end this job's whole process tree, because no daemon is left to do it."""
     while os.read(lifeline, 1):
         pass
     for process in [*processes.tree(os.getpid())[1:], *processes.processes_with_token(token)]:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from jarvisd.host import processes
+from jarvisd.worker.exit_codes import ExitCode
 from tests.acceptance.conftest import DEADLINE_S, House, until
 from tests.acceptance.nights import Night
 from tests.acceptance.test_night import night
@@ -146,6 +147,15 @@ def test_a_crashed_job_starts_again_soon_and_not_only_at_the_daemons_next_look(h
     began = time.monotonic()
     assert house.settled(warm)["pieces:1"]["attempt"] == 2
     assert time.monotonic() - began < 15  # the daemon looks by itself every 30 s
+
+
+def test_a_job_that_ends_its_own_process_has_failed_whatever_its_exit_code(house: House) -> None:
+    """Also with the code of a child that finds jarvisd upgraded, after which the job would start again."""
+    night = Night(house, jobs=1, pieces=1, first=[f"exit {ExitCode.OTHER_VERSION}"])
+    run_id = night.submit()
+    house.daemon()
+    job = house.settled(run_id)["pieces:1"]
+    assert (job["status"], job["attempt"]) == ("failed", 1)
 
 
 def test_a_child_is_kept_offline_and_is_given_nothing_of_the_daemons_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from jarvisd.daemon import recovery
 from jarvisd.host import machine
+from jarvisd.operations import control, daemon_state, status, this_machine
 from jarvisd.paths import Home
-from jarvisd.store import queries, transitions
+from jarvisd.store import database, queries, transitions
 from jarvisd.store.models import Job, Run, Status
 
 MakeRun = Callable[..., Run]
@@ -78,3 +79,26 @@ def test_a_process_that_still_runs_for_a_job_of_a_lost_name_is_ended_first(home:
         finally:
             child.kill()
     assert Job.get().status == Status.QUEUED
+
+
+@pytest.mark.parametrize("content", [None, "", "no name"], ids=["lost", "empty", "foreign"])
+def test_a_pause_survives_a_lost_machine_id(home: Home, make_run: MakeRun, content: str | None) -> None:
+    make_run("mine")
+    control.pause(home, None)
+    before = machine.known_identity(home)
+    (home.var / "machine-id").unlink() if content is None else (home.var / "machine-id").write_text(content)
+    assert "Paused" in daemon_state.sentence(home, has_database=True)
+    assert status.document(home, None)["daemon"]["paused"]
+    name = this_machine.identity(home)  # as the daemon's start and every verb ask
+    assert name == machine.known_identity(home) == before
+    assert queries.paused(name, database.now())
+    assert control.resume(home).was_paused
+    assert not queries.paused(name, database.now())
+
+
+def test_a_pause_can_be_ended_though_the_machine_id_was_lost_in_it(home: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    control.pause(home, None)
+    (home.var / "machine-id").unlink()
+    assert control.resume(home).was_paused
+    assert daemon_state.obstacle(home) == "The daemon is down. `jarvisctl start` starts it."

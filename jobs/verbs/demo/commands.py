@@ -15,7 +15,8 @@ import click
 
 from jarvisd import plugin
 from jarvisd.cli.common import App, follow, on_terminal
-from jarvisd.host import machine, processes
+from jarvisd.host import processes
+from jarvisd.operations import this_machine
 from jarvisd.plugin import Home, JarvisError
 from jarvisd.store import queries
 from jobs.verbs.demo.preparation import DemoFiles, Models, Say, prepare
@@ -74,7 +75,7 @@ def _warn_if_slow() -> None:
 
 
 def _refuse_pause(home: Home) -> None:
-    if queries.paused(machine.identity(home), plugin.now()):
+    if queries.paused(this_machine.identity(home), plugin.now()):
         raise JarvisError("the queue is paused, so nothing would run", "End the pause with `jarvisctl resume`.")
 
 

@@ -36,6 +36,8 @@ def _before(context: JobContext, what: str) -> None:
     """A job that goes wrong; `once ...` only at its first attempt."""
     if what.startswith("once ") and context.attempt > 1:
         return
+    if what.startswith("exit "):
+        os._exit(int(what.removeprefix("exit ")))
     os.kill(os.getpid(), signal.Signals[what.removeprefix("once ")])
 
 

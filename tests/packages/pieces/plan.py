@@ -16,7 +16,7 @@ class Section(BaseModel):
     pieces: int = 5
     rounds: int = 1
     pause_s: float = 0.0  #: between two checkpoints
-    first: list[str] = []  #: what each job does before its first checkpoint: "SIGSEGV", "once SIGKILL"
+    first: list[str] = []  #: what each job does before its first checkpoint: "SIGSEGV", "once SIGKILL", "exit 6"
 
 
 def job(number: int, params: dict[str, Any]) -> JobSpec:
