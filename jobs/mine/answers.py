@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.lib.imessage import Turn
+from jobs.lib.matching.inputs import Asked
 from jobs.lib.matching.normalise import normal
 from jobs.lib.matching.rules import SLACK, form_of
 from jobs.mine.corpus import Corpus
@@ -33,6 +34,9 @@ class Turns:
 
     texts: list[str]  #: (t) the form that is compared, of the end of the turn
     shown: list[str]  #: (t) as they were written
+    asked: list[Asked]  #: (t) what the ranker is given of each
+    chats: NDArray[np.int64]  #: (t) number of the chat
+    when: NDArray[np.float64]  #: (t) POSIX time of the last incoming message
     replies: Places  #: (t) unique text of the reply's first message, -1 where there was none
     before: NDArray[np.int64]  #: (t) how many of the owner's messages were older than the turn
     settled: NDArray[np.int64]  #: (t) how many were older than its reply; all of them where there was none
@@ -78,9 +82,21 @@ def collect(turns: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -
     return Turns(
         texts=[form_of(turn.text) for turn in kept],
         shown=[" ".join(turn.text.split()) for turn in kept],
+        asked=[_asked(turn) for turn in kept],
+        chats=np.array([turn.incoming[0].chat for turn in kept], dtype=np.int64),
+        when=when,
         replies=np.array(replies, dtype=np.int32),
         before=np.searchsorted(times, when).astype(np.int64),
         settled=np.searchsorted(times, then).astype(np.int64),
+    )
+
+
+def _asked(turn: Turn) -> Asked:
+    silence = turn.silence
+    return Asked(
+        messages=tuple(message.text for message in turn.incoming),
+        previous=turn.previous.text if turn.previous else None,
+        silence_s=None if silence is None else silence.total_seconds(),
     )
 
 
@@ -129,11 +145,12 @@ def hits(offered: Places, good: Mask) -> Mask:
     return right
 
 
-def ranked(incoming: Vectors, held: Places, past: Places, led: Mask) -> Places:
-    """(t, 3) the three likeliest templates of each held-out turn, by the past turns most like it.
+def nearest_voted(incoming: Vectors, held: Places, past: Places, led: Mask) -> Places:
+    """(t, 3) the three likeliest templates of each held-out turn, by a vote of the past turns most like it.
 
     incoming (turns, d) unit rows; led (p, k) which templates the reply to each past turn lies within. Every turn gets
-    three. A nearest-neighbour vote whose shares are shrunk to the overall share.
+    three. A nearest-neighbour vote whose shares are shrunk to the overall share: the ranking of version 0.1.0, kept
+    as the rival of the one in `ranking`.
     """
     overall = (led.sum(axis=0) + 0.5) / (len(past) + 1)
     offered = np.empty((len(held), 3), dtype=np.int32)

@@ -18,6 +18,7 @@ class Turn:
 
     incoming: tuple[Message, ...]
     reply: tuple[Message, ...]
+    previous: Message | None = None  #: the owner's last message before it in the same conversation
 
     @property
     def text(self) -> str:
@@ -27,6 +28,11 @@ class Turn:
     @property
     def when(self) -> dt.datetime:
         return self.incoming[-1].when
+
+    @property
+    def silence(self) -> dt.timedelta | None:
+        """Time from the owner's message before it to the first of what came in; None where there was none."""
+        return self.incoming[0].when - self.previous.when if self.previous else None
 
     @property
     def gap(self) -> dt.timedelta | None:
@@ -47,15 +53,20 @@ def _of_chat(messages: list[Message], max_gap: dt.timedelta) -> Iterable[Turn]:
     incoming: list[Message] = []
     reply: list[Message] = []
     last: Message | None = None
+    own: Message | None = None  # the owner's last message of this conversation
+    previous: Message | None = None
     for message in messages:
         silent = last is not None and message.when - last.when > max_gap
         if incoming and (silent or (reply and not message.from_me)):
-            yield Turn(tuple(incoming), tuple(reply))
+            yield Turn(tuple(incoming), tuple(reply), previous)
             incoming, reply = [], []
+        own = None if silent else own
         if not message.from_me:
+            previous = previous if incoming else own
             incoming.append(message)
         elif incoming:
             reply.append(message)
+        own = message if message.from_me else own
         last = message
     if incoming:
-        yield Turn(tuple(incoming), tuple(reply))
+        yield Turn(tuple(incoming), tuple(reply), previous)

@@ -18,6 +18,8 @@ from jobs.lib.matching.rules import form_of
 VERSION = 1
 #: Lengths of the three vectors and of the numbers in relation to that of the incoming text.
 _CONTEXT, _NUMBERS = 0.7, 0.5
+#: The columns of `numbers` that say what came before the turn; all 0 where that is not known.
+CONTEXT = slice(6, 10)
 _SOON_S = 120.0  # a silence shorter than this is one conversation
 Values = NDArray[np.float32]
 

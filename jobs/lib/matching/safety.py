@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from jobs.lib.matching.subjects import sensitive
+
 _MAIL = r"[^\s@]+@[^\s@]+\.[^\s@]{2,}"
 _LINK = (
     r"\b(?:https?://|www\.)\S"
@@ -104,94 +106,6 @@ def _words(listed: str) -> re.Pattern[str]:
 
 _SLUR, _SEX, _SEX_PHRASE = _words(_SLURS), _words(_SEXUAL), re.compile(_SEXUAL_PHRASES, re.IGNORECASE)
 
-_KIN = (
-    r"(?:mom|mum|mommy|mummy|mother|ma|dad|daddy|father|parents?|brother|bro|sister|sis|son|daughter|baby|kid|twin|"
-    r"grandma|grandmother|granny|nana|gran|grandpa|grandad|granddad|grandfather|uncle|aunt|auntie|cousin|nephew|niece|"
-    r"husband|wife|hubby|boyfriend|girlfriend|bf|gf|fianc[eé]e?|partner|friend|bestie|neighbou?r|teacher|boss|"
-    r"colleague|dog|cat|puppy|kitten|pet|horse)"
-)
-_LAUGHING = r"(?!.{0,12}(?:laugh|lmao|lol|haha|😂|🤣|💀|inside|when|of (?:laughter|boredom|embarrassment|cringe)))"
-_BODY = r"(?:leg|arm|wrist|ankle|foot|hand|nose|rib|ribs|hip|back|neck|collarbone|finger|toe|knee|elbow)"
-
-#: Topics that are never answered with a template. The first topic that matches an incoming text names the reason.
-_SUBJECTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern, re.IGNORECASE))
-    for name, pattern in (
-        (
-            "self-harm",
-            r"\bsuicid\w*|\bkill(?:ing|ed)? (?:my|your|him|her|them)sel(?:f|ves)|\bk[my]s\b|\bself[ -]?harm"
-            r"|\b(?:cut|hurt)(?:ting|ing)? (?:my|your|him|her)self|\bend(?:ing)? (?:it all|my life)\b"
-            r"|\b(?:want to|wanna|wish i could|rather) (?:just )?die\b|\b(?:go|just) die\b"
-            r"|\bdo(?:n['’]?t| not) want to (?:live|be alive|exist|be here anymore)\b(?! (?:forever|in|with|near|at"
-            r"|on))"
-            r"|\bbetter off without me\b|\bno reason to (?:live|go on)\b|\boverdos\w+|\bwish i (?:was|were) dead\b",
-        ),
-        (
-            "grief or loss",
-            rf"\b{_KIN}\b(?:\W+\w+){{0,3}}\W+(?:died|passed(?: away)?|is dead|is dying|was killed|is gone forever)\b"
-            rf"(?!\s+(?:\w+ )?(?:exam|test|class|out|the|by|it)){_LAUGHING}"
-            rf"|\b(?:he|she|they|someone|who) (?:just |has |have |had )?(?:died|passed away){_LAUGHING}"
-            r"|\b(?:he|she)(?:['’]?s| is) (?:dead|dying)\b(?! (?:to me|tired|serious))"
-            r"|\bpass(?:ed|ing|es) away\b|\bfuneral|\bcondolence|\brest in peace\b|\br\.i\.p\b|\bgriev(?:e|ing)\b"
-            r"|\bgrief\b"
-            r"|\bmourning\b|\bmiscarr\w+|\bstill ?born|\bsorry for your loss\b|\bobituar|\bcremat|\bburial\b|\bcoffin\b"
-            rf"|\b(?:lost|losing|buried|bury) (?:my|his|her|our|their|your) (?:\w+ )?(?:{_KIN}|job)\b|\bhospice\b"
-            r"|\bdeath(?:bed| in the family)|\bwidow(?:ed|er)?\b|\blife support\b"
-            r"|\bput (?:him|her|the dog|the cat) (?:down|to sleep)\b"
-            r"|\b(?:got|been|was|getting) (?:fired|laid off)\b",
-        ),
-        (
-            "health",
-            r"\bhospital|\bemergency room\b|\bambulance|\bintensive care\b|\bsurger(?:y|ies)\b|\bsurgeon"
-            r"|\bcancer\b|\btumou?r"
-            r"|\bchemo|\bdiagnos|\bbiops|\b(?:had|having|has had) a (?:stroke|seizure|heart attack|fit)\b|\bseizures?\b"
-            r"|\bdepress(?:ed|ion)\b|\bantidepress|\banxiety\b|\bpanic attack|\bpregnan|\babortion\b|\bhiv\b|\bdiabet"
-            rf"|\bbrok(?:e|en) (?:my|his|her|an?|your) (?:\w+ )?{_BODY}\b|\b(?:car|bike|bad|an) (?:accident|crash)\b"
-            r"|\btested positive\b|\bcovid\b|\bunconscious\b|\bbleeding\b|\bchest pain|\bvomit|\bthrow(?:ing|n|s)? up\b"
-            r"|\bfever\b|\bprescri(?:bed|ption)|\bmedication|\brehab\b|\btherap(?:y|ist)\b|\bpsychiatr"
-            r"|\beating disorder"
-            r"|\b(?:doctor|dr|gp)(?:['’]?s)? (?:said|says|told|appointment|thinks)|\b(?:test|lab|scan) results\b"
-            r"|\bmri\b"
-            r"|\b(?:i['’]?m|i am|he['’]?s|she['’]?s|feel(?:ing)?|been|really|fell) (?:(?:so|very|still|pretty"
-            r"|quite"
-            r"|super|feeling|really|getting) )?"
-            r"(?:sick|ill)\b(?! of)|\bmigraine",
-        ),
-        (
-            "legal trouble",
-            r"\blawyer|\battorney|\bsolicitor|\blaw ?suit|\bsu(?:ing|ed)\b|\bsue (?:you|him|her|them|us)\b"
-            r"|\barrest(?:ed)?\b(?! development)"
-            r"|\bpolice\b|\bin court\b|\bcourt (?:date|order|hearing|case)|\bgo(?:ing)? to court\b"
-            r"|\bjail\b(?![ -]?break)|\bprison\b"
-            r"|\bdivorc|\bcustody\b|\brestraining order|\bsubpoena|\bon (?:probation|bail|parole)\b|\bevict|\bdeport"
-            r"|\bfelony|\bpress(?:ing|ed)? charges|\bcharged with\b|\bfraud\b|\bbankrupt|\bd[uw]i\b"
-            r"|\btestif(?:y|ied)\b",
-        ),
-        (
-            "violence or abuse",
-            r"\brap(?:ed|ist)\b|\bassault|\bmolest|\babus(?:e|ed|ive|ing)\b|\bharass"
-            r"|\bstalk(?:ed|er|ing) (?:me|her|him|you)\b"
-            r"|\bdomestic violence|\b(?:i['’]?ll|will|gonna|going to|wanna) kill (?:you|him|her|them)\b"
-            r"|\bbeat(?:s|ing)? (?:me|her|you|him) up\b|\bhe hit me\b|\bshe hit me\b"
-            r"|\bstabb|\bshot (?:him|her|me|dead)\b|\bgot shot\b",
-        ),
-        (
-            "conflict",
-            r"\bi (?:really |fucking )?hate (?:you|u)\b|\bbr(?:eak(?:ing)?|oke) up\b|\bwe need to talk\b"
-            r"|\bcheat(?:ed|ing) on\b"
-            r"|\bleave me alone\b|\bhow could you\b"
-            r"|\b(?:mad|angry|furious|pissed|upset|disappointed) (?:at|with|in|off at) (?:me|you|u)\b"
-            r"|\b(?:don['’]?t|never|stop) (?:ever )?(?:talk|text|speak|call|contact)(?:ing)? (?:to )?me\b"
-            r"|\bfuck (?:off|you|u)\b"
-            r"|\bscrew you\b|\bgo to hell\b"
-            r"|\bwe(?:['’]?re| are) (?:done|over|through)\b(?! (?:here|there|at|by|the|with))|\bover between us\b"
-            r"|\bblock(?:ed|ing) you\b"
-            r"|\bleaving you\b(?! (?:behind|a|the|with|some))|\byou (?:hurt|lied|betrayed)\b|\bliar\b|\bbetray"
-            r"|\bpiss off\b|\bstfu\b",
-        ),
-    )
-)
-
 
 def reason(text: str) -> str | None:
     """Why `text` must not be a template; None where it may be one."""
@@ -199,11 +113,6 @@ def reason(text: str) -> str | None:
         if rule.search(text):
             return name
     return _indecent(text) or sensitive(text)
-
-
-def sensitive(text: str) -> str | None:
-    """The subject of `text` that no template answers: grief, health, the law, violence, a quarrel. None for others."""
-    return next((name for name, rule in _SUBJECTS if rule.search(text)), None)
 
 
 def _indecent(text: str) -> str | None:
