@@ -37,9 +37,14 @@ class Turns:
     asked: list[Asked]  #: (t) what the ranker is given of each
     chats: NDArray[np.int64]  #: (t) number of the chat
     when: NDArray[np.float64]  #: (t) POSIX time of the last incoming message
+    answers: list[str | None]  #: (t) the first message of each reply as it was written
     replies: Places  #: (t) unique text of the reply's first message, -1 where there was none
     before: NDArray[np.int64]  #: (t) how many of the owner's messages were older than the turn
     settled: NDArray[np.int64]  #: (t) how many were older than its reply; all of them where there was none
+
+    def answered(self, turns: Places) -> Places:
+        """Those of `turns` that have a reply."""
+        return turns[self.replies[turns] >= 0]
 
     def past(self, end: int) -> Places:
         """Turns whose reply is among the first `end` messages: what a mining of those may use."""
@@ -85,6 +90,7 @@ def collect(turns: Sequence[Turn], corpus: Corpus, own_times: Sequence[float]) -
         asked=[_asked(turn) for turn in kept],
         chats=np.array([turn.incoming[0].chat for turn in kept], dtype=np.int64),
         when=when,
+        answers=[turn.reply[0].text if turn.reply else None for turn in kept],
         replies=np.array(replies, dtype=np.int32),
         before=np.searchsorted(times, when).astype(np.int64),
         settled=np.searchsorted(times, then).astype(np.int64),

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.lib.matching.ranker import Values
 from jobs.lib.matching.rules import FIRES_AT
 from jobs.lib.stopping import Stopped
-from jobs.mine import answers, baseline, coverage, rolling_origin, tiers
+from jobs.mine import answers, baseline, coverage, ranking, rolling_origin, tiers
 from jobs.mine.answers import Mask, MatchCounts, Places, Turns
 from jobs.mine.baseline import ManualSet
 from jobs.mine.corpus import Corpus
 from jobs.mine.coverage import Neighbours, Vectors
+from jobs.mine.ranking import Fitted, Replies, TurnInputs
 from jobs.mine.rolling_origin import Origin
 from jobs.mine.tiers import Calibrated
 
 #: Names of what is measured on the report part, beside the tiers.
 DEPLOYED, EVERY_TRIGGER, RANKED = "deployed", "every trigger", "ranked"
+RANKED_ALONE, NEAREST = "ranked, text alone", "k-nearest"
 FREQUENT, EXACT, MANUAL = "most frequent", "exact", "manual"
 FREQUENT_WHERE_FIRED = "most frequent, where fired"
 RANKED_WHERE_EXACT, RANKED_WHERE_MANUAL = "ranked, where exact", "ranked, where manual"
@@ -35,12 +38,18 @@ class MatchData:
     corpus: Corpus
     turns: Turns
     may_trigger: Mask  #: (turns) which of them may be triggers
-    incoming: Vectors  #: (turns, e) in the matcher's space
+    given: TurnInputs  #: of the ranker, in the matcher's space
+    may_draft: Mask  #: (turns) which of them may be answered with a template at all
     vectors: Vectors  #: (u, d) in the embedder's space
     near: Neighbours
     similarity: float
     precision: float  #: the target of the automatic tier
     manual: ManualSet | None
+
+    @property
+    def incoming(self) -> Vectors:
+        """(turns, e) in the matcher's space"""
+        return self.given.turn
 
     def fitting(self, chosen: list[int], turns: Places) -> Mask:
         """(t, k) whether the real reply to each turn lies within the similarity of each template."""
@@ -60,6 +69,7 @@ class Trial:
     by_tier: dict[str, MatchCounts]  #: turns on which a template of the tier came first
     by_text: dict[int, MatchCounts]  #: place of a template in the corpus -> turns on which it came first
     index: MatchCounts  #: with a threshold per template, as jarvisd's own index fires them
+    drafted: NDArray[np.float64]  #: (t, 2) probability of the first draft, 1.0 where it was right; of turns with one
     manual_covered: int
     manual_fired: frozenset[int]
 
@@ -95,6 +105,7 @@ def run(data: MatchData, origin: Origin) -> Trial | None:
     offered = answers.first_three(scores, FIRES_AT)
     good = data.fitting(origin.chosen, parts.report)
     manual = _manual_offers(data, parts)
+    chances = chances_of(data, fitted(data, origin.chosen, parts.past, parts.calibration)[1], parts.report)
     reached = coverage.covered(data.near, origin.chosen, len(data.corpus.texts))
     return Trial(
         origin=origin,
@@ -102,7 +113,7 @@ def run(data: MatchData, origin: Origin) -> Trial | None:
         covered=int(reached[parts.messages].sum()),
         messages=len(parts.messages),
         counts={tier: len(deployed.of(tier)) for tier in tiers.TIERS},
-        tallies=_tallies(data, origin, parts, good, manual)
+        tallies=_tallies(data, origin, parts, good, chances, manual)
         | {
             DEPLOYED: answers.tally(offered, good, data.turns.replies[parts.report]),
             **_every_trigger(data, parts, deployed.bank.scores(near, np.ones_like(deployed.enabled)), good),
@@ -110,6 +121,7 @@ def run(data: MatchData, origin: Origin) -> Trial | None:
         by_tier={tier: _when_first(offered, good, deployed.of(tier)) for tier in tiers.TIERS},
         by_text={origin.chosen[k]: _when_first(offered, good, [k]) for k in sorted(set(offered[:, 0].tolist()) - {-1})},
         index=_index(deployed, scores, good),
+        drafted=_drafted(chances[CONTEXT], good),
         manual_covered=_manual_covered(data, parts),
         manual_fired=frozenset() if manual is None else frozenset(manual[:, 0].tolist()) - {-1},
     )
@@ -137,6 +149,33 @@ def calibrated(data: MatchData, chosen: list[int], past: Places, calibration: Pl
     return tiers.calibrate(bank, near, data.fitting(chosen, calibration), data.precision)
 
 
+#: Whether the ranker was given what came before a turn.
+CONTEXT, ALONE = "with context", "text alone"
+
+
+def fitted(data: MatchData, chosen: list[int], past: Places, calibration: Places) -> tuple[Fitted, Fitted]:
+    """The ranker fitted to `past`, and to both parts."""
+    nearest = answers.nearest_template(data.vectors, chosen, data.similarity)
+    replies = Replies.of(data.turns.replies, nearest, len(chosen))
+    answered = data.turns.answered(calibration)
+    return ranking.fit(data.given, replies, past, answered, data.fitting(chosen, answered))
+
+
+def chances_of(data: MatchData, ranker: Fitted, turns: Places) -> dict[str, Values]:
+    """(t, k) the probability of each template, -1 where the turn must not be answered with one."""
+    may = data.may_draft[turns][:, None]
+    rows = {CONTEXT: data.given.rows(turns), ALONE: data.given.rows(turns, alone=True)}
+    return {name: np.where(may, ranker.probabilities(given), np.float32(-1)) for name, given in rows.items()}
+
+
+def _drafted(chances: Values, good: Mask) -> NDArray[np.float64]:
+    """(t, 2) probability of the first draft and whether it was right, of the turns that have one."""
+    first = chances.argmax(axis=1) if chances.size else np.zeros(len(chances), dtype=np.intp)
+    at = np.arange(len(chances))
+    pairs = np.stack([chances[at, first], good[at, first]], axis=1).astype(np.float64)
+    return pairs[pairs[:, 0] >= 0]
+
+
 def _cosines(data: MatchData, turns: Places, bank: tiers.TriggerSet) -> tiers.Scores:
     """(t, b) cosines of turns to triggers, which compete with those of the owner's own templates."""
     near = tiers.cosines(data.incoming, turns, bank)
@@ -147,14 +186,23 @@ def _cosines(data: MatchData, turns: Places, bank: tiers.TriggerSet) -> tiers.Sc
 
 
 def _tallies(
-    data: MatchData, origin: Origin, parts: _Parts, good: Mask, manual: Places | None
+    data: MatchData,
+    origin: Origin,
+    parts: _Parts,
+    good: Mask,
+    chances: dict[str, Values],
+    manual: Places | None,
 ) -> dict[str, MatchCounts]:
     """The mined templates, ranked, and their rivals, each on the turns on which the rival suggests."""
     turns, replies = data.turns, data.turns.replies[parts.report]
-    order = answers.ranked(data.incoming, parts.report, parts.past, data.fitting(origin.chosen, parts.past))
+    order, alone = (answers.first_three(chances[name], 0.0) for name in (CONTEXT, ALONE))
+    voted = answers.nearest_voted(data.incoming, parts.report, parts.past, data.fitting(origin.chosen, parts.past))
+    voted[~data.may_draft[parts.report]] = -1
     known = baseline.seen_before(turns, parts.past, parts.report)
     tallies = {
         RANKED: answers.tally(order, good, replies),
+        RANKED_ALONE: answers.tally(alone, good, replies),
+        NEAREST: answers.tally(voted, good, replies),
         FREQUENT: baseline.frequent(turns, data.vectors, parts.past, parts.report, data.similarity),
         EXACT: baseline.exact(turns, data.vectors, parts.past, parts.report, data.similarity),
         RANKED_WHERE_EXACT: answers.tally(order[known], good[known], replies[known]),

@@ -7,8 +7,12 @@ the range over them, because the parts differ by far more than chance: people ch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jobs.lib.matching.rules import FIRES_AT
 from jobs.lib.stats import clip_interval, t_interval, wilson
@@ -20,7 +24,9 @@ from jobs.mine.backtest import (
     FREQUENT,
     FREQUENT_WHERE_FIRED,
     MANUAL,
+    NEAREST,
     RANKED,
+    RANKED_ALONE,
     RANKED_WHERE_EXACT,
     RANKED_WHERE_MANUAL,
     Trial,
@@ -30,7 +36,8 @@ from jobs.mine.tiers import TIERS
 
 #: The rows of `baselines`, in the order in which they are shown.
 BASELINES = (
-    *(RANKED, FREQUENT, EVERY_TRIGGER, FREQUENT_WHERE_FIRED),
+    *(RANKED, RANKED_ALONE, NEAREST, FREQUENT),
+    *(EVERY_TRIGGER, FREQUENT_WHERE_FIRED),
     *(EXACT, RANKED_WHERE_EXACT, DEPLOYED, MANUAL, RANKED_WHERE_MANUAL),
 )
 
@@ -155,6 +162,7 @@ def baselines(trials: Sequence[Trial]) -> dict[str, Any]:
 
 #: Mined against a rival, both suggesting on the very same turns.
 PAIRS = (
+    (RANKED, NEAREST),
     (RANKED, FREQUENT),
     (EVERY_TRIGGER, FREQUENT_WHERE_FIRED),
     (RANKED_WHERE_EXACT, EXACT),
@@ -202,3 +210,26 @@ def manual(trials: Sequence[Trial], templates: int, replaced: list[dict[str, Any
         **proportion("answered", total.right, total.turns),
         "replaced_by": replaced,
     }
+
+
+#: Ends of the bins of probability in which drafts are counted.
+BINS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+
+
+def chances(trials: Sequence[Trial]) -> dict[str, Any]:
+    """How often the first draft was right, by its probability: on the report parts, which no ranker was fitted to."""
+    drafted = np.concatenate([trial.drafted for trial in trials]) if trials else np.empty((0, 2))
+    place = np.clip(np.searchsorted(BINS, drafted[:, 0], side="right") - 1, 0, len(BINS) - 2)
+    rows = []
+    for number, (low, high) in enumerate(pairwise(BINS)):
+        right = drafted[place == number, 1]
+        rows.append({"from": low, "to": high, **proportion("right", int(right.sum()), len(right))})
+    return {"turns": len(drafted), "origins": len(trials), "stated": _stated(drafted), "bins": rows}
+
+
+def _stated(drafted: NDArray[np.float64]) -> dict[str, Any]:
+    """The mean probability of a first draft beside how often it was right."""
+    if not len(drafted):
+        return {"mean": None, **proportion("right", 0, 0)}
+    mean, right = drafted.mean(axis=0)
+    return {"mean": round(float(mean), 5), **proportion("right", round(float(right) * len(drafted)), len(drafted))}

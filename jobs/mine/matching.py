@@ -9,13 +9,17 @@ import numpy as np
 
 from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.matching import subjects
 from jobs.lib.matching.normalise import normal
-from jobs.mine import backtest, baseline, rolling_origin
+from jobs.lib.matching.ranker import Values
+from jobs.mine import backtest, baseline, ranking, rolling_origin
+from jobs.mine.answers import Places
 from jobs.mine.backtest import MatchData, Trial
 from jobs.mine.baseline import Manual, ManualSet
 from jobs.mine.candidates import Candidates
 from jobs.mine.coverage import Vectors
 from jobs.mine.inputs import Messages, Task
+from jobs.mine.ranking import Fitted, TurnInputs
 from jobs.mine.rolling_origin import Coverage
 from jobs.mine.tiers import Calibrated
 
@@ -28,6 +32,7 @@ class Matching:
     fingerprint: str | None  #: of the matcher; None where it is not on disk
     trials: list[Trial]  #: one per origin that has all three parts
     deployed: Calibrated | None  #: what may be sent from now on
+    drafting: Drafting | None  #: the ranker, and its drafts on the newest part
     manual: list[Manual]  #: the owner's present templates
     manual_problem: str
     manual_vectors: Vectors  #: (m, d) of their replies
@@ -46,6 +51,7 @@ def match(task: Task, messages: Messages, candidates: Candidates, coverage: Cove
         fingerprint=matcher.fingerprint if matcher else None,
         trials=_trials(task, data, coverage) if data else [],
         deployed=_deployed(data, coverage) if data else None,
+        drafting=_drafting(data, coverage) if data else None,
         manual=manual,
         manual_problem=manual_problem,
         manual_vectors=replies,
@@ -65,6 +71,38 @@ def _open_matcher(task: Task, messages: Messages) -> tuple[Encoder | None, str]:
     return matcher, ""
 
 
+@dataclass(frozen=True, slots=True)
+class Drafting:
+    """The ranker of the night, and what it drafted before the newest part was added to its training."""
+
+    ranker: Fitted  #: fitted to everything
+    held: Places  #: turns of the newest part
+    chances: Values  #: (held, templates) on these turns, which only chose its number of epochs
+
+
+def _drafting(data: MatchData, coverage: Coverage) -> Drafting:
+    past, newest = _newest(data)
+    before, ranker = backtest.fitted(data, coverage.chosen, past, newest)
+    return Drafting(ranker, newest, backtest.chances_of(data, before, newest)[backtest.CONTEXT])
+
+
+def _newest(data: MatchData) -> tuple[Places, Places]:
+    """The turns of the oldest nine tenths, and those of the newest tenth."""
+    n = len(data.corpus.ids)
+    begin = round(n * (1 - rolling_origin.SPAN))
+    return data.turns.past(begin), data.turns.within(begin, n, n)
+
+
+def _given(task: Task, messages: Messages, matcher: Encoder) -> TurnInputs:
+    """The three texts of each turn as vectors; zeros for a text that there is not."""
+    forms = [asked.forms for asked in messages.turns.asked]
+    turn, last, previous = ([texts[place] for texts in forms] for place in range(3))
+    before = task.embed(matcher, previous)
+    before[[not text for text in previous]] = 0
+    numbers = ranking.numbers_of(messages.turns.asked)
+    return TurnInputs(task.embed(matcher, turn), task.embed(matcher, last), before, numbers)
+
+
 def _match_data(
     task: Task, messages: Messages, candidates: Candidates, matcher: Encoder, manual: ManualSet | None
 ) -> MatchData:
@@ -72,7 +110,8 @@ def _match_data(
         corpus=messages.corpus,
         turns=messages.turns,
         may_trigger=messages.may_trigger,
-        incoming=task.embed(matcher, messages.turns.texts),
+        given=_given(task, messages, matcher),
+        may_draft=np.array([subjects.sensitive(text) is None for text in messages.turns.shown], dtype=np.bool_),
         vectors=candidates.vectors,
         near=candidates.near,
         similarity=task.section.similarity,
@@ -88,9 +127,7 @@ def _trials(task: Task, data: MatchData, coverage: Coverage) -> list[Trial]:
 
 def _deployed(data: MatchData, coverage: Coverage) -> Calibrated:
     """Triggers from the oldest nine tenths, tiers and thresholds from the newest."""
-    n = len(data.corpus.ids)
-    begin = round(n * (1 - rolling_origin.SPAN))
-    return backtest.calibrated(data, coverage.chosen, data.turns.past(begin), data.turns.within(begin, n, n))
+    return backtest.calibrated(data, coverage.chosen, *_newest(data))
 
 
 def _manual_templates(task: Task) -> tuple[list[Manual], str]:

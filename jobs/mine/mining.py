@@ -7,9 +7,9 @@ from typing import Any
 
 from jarvisd.plugin import JobContext, Outcome
 from jobs.lib.results import templates_document
-from jobs.lib.results.tables import Mining, Template
+from jobs.lib.results.tables import HeldOutDraft, Mining, Ranking, Template
 from jobs.lib.stopping import Stopped
-from jobs.mine import candidates, latency, matching, rolling_origin, stored, tiers
+from jobs.mine import candidates, latency, matching, rolling_origin, stored, stored_ranking, tiers
 from jobs.mine.inputs import Task, read_messages
 from jobs.mine.stored import Mined
 
@@ -52,11 +52,16 @@ def _store(task: Task, mined: Mined) -> dict[str, Any]:
     context = task.context
     stats = stored.stats(task, mined)
     rows = stored.rows(task, mined)
+    rankings, drafted = stored_ranking.rankings(task, mined), stored_ranking.drafts(task, mined)
     with context.checkpoint():
-        Template.delete().where(Template.job == context.job_id).execute()
-        Mining.delete().where(Mining.job == context.job_id).execute()
+        for table in (Template, Mining, Ranking, HeldOutDraft):
+            table.delete().where(table.job == context.job_id).execute()
         for row in rows:
             Template.insert(row).execute()
+        for row in rankings:
+            Ranking.insert(row).execute()
+        for row in drafted:
+            HeldOutDraft.insert(row).execute()
         Mining.insert(
             job=context.job_id,
             run=context.run_id,

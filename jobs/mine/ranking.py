@@ -9,6 +9,7 @@ ranking` has it beside this one.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,7 +22,9 @@ from jobs.lib.matching.ranker import Values, softmax
 from jobs.mine.answers import Mask, Places
 from jobs.mine.coverage import Vectors
 
-EPOCHS, PATIENCE, BATCH = 25, 4, 256
+EPOCHS, PATIENCE = 25, 4
+#: Turns of a step: a short history needs small steps to get anywhere, a long one is faster with large ones.
+BATCHES, SMALLEST, LARGEST = 64, 8, 256
 RATE, DECAY = 3e-3, 0.02
 _MOMENTS = (0.9, 0.999)  # AdamW's decay of the two moments
 _WITHOUT_CONTEXT = 0.3  # share of training turns whose context is hidden, as it is from who asks without it
@@ -64,55 +67,59 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class Replies:
     """What there is to learn and to predict."""
 
     label: NDArray[np.int64]  #: (t) 1 + number of the nearest template within the similarity of the reply, 0 for none
     templates: int
 
+    @classmethod
+    def of(cls, replies: Places, nearest: Places, templates: int) -> Replies:
+        """replies (t) places of unique texts, nearest (u) the template of each text, -1 for none."""
+        return cls(np.where(replies >= 0, nearest[np.maximum(replies, 0)] + 1, 0).astype(np.int64), templates)
 
-def fit(given: TurnInputs, targets: Targets, past: Places, calibration: Places, right: Mask) -> tuple[Fitted, Fitted]:
-    """Fitted to `past`, and with the same number of epochs to both parts.
+
+def fit(given: TurnInputs, replies: Replies, past: Places, calibration: Places, right: Mask) -> tuple[Fitted, Fitted]:
+    """Fitted to the answered turns `past`, and with the same number of epochs to those of both parts.
 
     right (calibration, templates): which templates fit the real reply to each turn of the calibration part.
     """
+    before = _stopped(given, replies, past, calibration, right)
+    both = np.concatenate([past, calibration]).astype(np.int32)
+    after = next(fitted for fitted in _epochs(given, replies, both) if fitted.epochs == before.epochs)
+    return before, after
+
+
+def _stopped(given: TurnInputs, replies: Replies, past: Places, calibration: Places, right: Mask) -> Fitted:
+    """The weights after the epoch with the best prediction of the calibration part."""
     ends = np.concatenate([~right.any(axis=1, keepdims=True), right], axis=1)
     held = given.rows(calibration)
-    best: Fitted | None = None
-    highest, since = -np.inf, 0
-    for fitted in _epochs(given, targets, past):
-        reached = softmax(held @ fitted.weights + fitted.prior)
-        value = float(np.log(np.maximum((reached * ends).sum(axis=1), 1e-9)).mean()) if len(held) else 0.0
+    best, highest = None, -np.inf
+    for fitted in _epochs(given, replies, past):
+        reached = (softmax(held @ fitted.weights + fitted.prior) * ends).sum(axis=1)
+        value = float(np.log(np.maximum(reached, 1e-9)).mean()) if len(held) else 0.0
         if best is None or value > highest:
-            best, highest, since = fitted, value, 0
-        else:
-            since += 1
-        if since >= PATIENCE or fitted.epochs >= EPOCHS:
+            best, highest = fitted, value
+        elif fitted.epochs - best.epochs >= PATIENCE:
             break
-    assert best is not None  # noqa: S101  # the first epoch is always better than nothing
-    both = np.concatenate([past, calibration[targets.label[calibration] >= 0]]).astype(np.int32)
-    return best, _after(given, targets, both, best.epochs)
+        if fitted.epochs >= EPOCHS:
+            break
+    return best or fitted
 
 
-def _after(given: TurnInputs, targets: Targets, places: Places, epochs: int) -> Fitted:
-    return next(fitted for fitted in _epochs(given, targets, places) if fitted.epochs == epochs)
-
-
-def _epochs(given: TurnInputs, targets: Targets, places: Places) -> Iterator[Fitted]:
+def _epochs(given: TurnInputs, replies: Replies, places: Places) -> Iterator[Fitted]:
     """The weights after 0, 1, 2, ... epochs over the turns at `places`."""
-    label = targets.label[places]
-    prior = _prior(label, targets.templates)
+    label = replies.label[places]
+    prior = _prior(label, replies.templates)
     size = 3 * given.turn.shape[1] + given.numbers.shape[1]
-    weights = np.zeros((size, targets.templates + 1), dtype=np.float32)
+    weights = np.zeros((size, replies.templates + 1), dtype=np.float32)
     yield Fitted(weights.copy(), prior, 0)
-    steps = _Steps(weights)
-    random = np.random.default_rng(_SEED)
-    epoch = 0
-    while True:
-        epoch += 1
+    size_of_batch = min(max(len(places) // BATCHES, SMALLEST), LARGEST)
+    steps, random = _Steps(weights), np.random.default_rng(_SEED)
+    for epoch in itertools.count(1):
         order = random.permutation(len(places))
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
+        for start in range(0, len(order), size_of_batch):
+            batch = order[start : start + size_of_batch]
             rows = given.rows(places[batch], alone=random.random(len(batch)) < _WITHOUT_CONTEXT)
             error = softmax(rows @ weights + prior)
             error[np.arange(len(batch)), label[batch]] -= 1
@@ -121,6 +128,7 @@ def _epochs(given: TurnInputs, targets: Targets, places: Places) -> Iterator[Fit
 
 
 def _prior(label: NDArray[np.int64], templates: int) -> Values:
+    """Logarithms of the shares of the labels, each counted half a time more than it was."""
     counts = np.bincount(label, minlength=templates + 1) + 0.5
     return np.log(counts / counts.sum()).astype(np.float32)
 

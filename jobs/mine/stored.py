@@ -85,6 +85,7 @@ def _matching_stats(mined: Mined) -> dict[str, Any]:
         "own_index": figures.own_index(trials),
         "baselines": figures.baselines(trials),
         "duels": figures.head_to_head(trials),
+        "chances": figures.chances(trials),
         "manual": figures.manual(trials, len(matching.manual), _replaced(mined), matching.manual_problem),
     }
 
@@ -119,6 +120,7 @@ def config(task: Task, mined: Mined) -> dict[str, Any]:
             "chats_left_out": rolling_origin.CHATS_LEFT_OUT,
             "fires_at": FIRES_AT,
             "turns_timed": latency.MOST,
+            "ranker": "regression",
             "problem": mined.matching.problem,
             "cluster_distance": OLD_DISTANCE,
             "cluster_messages": OLD_LEAST,
@@ -136,6 +138,11 @@ def newest_turns(mined: Mined) -> list[str]:
 # ------------------------------------------------------------------------------------------------ one row per template
 
 
+def template_id(mined: Mined, place: int) -> str:
+    """The uuid of the template at a place of the corpus: of its text alone."""
+    return str(uuid.uuid5(_NAMESPACE, mined.messages.corpus.texts[place]))
+
+
 def rows(task: Task, mined: Mined) -> list[dict[str, Any]]:
     """The rows of the table Template, the template that covers most first."""
     counted, chosen = mined.messages.corpus, mined.coverage.chosen
@@ -145,7 +152,7 @@ def rows(task: Task, mined: Mined) -> list[dict[str, Any]]:
         others = [int(other) for other in members if other != place and counted.candidate[other]]
         templates.append(
             {
-                "uuid": str(uuid.uuid5(_NAMESPACE, counted.texts[place])),
+                "uuid": template_id(mined, place),
                 "job": task.context.job_id,
                 "run": task.context.run_id,
                 "rank": number + 1,

@@ -17,9 +17,10 @@ from jarvisd.store import database, transitions
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker.context import JobContext
 from jobs import mine
+from jobs.lib.matching import Matcher
 from jobs.lib.matching.index import Index
 from jobs.lib.results import templates_document
-from jobs.lib.results.tables import Mining, Template
+from jobs.lib.results.tables import HeldOutDraft, Mining, Ranking, Template
 from jobs.mine import latency, plan
 from jobs.report import latency_estimate
 from tests.chatdb import ChatDB
@@ -104,6 +105,38 @@ def test_templates_json_says_what_was_found_and_measured(start: Callable[..., Jo
     assert row["fired"] == row["right"] > 0
     assert 0 < row["precision_low"] < 1
     assert (context.folder / "templates.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_stored_ranker_drafts_what_the_owner_answers(
+    start: Callable[..., JobContext], chat_db: Path, home: Home
+) -> None:
+    """For any program, and on the turns of the newest tenth, which the stored drafts were not fitted to."""
+    context = start(chat_db, templates=3)
+    assert mine.run(context).ok
+    matcher = Matcher.of(home, Mining.get(Mining.run == context.run_id))
+    for asked, said in TALK:
+        first, *others = matcher.drafts(asked)
+        assert first.reply == said
+        assert first.probability > 0.5 > others[0].probability
+    ids = {row.uuid: row.representative for row in Template.select()}
+    held = list(HeldOutDraft.select().order_by(HeldOutDraft.place))
+    assert 10 <= len(held) <= 13
+    for row in held:
+        assert (row.incoming, row.answer) in TALK
+        assert ids[row.drafts[0][0]] == row.answer
+        assert row.probability == row.drafts[0][1] > row.drafts[1][1] > 0
+        assert row.previous in {said for _, said in TALK}
+    chances = json.loads((context.folder / "templates.json").read_text())["stats"]["chances"]
+    assert chances["turns"] == sum(row["right_n"] for row in chances["bins"]) > 0
+    assert chances["stated"]["right"] == 1.0
+
+
+def test_mining_again_replaces_ranker_and_drafts(start: Callable[..., JobContext], chat_db: Path) -> None:
+    context = start(chat_db, templates=3)
+    mine.run(context)
+    before = (Ranking.select().count(), HeldOutDraft.select().count())
+    mine.run(context)
+    assert (Ranking.select().count(), HeldOutDraft.select().count()) == before
 
 
 def test_every_share_has_its_n_and_an_interval_that_holds_it(start: Callable[..., JobContext], chat_db: Path) -> None:

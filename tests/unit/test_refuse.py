@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.lib.matching.safety import reason, sensitive
+from jobs.lib.matching.safety import reason
+from jobs.lib.matching.subjects import sensitive
 
 REFUSED = {
     "code": [

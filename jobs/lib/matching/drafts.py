@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
-from jobs.lib.matching import inputs, levels, readers, safety
+from jobs.lib.matching import inputs, levels, readers, safety, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.inputs import Asked
 from jobs.lib.matching.levels import Levels
@@ -116,7 +116,7 @@ class Matcher:
         with self._lock:
             self._read  # noqa: B018  # loaded before the clock starts
             began = time.perf_counter()
-            about = safety.sensitive(text)
+            about = subjects.sensitive(text)
             messages = tuple(line for line in text.splitlines() if line.strip())
             drafts = self._ranked(Asked(messages, previous), limit) if messages and about is None else ()
             return Answer(drafts, about, 1000 * (time.perf_counter() - began))

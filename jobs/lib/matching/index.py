@@ -31,7 +31,7 @@ from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
 from jobs.lib.embedding.cache import MAX_TOKENS
 from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.matching import ngrams, safety
+from jobs.lib.matching import ngrams, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.rules import SLACK, form_of
 from jobs.lib.matching.triggers import Trigger
@@ -90,7 +90,7 @@ class Index:
         scores = self._loaded.vectors @ self._vector(form)
         best = int(scores.argmax())
         trigger, similarity = self.triggers[best], float(scores[best])
-        about = safety.sensitive(text)
+        about = subjects.sensitive(text)
         fires = similarity >= trigger.threshold - SLACK and about is None
         return Match(fires, trigger, similarity, "encoder", about)
 
@@ -105,7 +105,7 @@ class Index:
         scores = loaded.grams.scores(form)
         best = int(scores.argmax())
         score = float(scores[best])
-        if score < loaded.fast_from or safety.sensitive(form) is not None:
+        if score < loaded.fast_from or subjects.sensitive(form) is not None:
             return None
         return Match(True, self.triggers[best], score, "fast")
 

@@ -57,7 +57,7 @@ def numbers(asked: Asked) -> list[float]:
     ]
 
 
-def stack(turn: Values, last: Values, previous: Values, rows: Sequence[Sequence[float]]) -> Values:
+def stack(turn: Values, last: Values, previous: Values, rows: Values | Sequence[Sequence[float]]) -> Values:
     """(n, inputs) of unit vectors (n, d) each, zeros where there is no such text, and `rows` of numbers."""
     scaled = np.asarray(rows, dtype=np.float32).reshape(len(turn), -1) * np.float32(_NUMBERS)
     context = np.float32(_CONTEXT)

@@ -9,7 +9,7 @@ FIRES_AT = 0.7
 #: A score that misses its limit by less than this reaches it: float32 sums differ between libraries.
 SLACK = 1e-6
 #: Only the end of a text is compared, because a reply answers what was written last.
-MAX_WORDS, MAX_CHARACTERS = 40, 2000
+MAX_WORDS, MAX_CHARACTERS = 24, 2000
 
 
 def form_of(text: str) -> str:

@@ -1,9 +1,8 @@
 """Texts that are never sent automatically, however often the owner wrote them.
 
-`reason` judges a text of the owner's that might become a template, and any text that might become a trigger;
-`sensitive` judges an incoming text that a template might answer. Both are lists of words and patterns. They refuse too
-much rather than too little, and miss what no list foresees, such as a cruel sentence of harmless words. They are made
-for English, with a few words of other European languages.
+`reason` judges a text of the owner's that might become a template, and any text that might become a trigger. It is a
+list of words and patterns. It refuses too much rather than too little, and misses what no list foresees, such as a
+cruel sentence of harmless words. It is made for English, with a few words of other European languages.
 """
 
 from __future__ import annotations

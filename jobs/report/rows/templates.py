@@ -27,6 +27,8 @@ JARVIS_FIRES = (
 
 _NAMES = {
     "ranked": "Mined, ranked for each message",
+    "ranked, text alone": "Mined, ranked by the text alone",
+    "k-nearest": "Mined, ranked by nearest neighbours",
     "most frequent": "Most frequent replies",
     "every trigger": "Mined, every trigger",
     "most frequent, where fired": "Most frequent, same messages",
