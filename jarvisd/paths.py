@@ -79,10 +79,10 @@ class Home:
 
     def config_files(self, pattern: str) -> list[Path]:
         """Every file of the configuration that matches, home's before a shipped one of the same name."""
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         for folder in (SHIPPED / "config", self.root / "config"):
-            found |= {str(path.relative_to(folder)): path for path in folder.glob(pattern)}
-        return [found[name] for name in sorted(found)]
+            paths |= {str(path.relative_to(folder)): path for path in folder.glob(pattern)}
+        return [paths[name] for name in sorted(paths)]
 
     def make(self) -> None:
         """Create `var/` and its folders, private to the user. Raises JarvisError where that is impossible."""
@@ -117,8 +117,8 @@ def _who(lock: IO[str]) -> dict[str, object]:
     for _ in range(5):
         try:
             lock.seek(0)
-            found = json.loads(lock.read())
-            return {"pid": int(found["pid"]), "since": str(found["since"]), "version": str(found["version"])}
+            holder = json.loads(lock.read())
+            return {"pid": int(holder["pid"]), "since": str(holder["since"]), "version": str(holder["version"])}
         except (ValueError, LookupError, TypeError):
             time.sleep(0.02)
     return {"pid": None, "since": "an unknown time", "version": None}

@@ -27,9 +27,9 @@ def conditions() -> dict[str, Any]:
 def power() -> tuple[str | None, int | None]:
     """("mains" | "battery" | None where nobody can tell, percent of the battery | None where there is none)."""
     if machine.MACOS:
-        said = machine.output("pmset", "-g", "batt")
-        source = re.search(r"drawing from '(AC|Battery|UPS) Power'", said)
-        charge = re.search(r"(\d+)%", said)
+        output = machine.output("pmset", "-g", "batt")
+        source = re.search(r"drawing from '(AC|Battery|UPS) Power'", output)
+        charge = re.search(r"(\d+)%", output)
         name = None if source is None else "mains" if source[1] == "AC" else "battery"
         return name, int(charge[1]) if charge else None
     import psutil

@@ -56,12 +56,12 @@ def is_same(pid: int, token: str) -> bool | None:
 
 def processes_with_token(token: str) -> list[psutil.Process]:
     """Every process that carries the token, wherever it went: also what made a session of its own."""
-    found = []
+    carriers = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):  # gone, or somebody else's
             if process.environ().get(TOKEN) == token and process.pid != os.getpid():
-                found.append(process)
-    return found
+                carriers.append(process)
+    return carriers
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -96,11 +96,11 @@ def end_tree(pid: int, token: str, grace_s: float) -> None:
 
 def end_processes_with_token(token: str) -> int:
     """End what carries the token of a child that is gone; returns how many there were."""
-    found = [process for process in processes_with_token(token) if _lives(process)]
-    for process in found:
+    processes = [process for process in processes_with_token(token) if _lives(process)]
+    for process in processes:
         kill(process)
-    _wait(found, 5)
-    return len(found)
+    _wait(processes, 5)
+    return len(processes)
 
 
 def _members(pid: int, token: str) -> list[psutil.Process]:
@@ -191,8 +191,8 @@ def openblas() -> Path | None:
     """Debian's OpenBLAS, which makes MLX about 17 times faster on Linux when preloaded, and torch twice as slow."""
     if machine.MACOS:
         return None
-    found = Path("/usr/lib").glob("*/openblas-pthread/libblas.so.3")
-    return next(iter(sorted(found)), None)
+    libraries = Path("/usr/lib").glob("*/openblas-pthread/libblas.so.3")
+    return next(iter(sorted(libraries)), None)
 
 
 def blas_environment() -> dict[str, str]:

@@ -141,7 +141,7 @@ def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     """A requirement per model that is not on this disk or unusable, including those of later rounds."""
     wanted = [(f"evaluate:{entry.key}", entry) for entry in entries(section, setting)]
     if section.rounds != 1:
-        later = (("layers", embedder(section, setting)), ("judge", judge(section, setting)))
+        later = (("metrics", embedder(section, setting)), ("judge", judge(section, setting)))
         wanted += [(job, entry) for job, entry in later if entry is not None]
     missing = (catalogue.finding(job, entry, setting.home) for job, entry in wanted)
     return [requirement for requirement in missing if requirement]

@@ -115,12 +115,12 @@ class Reader:
 
     def _features(self, texts: Sequence[Text]) -> _Features:
         shown = [normal(text.reply) for text in texts]
-        found = [signs(text.reply, self._guide, *self._places[text.scenario, text.instruction]) for text in texts]
+        rows = [signs(text.reply, self._guide, *self._places[text.scenario, text.instruction]) for text in texts]
         return _Features(
             texts=texts,
             grams=[vectorizer.transform(shown) for vectorizer in self._vectorizers],
             vectors=self._encode([text.reply for text in texts]) if self._encode else None,
-            signs=np.array(found),
+            signs=np.array(rows),
         )
 
     def _kernel(self, rows: _Features) -> Matrix:

@@ -235,7 +235,7 @@ def compact_letter_display(keys: Sequence[str], separated: Iterable[tuple[str, s
     """
     columns = [frozenset(keys)]
     for one, other in separated:
-        halves = [column - {gone} for column in columns if {one, other} <= column for gone in (one, other)]
+        halves = [column - {removed} for column in columns if {one, other} <= column for removed in (one, other)]
         candidates = dict.fromkeys([column for column in columns if not {one, other} <= column] + halves)
         columns = [column for column in candidates if not any(column < rival for rival in candidates)]
     places = {key: place for place, key in enumerate(keys)}
@@ -316,8 +316,8 @@ def bradley_terry(
         one, two = players.index(a), players.index(b)
         wins[:, one, two] += share * weights[:, place]
         wins[:, two, one] += (1 - share) * weights[:, place]
-    found = _newton(wins, ridge)
-    return Strengths(players, tuple(float(value) for value in found[0]), found[1:])
+    fitted = _newton(wins, ridge)
+    return Strengths(players, tuple(float(value) for value in fitted[0]), fitted[1:])
 
 
 def _newton(wins: Any, ridge: float) -> Any:

@@ -52,9 +52,9 @@ def inline(value: object, limit: int = MAX_CHARACTERS) -> str:
     """Text for Markdown prose or a cell of a table, where nothing of it is markup, a link or HTML."""
     text = clean(value, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _MARKDOWN.sub(r"\\\1", text)
-    text = _LEADING.sub(lambda found: f"{found[1][:-1]}\\{found[1][-1]}", text)
+    text = _LEADING.sub(lambda match: f"{match[1][:-1]}\\{match[1][-1]}", text)
     # Many viewers make a link of a bare address; an entity inside it stops that and reads the same.
-    text = _URL.sub(lambda found: found[1] + ("&#58;" if found[2] == ":" else "&#46;"), text)
+    text = _URL.sub(lambda match: match[1] + ("&#58;" if match[2] == ":" else "&#46;"), text)
     return text.translate(_ENTITIES)
 
 

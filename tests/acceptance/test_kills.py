@@ -40,13 +40,13 @@ class Killer:
         if self.daemon is None or self.daemon.poll() is not None:
             self.daemon = self.night.start()
         if self.chance.random() < 0.5:
-            self._wait_for_a_piece()
+            self._wait_for_a_checkpoint()
         else:
             time.sleep(self.chance.uniform(0, 1.2))
         self._spare_the_last_start()
         self._strike(self.chance.choice(("daemon", "child", "both")))
 
-    def _wait_for_a_piece(self) -> None:
+    def _wait_for_a_checkpoint(self) -> None:
         before = self.night.stored()
         until(lambda: self.night.stored() > before or self.night.settled(), what="another checkpoint, or the end")
 
@@ -101,7 +101,8 @@ def test_kill_9_loses_no_checkpoint_doubles_none_and_every_night_has_its_reports
     with capsys.disabled():
         print(
             f"\n{sum(killer.killed.values())} kills survived ({whom}), {len(night.runs)} nights, {jobs} jobs, "
-            f"{night.expected} pieces expected, {night.stored()} found, {reports} reports, integrity ok, seed {seed}"
+            f"{night.expected} checkpoints expected, {night.stored()} stored, {reports} reports, "
+            f"integrity ok, seed {seed}"
         )
     assert sum(killer.killed.values()) == kills
 

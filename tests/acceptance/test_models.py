@@ -218,8 +218,8 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is(house: House, hub: Hub) -> None
     os.close(theirs)
     output = b""
     try:
-        while piece := os.read(ours, 65536):
-            output += piece
+        while data := os.read(ours, 65536):
+            output += data
     except OSError:  # on Linux the end of a terminal is an error
         pass
     os.close(ours)

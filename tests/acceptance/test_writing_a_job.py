@@ -37,8 +37,8 @@ def test_the_page_quotes_the_example_as_it_is(name: str) -> None:
 
 
 def test_the_example_is_all_there_is() -> None:
-    there = {path.suffix for path in EXAMPLE.rglob("*") if path.is_file()} - {".pyc"}
-    assert there == {".py", ".toml", ".yaml"}
+    suffixes = {path.suffix for path in EXAMPLE.rglob("*") if path.is_file()} - {".pyc"}
+    assert suffixes == {".py", ".toml", ".yaml"}
 
 
 def test_a_kind_from_a_package_runs_keeps_its_checkpoints_and_goes_with_its_job(

@@ -63,13 +63,13 @@ DOCUMENTS = st.recursive(
 
 @st.composite
 def broken(draw: st.DrawFn, text: str) -> str:
-    """A real file with a piece of it taken out, said twice, or replaced by other characters."""
+    """A real file with a passage removed, repeated, or replaced by other characters."""
     start = draw(st.integers(0, len(text) - 1))
     stop = min(len(text), start + draw(st.integers(0, 40)))
-    piece = draw(
+    passage = draw(
         st.sampled_from(["", text[start:stop] * 2, "\t", "\0", "{[", "- : -", "&a *a", "!!python/object:x", "\x85"])
     )
-    return text[:start] + piece + text[stop:]
+    return text[:start] + passage + text[stop:]
 
 
 def as_yaml(document: Any) -> str:

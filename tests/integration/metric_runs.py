@@ -42,7 +42,7 @@ def starter(home: Home, make_run: Callable[..., Run], embedder: Path, messages: 
     """A running job of a run that has real turns."""
 
     def begin(meaning_folder: Path | None = embedder, params: dict[str, Any] | None = None) -> JobContext:
-        run = make_run("evaluate:layers")
+        run = make_run("evaluate:metrics")
         entry = meaning_folder and _entry(meaning_folder, "embedder")
         plan = {"evaluate": {"meaning": entry, "judge": _entry(home.root / "none", "chat")}, "messages": str(messages)}
         Run.update(snapshot={"plan": plan}).where(Run.id == run.id).execute()

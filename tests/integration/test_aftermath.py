@@ -48,11 +48,11 @@ def files_of(home: Home, run: Run) -> list[Path]:
 
 def test_an_old_run_goes_with_its_rows_results_and_logs(home: Home, make_run: MakeRun) -> None:
     old, new = (finish(make_run("mine", "report")) for _ in range(2))
-    gone, kept = files_of(home, old), files_of(home, new)
+    removed, kept = files_of(home, old), files_of(home, new)
     assert retention.remove(home, retention.removable(1)) == 1
     assert [run.id for run in Run.select()] == [new.id]
     assert {job.run_id for job in Job.select()} == {new.id}
-    assert not any(path.exists() for path in gone)
+    assert not any(path.exists() for path in removed)
     assert all(path.exists() for path in kept)
 
 

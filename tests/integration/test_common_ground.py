@@ -36,7 +36,7 @@ def night(samples: int = 1) -> Run:
         work = model(row, key, name, qualities=qualities, latency_ms=latency)
         for place in range(TURNS if turns is not None else 0):
             _turn(row, work, key, place, turns or 0.0, latency / 2)
-    job(row, "layers", round=2, kind="evaluate")
+    job(row, "metrics", round=2, kind="evaluate")
     LeftOut.create(run=row, round=2, model="qwen2.5-1.5b", cause=Cause.NO_COMPLETE_REPLY, details={})
     return row
 

@@ -10,7 +10,7 @@ from tests.integration.comparison_nights import Night
 
 
 def test_a_plain_round_is_the_share_of_checks_over_five_scenarios(night: Night) -> None:
-    """No layers, no rounds, no rules in the snapshot. One sample per prompt gives no interval."""
+    """No metrics, no rounds, no rules in the snapshot. One sample per prompt gives no interval."""
     night.first_round({"a": 0.9, "b": 0.6})
     document = night.document()
     stats = document["models"]["a"]["stats"]
@@ -209,7 +209,7 @@ def test_a_model_that_misses_a_gate_stays_on_the_page(night: Night) -> None:
 
 
 def test_the_rules_of_the_plan_hold(night: Night) -> None:
-    """Gates, layers and weights come from the run's snapshot."""
+    """Gates and weights come from the run's snapshot."""
     night.first_round({"a": 0.9, "b": 0.6}, peak_memory_mb=3000.0)
     plan = {"report": {"gates": {"memory_mb": 2000}}}
     Run.update(snapshot={"plan": plan}).execute()
@@ -219,7 +219,7 @@ def test_the_rules_of_the_plan_hold(night: Night) -> None:
 
 
 def test_reference_scores_are_listed_by_metric(night: Night) -> None:
-    """Ceiling, floor and random, each with its interval, its n, and what it is on the scale of the layer."""
+    """Ceiling, floor and random, each with its interval, its n, and what it is on the scale of the metric."""
     night.first_round({"a": 0.9})
     for what, value in (("ceiling", 0.9), ("ceiling, scaled", 0.7)):
         ReferenceScore.create(run=night.run, metric="style", reference=what, value=value, low=-0.1, high=1.2, n=400)

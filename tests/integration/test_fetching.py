@@ -76,7 +76,7 @@ def refused(home: Home, wanted: ModelEntry | None = None) -> str:
 
 
 def nothing_wrong_lies_under_a_final_name(tmp_path: Path) -> bool:
-    """Every blob has the hash that its name is, and no piece of a download is left."""
+    """Every blob has the hash that its name is, and no part of a download is left."""
     blobs = [file for file in (tmp_path / "hf").glob("hub/models--*/blobs/*") if file.is_file()]
     return all(integrity.digest(file, len(file.name)) == file.name for file in blobs)
 
@@ -291,8 +291,8 @@ def test_what_a_killed_download_left_is_removed_but_not_what_is_being_written(ho
     blobs = order.cached / "blobs"
     blobs.mkdir(parents=True)
     old, fresh = blobs / "a.1.incomplete", blobs / "a.2.incomplete"
-    for piece in (old, fresh):
-        piece.write_bytes(b"half")
+    for file in (old, fresh):
+        file.write_bytes(b"half")
     os.utime(old, (0, 0))
     download.fetch(order, home, print, TransferStats())
     assert (old.exists(), fresh.exists()) == (False, True)

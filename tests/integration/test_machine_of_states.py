@@ -91,7 +91,7 @@ class Queue(RuleBasedStateMachine):
         self.retried: set[int] = set()
         self.pieces = 0
         self.working = False  #: whether the worker is on its way through the due rows
-        self.look_owed = False  #: whether time has passed since the daemon's last look by itself
+        self.poll_due = False  #: whether time has passed since the daemon last polled
 
     def teardown(self) -> None:
         try:
@@ -162,7 +162,7 @@ class Queue(RuleBasedStateMachine):
     def the_clock_jumps(self, draw: Draw) -> None:
         """Time passes, the computer sleeps, or the clock is set back."""
         self.at += dt.timedelta(minutes=draw(st.sampled_from([1, 1, 30, 60 * 6, -60 * 5])))
-        self.look_owed = True
+        self.poll_due = True
 
     # -------------------------------------------------------------------------------------------------- the daemon
 
@@ -172,7 +172,7 @@ class Queue(RuleBasedStateMachine):
     def _work(self, *, looks: bool, let_go: bool) -> None:
         if looks:
             wakeup.wake_if_due(HERE)
-            self.look_owed = False
+            self.poll_due = False
         self.working = self.working or self.huey.storage.dequeue() is not None
         if self.working and not self._running():
             self._take_the_next_job(let_go)
@@ -223,7 +223,7 @@ class Queue(RuleBasedStateMachine):
     def the_daemon_dies_and_is_started_again(self, _draw: Draw | None = None) -> None:
         recovery.recover(self.home)
         assert not self._running()
-        self.working, self.look_owed = False, False
+        self.working, self.poll_due = False, False
 
     # --------------------------------------------------------------------------------------------------- children
 
@@ -286,7 +286,7 @@ class Queue(RuleBasedStateMachine):
     def somebody_will_come_for_what_is_due(self) -> None:
         if self._running() or queries.paused(HERE, self.at) or queries.next_due(HERE, self.at) is None:
             return
-        assert self.working or self.look_owed or self.huey.storage.queue_size()
+        assert self.working or self.poll_due or self.huey.storage.queue_size()
 
     # --------------------------------------------------------------------------------------------------- helpers
 

@@ -10,17 +10,22 @@ from typing import Any
 import pytest
 
 from jarvisd.errors import StaleAttempt
+from jarvisd.operations import control, lookup
 from jarvisd.paths import Home
 from jarvisd.registry import Outcome
-from jarvisd.store.models import Job, Run
+from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker.context import JobContext
+from jobs import evaluate
 from jobs.evaluate.metrics import job, similarity, style
+from jobs.lib.comparison.load import load
 from jobs.lib.results.tables import (
     ReferenceScore,
     Score,
     StyleProfile,
     TrainTestSplit,
 )
+from jobs.report.gather import gather
+from tests.claiming import claim
 from tests.integration.metric_runs import (
     ANSWERS,
     CUT,
@@ -75,7 +80,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, commits: int, then: Callable[[],
     monkeypatch.setattr(job, "_commit", counting)
 
 
-# ---------------------------------------------------------------------------------------------------------- the layers
+# --------------------------------------------------------------------------------------------------------- the metrics
 
 
 def test_every_successful_reply_gets_its_scores(start: Callable[..., JobContext]) -> None:
@@ -112,8 +117,8 @@ def test_the_owners_own_answer_means_what_the_owner_said(start: Callable[..., Jo
     assert sum(rows["meaning", reply.id] for reply in other) < 0.5 * len(other)
 
 
-def marks_of(layer: str) -> dict[str, ReferenceScore]:
-    return {mark.reference: mark for mark in ReferenceScore.select().where(ReferenceScore.metric == layer)}
+def marks_of(metric: str) -> dict[str, ReferenceScore]:
+    return {mark.reference: mark for mark in ReferenceScore.select().where(ReferenceScore.metric == metric)}
 
 
 def test_random_is_the_likeness_of_an_answer_from_before_the_cut(start: Callable[..., JobContext]) -> None:
@@ -143,12 +148,12 @@ def test_a_run_has_one_scale_of_meaning(start: Callable[..., JobContext], messag
     messages.unlink()
     add(context, "yes", place=1)
     assert job.measure(context) == Outcome(
-        summary={"style": 0, "meaning": 1}, reason=f"{layers_without_style()}; {too_few_replies()}"
+        summary={"style": 0, "meaning": 1}, reason=f"{without_style()}; {too_few_replies()}"
     )
     assert [(mark.reference, mark.value) for mark in marks_of("meaning").values()] == before
 
 
-def layers_without_style() -> str:
+def without_style() -> str:
     return "style left out: it needs 200 of your messages and 50 of other people's from before the held-out turns"
 
 
@@ -186,7 +191,7 @@ def test_too_few_messages_leave_style_out_with_a_remark(start: Callable[..., Job
     outcome = job.measure(context)
     assert outcome.ok
     assert outcome.reason.startswith("style left out: it needs 200 of your messages")
-    assert {layer for layer, _ in scores()} == {"meaning"}
+    assert {metric for metric, _ in scores()} == {"meaning"}
 
 
 def test_others_who_write_like_the_owner_leave_style_out(start: Callable[..., JobContext]) -> None:
@@ -210,7 +215,7 @@ def test_without_an_embedder_style_is_still_measured(
     outcome = job.measure(context)
     assert outcome.ok
     assert outcome.reason.startswith("meaning left out: ")
-    assert {layer for layer, _ in scores()} == {"style"}
+    assert {metric for metric, _ in scores()} == {"style"}
 
 
 def test_nothing_to_do_is_done(start: Callable[..., JobContext]) -> None:
@@ -320,3 +325,20 @@ def test_the_tables_go_with_their_run(start: Callable[..., JobContext]) -> None:
     yardsticks(context)
     Run.delete().where(Run.id == context.run_id).execute()
     assert StyleProfile.select().count() == ReferenceScore.select().count() == 0
+
+
+def test_a_job_that_0_1_0_named_layers_is_retried_measured_and_reported(
+    start: Callable[..., JobContext], home: Home
+) -> None:
+    context = start()
+    yardsticks(context)
+    add(context, "ok")
+    old = {"name": "layers", "params": {"layers": True}, "status": Status.FAILED, "reason": "no memory"}
+    Job.update(old).where(Job.id == context.job_id).execute()
+    assert [(line.name, line.remedy) for line in gather(context.run_id, home).jobs] == [
+        ("layers", f"jarvisctl retry {context.job_id}")
+    ]
+    control.retry(home, lookup.find_job("layers"))
+    outcome = evaluate.run(claim(home))
+    assert outcome.summary == {"style": 1, "meaning": 1}
+    assert {job.name for job in load(context.run_id).jobs} == {"layers"}

@@ -114,9 +114,9 @@ def test_the_stored_ranker_drafts_what_the_owner_answers(
     context = start(chat_db, templates=3)
     assert mine.run(context).ok
     matcher = Matcher.of(home, Mining.get(Mining.run == context.run_id))
-    for asked, said in TALK:
+    for asked, answer in TALK:
         first, *others = matcher.drafts(asked)
-        assert first.reply == said
+        assert first.reply == answer
         assert first.probability > 0.5 > others[0].probability
     ids = {row.uuid: row.representative for row in Template.select()}
     held = list(HeldOutDraft.select().order_by(HeldOutDraft.place))
@@ -125,7 +125,7 @@ def test_the_stored_ranker_drafts_what_the_owner_answers(
         assert (row.incoming, row.answer) in TALK
         assert ids[row.drafts[0][0]] == row.answer
         assert row.probability == row.drafts[0][1] > row.drafts[1][1] > 0
-        assert row.previous in {said for _, said in TALK}
+        assert row.previous in {answer for _, answer in TALK}
     chances = json.loads((context.folder / "templates.json").read_text())["stats"]["chances"]
     assert chances["turns"] == sum(row["right_n"] for row in chances["bins"]) > 0
     assert chances["stated"]["right"] == 1.0

@@ -30,7 +30,7 @@ def rows_of(run: Run) -> list[tuple[int, str, str]]:
     return [(job.round, job.name, str(job.status)) for job in queries.jobs_of(run)]
 
 
-def test_the_round_that_a_report_proposes_is_owed_from_its_settling_on(make_run: MakeRun) -> None:
+def test_the_round_that_a_report_proposes_is_due_from_its_settling_on(make_run: MakeRun) -> None:
     run = make_run("report")
     finish(proposing(claimed(), "evaluate:b", "evaluate:a"))
     assert rows_of(run) == [

@@ -222,10 +222,10 @@ def test_a_worse_model_is_left_out_and_the_report_says_why(night: Night) -> None
     """It had its first replies; so far behind it stays separated from whoever leads in the end."""
     assert "worse" in night.models_of(1) and "worse" not in night.models_of(len(night.rounds))
     document = pipeline.of_run(night.run.id).as_json()
-    gone = {key: model["dropped"] for key, model in document["models"].items() if model["dropped"]}
-    assert " behind " in gone["worse"] and "hardly a chance to come near the best" in gone["worse"]
-    assert not gone.keys() & set(document["verdict"]["tied"])
-    assert len(night.models_of(len(night.rounds))) == len(SIX) - len(gone) >= 2
+    left_out = {key: model["dropped"] for key, model in document["models"].items() if model["dropped"]}
+    assert " behind " in left_out["worse"] and "hardly a chance to come near the best" in left_out["worse"]
+    assert not left_out.keys() & set(document["verdict"]["tied"])
+    assert len(night.models_of(len(night.rounds))) == len(SIX) - len(left_out) >= 2
 
 
 def test_all_who_go_on_get_the_same_prompts(night: Night) -> None:
@@ -253,7 +253,7 @@ def test_a_round_begins_with_the_turns_and_ends_with_the_metrics(night: Night) -
     assert night.rounds[1][0].params == {"task": "prepare"}
     assert (night.rounds[1][0].name, night.rounds[1][0].memory_mb) == ("turns", 600)
     for number, jobs in enumerate(night.rounds[1:], start=2):
-        assert (jobs[-1].name, jobs[-1].params["task"]) == ("layers", "metrics")
+        assert (jobs[-1].name, jobs[-1].params["task"]) == ("metrics", "metrics")
         assert [job.name for job in jobs].count("turns") == int(number == 2)
 
 
@@ -361,7 +361,7 @@ def test_limits_come_from_the_first_round_and_the_judge_comes_before_the_metrics
     night = Night({"a": Model(0.8), "b": Model(0.8, reply_s=60)}, plan)
     proposal = night.propose()
     assert isinstance(proposal, Proposal)
-    assert [spec.name for _, spec in proposal.jobs] == ["turns", "evaluate:b", "evaluate:a", "judge", "layers"]
+    assert [spec.name for _, spec in proposal.jobs] == ["turns", "evaluate:b", "evaluate:a", "judge", "metrics"]
     assert {kind for kind, _ in proposal.jobs} == {"evaluate"}
     slow, fast, judge = (proposal.jobs[place][1] for place in (1, 2, 3))
     assert (fast.memory_mb, fast.timeout_s, fast.env) == (3000, 3600, {"OMP_NUM_THREADS": "1"})

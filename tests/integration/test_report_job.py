@@ -92,7 +92,7 @@ def test_a_report_that_cannot_be_written_still_begins_the_next_round(here: Home,
     assert not outcome.ok and f"jarvisctl retry {job.id}" in outcome.reason
     assert load(row.id).left_out == {}  # the round has not begun
     settle(job, Status.FAILED, outcome)
-    assert names_of(row, 2) == ["turns", "evaluate:b", "evaluate:a", "layers", "report"]
+    assert names_of(row, 2) == ["turns", "evaluate:b", "evaluate:a", "metrics", "report"]
     assert {key: left.cause for key, left in load(row.id).left_out.items()} == {"c": Cause.NO_COMPLETE_REPLY}
 
 

@@ -1,4 +1,4 @@
-"""The report of a night of several rounds: layers, gates, real turns, votes, and what changed since the last run."""
+"""The report of a night of several rounds: metrics, gates, real turns, votes, and what changed since the last run."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_the_last_run_is_one_of_the_same_plan_with_a_report(here: Home) -> None:
 
 
 def test_csv_files_hold_every_reply_and_every_model(night: tuple[Report, Path]) -> None:
-    """One line each, with its layers, seed and real answer."""
+    """One line each, with its metrics, seed and real answer."""
     replies = list(csv.DictReader(io.StringIO((night[1] / "replies.csv").read_text())))
     models = list(csv.DictReader(io.StringIO((night[1] / "models.csv").read_text())))
     assert len(replies) == 6 * 55 and len(models) == 6

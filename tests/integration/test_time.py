@@ -115,8 +115,8 @@ def test_a_deadline_lies_ahead_and_within_25_hours_and_shows_its_time_where_that
     assert dt.timedelta(0) < end - moment <= dt.timedelta(hours=25)
     shown = end.astimezone(ZoneInfo(name))
     wanted = shown.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    there = wanted.astimezone(dt.UTC).astimezone(ZoneInfo(name)).strftime("%H:%M") == f"{hour:02}:{minute:02}"
-    assert not there or shown.strftime("%H:%M") == f"{hour:02}:{minute:02}"
+    exists = wanted.astimezone(dt.UTC).astimezone(ZoneInfo(name)).strftime("%H:%M") == f"{hour:02}:{minute:02}"
+    assert not exists or shown.strftime("%H:%M") == f"{hour:02}:{minute:02}"
 
 
 @pytest.mark.parametrize(("took_min", "reserve_min"), [(None, 5), (1, 5), (10, 20), (180, 30)])

@@ -70,8 +70,8 @@ TURNS = [
 def two_rounds(
     name: str = "2026-11-22-overnight", *, better: float = 0.0, samples: int = 3, turns: int = 16, votes: bool = True
 ) -> Run:
-    """Mining, six models of which one is gated by memory, one by failures and one plain; scenarios, real turns,
-    layers, votes. `better` is added to what every model reaches."""
+    """Mining, six models of which one fails the gate of memory, one by failures and one plain; scenarios, real turns,
+    metrics, votes. `better` is added to what every model reaches."""
     row = run(name, plan={"report": {}}, warnings=["1 model is not on this disk"])
     mining(row, stats=MEASURED | {"hit_rate": 0.12} | MATCH, tiers=("phrase",) * 3 + ("suggest", "automatic"))
     TrainTestSplit.create(run=row, at=START - dt.timedelta(days=90), own_before=18210, turns_after=2644, chosen=turns)
@@ -84,7 +84,7 @@ def two_rounds(
         TurnExample.create(run=row, place=place, incoming="you there?", answer="yeah lol")
     for number, candidate in enumerate(CANDIDATES):
         _candidate(row, candidate, number, better, samples, turns)
-    for layer, what, value in (
+    for metric, reference, value in (
         ("style", "ceiling", 0.83),
         ("style", "ceiling, scaled", 0.71),
         ("style", "floor", 0.41),
@@ -93,9 +93,9 @@ def two_rounds(
         ("meaning", "random, scaled", 0.06),
     ):
         ReferenceScore.create(
-            run=row, metric=layer, reference=what, value=value, low=value - 0.04, high=value + 0.03, n=400
+            run=row, metric=metric, reference=reference, value=value, low=value - 0.04, high=value + 0.03, n=400
         )
-    job(row, "layers", round=2, kind="evaluate")
+    job(row, "metrics", round=2, kind="evaluate")
     behind = {"leader": "qwen3-4b", "mean": 0.2, "low": 0.1, "high": 0.3, "p_holm": 0.003}
     LeftOut.create(run=row, round=2, model="lfm2-1.2b", cause=Cause.BEHIND, details=behind)
     job(row, "evaluate:gone", Status.FAILED, "the model is not on this disk. Fetch it.")

@@ -203,7 +203,7 @@ def test_the_large_models_are_not_ruled_out_by_gates_for_builds_of_four_bits(
     assert changed[3:] == ["report.gates.memory_mb=null", "report.gates.p95_ms=null"] * are_off
 
 
-def test_the_pieces_of_the_large_model_are_joined_in_order() -> None:
+def test_the_parts_of_the_large_model_are_joined_in_order() -> None:
     assert [member[-10:] for _, member in preparation.QWEN.gguf] == [f"part{n:02}.bin" for n in range(1, 23)]
     for package, member in preparation.QWEN.gguf:
         assert member.startswith(f"{package.replace('-', '_')}/")

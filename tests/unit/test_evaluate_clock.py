@@ -1,4 +1,4 @@
-"""When a later round begins nothing more, and what a job of a round owes."""
+"""When a later round begins nothing more, and which replies a job of a round has to write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clock(seconds_left: float, round_: int = 2) -> Clock:
 
 
 @pytest.mark.parametrize(
-    ("left", "slowest", "piece", "up"),
+    ("left", "slowest", "batch_s", "up"),
     [
         (9.9, 0, 0, True),
         (10.1, 0, 0, False),
@@ -39,28 +39,28 @@ def clock(seconds_left: float, round_: int = 2) -> Clock:
         (-5, 0, 0, True),
     ],
 )
-def test_nothing_is_begun_that_would_end_too_late(left: float, slowest: float, piece: float, up: bool) -> None:
+def test_nothing_is_begun_that_would_end_too_late(left: float, slowest: float, batch_s: float, up: bool) -> None:
     watched = clock(left)
     watched.took(slowest)
     watched.took(slowest / 2)
-    assert watched.is_up(piece) is up
+    assert watched.is_up(batch_s) is up
 
 
 def test_the_first_round_is_ended_by_the_daemon_alone() -> None:
     assert not clock(-100, round_=1).is_up()
 
 
-def owed(params: dict[str, Any], samples: int = 1) -> list[tasks.Key]:
+def planned(params: dict[str, Any], samples: int = 1) -> list[tasks.Key]:
     return [task.key for task in tasks.of_job("run", params, SHEET, samples)]
 
 
-def test_a_job_that_names_nothing_owes_the_first_round() -> None:
-    assert owed({"model": "m"}) == [("a", 0, 1), ("a", 1, 1), ("b", 0, 1)]
-    assert owed({"model": "m"}, samples=2)[2:5] == [("b", 0, 1), ("a", 0, 2), ("a", 1, 2)]
+def test_a_job_that_names_nothing_writes_the_first_round() -> None:
+    assert planned({"model": "m"}) == [("a", 0, 1), ("a", 1, 1), ("b", 0, 1)]
+    assert planned({"model": "m"}, samples=2)[2:5] == [("b", 0, 1), ("a", 0, 2), ("a", 1, 2)]
 
 
 def test_samples_count_from_the_first_to_the_last_named() -> None:
-    assert owed({"samples": [2, 3]}, samples=9) == [
+    assert planned({"samples": [2, 3]}, samples=9) == [
         (scenario, place, sample) for sample in (2, 3) for scenario, place in (("a", 0), ("a", 1), ("b", 0))
     ]
 

@@ -103,7 +103,7 @@ def test_later_rounds_list_what_is_missing_and_a_single_round_does_not_check(
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(setting.folder))
     later = plan.check(Section(models=("qwen3-4b",), rounds="auto", judge="gemma-3-4b"), setting)
-    assert [finding.job for finding in later] == ["evaluate:qwen3-4b", "layers", "judge"]
+    assert [finding.job for finding in later] == ["evaluate:qwen3-4b", "metrics", "judge"]
     assert "all-MiniLM-L6-v2 is not on this disk" in later[1].what
     one = plan.check(Section(models=("qwen3-4b",), rounds=1, judge="gemma-3-4b"), setting)
     assert [finding.job for finding in one] == ["evaluate:qwen3-4b"]

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import old_words
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numpy", "torch", "mlx", "mlx_lm", "sentence_transformers", "sklearn", "matplotlib", "scipy", "transformers"}
 KINDS = {"mine", "evaluate", "report", "command"}
@@ -307,6 +309,25 @@ def test_every_process_makes_its_files_private_before_anything_else(name: str) -
         node for node in main.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
     )
     assert ast.unparse(first) == "os.umask(63)"
+
+
+# ---------------------------------------------------------------------------------------------------------- words
+
+
+def test_words_that_were_given_up_stay_away() -> None:
+    """A place that may keep one stands in tests/old_words.py with its reason."""
+    uses = old_words.uses(ROOT)
+    assert old_words.refused(uses) == []
+    assert old_words.unneeded(uses) == []
+
+
+def test_no_variable_has_a_name_that_says_nothing(trees: dict[Path, ast.AST], check_trees: dict[Path, ast.AST]) -> None:
+    bad = [
+        f"{name_of(path)}:{line}: {name}"
+        for path, tree in (trees | check_trees).items()
+        for line, name in old_words.vague_variables(tree)
+    ]
+    assert bad == []
 
 
 # ------------------------------------------------------------------------------------------------------- how long

@@ -215,7 +215,7 @@ def test_what_later_rounds_miss_is_no_warning_where_only_other_jobs_run(
     for only, lacking in (
         ("report", []),
         ("command:echo", []),
-        ("evaluate:qwen3-4b", ["evaluate:qwen3-4b", "layers"]),
+        ("evaluate:qwen3-4b", ["evaluate:qwen3-4b", "metrics"]),
     ):
         plan = plans.read_plan(home, name, only=[only])
         assert [

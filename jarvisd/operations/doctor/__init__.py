@@ -131,16 +131,16 @@ def _mac(home: Home) -> list[Check]:
 
 
 def _plan(home: Home) -> list[Check]:
-    """The Messages database and the models that the jobs of the plan need, and what else they lack."""
+    """The Messages database and the models that the jobs of the plan need, and what else is missing for them."""
     plan = plans.read_plan(home, PLAN)
     specs = [spec for _, spec in plan.specs()]
     readers = {spec.name for spec in specs if spec.reads_messages}
     messages = [access.check(home, plan.setting.messages)] if readers else []
     missing = plan.missing_requirements([spec.name for spec in specs], messages_checked=bool(readers))
-    models = registry.load(registry.CHECK_MODELS)(plan, [lack.download for lack in missing if lack.download])
-    others = [problem(lack.job, lack.what, lack.remedy) for lack in missing if not lack.download]
+    models = registry.load(registry.CHECK_MODELS)(plan, [item.download for item in missing if item.download])
+    others = [problem(item.job, item.what, item.remedy) for item in missing if not item.download]
     unreadable = any(check.state == "problem" for check in messages)
-    failing = {lack.job for lack in missing} | (readers if unreadable else set())
+    failing = {item.job for item in missing} | (readers if unreadable else set())
     ready = sorted({spec.name for spec in specs} - failing)
     return [*messages, models, *others, *([ok("jobs", f"{', '.join(ready)}: nothing is missing")] if ready else [])]
 

@@ -93,8 +93,8 @@ def _share(items: Sequence[str], has: Callable[[str], bool]) -> float:
 def grams(text: str) -> Counter[int]:
     """The n-grams of a text as numbers under 2**20; case and punctuation count, white space and digits are levelled."""
     line = re.sub(r"\d", "0", f" {' '.join(text.split())} ")
-    pieces = (line[start : start + size] for size in _SIZES for start in range(len(line) - size + 1))
-    return Counter(zlib.crc32(piece.encode("utf-8", "surrogatepass")) >> (32 - _BITS) for piece in pieces)
+    slices = (line[start : start + size] for size in _SIZES for start in range(len(line) - size + 1))
+    return Counter(zlib.crc32(part.encode("utf-8", "surrogatepass")) >> (32 - _BITS) for part in slices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,11 @@ def voice(own: Sequence[str], others: Mapping[str, Sequence[str]]) -> Voice | No
     training, reference, rest = spread[0::2], spread[1::4], spread[3::4]
     odds = _word_odds(training, [text for texts in people[0::2] for text in texts])
     shape = _shape(training)
-    found = (_measure("shape", shape, reference, rest, people), _measure("words", odds, reference, rest, people[1::2]))
-    measures = tuple(measure for measure in found if measure.others - measure.own > _LEAST_ROOM)
+    candidates = (
+        _measure("shape", shape, reference, rest, people),
+        _measure("words", odds, reference, rest, people[1::2]),
+    )
+    measures = tuple(measure for measure in candidates if measure.others - measure.own > _LEAST_ROOM)
     uses = tuple(Counter(map(normal, own)).values())
     return Voice(measures=measures, uses=uses, people=len(people)) if measures else None
 

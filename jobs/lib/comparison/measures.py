@@ -240,7 +240,7 @@ def _weighted(parts: Sequence[tuple[float, Measure, bool]], weights: Mapping[str
 
 
 def _completed(measure: Measure) -> tuple[Floats, Floats]:
-    """Values and covariance with an entry for the models that lack the measure."""
+    """Values and covariance with an entry for the models without the measure."""
     known = measure.known
     mean = float(measure.value[known].mean())
     between = float(measure.value[known].var(ddof=1)) if known.sum() > 1 else 0.0

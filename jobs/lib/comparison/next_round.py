@@ -35,7 +35,7 @@ LEAST_MODELS = 2
 # Seconds that things take where this run has not measured them, on the careful side.
 RESERVE_S = 60  #: for what goes wrong; the time that the report needs is not in `seconds_left`
 PREPARING_S = 60  #: the job `turns`
-MEASURING_S = 60  #: the job `layers`
+MEASURING_S = 60  #: the job `metrics`
 JUDGING_S = 300
 STARTING_S = 15  #: a process and its imports
 LOADING_S = 60
@@ -139,13 +139,13 @@ def _no_complete_reply(jobs: Mapping[str, JobRow], scored: Mapping[str, ModelSco
 
 
 def _eliminated(
-    data: ComparisonData, scored: Mapping[str, ModelScores], keys: Sequence[str], gone: Mapping[str, LeftOutRow]
+    data: ComparisonData, scored: Mapping[str, ModelScores], keys: Sequence[str], left_out: Mapping[str, LeftOutRow]
 ) -> dict[str, LeftOutRow]:
     """Eliminate models that cannot win any more, worst first; always keep two."""
     compared = pairwise.compare(
         {key: model.samples for key, model in scored.items() if model.replies},
         {key: model.failed_gates for key, model in scored.items()},
-        gone,
+        left_out,
         weights=data.rules.measures,
         is_last=False,
     )
@@ -299,7 +299,7 @@ class _RoundPlanner:
     def _last(self) -> Jobs:
         """The judge, if any, and the job that measures all replies."""
         judge = self.plan.get("judge")
-        last = _spec("layers", {"task": EvaluateTask.METRICS}, 1200 if self.plan.get("meaning") else 400, 3600)
+        last = _spec("metrics", {"task": EvaluateTask.METRICS}, 1200 if self.plan.get("meaning") else 400, 3600)
         return (_judge(judge), last) if judge else (last,)
 
 

@@ -45,8 +45,8 @@ def turns(messages: Iterable[Message], max_gap: dt.timedelta = MAX_GAP) -> list[
     chats: dict[int, list[Message]] = {}
     for message in messages:
         chats.setdefault(message.chat, []).append(message)
-    found = [turn for chat in chats.values() for turn in _of_chat(chat, max_gap)]
-    return sorted(found, key=lambda turn: (turn.when, turn.incoming[-1].rowid))
+    ordered = [turn for chat in chats.values() for turn in _of_chat(chat, max_gap)]
+    return sorted(ordered, key=lambda turn: (turn.when, turn.incoming[-1].rowid))
 
 
 def _of_chat(messages: list[Message], max_gap: dt.timedelta) -> Iterable[Turn]:

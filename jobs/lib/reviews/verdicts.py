@@ -48,8 +48,8 @@ def kept() -> list[Kept]:
     """The templates that the owner kept, the most used first. Without a mining that has one, it has no triggers."""
     reviews = [review for review in verdicts().values() if review.verdict != Verdict.REJECTED]
     rows = _newest_rows([str(review.template) for review in reviews])
-    found = [_kept(review, rows.get(str(review.template))) for review in reviews]
-    return sorted(found, key=lambda template: (-template.uses, template.reply))
+    templates = [_kept(review, rows.get(str(review.template))) for review in reviews]
+    return sorted(templates, key=lambda template: (-template.uses, template.reply))
 
 
 def _newest_rows(uuids: list[str]) -> dict[str, Template]:

@@ -49,10 +49,10 @@ def points(report: Report) -> list[Point]:
     ]
 
 
-def frontier(found: Sequence[Point]) -> list[Point]:
+def frontier(models: Sequence[Point]) -> list[Point]:
     """Those that no other one equals or beats in both time and quality, the fastest first; all pass the gates."""
     best: list[Point] = []
-    for point in sorted(found, key=lambda point: (point.seconds, -point.quality)):
+    for point in sorted(models, key=lambda point: (point.seconds, -point.quality)):
         if not point.fails_gate and (not best or point.quality > best[-1].quality):
             best.append(point)
     return best
@@ -61,21 +61,21 @@ def frontier(found: Sequence[Point]) -> list[Point]:
 def latency_quality(report: Report) -> Chart:
     """One point per model: median seconds of complete replies, quality with its interval, size as memory."""
     title = "Latency against quality"
-    found = points(report)
-    if not found:
+    shown = points(report)
+    if not shown:
         return Chart("latency-quality", title, "", "", "no model gave a complete reply")
-    best = frontier(found)
+    best = frontier(shown)
     with svg_chart.figure((4.8, 3.3)) as (figure, axes):
-        _axes_of_time(axes, [point.seconds for point in found])
+        _axes_of_time(axes, [point.seconds for point in shown])
         axes.set_ylim(-0.03, 1.08)
         axes.set_xlabel("median seconds per reply, logarithmic (left is faster)")
         axes.set_ylabel("quality")
         steps = {"drawstyle": "steps-post", "color": FIRST, "linewidth": 1.2, "linestyle": (0, (3, 2)), "alpha": 0.8}
         axes.plot([point.seconds for point in best], [point.quality for point in best], **steps)
         figure.draw_without_rendering()  # fixes the layout, so that places can be compared
-        whole = report.memory_mb or max((point.peak_mb or 1 for point in found), default=1)
-        taken = [_point(axes, point, whole, dominated=point not in best) for point in found]
-        for point in found:
+        whole = report.memory_mb or max((point.peak_mb or 1 for point in shown), default=1)
+        taken = [_point(axes, point, whole, dominated=point not in best) for point in shown]
+        for point in shown:
             _name(axes, point, taken, SOFT if point not in best else INK)
         svg = svg_chart.svg(figure, "latency-quality", title)
     caption = (
@@ -98,8 +98,8 @@ def _axes_of_time(axes: Axes, seconds: Sequence[float]) -> None:
 
 def _ticks(low: float, high: float, steps: Sequence[float]) -> list[float]:
     """Seconds between the two that begin with one of these digits."""
-    found = [step * 10.0**power for power in range(-4, 5) for step in steps]
-    return [tick for tick in found if low <= tick <= high]
+    ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _point(axes: Axes, point: Point, whole_mb: float, *, dominated: bool) -> Box:

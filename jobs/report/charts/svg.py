@@ -97,7 +97,7 @@ def _themed(text: str, name: str, title: str) -> str:
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)
-    text = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), text)
+    text = re.sub(r' style="([^"]*)"', lambda match: _attributes(match[1]), text)
     # Only the viewBox gives the size, so that the page can scale it.
     text = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", text)
     text = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", text)
@@ -110,7 +110,7 @@ def _attributes(style: str) -> str:
     """A style as presentation attributes, which a strict policy allows, and classes for colours."""
     out, classes = "", []
     for part in style.split(";"):
-        key, _, value = (piece.strip() for piece in part.partition(":"))
+        key, _, value = (side.strip() for side in part.partition(":"))
         if key == "font":  # the page has its own; only the size is kept
             key, value = "font-size", (re.findall(r"([\d.]+)px", value) or ["10"])[0]
         if key in ("fill", "stroke") and value in _COLOURS:

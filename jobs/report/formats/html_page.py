@@ -205,24 +205,24 @@ def _time_tile(report: Report) -> tuple[str, str] | None:
 
 def tiles(report: Report) -> list[tuple[str, str]]:
     """The few figures on top: (value, what it is)."""
-    found: list[tuple[str, str]] = []
+    figures: list[tuple[str, str]] = []
     if report.templates is not None:
         stats = report.templates["stats"]
         number = len(report.templates["templates"])
         if stats.get("coverage") is not None:
             what = f"of later messages covered by {number} templates (held out, median)"
-            found.append((percent(stats["coverage"]), what))
+            figures.append((percent(stats["coverage"]), what))
         else:
-            found.append((f"{number}", "templates"))
+            figures.append((f"{number}", "templates"))
         if tiers := stats.get("tiers"):
             automatic, suggest = (f"{tiers[tier]['templates']}" for tier in template_rows.SENDABLE)
-            found += [(automatic, "templates may answer alone"), (suggest, "templates are worth suggesting")]
-    if told := _time_tile(report):
-        found.append(told)
+            figures += [(automatic, "templates may answer alone"), (suggest, "templates are worth suggesting")]
+    if tile := _time_tile(report):
+        figures.append(tile)
     if report.models:
         complete = sum(model.stats.successes for model in report.models.values())
         total = sum(model.stats.total_tests for model in report.models.values())
-        found.append((f"{complete} / {total}", "replies complete"))
+        figures.append((f"{complete} / {total}", "replies complete"))
     done = sum(job.status == "succeeded" for job in report.jobs)
-    found.append((f"{done} / {len(report.jobs)}", "jobs succeeded"))
-    return found
+    figures.append((f"{done} / {len(report.jobs)}", "jobs succeeded"))
+    return figures

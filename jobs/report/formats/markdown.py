@@ -77,9 +77,9 @@ def _tiers(report: Report) -> list[str]:
         return []
     parts = ["### Which may be sent", inline(template_rows.verdict(report))]
     parts.append(table(template_rows.TIER_HEADER, _cells(rows), right=(1,)))
-    found = template_rows.sendable(report)
-    if found:
-        cells = [[one["reply"], one["tier"], one["right"], one["triggers"]] for one in found]
+    templates = template_rows.sendable(report)
+    if templates:
+        cells = [[one["reply"], one["tier"], one["right"], one["triggers"]] for one in templates]
         parts.append(table(["Reply", "Tier", "Measured", "Fires on messages like"], _cells(cells)))
     return parts
 
@@ -99,14 +99,14 @@ def _rivals(report: Report) -> list[str]:
 
 def _patterns(report: Report) -> list[str]:
     """The templates by frequency, phrases among them."""
-    found = run_rows.template_lines(report)
-    if not found or report.templates is None:
+    templates = run_rows.template_lines(report)
+    if not templates or report.templates is None:
         return ["No message was frequent enough to become a template."]
     total = len(report.templates["templates"])
     return [
-        f"The {len(found)} most frequent of {total}; *uses* counts the mined messages of yours within "
+        f"The {len(templates)} most frequent of {total}; *uses* counts the mined messages of yours within "
         f"{inline(run_rows.similarity(report))} of the text; a *phrase* is shown, never sent:",
-        fenced(_pattern(template) for template in found),
+        fenced(_pattern(template) for template in templates),
     ]
 
 
@@ -144,12 +144,12 @@ SPEED_NOTE = "Speed is measured over the complete replies that were written one 
 
 def trade_off(report: Report) -> str:
     """The frontier of time and quality in words; the chart is a file beside this one."""
-    found = model_charts.points(report)
-    if not found:
+    models = model_charts.points(report)
+    if not models:
         return ""
-    best = model_charts.frontier(found)
+    best = model_charts.frontier(models)
     names = ", ".join(f"{inline(point.name)} ({point.seconds:.2f} s, {point.quality:.2f})" for point in best)
-    beaten = [inline(point.name) for point in found if point not in best]
+    beaten = [inline(point.name) for point in models if point not in best]
     text = f"No other model beats these in both seconds and quality: {names}." if best else "Every model fails a gate."
     return (
         text + (f" Beaten, or failing a gate: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
@@ -171,32 +171,32 @@ HEAT_NOTE = "The checks alone: general checks times those of the instruction; a 
 
 def replies(report: Report) -> str:
     """The replies of every model, prompt by prompt; each text once."""
-    found = reply_rows.scenes(report)
+    scenes = reply_rows.scenes(report)
     blocks = []
-    for scene in found:
+    for scene in scenes:
         lines = [f"Scenario: {quoted(scene.context)}"]
         for exchange in scene.exchanges:
             lines += ["", exchange.instruction, *_reply_lines(exchange)]
         blocks.append(fenced(lines))
-    blocks += [inline(line) for line in (vote_rows.invitation(report),) if line and found]
+    blocks += [inline(line) for line in (vote_rows.invitation(report),) if line and scenes]
     return "\n\n".join(blocks)
 
 
 def _reply_lines(exchange: PromptBlock) -> list[str]:
     """SmolLM3-3B:   "All good, take your time!" (1100ms) ×3"""
-    width = max((len(said.model) for said in exchange.replies), default=0) + 1
-    lines = [_line(said, width) for said in exchange.replies]
+    width = max((len(reply.model) for reply in exchange.replies), default=0) + 1
+    lines = [_line(reply, width) for reply in exchange.replies]
     return [*lines, f"({exchange.more} further replies that differ: replies.csv)"] if exchange.more else lines
 
 
-def _line(said: ReplyCell, width: int) -> str:
-    start = f"{said.model}:".ljust(width)
-    time = f" ({said.latency_ms:.0f}ms)" if said.latency_ms is not None else ""
-    time += f" ×{said.times}" if said.times > 1 else ""
-    if said.failure:
-        text = f' "{said.reply}"' if said.reply else ""
-        return f"{start} failed: {said.failure}{text}{time}"
-    return f'{start} "{said.reply}"{time}'
+def _line(reply: ReplyCell, width: int) -> str:
+    start = f"{reply.model}:".ljust(width)
+    time = f" ({reply.latency_ms:.0f}ms)" if reply.latency_ms is not None else ""
+    time += f" ×{reply.times}" if reply.times > 1 else ""
+    if reply.failure:
+        text = f' "{reply.reply}"' if reply.reply else ""
+        return f"{start} failed: {reply.failure}{text}{time}"
+    return f'{start} "{reply.reply}"{time}'
 
 
 def real_turns(report: Report) -> str:

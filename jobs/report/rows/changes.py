@@ -83,15 +83,15 @@ def summary(changes: Changes, names: Callable[[str], str]) -> list[str]:
     """What the two tables cannot say."""
     count, flips = len(changes.prompts), sum(row.flip for row in changes.prompts)
     total = count + changes.same
-    found = [f"Compared with {clean(changes.run, 100)}, the last run of this plan with a report."]
+    lines = [f"Compared with {clean(changes.run, 100)}, the last run of this plan with a report."]
     if total:
         shown = f"; the first {SHOWN_PROMPTS} are shown" if count > SHOWN_PROMPTS else ""
-        found.append(
+        lines.append(
             f"{count} of {total} prompts asked in both runs got another share of checks, {flips} flipped{shown}."
         )
-    found += _names("Not in the last run", [names(key) for key in changes.only_now])
-    return found + _names("Only in the last run", [clean(name, 80) for name in changes.only_then])
+    lines += _names("Not in the last run", [names(key) for key in changes.only_now])
+    return lines + _names("Only in the last run", [clean(name, 80) for name in changes.only_then])
 
 
-def _names(what: str, found: Sequence[str]) -> list[str]:
-    return [f"{what}: {', '.join(found)}."] if found else []
+def _names(what: str, names: Sequence[str]) -> list[str]:
+    return [f"{what}: {', '.join(names)}."] if names else []

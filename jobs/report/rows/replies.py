@@ -56,9 +56,9 @@ class Turn:
 def shown(text: str | None) -> str:
     """A text for a bubble: visible, on one line, and with a mark where it was cut."""
     whole = text or ""
-    found = clean(whole)
+    cleaned = clean(whole)
     left = len(whole) - MAX_CHARACTERS
-    return f"{found} [cut here, about {left:,} more characters]" if found.endswith("…") and left > 0 else found
+    return f"{cleaned} [cut here, about {left:,} more characters]" if cleaned.endswith("…") and left > 0 else cleaned
 
 
 def scenes(report: Report) -> list[ScenarioBlock]:
@@ -115,7 +115,8 @@ def _variants(name: str, replies: Sequence[Generation]) -> list[ReplyCell]:
         same.setdefault((shown(reply.reply), failure), []).append(reply)
     ordered = sorted(same.items(), key=lambda item: -len(item[1]))
     return [
-        ReplyCell(name, text, stats.median(_times(found)), failure, len(found)) for (text, failure), found in ordered
+        ReplyCell(name, text, stats.median(_times(same_text)), failure, len(same_text))
+        for (text, failure), same_text in ordered
     ]
 
 
@@ -132,13 +133,13 @@ def _real(report: Report) -> dict[int, dict[str, list[Generation]]]:
 
 def turn_notes(report: Report) -> list[str]:
     """How many turns of the owner's history were answered, from when, in how many conversations."""
-    found = _real(report)
-    if not found:
+    asked = _real(report)
+    if not asked:
         return []
-    chats = {reply.chat for models in found.values() for replies in models.values() for reply in replies}
+    chats = {reply.chat for models in asked.values() for replies in models.values() for reply in replies}
     split = report.comparison.split if report.comparison else None
     notes = [
-        f"{len(found):,} incoming turns from {len(chats - {None}):,} of your conversations, each conversation one "
+        f"{len(asked):,} incoming turns from {len(chats - {None}):,} of your conversations, each conversation one "
         "cluster; the models saw what came in and never your answer."
     ]
     if report.turn_examples:
@@ -152,11 +153,11 @@ def turn_notes(report: Report) -> list[str]:
 
 def turns(report: Report) -> list[Turn]:
     """A dozen real turns, spread over all that were answered; those that more models answered go first."""
-    found = _real(report)
-    most = max((len(models) for models in found.values()), default=0)
-    full = [place for place in sorted(found) if len(found[place]) == most]
+    asked = _real(report)
+    most = max((len(models) for models in asked.values()), default=0)
+    full = [place for place in sorted(asked) if len(asked[place]) == most]
     step = max(1, len(full) // SHOWN_TURNS)
-    return [_turn(report, found[place]) for place in full[::step][:SHOWN_TURNS]]
+    return [_turn(report, asked[place]) for place in full[::step][:SHOWN_TURNS]]
 
 
 def _turn(report: Report, models: Mapping[str, Sequence[Generation]]) -> Turn:

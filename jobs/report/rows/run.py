@@ -34,8 +34,8 @@ def job_cells(job: JobLine) -> list[str]:
 
 def template_lines(report: Report) -> list[Mapping[str, Any]]:
     """The templates by frequency, at most SHOWN_TEMPLATES."""
-    found = report.templates["templates"] if report.templates else []
-    return sorted(found, key=lambda template: -template["frequency"])[:SHOWN_TEMPLATES]
+    templates = report.templates["templates"] if report.templates else []
+    return sorted(templates, key=lambda template: -template["frequency"])[:SHOWN_TEMPLATES]
 
 
 def similarity(report: Report) -> str:

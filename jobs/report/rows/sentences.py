@@ -128,8 +128,8 @@ def _behind(gap: Difference | None) -> str:
 def _on_templates(report: Report) -> str:
     if report.templates is None:
         return "No templates were mined." if "mine" in report.sections else ""
-    stats, found = report.templates["stats"], report.templates["templates"]
-    text = f"{len(found)} templates from {stats.get('total_messages') or 0:,} of your messages"
+    stats, templates = report.templates["stats"], report.templates["templates"]
+    text = f"{len(templates)} templates from {stats.get('total_messages') or 0:,} of your messages"
     if (coverage := stats.get("coverage")) is None:
         return f"{text}; what they cover of later messages was not measured."
     spread = _range(stats)
@@ -227,8 +227,8 @@ def _deploy_model(report: Report) -> str:
 def _deploy_templates(report: Report) -> str:
     if report.templates is None or not report.templates["templates"]:
         return "**Templates:** none to deploy from this run."
-    if said := template_rows.verdict(report):
-        return f"**Templates:** {inline(said)}"
+    if sentence := template_rows.verdict(report):
+        return f"**Templates:** {inline(sentence)}"
     return (
         "**Templates:** read them before use. None was measured to answer rightly by itself, so they are "
         "phrases of yours to suggest, not replies to send unseen."

@@ -59,7 +59,7 @@ def proportion(row: Mapping[str, Any], name: str) -> str:
 
 def tier_rows(report: Report) -> list[list[str]]:
     """Each tier with its number of templates and its measured precision; none where tiers were not measured."""
-    found = stats(report).get("tiers") or {}
+    tiers = stats(report).get("tiers") or {}
     target = stats(report).get("precision_target")
     goal = percent(target, 0) if target is not None else "the target"
     meanings = {
@@ -75,14 +75,14 @@ def tier_rows(report: Report) -> list[list[str]]:
             "; ".join(f"“{clean(one['representative'], 60)}”" for one in of(report, tier)[:SHOWN_EXAMPLES]) or "none",
             meanings.get(tier, ""),
         ]
-        for tier, row in found.items()
+        for tier, row in tiers.items()
     ]
 
 
 def of(report: Report, *tiers: str) -> list[Mapping[str, Any]]:
     """The templates of these tiers, the most frequent first."""
-    found = report.templates["templates"] if report.templates else []
-    return sorted((one for one in found if one.get("tier") in tiers), key=lambda one: -one["frequency"])
+    templates = report.templates["templates"] if report.templates else []
+    return sorted((one for one in templates if one.get("tier") in tiers), key=lambda one: -one["frequency"])
 
 
 def sendable(report: Report) -> list[dict[str, str]]:
@@ -108,10 +108,10 @@ def sureness(template: Mapping[str, Any]) -> str:
 
 def verdict(report: Report) -> str:
     """One plain sentence on what may be sent; "" where tiers were not measured."""
-    found = stats(report).get("tiers")
-    if not found:
+    tiers = stats(report).get("tiers")
+    if not tiers:
         return ""
-    automatic, suggest = (found[tier]["templates"] for tier in SENDABLE)
+    automatic, suggest = (tiers[tier]["templates"] for tier in SENDABLE)
     total = len(report.templates["templates"]) if report.templates else 0
     if automatic:
         return f"{automatic} of {total} templates may answer by themselves, {suggest} more are worth suggesting."
@@ -123,7 +123,7 @@ def verdict(report: Report) -> str:
 
 def rival_rows(report: Report) -> list[list[str]]:
     """Every way of suggesting on the same held-out turns, as RIVAL_HEADER."""
-    found = stats(report).get("baselines") or {}
+    rivals = stats(report).get("baselines") or {}
     return [
         [
             _NAMES.get(name, clean(name, 60)),
@@ -132,7 +132,7 @@ def rival_rows(report: Report) -> list[list[str]]:
             proportion(row, "top3"),
             clean(row["what"], 200),
         ]
-        for name, row in found.items()
+        for name, row in rivals.items()
     ]
 
 
@@ -170,22 +170,22 @@ def drift_line(report: Report) -> str:
 
 def manual_line(report: Report) -> str:
     """The owner's present templates in a sentence; "" where there is nothing to say."""
-    found = stats(report).get("manual") or {}
-    if found.get("problem"):
-        return f"{clean(found['problem'], 300)}."
-    if not found.get("templates"):
+    manual = stats(report).get("manual") or {}
+    if manual.get("problem"):
+        return f"{clean(manual['problem'], 300)}."
+    if not manual.get("templates"):
         return (
             ""
-            if not found
+            if not manual
             else (
                 "Your present templates were not measured, because none are listed: config/manual_templates.yaml, or "
                 "mine.manual with the path of JARVIS's custom_templates.json."
             )
         )
     return (
-        f"Your {found['templates']} present templates cover {proportion(found, 'coverage')} of your later messages, "
-        f"fire on {proportion(found, 'hit_rate')} of what came in, and are right in {proportion(found, 'precision')} "
-        f"of those. Never used: {proportion(found, 'unused')}."
+        f"Your {manual['templates']} present templates cover {proportion(manual, 'coverage')} of your later messages, "
+        f"fire on {proportion(manual, 'hit_rate')} of what came in, and are right in {proportion(manual, 'precision')} "
+        f"of those. Never used: {proportion(manual, 'unused')}."
     )
 
 

@@ -57,8 +57,8 @@ def version(document: Document) -> int:
 
 def require_effect(path: Path, document: Document) -> None:
     """Raises JarvisError where JARVIS of this version does not read what would be written."""
-    if (found := version(document)) < FIRST_READ:
-        name = f"config_version {found}" if found else "no config_version"
+    if (number := version(document)) < FIRST_READ:
+        name = f"config_version {number}" if number else "no config_version"
         raise JarvisError(
             f"{path} has {name}: JARVIS of that time reads model.model_id nowhere, so writing it has no effect",
             f"Update JARVIS (config_version {FIRST_READ} and later reads it), or write it all the same with --force.",

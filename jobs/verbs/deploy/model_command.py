@@ -118,8 +118,8 @@ def _effects(choice: Choice, document: Document) -> list[str]:
     from jobs.verbs.deploy import config_file
 
     limit = config_file.memory_limit_mb(document)
-    found = config_file.version(document)
-    lines = [] if found >= config_file.FIRST_READ else [f"JARVIS of config_version {found} does not read it."]
+    number = config_file.version(document)
+    lines = [] if number >= config_file.FIRST_READ else [f"JARVIS of config_version {number} does not read it."]
     if not choice.needs_mb or choice.needs_mb > limit:
         needs = f"needs about {choice.needs_mb} MB" if choice.needs_mb else "may need more"
         lines.append(

@@ -94,9 +94,9 @@ def kill(state: dict, label: str, agent: dict) -> int:
 
 
 def print_agent(state: dict, label: str, agent: dict) -> int:
-    there = state["loaded"][label]
-    pid = f"\tpid = {there['pid']}\n" if alive(there["pid"]) else ""
-    print(f"gui/{os.getuid()}/{label} = {{\n\tpath = {there['path']}\n{pid}\tlast exit code = 0\n}}")
+    loaded = state["loaded"][label]
+    pid = f"\tpid = {loaded['pid']}\n" if alive(loaded["pid"]) else ""
+    print(f"gui/{os.getuid()}/{label} = {{\n\tpath = {loaded['path']}\n{pid}\tlast exit code = 0\n}}")
     return 0
 
 
