@@ -8,7 +8,7 @@ similarity of the template's reply. Firing on a turn that the owner did not answ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,13 @@ class Turns:
 
     texts: list[str]  #: (t) the form that is compared, of the end of the turn
     shown: list[str]  #: (t) as they were written
-    asked: list[Asked]  #: (t) what the ranker is given of each
-    chats: NDArray[np.int64]  #: (t) number of the chat
-    when: NDArray[np.float64]  #: (t) POSIX time of the last incoming message
-    answers: list[str | None]  #: (t) the first message of each reply as it was written
     replies: Places  #: (t) unique text of the reply's first message, -1 where there was none
     before: NDArray[np.int64]  #: (t) how many of the owner's messages were older than the turn
     settled: NDArray[np.int64]  #: (t) how many were older than its reply; all of them where there was none
+    asked: list[Asked] = field(default_factory=list)  #: (t) what the ranker is given of each
+    answers: list[str | None] = field(default_factory=list)  #: (t) the first message of each reply as it was written
+    chats: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  #: (t) number of the chat
+    when: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))  #: (t) POSIX time of its last message
 
     def answered(self, turns: Places) -> Places:
         """Those of `turns` that have a reply."""

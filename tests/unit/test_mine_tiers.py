@@ -151,9 +151,9 @@ def test_rivals_are_measured_on_the_same_turns() -> None:
 def test_ranking_follows_the_turns_most_like_it_and_else_the_most_frequent() -> None:
     incoming = EYE[[0, 0, 1, 0, 5]]
     led = np.array([[True, False], [True, False], [False, True]])
-    ranking = answers.ranked(incoming, np.array([3, 4, 2]), np.array([0, 1, 2]), led)
+    ranking = answers.nearest_voted(incoming, np.array([3, 4, 2]), np.array([0, 1, 2]), led)
     assert ranking[:, 0].tolist() == [0, 0, 0]  # a prior of five turns outweighs one neighbour
-    again = answers.ranked(
+    again = answers.nearest_voted(
         EYE[[1] * 40 + [0] * 41 + [1]], np.array([81]), np.arange(81), np.repeat(EYE[:2], [40, 41], 0) > 0
     )
     assert again[:, 0].tolist() == [0]
