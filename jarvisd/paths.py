@@ -51,6 +51,11 @@ class Home:
         return self.var / "jarvisd.ready"
 
     @property
+    def rescue_note(self) -> Path:
+        """What was saved of a damaged database; missing where none was damaged."""
+        return self.var / "database-rescue.json"
+
+    @property
     def logs(self) -> Path:
         return self.var / "logs"
 

@@ -34,7 +34,7 @@ def doctor(app: App, as_json: bool) -> int:
     problems = sum(check.state == "problem" for check in checks)
     if as_json:
         rows = [dataclasses.asdict(check) for check in checks]
-        click.echo(json.dumps({"ok": not problems, "checks": rows}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"ok": not problems, "checks": rows}, indent=2))
     else:
         warnings = sum(check.state == "warning" for check in checks)
         click.echo(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")

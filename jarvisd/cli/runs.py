@@ -26,7 +26,7 @@ def runs(app: App, number: int, as_json: bool) -> None:
     """
     rows = list(Run.select().order_by(Run.number.desc()).limit(number)) if app.look_into_ledger() else []
     if as_json:
-        click.echo(json.dumps([status.of_run(run) for run in rows], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([status.of_run(run) for run in rows], indent=2))
         return
     if not rows:
         click.echo("No run yet. `jarvisctl enqueue PLAN` submits one.")

@@ -11,7 +11,6 @@ import click
 from jarvisd.cli.common import FULL_LIST, App, counts_line, on_terminal, run_table
 from jarvisd.operations import daemon_state, notification
 from jarvisd.operations import status as run_status
-from jarvisd.store import salvage
 from jarvisd.store.models import Job, Run
 from jarvisd.words import label
 
@@ -35,7 +34,7 @@ def status(app: App, run: str | None, as_json: bool, watch: bool) -> None:
       jarvisctl status latest --json
     """
     if as_json:
-        click.echo(json.dumps(run_status.document(app.home, run), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(run_status.document(app.home, run), indent=2))
     elif watch:
         _watch(app, run)
     elif on_terminal():
@@ -51,8 +50,17 @@ def _head(app: App, runs: list[Run] | None) -> list[str]:
     head = [daemon_state.sentence(app.home, has_database=runs is not None)]
     if not app.home.is_default:
         head.append(f"Home: {app.home.root}")
-    notes = [line for line in (salvage.message(app.home), notification.line(app.home)) if line]
+    notes = [line for line in (_rescue(app), notification.line(app.home)) if line]
     return [*head, *notes, *daemon_state.night_lines(app.home)]
+
+
+def _rescue(app: App) -> str | None:
+    """What was saved of a damaged database."""
+    if not app.home.rescue_note.exists():
+        return None
+    from jarvisd.store import salvage  # late: few homes have such a note, and `status` must start fast
+
+    return salvage.message(app.home)
 
 
 def lines(app: App, name: str | None) -> list[str]:

@@ -9,8 +9,6 @@ import fcntl
 import os
 import platform
 import re
-import shutil
-import subprocess
 import sys
 import uuid
 from functools import cache
@@ -68,6 +66,8 @@ def boot_id() -> str:
 
 def output(*command: str) -> str:
     """Standard output of a system program, or "" where it cannot be had."""
+    import subprocess  # late, as shutil below: on Linux `status` starts no program, and it must start fast
+
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -137,6 +137,8 @@ def _pressure_level() -> int:
 
 
 def free_disk_mb(folder: Path) -> int:
+    import shutil
+
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free // _MB
@@ -144,6 +146,9 @@ def free_disk_mb(folder: Path) -> int:
 
 def open_file(path: Path) -> bool:
     """Show a file with the program the user's desktop has for it. False on a bare terminal."""
+    import shutil
+    import subprocess
+
     program = shutil.which("open" if MACOS else "xdg-open")
     graphical = MACOS or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if program is None or not graphical:

@@ -67,7 +67,7 @@ class Rescue:
 def message(home: Home) -> str | None:
     """What was saved of a damaged database within the last day, in sentences; else None."""
     try:
-        rescue = Rescue(**json.loads(_note(home).read_text("utf-8")))
+        rescue = Rescue(**json.loads(home.rescue_note.read_text("utf-8")))
         age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(rescue.at)
         return rescue.sentence() if age < SHOWN_FOR else None
     except (OSError, ValueError, TypeError, LookupError):
@@ -91,12 +91,8 @@ def mend(home: Home) -> None:
     except OSError as error:
         raise LedgerError(f"{home.database} is damaged, and cannot be kept: {error.strerror}", "Mend that.") from error
     if rescue is not None:
-        files.replace(_note(home), json.dumps(asdict(rescue)))
+        files.replace(home.rescue_note, json.dumps(asdict(rescue)))
         _log.error("%s", rescue.sentence())
-
-
-def _note(home: Home) -> Path:
-    return home.var / "database-rescue.json"
 
 
 # --------------------------------------------------------------------------------------------------- what is wrong

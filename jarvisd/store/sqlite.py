@@ -6,9 +6,7 @@ Beside this file only `salvage.py`, which reads damaged files, knows a dialect.
 from __future__ import annotations
 
 import logging
-import random
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -96,7 +94,7 @@ def write_transaction(database: peewee.Database, patience_s: float) -> Iterator[
             except peewee.OperationalError as error:
                 if describe_error(error) is not ErrorKind.BUSY or time.monotonic() >= end:
                     raise
-            time.sleep(_RETRY_S * random.uniform(0.5, 1.5))  # noqa: S311  # or all that wait would try at once
+            time.sleep(_pause_s())
         yield
 
 
@@ -154,11 +152,20 @@ def refuse_no_file(home: Home) -> None:
         raise LedgerError(f"{home.database} is not a file", "Nothing was changed. Move it away and start again.")
 
 
+def _pause_s() -> float:
+    """A pause that differs between processes, so that those that wait do not all try at the same moment."""
+    import random  # late: few transactions wait, and `status` must start fast
+
+    return _RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311
+
+
 def back_up(home: Home, have: dict[str, int]) -> Path:
     """Copy the database to var/backups, under a name with its schema versions; keep the newest KEPT_BACKUPS.
 
     Two processes that migrate at the same time make the same copy: the file is replaced in one step.
     """
+    import tempfile  # late: it takes 5 ms, and few processes migrate
+
     folder = home.var / "backups"
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"jarvis-{'-'.join(f'{package}{number}' for package, number in sorted(have.items()))}.db"

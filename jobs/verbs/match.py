@@ -44,7 +44,7 @@ def match(app: App, text: str, as_json: bool) -> int:
     result = index.match(incoming)
     took = time.perf_counter() - ready - index.loading_s
     answer = _answer(incoming, result, took, ready - began + index.loading_s)
-    click.echo(json.dumps(answer, ensure_ascii=False) if as_json else _words(index, result, answer))
+    click.echo(json.dumps(answer) if as_json else _words(index, result, answer))
     return 0 if result.fires else 1
 
 

@@ -245,7 +245,7 @@ def _list(home: Home, as_json: bool) -> int:
     failures: list[JarvisError] = []
     rows = [_row(one, home) for one in named(home, (), failures)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(rows, indent=2))
         return int(bool(failures))
     for row in rows:
         size = amount(row["bytes"]) if row["bytes"] else "?"

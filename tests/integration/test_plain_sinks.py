@@ -171,6 +171,8 @@ SINKS: dict[str, Sink] = {
     "an error": _on_the_terminal("wait", NAME),
     "enqueue": _on_the_terminal("enqueue", "command", "--", NAME),
     "cancel": _on_the_terminal("cancel", "latest"),
+    "status --json": _on_the_terminal("status", "--json"),
+    "runs --json": _on_the_terminal("runs", "--json"),
 }
 
 
