@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from jarvisd.store import database
 settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
+#: Under this name a test records a line for the end.
+_FIGURES = "figures"
 _OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
 
 
@@ -32,3 +35,19 @@ def no_connection_is_left() -> Iterator[None]:
     """A program's connection ends with it; of a verb that is called inside the tests it must be ended."""
     yield
     database.disconnect()
+
+
+@pytest.fixture
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Print a line of figures at the end of all tests, wherever this one runs."""
+    return partial(record_property, _FIGURES)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    calls = [report for report in reports if isinstance(report, pytest.TestReport) and report.when == "call"]
+    lines = [str(value) for report in calls for name, value in report.user_properties if name == _FIGURES]
+    if lines:
+        terminalreporter.section("figures")
+    for line in lines:
+        terminalreporter.write_line(line)

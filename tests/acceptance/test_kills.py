@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,7 +87,7 @@ class Killer:
 
 @pytest.mark.parametrize("kills", [15, pytest.param(200, marks=pytest.mark.slow)])
 def test_kill_9_loses_no_checkpoint_doubles_none_and_every_night_has_its_reports(
-    house: House, kills: int, capsys: pytest.CaptureFixture[str]
+    house: House, kills: int, say: Callable[[str], None]
 ) -> None:
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")  # shown when this fails
@@ -98,12 +99,11 @@ def test_kill_9_loses_no_checkpoint_doubles_none_and_every_night_has_its_reports
     (jobs,) = night.ask("SELECT count(*) FROM job WHERE kind != 'report' AND status = 'succeeded'")[0]
     (reports,) = night.ask("SELECT count(*) FROM job WHERE kind = 'report' AND status = 'succeeded'")[0]
     whom = ", ".join(f"{name} {times}" for name, times in sorted(killer.killed.items()))
-    with capsys.disabled():
-        print(
-            f"\n{sum(killer.killed.values())} kills survived ({whom}), {len(night.runs)} nights, {jobs} jobs, "
-            f"{night.expected} checkpoints expected, {night.stored()} stored, {reports} reports, "
-            f"integrity ok, seed {seed}"
-        )
+    say(
+        f"{sum(killer.killed.values())} kills survived ({whom}), {len(night.runs)} nights, {jobs} jobs, "
+        f"{night.expected} checkpoints expected, {night.stored()} stored, {reports} reports, "
+        f"integrity ok, seed {seed}"
+    )
     assert sum(killer.killed.values()) == kills
 
 
@@ -114,7 +114,7 @@ SAMPLES = 12
 
 @pytest.mark.slow
 def test_twenty_kills_on_a_real_night_cost_no_reply_and_double_none(
-    house: House, small_models: Path, capsys: pytest.CaptureFixture[str]
+    house: House, small_models: Path, say: Callable[[str], None]
 ) -> None:
     """Mining with a real embedder, replies of a real model; half of the kills right after a reply, half anywhere."""
     seed = random.SystemRandom().randrange(10**6)
@@ -140,11 +140,10 @@ def test_twenty_kills_on_a_real_night_cost_no_reply_and_double_none(
     assert len(stored) == len(set(stored)) == 2 * SAMPLES
     assert _ask(house, "PRAGMA integrity_check") == [("ok",)]
     whom_killed = ", ".join(f"{name} {times}" for name, times in sorted(killed.items()))
-    with capsys.disabled():
-        print(
-            f"\n{killed.total()} kills survived ({whom_killed}) on a real night, {len(jobs)} jobs, "
-            f"{2 * SAMPLES} replies expected, {len(stored)} found, 1 report, integrity ok, seed {seed}"
-        )
+    say(
+        f"{killed.total()} kills survived ({whom_killed}) on a real night, {len(jobs)} jobs, "
+        f"{2 * SAMPLES} replies expected, {len(stored)} found, 1 report, integrity ok, seed {seed}"
+    )
 
 
 def _wait_to_strike(house: House, chance: random.Random) -> None:

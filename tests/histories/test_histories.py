@@ -25,14 +25,11 @@ from tests.histories.rules import (
 
 
 @pytest.mark.parametrize("seconds", [25, pytest.param(600, marks=pytest.mark.slow)])
-def test_nothing_is_lost_doubled_or_run_twice_at_once(
-    tmp_path: Path, seconds: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_lost_doubled_or_run_twice_at_once(tmp_path: Path, seconds: int, say: Callable[[str], None]) -> None:
     seed = random.SystemRandom().randrange(10**6)
     evidence = run.history(tmp_path, seconds, seed)
     broken = run.broken_rules(evidence)
-    with capsys.disabled():
-        print(f"\n{run.line(evidence, broken, seed)}")
+    say(run.line(evidence, broken, seed))
     assert broken == {}
 
 

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 @pytest.mark.slow
 @pytest.mark.parametrize("wanted", [2400])
 def test_no_power_cut_loses_what_was_acknowledged_or_leaves_half_a_file(
-    recording: Recording, wanted: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recording: Recording, wanted: int, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     seed = random.SystemRandom().randrange(10**6)
     chance, states, broken = random.Random(seed), Counter[str](), []
@@ -75,11 +75,10 @@ def test_no_power_cut_loses_what_was_acknowledged_or_leaves_half_a_file(
         states[loss] += 1
         broken += [f"{moment} {loss} {names}: {what}" for what in _wrong(folder, acknowledged, whole)]
         shutil.rmtree(folder, ignore_errors=True)
-    with capsys.disabled():
-        print(
-            f"\npower cuts: {states.total():,} states of {len(recording.operations):,} operations "
-            f"({', '.join(f'{loss} {n}' for loss, n in sorted(states.items()))}), {len(broken)} broken, seed {seed}"
-        )
+    say(
+        f"power cuts: {states.total():,} states of {len(recording.operations):,} operations "
+        f"({', '.join(f'{loss} {n}' for loss, n in sorted(states.items()))}), {len(broken)} broken, seed {seed}"
+    )
     assert states.total() >= 2000
     assert broken == []
 
