@@ -1,19 +1,22 @@
-"""Which templates may be sent on which triggers: triggers, tiers and thresholds, chosen on the calibration part.
+"""Which templates may be sent on which triggers: triggers, tiers and thresholds, from the calibration part.
 
-JARVIS fires the best cosine over all enabled triggers, if it reaches FIRES_AT. Under this rule the triggers that fire
-wrongly are dropped, the worst of each template first, until the template reaches its tier:
+JARVIS fires the best cosine over all enabled triggers, if it reaches FIRES_AT. The calibration part is cut in two. On
+one half the triggers that fire wrongly are dropped, the worst of each template first; the other half, which chose
+nothing, decides the tier:
 
-    automatic   the Wilson lower bound of its precision on the calibration part meets the target; triggers that fire
-                wrongly even once are dropped until it does
-    suggest     with it, more turns have a right draft among the first three than without it; triggers that fire
-                wrongly more often than rightly are dropped
-    phrase      frequent, but no trigger predicts it: shown, never sent
+    automatic   the Wilson lower bound of its precision on the deciding half meets the target; triggers that fire
+                wrongly even once on the choosing half are dropped until it does there
+    suggest     with it, more turns of the deciding half have a right draft among the first three than without it, and
+                hardly by chance; triggers that fire wrongly more often than rightly are dropped
+    phrase      no trigger was found that predicts it: shown, never sent
 
-Precision on the calibration part is biased upwards; the precision that is reported comes from a later part.
+Choosing and deciding on the same turns calls a template automatic that is right in 60 % of cases every second time;
+`python -m benchmarks.mining --only tiers` shows both. The precision that is reported comes from a later part.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
@@ -32,7 +35,8 @@ TIERS = (AUTOMATIC, SUGGEST, PHRASE)
 MAX_TRIGGER_WORDS = 12  #: a longer turn is not a trigger
 MAX_TRIGGERS = 30  #: of one template, the most frequent
 SUGGESTS = 0.5  #: a trigger of the suggest tier is right in at least this share of its firings
-LEAST_FIRED = 5  #: a threshold rests on at least so many turns
+LEAST_FIRED = 5  #: a tier and a threshold rest on at least so many turns
+SURE = 0.8  #: chance that a template of the suggest tier really adds right drafts
 Scores = NDArray[np.float32]
 
 
@@ -104,23 +108,71 @@ def bank(turns: Turns, past: Places, may: Mask, label: Places, templates: int) -
     return TriggerSet(np.array([turn for _, turn in kept], dtype=np.int32), owners, templates)
 
 
-def calibrate(triggers: TriggerSet, near: Scores, good: Mask, target: float) -> Calibrated:
-    """near (t, b) cosines of calibration turns to the triggers, good (t, k) which templates are right there."""
-    enabled = np.ones(len(triggers.owners), dtype=np.bool_)
-    if not enabled.size or not len(near):
-        return Calibrated(triggers, ~enabled, [PHRASE] * triggers.templates, [None] * triggers.templates)
-    strict = _without_wrong(triggers, near, good, enabled, target, 1.0)
-    names = _tiers(triggers, near, good, strict, target)
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Some turns of the calibration part."""
+
+    near: Scores  #: (t, b) cosines to the triggers
+    good: Mask  #: (t, k) which templates are right
+
+    def rows(self, which: slice) -> Half:
+        return Half(self.near[which], self.good[which])
+
+
+def calibrate(triggers: TriggerSet, near: Scores, good: Mask, target: float, allowed: Mask | bool = True) -> Calibrated:
+    """near (t, b) cosines of calibration turns to the triggers, good (t, k) which templates are right there.
+
+    allowed (k): templates that may be sent at all; the triggers of the others are off from the beginning.
+    """
+    enabled = np.broadcast_to(allowed, triggers.templates)[triggers.owners].copy()
+    if not enabled.any() or len(near) < 2:
+        return Calibrated(triggers, enabled & False, [PHRASE] * triggers.templates, [None] * triggers.templates)
+    every = Half(near, good)
+    choosing, deciding = every.rows(slice(0, None, 2)), every.rows(slice(1, None, 2))
+    names, enabled = _decided(triggers, _chosen(triggers, choosing, enabled, target), deciding, target)
+    limits = thresholds(triggers.scores(choosing.near, enabled), choosing.good, target)
+    return Calibrated(triggers, enabled, names, _held(triggers, limits, enabled, deciding, target))
+
+
+def _chosen(triggers: TriggerSet, half: Half, enabled: Mask, target: float) -> Mask:
+    """The triggers that fire rightly on the half that chooses, all else judged by the same half."""
+    strict = _without_wrong(triggers, half.near, half.good, enabled, target, 1.0)
+    names = _tiers(triggers, half, strict, target)
     # A template that the strictest choice does not make automatic gets its useful triggers back.
-    enabled = strict | np.array([names[owner] != AUTOMATIC for owner in triggers.owners], dtype=np.bool_)
+    back = strict | (enabled & np.array([names[owner] != AUTOMATIC for owner in triggers.owners], dtype=np.bool_))
+    return _without_wrong(triggers, half.near, half.good, back, target, SUGGESTS)
+
+
+def _decided(triggers: TriggerSet, enabled: Mask, half: Half, target: float) -> tuple[list[str], Mask]:
+    """Tiers on the half that decides, and the triggers of those that may be sent.
+
+    Taking the triggers of a phrase away lets others fire in their place. So it is measured again, and a tier only
+    falls: a second look can make nothing better than the first one said.
+    """
+    names = [AUTOMATIC] * triggers.templates
     while True:
-        enabled = _without_wrong(triggers, near, good, enabled, target, SUGGESTS)
-        names = _tiers(triggers, near, good, enabled, target)
+        names = [
+            max(old, new, key=TIERS.index)
+            for old, new in zip(names, _tiers(triggers, half, enabled, target), strict=True)
+        ]
         kept = enabled & np.array([names[owner] != PHRASE for owner in triggers.owners], dtype=np.bool_)
         if (kept == enabled).all():
-            # No phrase has a trigger left, so the enabled triggers were measured exactly as they will fire.
-            return Calibrated(triggers, enabled, names, thresholds(triggers.scores(near, enabled), good, target))
+            return names, enabled
         enabled = kept
+
+
+def _held(
+    triggers: TriggerSet, limits: list[float | None], enabled: Mask, half: Half, target: float
+) -> list[float | None]:
+    """The thresholds that the deciding half confirms; None for the others."""
+    scores = triggers.scores(half.near, enabled)
+    best = scores.argmax(axis=1)
+    held: list[float | None] = []
+    for number, limit in enumerate(limits):
+        fires = (best == number) & (scores[:, number] >= (np.inf if limit is None else limit))
+        right = int(half.good[fires, number].sum())
+        held.append(limit if meets(right, int(fires.sum()), target) else None)
+    return held
 
 
 def _without_wrong(triggers: TriggerSet, near: Scores, good: Mask, enabled: Mask, target: float, least: float) -> Mask:
@@ -157,33 +209,47 @@ def _by_trigger(triggers: TriggerSet, near: Scores, good: Mask) -> tuple[NDArray
     return np.bincount(by, minlength=size), np.bincount(by[right], minlength=size)
 
 
-def _tiers(triggers: TriggerSet, near: Scores, good: Mask, enabled: Mask, target: float) -> list[str]:
-    scores = triggers.scores(near, enabled)
+def _tiers(triggers: TriggerSet, half: Half, enabled: Mask, target: float) -> list[str]:
+    scores = triggers.scores(half.near, enabled)
     order = first_three(scores, FIRES_AT, 4)
-    right = hits(order, good)
+    right = hits(order, half.good)
     first = order[:, 0]
     fired = np.bincount(first[first >= 0], minlength=triggers.templates)
     hit = np.bincount(first[right[:, 0]], minlength=triggers.templates)
-    gain = gains(order, right, triggers.templates)
+    won, lost = gains(order, right, triggers.templates)
     return [
-        AUTOMATIC if meets(int(hit[k]), int(fired[k]), target) else SUGGEST if gain[k] > 0 else PHRASE
+        AUTOMATIC
+        if meets(int(hit[k]), int(fired[k]), target)
+        else SUGGEST
+        if helps(int(won[k]), int(lost[k]))
+        else PHRASE
         for k in range(triggers.templates)
     ]
 
 
-def gains(order: Places, right: Mask, templates: int) -> NDArray[np.int64]:
-    """(k) turns with a right draft among three with each template, minus those without it; order, right (t, 4).
+def gains(order: Places, right: Mask, templates: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(k) turns with a right draft among three only with each template, and only without it; order, right (t, 4).
 
     Without a template the fourth draft of a turn moves up.
     """
-    gain = np.zeros(templates, dtype=np.int64)
+    won, lost = np.zeros(templates, dtype=np.int64), np.zeros(templates, dtype=np.int64)
     count = np.cumsum(right, axis=1)
     for place in range(3):
         offered = order[:, place] >= 0
         hit_at_3 = count[:, 2] > 0
         without = count[:, 3] - right[:, place] > 0
-        np.add.at(gain, order[offered, place], np.subtract(hit_at_3, without, dtype=np.int64)[offered])
-    return gain
+        np.add.at(won, order[offered, place], (hit_at_3 & ~without)[offered].astype(np.int64))
+        np.add.at(lost, order[offered, place], (~hit_at_3 & without)[offered].astype(np.int64))
+    return won, lost
+
+
+def helps(won: int, lost: int) -> bool:
+    """Whether a template that won and lost so many turns wins more than it loses, with a chance of at least SURE.
+
+    The chance is that of a share above one half under a uniform prior: 2 of 2 reach it, 1 of 1 does not.
+    """
+    n = won + lost + 1
+    return sum(math.comb(n, k) for k in range(won + 1)) / 2**n >= SURE
 
 
 def meets(right: int, n: int, target: float) -> bool:
