@@ -42,10 +42,10 @@ def miner(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
     encoder = Encoder(model, "all-MiniLM-L6-v2", cache, fast=Bert)
     vectors = encoder.encode([counted.texts[place] for place in wanted])
     near = coverage.widened(
-        coverage.neighbours(vectors, counted.candidate[wanted], counted.counts()[wanted], SIMILARITY, least=LEAST),
+        coverage.neighbours(vectors, counted.sayable[wanted], counted.counts()[wanted], SIMILARITY, least=LEAST),
         wanted,
     )
-    chosen, _ = coverage.greedy(near, counted.counts(), TEMPLATES, LEAST)
+    chosen, _ = coverage.greedy(near, counted.counts(), TEMPLATES, LEAST, allowed=counted.candidate)
     origins = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
     return {
         "texts": len(counted.texts),

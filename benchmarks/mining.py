@@ -98,7 +98,7 @@ def coverage(owner: str, messages: list[Message], encoder: Encoder) -> None:
     began = time.monotonic()
     counted = corpus.build(messages, MAX_WORDS)
     vectors = encoder.encode(counted.texts)
-    near = coverage_search.neighbours(vectors, counted.candidate, counted.counts(), SIMILARITY, least=LEAST)
+    near = coverage_search.neighbours(vectors, counted.sayable, counted.counts(), SIMILARITY, least=LEAST)
     origins = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
     every = coverage_search.neighbours(
         vectors, counted.candidate | counted.short, counted.counts(), SIMILARITY, least=2.0

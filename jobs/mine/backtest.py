@@ -141,12 +141,14 @@ def _parts(data: MatchData, origin: Origin) -> _Parts | None:
     return parts if whole and end - origin.end >= rolling_origin.LEAST_HELD_OUT else None
 
 
-def calibrated(data: MatchData, chosen: list[int], past: Places, calibration: Places) -> Calibrated:
-    """Triggers from `past`, tiers and thresholds from `calibration`."""
+def calibrated(
+    data: MatchData, chosen: list[int], past: Places, calibration: Places, allowed: Mask | bool = True
+) -> Calibrated:
+    """Triggers from `past`, tiers and thresholds from `calibration`; `allowed` (k): what may be sent at all."""
     label = answers.nearest_template(data.vectors, chosen, data.similarity)
     bank = tiers.bank(data.turns, past, data.may_trigger, label, len(chosen))
     near = _cosines(data, calibration, bank)
-    return tiers.calibrate(bank, near, data.fitting(chosen, calibration), data.precision)
+    return tiers.calibrate(bank, near, data.fitting(chosen, calibration), data.precision, allowed)
 
 
 #: Whether the ranker was given what came before a turn.

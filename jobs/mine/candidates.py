@@ -52,7 +52,7 @@ def _neighbours(task: Task, corpus: Corpus, places: NDArray[np.intp], embedded: 
     """Lists over all texts; `embedded` (p, d) are the vectors of the texts at `places`."""
     near = coverage.neighbours(
         embedded,
-        corpus.candidate[places],
+        corpus.sayable[places],
         corpus.counts()[places],
         task.section.similarity,
         least=task.section.min_uses,
@@ -78,7 +78,9 @@ def _share_in_clusters(task: Task, corpus: Corpus, places: NDArray[np.intp], emb
 def choose(task: Task, corpus: Corpus, candidates: Candidates) -> list[int]:
     """Places of the chosen templates, the one that covers most first. Raises JobFailed where there is none."""
     section = task.section
-    chosen, _ = coverage.greedy(candidates.near, corpus.counts(), section.templates, section.min_uses)
+    chosen, _ = coverage.greedy(
+        candidates.near, corpus.counts(), section.templates, section.min_uses, allowed=corpus.candidate
+    )
     if not chosen:
         raise JobFailed(
             f"{len(corpus.ids)} messages of yours are too few: no {section.min_uses} of them are alike",

@@ -30,7 +30,8 @@ class Corpus:
     people: NDArray[np.int32]  #: (n) a number per recipient of each message
     short: NDArray[np.bool_]  #: (u) may be a template as far as length goes
     refused: dict[str, int] = field(default_factory=dict)  #: reason -> messages that must never be a template
-    candidate: NDArray[np.bool_]  #: (u) short, not refused, and sent to enough people
+    sayable: NDArray[np.bool_]  #: (u) short, said twice, not refused
+    candidate: NDArray[np.bool_]  #: (u) sayable, and sent to enough people
     min_people: int = 1  #: people who must have received a template, lowered where the history has few partners
     slots: dict[str, int] = field(default_factory=dict)  #: "Thanks {name}!" -> messages; shown, never sent
 
@@ -47,7 +48,7 @@ class Corpus:
     def allowed(self, upto: int | None = None) -> NDArray[np.bool_]:
         """(u) what may be a template, judged by the first `upto` messages alone: an origin must not look ahead."""
         needed = people_needed(len(np.unique(self.people[:upto])), self.min_people)
-        return self.candidate & (self.reach(upto) >= needed)
+        return self.sayable & (self.reach(upto) >= needed)
 
     def index(self) -> dict[str, int]:
         """Normal form -> place in `texts`."""
@@ -80,13 +81,15 @@ def build(
         for text, is_short, repeated in zip(shown, short, repeats, strict=True)
     ]
     groups: dict[str, int] = {}
+    sayable = short & repeats & np.array([judgement.refusal is None for judgement in judged], dtype=np.bool_)
     corpus = Corpus(
         texts=texts,
         shown=shown,
         ids=np.array([place[form] for form in forms], dtype=np.int32),
         people=np.array([groups.setdefault(_who(message), len(groups)) for message in messages], dtype=np.int32),
         short=short,
-        candidate=short & repeats & np.array([judgement.refusal is None for judgement in judged], dtype=np.bool_),
+        sayable=sayable,
+        candidate=sayable.copy(),
         min_people=people_needed(len({_who(message) for message in messages}), min_people),
         slots=_slots(judged, [counts[text] for text in texts]),
     )

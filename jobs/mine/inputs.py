@@ -71,8 +71,11 @@ def read_messages(task: Task) -> Messages:
     own = [message for message in history.messages if message.from_me][-task.section.sample :]
     task.context.log.info("%d messages of the owner's, %d in all", len(own), len(history.messages))
     partners = {message.person for message in history.messages}
-    name_words = person_names.addressed_names(own) | person_names.known(partners, ())
+    incoming = [message for message in history.messages if not message.from_me]
+    # The owner's own name stands in what others write.
+    written = person_names.addressed_names(own) | person_names.addressed_names(incoming)
+    name_words = written | person_names.known(partners, ())
     counted = corpus.build(own, task.section.max_words, name_words, task.section.min_people)
     own_times = [message.when.timestamp() for message in own]
     turns = answers.collect(imessage.turns(history.messages), counted, own_times)
-    return Messages(history, counted, turns, tiers.allowed(turns))
+    return Messages(history, counted, turns, tiers.allowed(turns, name_words))

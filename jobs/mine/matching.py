@@ -126,8 +126,15 @@ def _trials(task: Task, data: MatchData, coverage: Coverage) -> list[Trial]:
 
 
 def _deployed(data: MatchData, coverage: Coverage) -> Calibrated:
-    """Triggers from the oldest nine tenths, tiers and thresholds from the newest."""
-    return backtest.calibrated(data, coverage.chosen, *_newest(data))
+    """Triggers from the oldest nine tenths, tiers and thresholds from the newest.
+
+    A template that the oldest nine tenths would not have given was chosen with the newest before its eyes: it is a
+    phrase until the next tenth bears it out.
+    """
+    past, newest = _newest(data)
+    earlier = next((origin.chosen for origin in coverage.origins if origin.share == rolling_origin.ORIGINS[-1]), None)
+    known = coverage.chosen if earlier is None else earlier
+    return backtest.calibrated(data, coverage.chosen, past, newest, np.isin(coverage.chosen, known))
 
 
 def _manual_templates(task: Task) -> tuple[list[Manual], str]:

@@ -29,6 +29,7 @@ from jobs.lib.matching.rules import FIRES_AT, SLACK
 from jobs.lib.stats import wilson
 from jobs.mine.answers import Mask, Places, Turns, first_three, hits
 from jobs.mine.coverage import Vectors
+from jobs.mine.person_names import mask_names
 
 AUTOMATIC, SUGGEST, PHRASE = "automatic", "suggest", "phrase"
 TIERS = (AUTOMATIC, SUGGEST, PHRASE)
@@ -72,11 +73,14 @@ class Calibrated:
         return [number for number, name in enumerate(self.tiers) if name == tier]
 
 
-def allowed(turns: Turns) -> Mask:
-    """(t) turns that may be triggers: answered, short and harmless."""
+def allowed(turns: Turns, names: frozenset[str] = frozenset()) -> Mask:
+    """(t) turns that may be triggers: answered, short, harmless, and without one of the `names` (casefolded)."""
     return np.array(
         [
-            reply >= 0 and 0 < len(shown.split()) <= MAX_TRIGGER_WORDS and safety.reason(shown) is None
+            reply >= 0
+            and 0 < len(shown.split()) <= MAX_TRIGGER_WORDS
+            and safety.reason(shown) is None
+            and mask_names(shown, names) == shown
             for shown, reply in zip(turns.shown, turns.replies, strict=True)
         ],
         dtype=np.bool_,

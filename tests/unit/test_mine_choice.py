@@ -225,6 +225,17 @@ def test_how_many_people_know_a_text_never_looks_ahead() -> None:
     assert counted.reach(9)[counted.index()["late"]] == 3
 
 
+def test_an_early_origin_is_not_told_who_hears_a_text_later() -> None:
+    """Among four partners two are enough, whether or not a third one is ever told."""
+    early = [*said_to(4, "to all"), *said_to(2, "to two", "to two")]
+    counted = corpus.build([*early, *said_to(6, "to all", "later")], max_words=5)
+    assert [text for text, ok in zip(counted.texts, counted.allowed(len(early)), strict=True) if ok] == [
+        "to all",
+        "to two",
+    ]
+    assert not counted.candidate[counted.index()["to two"]]
+
+
 def test_names_become_slots_that_are_shown_and_never_sent() -> None:
     messages = [*said_to(6, "Thanks Anna!"), *said_to(6, "thanks Mike"), *said_to(6, "ok then")]
     counted = corpus.build(messages, max_words=5, name_words=frozenset({"anna", "mike"}))

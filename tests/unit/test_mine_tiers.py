@@ -160,6 +160,11 @@ def test_triggers_are_harmless_short_and_belong_to_one_template() -> None:
     ]
 
 
+def test_a_turn_that_names_somebody_is_no_trigger() -> None:
+    incoming = turns(["hey", "hey chris", "is Chris's car here"], [0, 0, 0])
+    assert tiers.allowed(incoming, frozenset({"chris"})).tolist() == [True, False, False]
+
+
 def test_a_turn_belongs_to_one_part_only() -> None:
     """A turn asked before a cut and answered after it is in neither part, and no mining before it knows its reply."""
     incoming = turns(["a", "b", "c", "d"], [0, 0, 0, -1])
