@@ -28,7 +28,7 @@ class _Clock(logging.Formatter):
         return dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # as another formatter has cached it
+        record.exc_text = None  # another formatter has cached the text, which may quote a message
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
@@ -53,7 +53,7 @@ def places(error: BaseException) -> list[str]:
 def daemon_logging(home: Home, *, foreground: bool, is_daemon: bool = True) -> None:
     """Log to jarvisd.log, ten files of one megabyte each; in the foreground to stderr too.
 
-    Only the daemon itself begins a new file: of two processes that do so one would write on into the old one.
+    Only the daemon begins a new file: if two processes did, one would go on writing to the old file.
     """
     path = home.logs / "jarvisd.log"
     path.touch(mode=0o600)

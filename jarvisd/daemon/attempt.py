@@ -62,7 +62,7 @@ class Attempt:
         self.job = job
         self.limit = None if job.is_report else limit
         self.began = time.monotonic()
-        self.is_other_version = False  #: whether the child said so; a job's own code may end with any exit code
+        self.is_other_version = False  #: whether the child reported it; the exit code of a job's own code says nothing
         self.watchdog = watchdog.Watchdog(job, self.settings, self._append, self.began)
 
     def run(self) -> None:
@@ -233,7 +233,7 @@ class Attempt:
 
 
 def _last_word(lifeline: int) -> bytes:
-    """What a child that has ended wrote into its lifeline; nothing of an ordinary one."""
+    """What a child that has ended wrote into its lifeline; most children write nothing."""
     os.set_blocking(lifeline, False)
     try:
         return os.read(lifeline, 1)
@@ -250,8 +250,8 @@ def likeliest_cause(code: int) -> str:
     number = -code
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     causes = {
-        "SIGKILL": "it was killed (SIGKILL), most likely by the system for want of memory",
+        "SIGKILL": "it was killed (SIGKILL), most likely by the system because memory ran out",
         "SIGSEGV": "it crashed in native code (SIGSEGV)",
-        "SIGABRT": "native code gave up (SIGABRT), often for want of memory on the GPU",
+        "SIGABRT": "native code aborted (SIGABRT), often because the GPU ran out of memory",
     }
     return causes.get(name, f"it was ended by {name}")

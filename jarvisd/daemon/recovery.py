@@ -35,7 +35,7 @@ def recover(home: Home) -> None:
 
 
 def _recover_job(home: Home, job_id: int) -> None:
-    """Requeue or settle one running job. One that cannot be is ended as failed: it must not keep the others back."""
+    """Requeue or settle one running job. One that cannot be is ended as failed: it must not block the others."""
     try:
         job = Job.get_by_id(job_id)
         if _end_orphan(job):

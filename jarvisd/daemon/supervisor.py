@@ -39,7 +39,7 @@ class Supervisor:
     machine_id: str
     settings: Settings
     stopping: threading.Event
-    owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the one that others see
+    owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the file that other programs open
     awake: power.Awake = field(default_factory=power.Awake)
 
     def work(self) -> None:

@@ -25,7 +25,7 @@ class Sample:
 
     memory_mb: int
     cpu_s: float  #: CPU seconds of all its processes together
-    progress: tuple[object, ...]  #: changes when the job gets on
+    progress: tuple[object, ...]  #: changes when the job makes progress
     pressed: bool = False  #: whether the computer is short of memory
 
 

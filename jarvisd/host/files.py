@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, never half of it, and never readable by others."""
+"""Write files so that a reader sees the old content or the new one, and only this user can read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jarvisd import failpoints
 _TEMPORARY = re.compile(r"\..+\.([a-z0-9_]{8}|[0-9]+|[0-9a-f]{32})|tmp[a-z0-9_]{8}")
 #: Copies of chat.db begin with this and their process id.
 PRIVATE_COPY = "jarvisd-messages-"
-#: Seconds after which nobody is writing a temporary file any more.
+#: A temporary file that is older, in seconds, was left by a process that was killed.
 OLD_S = 3600.0
 
 
@@ -55,10 +55,10 @@ def replace(path: Path, content: str | bytes) -> Path:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what writers that were killed left in this folder and in the folders of it; returns how many files.
+    """Remove temporary files that killed processes left in this folder and its subfolders; return their number.
 
-    Only what is older than any writing takes: another process may be about to give a younger file its name. Links are
-    not followed: what lies behind them was not written by jarvisd.
+    Only files older than OLD_S are removed: another process may be about to rename a younger one. Links are not
+    followed, because jarvisd wrote nothing behind them.
     """
     if not folder.is_dir():
         return 0
@@ -71,7 +71,7 @@ def _remove_old(path: Path) -> bool:
     """Remove a temporary file, link or folder unless it is young. Returns whether it was removed."""
     import shutil  # late: with its compression modules it takes 5 ms, and `status` removes nothing
 
-    with contextlib.suppress(OSError):  # another process was quicker, or the disk takes nothing
+    with contextlib.suppress(OSError):  # another process removed it, or the disk cannot be written
         if time.time() - path.lstat().st_mtime > OLD_S:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -118,7 +118,7 @@ def replace_symlink(link: Path, target: str) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk itself: after a new name, a rename or a removal."""
+    """Flush the names in a folder to the disk; call it after a creation, a rename or a removal."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         flush(descriptor)

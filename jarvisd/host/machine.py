@@ -1,4 +1,4 @@
-"""Facts of this computer: its identity, its memory, its processes, and how to keep it awake.
+"""Facts of this computer: its identity, its memory, its disk and its description.
 
 The macOS branches were never run on a Mac; tests replace the programs that they call by others of the same name.
 """
@@ -33,7 +33,7 @@ def identity(home: Home, remembered: str | None = None) -> str:
         return name
     folder = os.open(home.var, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes that find no name, the second takes the first one's
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes at once, the second reads the first one's name
         name = known_identity(home)
         if name is None:
             name = remembered if remembered and _is_name(remembered) else uuid.uuid4().hex
@@ -58,14 +58,14 @@ def _is_name(text: str) -> bool:
 
 @cache
 def boot_id() -> str:
-    """A name for the time since this computer was started: process ids mean nothing in another one."""
+    """An identifier of the current boot: a stored process id is valid only within its own boot."""
     if MACOS:
         return output("sysctl", "-n", "kern.bootsessionuuid")
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def output(*command: str) -> str:
-    """Standard output of a system program, or "" where it cannot be had."""
+    """Standard output of a system program; "" where it is missing or takes longer than 5 s."""
     import subprocess  # late, as shutil below: on Linux `status` starts no program, and it must start fast
 
     try:
@@ -108,13 +108,13 @@ def available_mb() -> int:
 
 
 def most_mb() -> int:
-    """What a job may use where nothing else is set: three quarters of the memory, or all of it but 4 GB."""
+    """The default memory limit of a job, in MB: three quarters of the memory, or all but 4 GB if that is more."""
     total = total_mb()
     return max(total * 3 // 4, total - 4096)
 
 
 def is_short_of_memory() -> bool:
-    """Whether the system itself is about to take memory away from programs."""
+    """Whether the computer is so short of memory that the system may end programs."""
     if MACOS:
         return _pressure_level() >= 4  # 1 normal, 2 warning, 4 critical
     import psutil
@@ -124,7 +124,7 @@ def is_short_of_memory() -> bool:
 
 
 def _pressure_level() -> int:
-    """The level as macOS numbers it, or 0: unknown. Asked every second, so without a process of its own."""
+    """The memory pressure as macOS numbers it; 0 where unknown. Read every second, so without starting a program."""
     import ctypes
 
     level, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
@@ -145,7 +145,7 @@ def free_disk_mb(folder: Path) -> int:
 
 
 def open_file(path: Path) -> bool:
-    """Show a file with the program the user's desktop has for it. False on a bare terminal."""
+    """Open a file with the desktop's program for it. False where there is no desktop."""
     import shutil
     import subprocess
 

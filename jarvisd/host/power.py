@@ -13,7 +13,7 @@ from jarvisd.host.machine import _MB
 
 
 def conditions() -> dict[str, Any]:
-    """What a measurement may depend on: {"power": "mains" | "battery" | None, "free_mb", "swap_mb"}."""
+    """Conditions that affect a measurement: {"power": "mains" | "battery" | None, "free_mb", "swap_mb"}."""
     import psutil
 
     source, _ = power()
@@ -25,7 +25,7 @@ def conditions() -> dict[str, Any]:
 
 
 def power() -> tuple[str | None, int | None]:
-    """("mains" | "battery" | None where nobody can tell, percent of the battery | None where there is none)."""
+    """("mains" | "battery" | None where unknown, percent of the battery | None where there is none)."""
     if machine.MACOS:
         output = machine.output("pmset", "-g", "batt")
         source = re.search(r"drawing from '(AC|Battery|UPS) Power'", output)
@@ -42,10 +42,10 @@ def power() -> tuple[str | None, int | None]:
 
 
 def wake_command(time: str, weekdays: tuple[str, ...]) -> list[str]:
-    """What wakes this Mac two minutes before a time of day. It needs root, and is the owner's to call."""
+    """The command that makes this Mac wake two minutes before a time of day. It needs root, so the user runs it."""
     letters = dict(zip(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "MTWRFSU", strict=True))
     minutes = (int(time[:2]) * 60 + int(time[3:]) - 2) % (24 * 60)
-    before = "MTWRFSU" if minutes < 24 * 60 - 2 else "UMTWRFS"  # 00:01 is woken for on the day before
+    before = "MTWRFSU" if minutes < 24 * 60 - 2 else "UMTWRFS"  # for 00:00 and 00:01 the wake-up lies on the day before
     days = [before["MTWRFSU".index(letter)] for day, letter in letters.items() if not weekdays or day in weekdays]
     clock = f"{minutes // 60:02}:{minutes % 60:02}:00"
     return ["sudo", "pmset", "repeat", "wakeorpoweron", "".join(sorted(days, key="MTWRFSU".index)), clock]
@@ -60,7 +60,7 @@ def notify(title: str, text: str) -> None:
 
 
 class Awake:
-    """Holds off idle sleep on macOS while there is something to do. When our process ends, the hold ends with it."""
+    """Prevents idle sleep on macOS while there is something to do, at most until this process ends."""
 
     def __init__(self) -> None:
         self._holder: subprocess.Popen[bytes] | None = None
@@ -68,7 +68,7 @@ class Awake:
     def hold(self) -> None:
         if not machine.MACOS or (self._holder is not None and self._holder.poll() is None):
             return
-        with contextlib.suppress(OSError):  # a night that may fall asleep is better than none
+        with contextlib.suppress(OSError):  # the jobs still run; the Mac may sleep meanwhile
             self._holder = subprocess.Popen(
                 ["caffeinate", "-i", "-w", str(os.getpid())],
                 stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
-"""Processes: who they are beyond a pid, and how a whole tree is ended.
+"""Identify processes beyond their pid, and end whole process trees.
 
-What belongs to a job is known by its token: a random word in the child's command line, and in the environment of the
-child and of everything below it that was not given another environment.
+The processes of a job are recognised by its token: a random word in the child's command line and in its environment,
+which descendants inherit unless they are given another one.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from jarvisd.host.machine import _MB
 #: The variable that carries a job's token.
 TOKEN = "JARVISD_TOKEN"  # noqa: S105 - a name, and no secret: whoever may read it may as well send a signal
 
-#: All that a child inherits of the daemon's environment.
+#: The variables that a child inherits from the daemon's environment.
 _PASSED_ON = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
     *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
     *(failpoints.AT, failpoints.ONCE),
-    "PYTHONPATH",  # the daemon was loaded by it already; a kind that was found there must be found by its child too
+    "PYTHONPATH",  # kinds that the daemon imported through it must be importable in the child, too
     *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),
 )
 
@@ -41,9 +41,9 @@ def started_at(pid: int) -> float:
 
 
 def is_same(pid: int, token: str) -> bool | None:
-    """Whether `pid` is still the child with that token. Neither its pid nor a clock that may step proves that.
+    """Whether `pid` is still the child with that token: a pid may be reused, and the clock may be set.
 
-    None means that nobody can tell: it is alive and its command line cannot be read.
+    None: the process is alive, but its command line cannot be read.
     """
     try:
         process = psutil.Process(pid)
@@ -55,17 +55,17 @@ def is_same(pid: int, token: str) -> bool | None:
 
 
 def processes_with_token(token: str) -> list[psutil.Process]:
-    """Every process that carries the token, wherever it went: also what made a session of its own."""
+    """Every process whose environment has the token, including those that started a session of their own."""
     carriers = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):  # gone, or somebody else's
+        with contextlib.suppress(psutil.Error, OSError):  # it has ended, or belongs to another user
             if process.environ().get(TOKEN) == token and process.pid != os.getpid():
                 carriers.append(process)
     return carriers
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """A process and everything below it, also what left its process group."""
+    """A process and its descendants, including those that left its process group."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
@@ -74,15 +74,15 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def group(pgid: int) -> list[psutil.Process]:
-    """What is left of a process group, zombies aside."""
+    """The living processes of a process group."""
     return [process for process in psutil.process_iter() if _group_of(process) == pgid and _lives(process)]
 
 
 def end_tree(pid: int, token: str, grace_s: float) -> None:
-    """End the group that `pid` leads and all that carries its token: SIGTERM, `grace_s` seconds, SIGKILL.
+    """End the group of `pid`, its descendants and every process with the token: SIGTERM, `grace_s` seconds, SIGKILL.
 
-    Out of reach is only what left both the group and the tree, and threw the token away. Nothing is reaped here: the
-    exit code of our own child is its Popen's to read.
+    A process escapes only if it left both the group and the tree, and removed the token from its environment. The
+    child is not reaped here: its Popen reads the exit code.
     """
     members = _members(pid, token)
     _signal(pid, members, signal.SIGTERM)
@@ -95,7 +95,7 @@ def end_tree(pid: int, token: str, grace_s: float) -> None:
 
 
 def end_processes_with_token(token: str) -> int:
-    """End what carries the token of a child that is gone; returns how many there were."""
+    """End the processes with the token of a child that has ended; return their number."""
     processes = [process for process in processes_with_token(token) if _lives(process)]
     for process in processes:
         kill(process)
@@ -108,7 +108,7 @@ def _members(pid: int, token: str) -> list[psutil.Process]:
 
 
 def kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.Error):  # it was quicker
+    with contextlib.suppress(psutil.Error):  # it has ended already
         process.kill()
 
 
@@ -127,9 +127,9 @@ def _group_of(process: psutil.Process) -> int | None:
 
 
 def _signal(pgid: int, members: Iterable[psutil.Process], number: signal.Signals) -> None:
-    """Once to the group, and once to each member outside it: a second one may mean something else to a program."""
+    """Signal the group once, and each member outside it once: to a program a second signal may mean something else."""
     outside = [process for process in members if _group_of(process) != pgid]
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone; its members may not be
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group has ended; others may not
         os.killpg(pgid, number)
     for process in outside:
         with contextlib.suppress(psutil.Error):  # psutil refuses a reused pid
@@ -143,7 +143,7 @@ def _wait(members: Iterable[psutil.Process], timeout_s: float) -> None:
 
 
 def child_environment() -> dict[str, str]:
-    """What every job's process gets: a minimal environment, without network for model libraries."""
+    """The environment of every job's process: minimal, and without network access for model libraries."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
@@ -151,7 +151,7 @@ def child_environment() -> dict[str, str]:
 
 
 def tree_use(pid: int) -> tuple[int, float]:
-    """Memory of a process and all below it, in MB, and the CPU seconds that they and their ended children took."""
+    """Memory of a process and its descendants, in MB, and the CPU seconds of these and their ended children."""
     import psutil
 
     memory, cpu_s = 0, 0.0
@@ -165,7 +165,7 @@ def tree_use(pid: int) -> tuple[int, float]:
 
 
 def _memory(process: psutil.Process) -> int:
-    """Bytes that go away with a process: shared pages once (PSS) on Linux, the footprint on macOS."""
+    """Bytes that the end of a process frees: PSS on Linux, which counts shared pages once; the footprint on macOS."""
     if machine.MACOS:
         return footprint(process.pid) or int(process.memory_info().rss)
     info = process.memory_full_info()
@@ -173,7 +173,7 @@ def _memory(process: psutil.Process) -> int:
 
 
 def footprint(pid: int, library: str = "/usr/lib/libproc.dylib") -> int:
-    """What macOS itself holds against a process: compressed pages and the GPU's too, which RSS leaves out. 0: unknown.
+    """Bytes that macOS charges to a process: with compressed and GPU pages, which RSS leaves out. 0 where unknown.
 
     proc_pid_rusage fills a rusage_info_v0 of <sys/resource.h>; ri_phys_footprint is the eighth number behind its uuid.
     """
@@ -188,7 +188,7 @@ def footprint(pid: int, library: str = "/usr/lib/libproc.dylib") -> int:
 
 
 def openblas() -> Path | None:
-    """Debian's OpenBLAS, which makes MLX about 17 times faster on Linux when preloaded, and torch twice as slow."""
+    """Debian's OpenBLAS, or None. Preloaded, it makes MLX about 17 times faster on Linux and torch twice as slow."""
     if machine.MACOS:
         return None
     libraries = Path("/usr/lib").glob("*/openblas-pthread/libblas.so.3")

@@ -9,8 +9,8 @@ import sys
 def ensure_open() -> None:
     """Give a program that was started without stdin, stdout or stderr a null device in their place.
 
-    Without it the next file that is opened would get the number of the missing stream. stdout is only readable then,
-    so that what is printed fails as on a full disk, and is said on stderr instead.
+    Without it the next file that is opened would get the number of the missing stream. stdout is opened for
+    reading only, so that printing fails as on a full disk and stderr says so.
     """
     for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
@@ -23,7 +23,7 @@ def ensure_open() -> None:
 
 
 def drop_unwritten() -> None:
-    """Forget what was printed and cannot be written, so that the exit code stays what it is."""
+    """Discard output that cannot be written, so that the exit code does not change."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -31,7 +31,7 @@ def drop_unwritten() -> None:
 
 
 def silence(number: int) -> None:
-    """Send what is still buffered for a stream nowhere: Python's flush at exit would fail again, with exit code 120."""
+    """Discard what is still buffered for a stream: Python's flush at exit would fail again, with exit code 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, number)
     os.close(null)

@@ -49,7 +49,7 @@ def awaited_runs() -> set[str]:
 
 
 def queued_after(run_ids: Iterable[str]) -> Job | None:
-    """A queued job of a run that waits for one of these runs, or for a job of theirs."""
+    """A queued job of a run that waits for one of these runs, or for one of their jobs."""
     followers = Dependency.select(Dependency.run).where(Dependency.of_run.in_(list(run_ids)))
     return Job.select(Job.id).where(Job.status == Status.QUEUED, Job.run.in_(followers)).first()
 

@@ -71,7 +71,7 @@ def _try_next_round(job: Job, reason: str | None) -> str | None:
 
 
 def fail_unconditionally(job_id: int, reason: str, at: dt.datetime) -> None:
-    """End an open job as failed without reading its row: a row that cannot be settled must not keep the others back."""
+    """End an open job as failed without reading its row: a row that cannot be settled must not block the others."""
     with database.write():
         transitions.fail_unread(job_id, reason, at)
         wakeup.wake_worker([job_id])

@@ -315,7 +315,7 @@ def _give_up_after(seconds: float) -> Callable[[int, int, int], None]:
 def _overwrite(damaged: sqlite3.Connection, new: sqlite3.Connection) -> bool:
     """Replace the whole content of the damaged database in one transaction, as SQLite's backup does.
 
-    The file stays the same one, so that a program that has it open writes nothing into a file that has gone.
+    The file stays the same one, so that a program that has it open does not write into a removed file.
     """
     try:
         if damaged.in_transaction:

@@ -40,7 +40,7 @@ class JSONMessages(Serializer):
 class WakeUpStorage(SqlStorage):
     """Huey's tables, read without a write lock where nothing waits in them.
 
-    While another process holds the write lock, the queue is as good as empty: a job could not be claimed either.
+    While another process holds the write lock, the queue counts as empty: a job could not be claimed either.
     """
 
     is_held = False  #: whether that has been logged

@@ -19,7 +19,7 @@ MANUAL = "manual_templates.yaml"
 WORKSPACE_MB = 800
 #: For an embedder that does not say what it needs, in MB.
 UNKNOWN_MODEL_MB = 500
-#: Embedding 100,000 texts at 10 a second, the slowest Mac under load, in seconds.
+#: Embedding 100,000 texts at 10 per second, the slowest Mac under load, in seconds.
 TIMEOUT_S = 4 * 3600
 #: Opening chat.db may hang on a permission prompt of macOS; seconds.
 PROBE_S = 20.0

@@ -78,7 +78,7 @@ def test_a_stopped_child_is_found_stalled_and_the_night_goes_on(house: House) ->
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("SIGKILL", "most likely by the system for want of memory"),
+        ("SIGKILL", "most likely by the system because memory ran out"),
         ("SIGSEGV", "in native code"),
         ("SIGABRT", "memory on the GPU"),
     ],

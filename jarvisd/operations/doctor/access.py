@@ -1,7 +1,7 @@
 """Whether the agents may read the Messages database.
 
-macOS grants Full Disk Access to the program that started a process. What a terminal's Python may read says nothing of
-what the same Python may read when launchd starts it. So launchd runs the check, as the temporary agent
+macOS grants Full Disk Access to the program that started a process. A Python that may read a file in a
+terminal may still be refused when launchd starts it. So launchd runs the check, as the temporary agent
 org.jarvisd.probe.
 """
 
@@ -44,7 +44,7 @@ def check(home: Home, messages: Path) -> Check:
 
 
 def _is_missing(messages: Path) -> bool:
-    """Whether there is no such file. False where macOS refuses the question."""
+    """Whether there is no such file. False where macOS does not allow the check."""
     try:
         messages.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -4,7 +4,7 @@ One short text says little about who wrote it; a set of them does. Two measures 
 
     shape   length, capitals, punctuation, emoji, abbreviations (the features of jobs.evaluate.metrics.style), as
             z values of the owner's answers, cut off at 3
-    words   log odds of "the owner" against "somebody else" from a logistic regression on words and groups of letters
+    words   log odds of "the owner" against "another person" from a logistic regression on words and groups of letters
             without case and punctuation, trained on earlier answers of both
 
 Each is the energy distance between the set and the owner's earlier answers, in its unbiased form:

@@ -45,7 +45,7 @@ class History:
 
     messages: list[Message]  #: oldest first
     left_out: Counter[str]  #: own rows that are no message, by reason
-    left_out_incoming: Counter[str]  #: the same of everybody else's rows
+    left_out_incoming: Counter[str]  #: the same of rows of other people
 
 
 def probe(path: Path, cache: Path | None = None) -> int:
@@ -140,7 +140,7 @@ def _people(connection: sqlite3.Connection) -> tuple[dict[int, str], set[int]]:
     wanted = ("id", "service", "person_centric_id")
     selected = ", ".join(f"CAST({name} AS TEXT)" if name in have else "NULL" for name in wanted)
     rows = connection.execute(f"SELECT ROWID, {selected} FROM handle").fetchall()  # noqa: S608  # names of this file
-    # One handle may stand here once a service, and only one of the rows may know its person.
+    # One handle may stand here once per service, and only one of the rows may know its person.
     known = {name: person for _, name, _, person in rows if name and person}
     people = {rowid: known.get(name, name or f"handle {rowid}") for rowid, name, _, _ in rows}
     return people, {rowid for rowid, name, service, _ in rows if is_automated(name or "", service or "")}

@@ -1,4 +1,4 @@
-"""What a row of chat.db is: a message somebody typed, or one of the many other things, by name.
+"""What a row of chat.db is: a typed message, or something else that has a name.
 
 The type numbers and columns decide; a rule on the text is only used where Android sends a tapback as plain text.
 Columns differ between versions of macOS, so each is read only where the table has it.
@@ -123,7 +123,7 @@ def is_automated(handle: str, service: str) -> bool:
 
 
 def classify(row: Row, chat: Chat | None, automated: bool) -> tuple[str | None, str]:
-    """(text, "") of a message somebody typed, or (None, reason) of everything else."""
+    """(text, "") of a typed message, or (None, reason) of everything else."""
     reason = _kind(row) or _origin(row, chat, automated)
     if reason:
         return None, reason

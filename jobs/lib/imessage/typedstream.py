@@ -3,7 +3,7 @@
 The column holds a typedstream (NSArchiver's format, not a property list). The text is the first NSString in it: the
 class name, then the type code "+", a length, and that many bytes of UTF-8. A length below 0x80 stands for itself;
 0x81, 0x82 and 0x83 announce 2, 4 and 8 bytes, little-endian. Reading one byte only would cut every text from 128
-bytes on. A whole decoder takes some 300 us a blob, the scan about 1.
+bytes on. A whole decoder takes some 300 us per blob, the scan about 1.
 """
 
 from __future__ import annotations

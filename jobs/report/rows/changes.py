@@ -22,7 +22,7 @@ def figure_header() -> list[str]:
 
 
 def figure_rows(changes: Changes, names: Callable[[str], str]) -> list[list[str]]:
-    """Old and new of every figure, one line a model, as figure_header."""
+    """Old and new of every figure, one line per model, as figure_header."""
     by_model: dict[str, dict[str, str]] = defaultdict(dict)
     for row in changes.figures:
         by_model[row.model][row.figure] = _figure(row)
