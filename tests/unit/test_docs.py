@@ -90,6 +90,19 @@ def test_the_map_names_what_is_there() -> None:
     assert len(set(named)) == len(named)
 
 
+def test_every_file_that_the_design_page_names_exists() -> None:
+    """In the map a file is named by its place in the row's folder; elsewhere by its path, or by a name of its own."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    missing = []
+    for line in text.splitlines():
+        row = re.match(r"\| `((?:jarvisd|jobs)/[\w/]+/)` \|", line)
+        for name in re.findall(r"`([\w./]+(?:\.py|/))`", line):
+            folder = ROOT / row[1] if row and not name.startswith(("jarvisd/", "jobs/")) else ROOT
+            is_there = (folder / name).exists() or ("/" not in name and not row and any(ROOT.glob(f"j*/**/{name}")))
+            missing += [] if is_there else [f"{line[:60]}: {name}"]
+    assert missing == []
+
+
 @pytest.mark.parametrize("package", ["jarvisd", "jobs"])
 def test_every_module_stands_in_the_map(package: str) -> None:
     files = [path for path in ROOT.glob(f"{package}/**/*.py") if path.name != "__init__.py"]
