@@ -59,6 +59,14 @@ def took(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def lasted(seconds: float) -> str:
+    """A measured time in a list that people read: 3 s, 12 min, 8 h 55 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 #: Similarity of two words, from 0 to 1, from which on one is suggested for the other.
 CLOSE_ENOUGH = 0.5
 #: The same where the verb ends something: the suggestion must be the same word but for a slip of a finger.

@@ -16,21 +16,7 @@ from jarvisd.host import streams
 from jarvisd.paths import Home
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from jarvisd.store.models import Job, Run, Status
-
-#: A run with more jobs than this is shown as a summary.
-FULL_LIST = 40
-_COLOURS = {
-    "running": "green",
-    "succeeded": "green",
-    "queued": "yellow",
-    "failed": "red",
-    "cancelled": "red",
-    "skipped": "magenta",
-    "stopped": "magenta",
-}
+    from jarvisd.store.models import Job
 
 
 @dataclass(frozen=True)
@@ -115,13 +101,13 @@ def _progress(run_id: str) -> Iterator[Callable[[], None]]:
         changes = wait.StatusChanges(run_id)
         yield lambda: _print_lines(map(_change_line, changes.next()))
         return
-    from rich.console import Console
-    from rich.live import Live
-
+    from jarvisd.cli.frame import Frame
+    from jarvisd.cli.table import Screen, page_lines
+    from jarvisd.operations import status_page
     from jarvisd.store.models import Run
 
-    with Live(run_table(Run.get_by_id(run_id)), console=Console(stderr=True), refresh_per_second=4) as live:
-        yield lambda: live.update(run_table(Run.get_by_id(run_id)))
+    with Frame(sys.stderr) as frame:
+        yield lambda: frame.draw(page_lines(status_page.of_run(Run.get_by_id(run_id)), Screen.of_stdout()))
 
 
 def _print_lines(lines: Iterable[str]) -> None:
@@ -137,40 +123,3 @@ def _change_line(job: Job) -> str:
     if job.status in models.SETTLED and job.took_s is not None:
         line += f" after {took(job.took_s)}"
     return f"{line}: {plain(job.reason)}" if job.reason else line
-
-
-def run_table(run: Run) -> RenderableType:
-    """A run as a table, with a bar for the running job."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    from jarvisd.operations import status
-    from jarvisd.words import label
-
-    summary = status.summary(run, FULL_LIST)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("Id", "Job", "Status", "", ""):
-        table.add_column(heading, justify="right" if heading == "Id" else "left", overflow="fold")
-    for job in summary.jobs:
-        state = Text(job.status, style=_COLOURS[str(job.status)])
-        table.add_row(str(job.id), Text(label(job)), state, _bar(job), Text(status.details(job)))
-    warnings = [Text(line, style="yellow") for line in status.warnings(run, summary)]
-    counts = [Text(line) for line in counts_line(summary.counts)]
-    return Group(Text(status.title(run, summary), style="bold"), table, *counts, *warnings)
-
-
-def counts_line(counts: dict[Status, int]) -> list[str]:
-    """The number of jobs by status, for a run that is too large to list; else nothing."""
-    from jarvisd.operations import status
-
-    return [status.in_words(counts)] if sum(counts.values()) > FULL_LIST else []
-
-
-def _bar(job: Job) -> RenderableType:
-    from rich.progress_bar import ProgressBar
-    from rich.text import Text
-
-    if job.status != "running" or not job.total:
-        return Text()
-    return ProgressBar(total=job.total, completed=job.done or 0, width=20)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from jarvisd.cli.common import App, note, say
-from jarvisd.operations import control
-from jarvisd.operations import status as run_status
+from jarvisd.operations import control, moments
 from jarvisd.operations.lookup import find_job_or_run
 from jarvisd.store.models import Status
 from jarvisd.words import duration, plain
@@ -63,7 +62,7 @@ def pause(app: App, length: str | None) -> None:
     """
     app.open_ledger()
     paused = control.pause(app.home, duration(length) if length is not None else None)
-    end = run_status.clock(paused.until) if paused.until else "`jarvisctl resume` or the next nightly run"
+    end = moments.clock(paused.until) if paused.until else "`jarvisctl resume` or the next nightly run"
     say(f"Paused until {end}.")
     if paused.running is not None:
         say(f"{plain(paused.running.name)} is running and will finish.")

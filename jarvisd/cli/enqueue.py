@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from jarvisd.cli.common import App, note, say
+from jarvisd.cli.common import App, note, on_terminal, say
+from jarvisd.cli.submitted import sentences
 from jarvisd.errors import UsageError
 from jarvisd.operations import service, submit
 from jarvisd.operations.submit import NotSubmitted, Submitted
 from jarvisd.paths import Home
+from jarvisd.plan.rows import Start
 from jarvisd.plan.schedule import Schedule
 
 
@@ -30,10 +32,27 @@ class PlanOrCommand(click.Command):
 
 
 @click.command(cls=PlanOrCommand, options_metavar="[OPTIONS]")
-@click.argument("plan", metavar="PLAN")
+@click.argument("plan", metavar="PLAN", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change a key of the plan for this run.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this job, or jobs of this kind, and the report.")
 @click.option("--until", metavar="07:00", help="When the report must be ready, instead of the plan's own time.")
+@click.option("--at", metavar="22:30", help="Start at this time, not before: its next occurrence, or a full timestamp.")
+@click.option("--after", multiple=True, metavar="JOB|RUN", help="Start when it has succeeded; skip this run when not.")
+@click.option(
+    "--after-any",
+    multiple=True,
+    is_flag=False,
+    flag_value="",
+    metavar="[JOB|RUN]",
+    help="Start when it has ended, however it ended; without a name this goes for each --after.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(-1000, 1000),
+    default=0,
+    metavar="N",
+    help="Runs with a higher number come first, also before those with a deadline; 0 if not given.",
+)
 @click.option("--again", is_flag=True, help="Submit a nightly plan a second time tonight.")
 @click.option("--strict", is_flag=True, help="Refuse when this machine lacks something, instead of warning.")
 @click.option("--start", is_flag=True, help="Start the daemon if it is down.")
@@ -53,8 +72,8 @@ class PlanOrCommand(click.Command):
 @click.option("--due", multiple=True, hidden=True, help="The times of day of the nightly agent that calls this.")
 @click.option("--due-on", hidden=True, help="And its weekdays.")
 @click.pass_context
-def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start: bool, **options: Any) -> None:
-    """Submit a plan; prints the run's id. Works with the daemon down: the run waits for it.
+def enqueue(ctx: click.Context, /, plan: str | None, as_json: bool, strict: bool, start: bool, **options: Any) -> None:
+    """Submit a plan. Works with the daemon down: the run waits for it. In a pipe it prints the run's id alone.
 
     The log of `enqueue command` holds everything that the program prints, unchanged.
 
@@ -62,9 +81,12 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
     Example:
       jarvisctl enqueue overnight
       jarvisctl enqueue overnight --set mine.templates=80 --only mine
+      jarvisctl enqueue overnight --at 22:30
       jarvisctl enqueue command --timeout 3600 -- python train.py --epochs 3
+      jarvisctl enqueue command --after command:python -- python evaluate.py
     """
     app: App = ctx.obj
+    plan = plan or _refuse_no_plan(app.home)
     submitted = _submit(app.home, plan, ctx.meta.get("program"), strict, options)
     if isinstance(submitted, NotSubmitted):
         if as_json:
@@ -73,8 +95,8 @@ def enqueue(ctx: click.Context, /, plan: str, as_json: bool, strict: bool, start
         return
     error = service.start_for_job(app.home, always=start)
     _print(app, submitted, as_json=as_json)
-    if options["until"] and not submitted.new:
-        note(_not_applied(plan, submitted.run_id, options["until"]))
+    if not submitted.new:
+        _note_not_applied(plan, submitted.run_id, options)
     if error is not None:  # after the run's id: the run is stored
         raise error
 
@@ -86,7 +108,7 @@ def _submit(
     if plan == "command":
         return _submit_command(home, program, strict, options)
     _refuse_command_options(plan, program, options)
-    given = {key: options[key] for key in ("only", "until", "again")}
+    given = {**{key: options[key] for key in ("only", "until", "again")}, "start": _start(options)}
     if not options["due"]:
         return submit.submit_plan(home, plan, options["overrides"], strict=strict, **given)
     schedule = Schedule.of(options["due"], options["due_on"])
@@ -107,7 +129,31 @@ def _submit_command(home: Home, program: list[str] | None, strict: bool, options
         memory_mb=options["memory"] or 0,
         attempts=options["attempts"] or 1,
         strict=strict,
+        start=_start(options),
     )
+
+
+def _start(options: dict[str, Any]) -> Start:
+    """When the run may begin. Raises UsageError for an --after-any that is about nothing."""
+    after, named = options["after"], tuple(name for name in options["after_any"] if name)
+    if len(named) == len(options["after_any"]):
+        return Start(options["at"], after, named, options["priority"])
+    if not after:
+        raise UsageError("--after-any without a job or run", "Name one, or give it beside --after.")
+    return Start(options["at"], (), (*after, *named), options["priority"])
+
+
+def _refuse_no_plan(home: Home) -> str:
+    names = sorted(path.stem for path in home.config_files("plans/*.yaml"))
+    raise UsageError(f"no plan given. Plans: {', '.join(names)}", "`enqueue command -- PROGRAM` runs one program.")
+
+
+def _note_not_applied(plan: str, run_id: str, options: dict[str, Any]) -> None:
+    if options["until"]:
+        note(_not_applied(plan, run_id, options["until"]))
+    given = [f"--{key.replace('_', '-')}" for key in ("at", "after", "after_any", "priority") if options[key]]
+    if given:
+        note(f"{' and '.join(given)} changed nothing: the run was submitted before. --again submits a second one.")
 
 
 def _not_applied(plan: str, run_id: str, until: str) -> str:
@@ -126,11 +172,13 @@ def _refuse_command_options(plan: str, program: list[str] | None, options: dict[
 
 
 def _print(app: App, submitted: Submitted, *, as_json: bool) -> None:
-    """The run's id, or the JSON document, on stdout; everything else on stderr."""
+    """On stdout the JSON document, the run's id, or on a terminal sentences about it; everything else on stderr."""
     stored = f"The run is stored as {submitted.run_id}."
     if as_json:
         document = {"run": submitted.run_id, "jobs": submitted.jobs, "warnings": submitted.warnings}
         say(json.dumps(document), stored)
+    elif on_terminal():
+        say("\n".join(sentences(app.home, submitted)), stored)
     else:
         say(submitted.run_id, stored)
     for warning in [] if as_json else submitted.warnings:
@@ -139,5 +187,5 @@ def _print(app: App, submitted: Submitted, *, as_json: bool) -> None:
         note("Tonight's run was submitted before; --again submits it a second time.")
     if submitted.pause_ended:
         note("The queue was paused; the nightly run ends that pause.")
-    if app.daemon is None:
+    if app.daemon is None and not on_terminal():
         note("The daemon is down; the run waits for it. `jarvisctl start` starts it.")

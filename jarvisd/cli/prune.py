@@ -8,7 +8,8 @@ import click
 
 from jarvisd.cli.common import App, say
 from jarvisd.errors import UsageError
-from jarvisd.operations import retention, status
+from jarvisd.operations import moments, retention
+from jarvisd.store import database
 from jarvisd.words import counted
 
 #: The default of --keep.
@@ -30,7 +31,7 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     app.need_ledger()
     runs = retention.removable(KEEP if keep is None else keep)
     for run in runs:
-        say(f"{run.id:<32} {status.stamp(run.created_at)}")
+        say(f"{run.id:<32} {moments.day_and_time(run.created_at, database.now())}")
     if not runs:
         click.echo("Nothing to remove.")
     if dry_run or not runs:

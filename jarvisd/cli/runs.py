@@ -7,8 +7,11 @@ import json
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.operations import status
+from jarvisd.cli.table import COLOURS, Screen, columns
+from jarvisd.operations import history, status
 from jarvisd.store.models import Run
+
+_HEADINGS = ("Run", "Submitted", "Took", "State", "Jobs", "Title", "Verdict")
 
 
 @click.command()
@@ -18,18 +21,25 @@ from jarvisd.store.models import Run
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def runs(app: App, number: int, as_json: bool) -> None:
-    """List the newest runs, the newest first.
+    """List the newest runs, the newest first: when, how long, how they ended, and what the report says in five words.
 
     \b
     Example:
       jarvisctl runs
+      jarvisctl runs -n 5 --json
     """
-    rows = list(Run.select().order_by(Run.number.desc()).limit(number)) if app.look_into_ledger() else []
+    exists = app.look_into_ledger()
     if as_json:
+        rows = list(Run.select().order_by(Run.number.desc()).limit(number)) if exists else []
         click.echo(json.dumps([status.of_run(run) for run in rows], indent=2))
         return
-    if not rows:
+    entries = history.newest(number) if exists else []
+    if not entries:
         click.echo("No run yet. `jarvisctl enqueue PLAN` submits one.")
-    for run in rows:
-        summary = status.summary(run, most=0)
-        click.echo(f"{run.id:<32} {status.stamp(run.created_at)}  {summary.state:<8} {status.in_words(summary.counts)}")
+        return
+    cells = [
+        (entry.run_id, entry.submitted, entry.lasted, entry.state, entry.jobs, entry.title, entry.verdict)
+        for entry in entries
+    ]
+    colours = [COLOURS.get(entry.state) for entry in entries]
+    click.echo("\n".join(columns(_HEADINGS, cells, Screen.of_stdout(), painted=3, colours=colours)), color=True)

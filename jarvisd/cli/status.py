@@ -1,21 +1,18 @@
-"""`jarvisctl status`: the daemon, the runs and their jobs; plain text without rich where stdout is no terminal."""
+"""`jarvisctl status`: the daemon, what runs, what waits, and what ended; plain text without rich."""
 
 from __future__ import annotations
 
 import json
-import time
-from typing import TYPE_CHECKING
 
 import click
 
-from jarvisd.cli.common import FULL_LIST, App, counts_line, on_terminal, run_table
-from jarvisd.operations import daemon_state, notification
+from jarvisd.cli.common import App
+from jarvisd.cli.table import Screen, page_lines
+from jarvisd.errors import UsageError
+from jarvisd.operations import daemon_state, lookup, notification, status_page
 from jarvisd.operations import status as run_status
-from jarvisd.store.models import Job, Run
-from jarvisd.words import label
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from jarvisd.operations.status_page import Page
+from jarvisd.store.models import Run
 
 _NO_RUN = "Nothing was submitted yet. `jarvisctl enqueue overnight` submits tonight's run."
 
@@ -23,33 +20,51 @@ _NO_RUN = "Nothing was submitted yet. `jarvisctl enqueue overnight` submits toni
 @click.command()
 @click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--watch", is_flag=True, help="Refresh every second until interrupted.")
+@click.option("--watch", is_flag=True, help="Refresh every second; q ends it, l shows the log, c cancels.")
 @click.pass_obj
 def status(app: App, run: str | None, as_json: bool, watch: bool) -> None:
-    """Show whether the daemon runs, which jobs run, which wait and for what, and how the others ended.
+    """Show what runs, what waits, in which order and for what, and what failed since yesterday.
+
+    With RUN every job of that run. `logs 7` and `retry 7` beside a job are verbs of jarvisctl.
 
     \b
     Example:
       jarvisctl status
       jarvisctl status latest --json
     """
+    if not app.home.root.is_dir() and app.home.source == "--home":
+        raise UsageError(f"the home {app.home.root} does not exist", "Correct --home; `enqueue` and `init` make one.")
     if as_json:
         click.echo(json.dumps(run_status.document(app.home, run), indent=2))
     elif watch:
-        _watch(app, run)
-    elif on_terminal():
-        from rich.console import Console
+        from jarvisd.cli.watch import watch as keep_watching
 
-        Console().print(rich_page(app, run))
+        keep_watching(app, lambda screen: _read(app, run, screen))
     else:
-        click.echo("\n".join(lines(app, run)))
+        click.echo("\n".join(_read(app, run, Screen.of_stdout())[0]), color=True)
 
 
-def _head(app: App, runs: list[Run] | None) -> list[str]:
+def _read(app: App, name: str | None, screen: Screen) -> tuple[list[str], Page | None]:
+    """The page as lines, and its content."""
+    page = _page(app, name)
+    lines = page_lines(page, screen) if page else [_NO_RUN]
+    return [*_head(app, has_database=page is not None), *lines], page
+
+
+def _page(app: App, name: str | None) -> Page | None:
+    """What there is to show; None where nothing was submitted here yet."""
+    if name:
+        lookup.open_database(app.home)
+        return status_page.of_run(lookup.find_run(name))
+    return status_page.of_queue() if app.look_into_ledger() and Run.select().exists() else None
+
+
+def _head(app: App, *, has_database: bool) -> list[str]:
     """The lines above the runs."""
-    head = [daemon_state.sentence(app.home, has_database=runs is not None)]
+    head = [daemon_state.sentence(app.home, has_database=has_database)]
     if not app.home.is_default:
-        head.append(f"Home: {app.home.root}")
+        missing = "" if app.home.root.is_dir() else " (there is no such folder)"
+        head.append(f"Home: {app.home.root}{missing}")
     notes = [line for line in (_rescue(app), notification.line(app.home)) if line]
     return [*head, *notes, *daemon_state.night_lines(app.home)]
 
@@ -61,52 +76,3 @@ def _rescue(app: App) -> str | None:
     from jarvisd.store import salvage  # late: few homes have such a note, and `status` must start fast
 
     return salvage.message(app.home)
-
-
-def lines(app: App, name: str | None) -> list[str]:
-    """The page as plain lines."""
-    runs = run_status.runs_to_show(app.home, name)
-    page = _head(app, runs)
-    for run in runs or ():
-        page += ["", *_run_lines(run)]
-    return page if runs else [*page, _NO_RUN]
-
-
-def _run_lines(run: Run) -> list[str]:
-    summary = run_status.summary(run, FULL_LIST)
-    below = (*map(_row, summary.jobs), *counts_line(summary.counts), *run_status.warnings(run, summary))
-    return [run_status.title(run, summary), *(f"  {line}" for line in below)]
-
-
-def _row(job: Job) -> str:
-    return f"{job.id:>5}  {label(job):<28} {job.status:<10} {run_status.details(job)}".rstrip()
-
-
-def _watch(app: App, name: str | None) -> None:
-    """Show the page until interrupted. Where stdout is no terminal, print it again whenever it changes."""
-    if not on_terminal():
-        shown: list[str] = []
-        while True:
-            if (page := lines(app, name)) != shown:
-                click.echo("\n".join(page) + "\n")
-                shown = page
-            time.sleep(1)
-    from rich.live import Live
-
-    with Live(rich_page(app, name), refresh_per_second=4, screen=True) as live:
-        while True:
-            time.sleep(1)
-            live.update(rich_page(app, name))
-
-
-def rich_page(app: App, name: str | None) -> RenderableType:
-    from rich.console import Group
-    from rich.text import Text
-
-    runs = run_status.runs_to_show(app.home, name)
-    page: list[RenderableType] = [Text(line) for line in _head(app, runs)]
-    if not runs:
-        page.append(Text(_NO_RUN))
-    for run in runs or []:
-        page += [Text(), run_table(run)]
-    return Group(*page)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jarvisd.errors import Ambiguous, UsageError
 from jarvisd.paths import Home
-from jarvisd.words import CLOSE_ENOUGH, NEARLY_THE_SAME, closest, label
+from jarvisd.words import NEARLY_THE_SAME, closest, label
 
 if TYPE_CHECKING:
     import peewee
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Letters of the longest name that is looked for.
 LONGEST_NAME = 300
+#: Similarity, from 0 to 1, from which on a job or run is proposed for a name that nothing has.
+LIKELY = 0.6
 #: Jobs that an ambiguous name lists.
 MOST_CHOICES = 20
 
@@ -34,7 +36,7 @@ def find_run(text: str = "latest") -> Run:
 
     target = _find(text)
     if target is None:
-        raise _unknown(text, f"no run is called {text!r}", CLOSE_ENOUGH)
+        raise _unknown(text, f"no run is called {text!r}", LIKELY)
     return target.run if isinstance(target, models.Job) else target
 
 
@@ -47,7 +49,7 @@ def find_job_or_run(text: str, *, ends_it: bool = False) -> Job | Run:
     """
     target = _find(text)
     if target is None:
-        cutoff = NEARLY_THE_SAME if ends_it else CLOSE_ENOUGH
+        cutoff = NEARLY_THE_SAME if ends_it else LIKELY
         raise _unknown(text, f"no job and no run is called {text!r}", cutoff)
     return target
 
@@ -151,5 +153,11 @@ def _unknown(text: str, message: str, cutoff: float) -> UsageError:
     jobs |= {name for (name,) in Job.select(Job.name).where(Job.run == runs[0]).tuples()}
     known = {word: name for name in (*sorted(jobs), *runs) for word in (name, name.partition(":")[2]) if word}
     meant = closest(text, known, cutoff)
+    if not closest(_without_kind(text), [_without_kind(meant)], cutoff):  # two names of one kind begin alike
+        meant = ""
     lists = "`jarvisctl status` lists the jobs, `jarvisctl runs` the runs."
     return UsageError(message, f"Did you mean {known[meant]}?" if meant else lists)
+
+
+def _without_kind(name: str) -> str:
+    return name.partition(":")[2] or name

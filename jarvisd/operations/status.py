@@ -8,12 +8,14 @@ from typing import Any
 
 import peewee
 
-from jarvisd.operations import lookup, this_machine
+from jarvisd.operations import lookup, queue_order, this_machine
+from jarvisd.operations.moments import clock, clock_time, stamp
 from jarvisd.paths import Home, lock_holder
 from jarvisd.store import database, dependencies, migrations, models, queries
 from jarvisd.store.models import Dependency, Job, Run, Status
 from jarvisd.words import counted, label, plain, took
 
+_UNSUCCESSFUL = tuple(status for status in models.SETTLED if status != Status.SUCCEEDED)
 #: Warnings of an open run that are shown in full.
 MOST_WARNINGS = 3
 
@@ -93,6 +95,13 @@ def summary(run: Run, most: int) -> RunSummary:
     return RunSummary("running" if begun else "queued", counts, jobs)
 
 
+def why_hopeless(dependency: Dependency) -> str:
+    """Why a dependency can never be met as its job or run has ended; "" where it can, or is met."""
+    statuses = {Status(job.status) for job in dependencies.targets(dependency)}
+    hopeless = not dependency.any_end and statuses != {Status.SUCCEEDED} and not statuses & set(models.OPEN)
+    return why_failed(dependency) if hopeless else ""
+
+
 def why_failed(dependency: Dependency) -> str:
     """Why a run that had to wait for a job or a run cannot begin: 7 command:build failed."""
     jobs = dependencies.targets(dependency)
@@ -100,7 +109,7 @@ def why_failed(dependency: Dependency) -> str:
     if not bad:
         return f"{dependency.of_job or dependency.of_run}, which it had to wait for, was removed"
     more = f" and {len(bad) - 1:,} more" if len(bad) > 1 else ""
-    return f"{bad[0].id} {label(bad[0])} {bad[0].status}{more}; --after-any runs it all the same"
+    return f"{bad[0].id} {label(bad[0])} {bad[0].status}{more}"
 
 
 def in_words(counts: dict[Status, int]) -> str:
@@ -161,17 +170,6 @@ def of_job(job: Job) -> dict[str, Any]:
     }
 
 
-def clock(moment: dt.datetime) -> str:
-    """An instant by the local clock: "Mon 07:00", with its date where it is more than six days away."""
-    near = abs(moment - database.now()) < dt.timedelta(days=6)
-    return f"{moment.astimezone():{'%a %H:%M' if near else '%Y-%m-%d %H:%M'}}"
-
-
-def stamp(moment: dt.datetime | None) -> str | None:
-    """An instant as ISO 8601 with the local zone."""
-    return None if moment is None else moment.astimezone().isoformat(timespec="seconds")
-
-
 def active_runs() -> list[Run]:
     """The runs that are not settled, and the newest one."""
     unsettled = Job.select(Job.run).where(Job.status.in_(models.OPEN))
@@ -180,18 +178,26 @@ def active_runs() -> list[Run]:
     return rows if newest is None or newest.id in {run.id for run in rows} else [*rows, newest]
 
 
-def seconds_left(job: Job, at: dt.datetime) -> float | None:
-    """Seconds left, from the average time per step of this attempt; None before the first step."""
-    if not job.done or not job.total or job.started_at is None:
-        return None
-    elapsed = (at - job.started_at).total_seconds()
-    return elapsed / job.done * (job.total - job.done)
+def title(run: Run, shown: RunSummary, report_at: dt.datetime | None = None) -> str:
+    """2026-11-22-overnight: running, 3 of 13 jobs done, report about 06:40, at the latest Mon 07:00."""
+    facts = [f"{run.id}: {ending(shown)}"]
+    bad = {Status(status): count for status, count in shown.counts.items() if status in _UNSUCCESSFUL}
+    done = "done" if shown.state != "settled" else "finished"
+    facts.append(f"{shown.settled - sum(bad.values()):,} of {counted(shown.total, 'job')} {done}")
+    facts += [in_words(bad)] if bad else []
+    if shown.state != "settled":
+        facts += [f"report about {clock_time(report_at)}"] if report_at else []
+        facts += [f"at the latest {clock(run.deadline)}"] if run.deadline else []
+    return ", ".join(facts)
 
 
-def title(run: Run, shown: RunSummary) -> str:
-    """2026-11-22-overnight: running, 3 of 13 jobs settled, until Mon 07:00"""
-    until = f", until {clock(run.deadline)}" if run.deadline else ""
-    return f"{run.id}: {shown.state}, {shown.settled:,} of {shown.total:,} jobs settled{until}"
+def ending(shown: RunSummary) -> str:
+    """queued or running; of a run that has ended what became of it: finished, failed, cancelled, skipped or stopped."""
+    if shown.state != "settled":
+        return shown.state
+    if Status.FAILED in shown.counts or Status.CANCELLED in shown.counts:
+        return str(Status.FAILED if Status.FAILED in shown.counts else Status.CANCELLED)
+    return "finished" if Status.SUCCEEDED in shown.counts else str(next(iter(shown.counts)))
 
 
 def warnings(run: Run, shown: RunSummary) -> list[str]:
@@ -203,27 +209,32 @@ def warnings(run: Run, shown: RunSummary) -> list[str]:
     return [*first, f"{counted(more, 'more warning')}: `jarvisctl doctor`"] if more else first
 
 
-def details(job: Job) -> str:
-    """A job's progress, time, memory, attempt and reason, separated by commas."""
-    facts = _times(job, database.now())
+def details(job: Job, at: dt.datetime | None = None) -> str:
+    """Why a job ended, its progress, time, memory, attempt, and why it waits, separated by commas."""
+    facts = _times(job, at or database.now())
+    if job.reason and job.status in models.SETTLED:
+        facts.insert(0, plain(job.reason))
     if job.peak_memory_mb:
-        facts.append(f"{job.peak_memory_mb:,} MB")
+        facts.append(f"peak {job.peak_memory_mb:,} MB")
     if job.attempt > 1:
         facts.append(f"attempt {job.attempt}")
     if job.cancel_requested and job.status == Status.RUNNING:
         facts.append("being cancelled")
-    if job.reason:
+    if job.reason and job.status not in models.SETTLED:
         facts.append(plain(job.reason))
     return ", ".join(facts)
 
 
 def _times(job: Job, at: dt.datetime) -> list[str]:
-    """Progress, note, time so far and time left of a running job; of a settled one how long it took."""
+    """Progress, note, time so far and time left of a running job; of one that has ended when, and how long it took."""
+    if job.status in models.SETTLED:
+        ended = [f"at {clock_time(job.ended_at, at)}"] if job.ended_at is not None else []
+        return ended + ([f"took {took(job.took_s)}"] if job.took_s is not None else [])
     if job.status != Status.RUNNING:
-        return [f"took {took(job.took_s)}"] if job.status in models.SETTLED and job.took_s is not None else []
+        return []
     facts = [f"{job.done} of {job.total}"] if job.total else []
     facts += [plain(job.note)] if job.note else []
-    facts.append(f"since {took((at - job.started_at).total_seconds())}")
-    if (left := seconds_left(job, at)) is not None:
+    facts.append(f"for {took(max(0.0, (at - job.started_at).total_seconds()))}")
+    if (left := queue_order.seconds_left(job, at)) is not None:
         facts.append(f"about {took(left)} left")
     return facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,15 @@ from typing import Any
 from jarvisd import failpoints, paths
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.host import machine, power
-from jarvisd.operations import placeholder, this_machine
+from jarvisd.operations import lookup, placeholder, status, this_machine
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans, rows, times
 from jarvisd.plan.missed_start import NightlyStart
+from jarvisd.plan.rows import NOW, Start
 from jarvisd.plan.schedule import Schedule
 from jarvisd.registry import JobSpec, find
 from jarvisd.store import database, models, queries, queue
+from jarvisd.store.models import Dependency
 from jarvisd.words import plain
 
 
@@ -48,17 +50,20 @@ def submit_nightly(
     until: str | None = None,
     again: bool = False,
     strict: bool = False,
+    start: Start = NOW,
 ) -> Submitted | NotSubmitted:
     """Store a run of a plan for the night that `schedule` was last due in, unless its `late` refuses that now."""
     moment = database.now()
-    start = NightlyStart(schedule.last(moment), moment)
-    if not start.may_run(plans.read_plan(home, name).common.late):
-        missed_start.record(home, start, None)
-        reason = f"Nothing was submitted: {name} was {start}, and its plan says `late: skip` or a shorter window."
+    nightly = NightlyStart(schedule.last(moment), moment)
+    if not nightly.may_run(plans.read_plan(home, name).common.late):
+        missed_start.record(home, nightly, None)
+        reason = f"Nothing was submitted: {name} was {nightly}, and its plan says `late: skip` or a shorter window."
         power.notify("jarvisd", reason)
         return NotSubmitted(reason)
-    submitted = submit_plan(home, name, overrides, only=only, until=until, again=again, strict=strict, nightly=start)
-    missed_start.record(home, start, submitted.run_id)
+    submitted = submit_plan(
+        home, name, overrides, only=only, until=until, again=again, strict=strict, nightly=nightly, start=start
+    )
+    missed_start.record(home, nightly, submitted.run_id)
     return submitted
 
 
@@ -72,12 +77,14 @@ def submit_plan(
     again: bool = False,
     strict: bool = False,
     nightly: NightlyStart | None = None,
+    start: Start = NOW,
 ) -> Submitted:
     """Store a run of a plan. Raises UsageError for what is wrong with the plan; then nothing is written."""
     plan = plans.read_plan(home, name, overrides, only)
-    run, jobs = rows.run_of(plan, database.now(), until, again=again, nightly=nightly)
+    run, jobs = rows.run_of(plan, database.now(), until, again=again, nightly=nightly, start=start)
+    after = _awaited(home, run, start)
     _refuse_warnings(run, strict=strict)
-    return store(home, run, jobs)
+    return store(home, run, jobs, after)
 
 
 def submit_command(
@@ -92,6 +99,7 @@ def submit_command(
     attempts: int = 1,
     until: str | None = None,
     strict: bool = False,
+    start: Start = NOW,
 ) -> Submitted:
     """Store one program as a run of one job."""
     kind = find("command").plan()
@@ -105,17 +113,40 @@ def submit_command(
         attempts=attempts,
     )
     moment = database.now()
+    start_at = start.instant(moment)
+    begins = start_at or moment
     run = models.Run(
         plan="command",
         title=spec.name,
-        night=times.night_of(moment),
+        night=times.date_of(begins),
         created_at=moment,
-        deadline=times.requested_deadline(until, moment) if until else None,
+        deadline=times.requested_deadline(until, begins) if until else None,
+        start_at=start_at,
+        priority=start.priority,
         snapshot={"plan": {}, "versions": rows.versions(), "machine": machine.describe()},
         warnings=[*map(str, kind.check_one(spec)), *rows.too_large(home, [("command", spec)])],
     )
+    after = _awaited(home, run, start)
     _refuse_warnings(run, strict=strict)
-    return store(home, run, rows.job_rows(run, [("command", spec)]))
+    return store(home, run, rows.job_rows(run, [("command", spec)]), after)
+
+
+def _awaited(home: Home, run: models.Run, start: Start) -> list[Dependency]:
+    """What the run waits for. One that has failed already is a warning. Raises UsageError for an unknown name."""
+    if not start.after and not start.after_any:
+        return []
+    lookup.open_database(home)
+    named = [(text, False) for text in start.after] + [(text, True) for text in start.after_any]
+    after = [_dependency(lookup.find_job_or_run(text), any_end=any_end) for text, any_end in named]
+    reasons = filter(None, map(status.why_hopeless, after))
+    run.warnings += [f"it will be skipped: {reason}. With --after-any it runs all the same" for reason in reasons]
+    return after
+
+
+def _dependency(target: models.Job | models.Run, *, any_end: bool) -> Dependency:
+    if isinstance(target, models.Run):
+        return Dependency(of_run=target.id, of_job=None, any_end=any_end)
+    return Dependency(of_run=target.run_id, of_job=target.id, any_end=any_end)
 
 
 def _refuse_warnings(run: models.Run, *, strict: bool) -> None:
@@ -141,8 +172,8 @@ def show_as_latest(home: Home, run: models.Run) -> None:
         placeholder.waiting_page(home, run)
 
 
-def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
-    """Store a run and its jobs, unless tonight's is already there."""
+def store(home: Home, run: models.Run, jobs: list[models.Job], after: Sequence[Dependency] = ()) -> Submitted:
+    """Store a run, its jobs and what it waits for, unless tonight's is already there."""
     from jarvisd.store import migrations
 
     migrations.migrate(home)
@@ -153,7 +184,7 @@ def store(home: Home, run: models.Run, jobs: list[models.Job]) -> Submitted:
             run.id = queries.fresh_run_id(run.night, run.plan)
             for job in jobs:
                 job.run = run
-            queue.submit(run, jobs)
+            queue.submit(run, jobs, after)
         ended = bool(run.unique_key) and queue.end_open_pause(this_machine.identity(home))
     failpoints.failpoint("submit.committed")
     if before is None:

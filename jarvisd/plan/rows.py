@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+from dataclasses import dataclass
 from typing import Any
 
 from jarvisd import __version__
@@ -13,6 +14,7 @@ from jarvisd.paths import Home
 from jarvisd.plan import settings, times
 from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.plans import Plan
+from jarvisd.plan.warnings import grouped
 from jarvisd.registry import JobSpec
 from jarvisd.store import models
 from jarvisd.store.models import Job, Run
@@ -31,8 +33,31 @@ _VERSIONS = (
 )
 
 
+@dataclass(frozen=True)
+class Start:
+    """When a run may begin, as people say it."""
+
+    at: str | None = None  #: 22:30, or a full timestamp
+    after: tuple[str, ...] = ()  #: jobs and runs that must have succeeded
+    after_any: tuple[str, ...] = ()  #: jobs and runs that must have ended
+    priority: int = 0
+
+    def instant(self, moment: dt.datetime) -> dt.datetime | None:
+        """Raises UsageError."""
+        return times.requested_start(self.at, moment) if self.at else None
+
+
+NOW = Start()
+
+
 def run_of(
-    plan: Plan, moment: dt.datetime, until: str | None, *, again: bool, nightly: NightlyStart | None = None
+    plan: Plan,
+    moment: dt.datetime,
+    until: str | None,
+    *,
+    again: bool,
+    nightly: NightlyStart | None = None,
+    start: Start = NOW,
 ) -> tuple[Run, list[Job]]:
     """The rows of a run of this plan, not stored yet. `until` replaces the plan's own.
 
@@ -41,20 +66,23 @@ def run_of(
     specs = plan.specs()
     if not specs:
         raise UsageError(f"the plan {plan.name} has no jobs", "Give it a section: mine, evaluate or command.")
-    warnings = [str(finding) for finding in plan.missing_requirements(spec.name for _, spec in specs)]
+    warnings = grouped(plan.missing_requirements(spec.name for _, spec in specs), plan.name)
     warnings += [*_too_little_disk(plan.setting.home), *too_large(plan.setting.home, specs)]
     warnings += [f"it was {nightly}"] if nightly and nightly.is_late else []
-    night = times.night_of(nightly.due if nightly else moment)
+    start_at = start.instant(moment)
+    begins = nightly.due if nightly else start_at or moment
     once = plan.common.once == "nightly" and not plan.changed and not again
     run = Run(
         id="",  # given in the transaction that stores it
         number=0,
         plan=plan.name,
         title=plan.common.title or plan.name,
-        night=night,
+        night=times.date_of(begins),
         created_at=moment,
-        deadline=_deadline(plan, until, moment),
-        unique_key=f"{plan.name}@{night}" if once else None,
+        deadline=_deadline(plan, until, start_at or moment),
+        start_at=start_at,
+        priority=start.priority,
+        unique_key=f"{plan.name}@{times.night_of(begins)}" if once else None,
         snapshot=_snapshot(plan),
         warnings=warnings,
     )

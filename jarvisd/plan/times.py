@@ -43,6 +43,23 @@ def requested_deadline(until: str, moment: dt.datetime) -> dt.datetime:
         raise UsageError(f"--until: {error}") from None
 
 
+def requested_start(at: str, moment: dt.datetime) -> dt.datetime:
+    """The start that `--at` asks for: 22:30 is its next occurrence. Raises UsageError."""
+    try:
+        return deadline(at, moment)
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
+
+
+#: A run that starts before this hour belongs to the evening before.
+_DAY_BEGINS_H = 6
+
+
+def date_of(moment: dt.datetime) -> str:
+    """The date in the name of a run that starts then: by day that day, before six in the morning the day before."""
+    return (moment.astimezone().replace(tzinfo=None) - dt.timedelta(hours=_DAY_BEGINS_H)).date().isoformat()
+
+
 def night_of(moment: dt.datetime) -> str:
     """The local date twelve hours before: 22:00 and the 06:00 that follows belong to one night."""
     return (moment - dt.timedelta(hours=12)).astimezone().date().isoformat()

@@ -35,6 +35,11 @@ def of_run(run: Run | str) -> list[Dependency]:
     return list(Dependency.select().where(Dependency.run == run).order_by(Dependency.id))
 
 
+def of_runs(runs: Iterable[str]) -> list[Dependency]:
+    """What these runs wait for, or have waited for."""
+    return list(Dependency.select().where(Dependency.run.in_(list(runs))).order_by(Dependency.id))
+
+
 def targets(dependency: Dependency) -> list[Job]:
     """The job that a dependency names, or all jobs of its run. Empty where they were removed."""
     rows = Job.select().where(Job.run == dependency.of_run).order_by(Job.round, Job.place, Job.id)

@@ -35,7 +35,12 @@ def latest_run() -> Run | None:
 
     The newest is the one that was submitted last, whatever the clock said.
     """
-    return newest_with_report() or Run.select().order_by(Run.number.desc()).first()
+    return newest_with_report() or newest_run()
+
+
+def newest_run() -> Run | None:
+    """The run that was submitted last."""
+    return Run.select().order_by(Run.number.desc()).first()
 
 
 def newest_with_report() -> Run | None:
@@ -175,8 +180,69 @@ def next_due_id(machine: str, at: dt.datetime) -> int | None:
     return job_id
 
 
+#: What a list shows of a job: all but its parameters, its outcome and its environment, which may be long.
+SHOWN = tuple(field for field in Job._meta.sorted_fields if field.name not in ("params", "outcome", "env"))
+
+
+def running() -> list[Job]:
+    """The running jobs, with their runs."""
+    return list(Job.select(*SHOWN, *_OF_RUN).join(Run).where(Job.status == Status.RUNNING).order_by(Job.id))
+
+
+def queued_in_order(limit: int) -> list[Job]:
+    """The first queued jobs in the order of `next_due`, with their runs, whether they are due or not."""
+    rows = Job.select(*SHOWN, *_OF_RUN).join(Run).where(Job.status == Status.QUEUED)
+    return list(rows.order_by(*ORDER).limit(limit))
+
+
+def count_queued() -> int:
+    return int(Job.select().where(Job.status == Status.QUEUED).count())
+
+
+def ended_since(moment: dt.datetime) -> dict[Status, int]:
+    """The number of jobs that ended since then, by status, the failed ones first."""
+    rows = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.ended_at >= moment, Job.status.not_in(OPEN))
+    counts = dict(list(rows.group_by(Job.status).tuples()))
+    order = (Status.FAILED, Status.SKIPPED, Status.STOPPED, Status.CANCELLED, Status.SUCCEEDED)
+    return {status: counts[status] for status in order if status in counts}
+
+
+def unsuccessful_since(moment: dt.datetime, limit: int) -> list[Job]:
+    """The newest jobs that failed, were skipped or stopped since then, oldest first. Cancelled ones are no surprise."""
+    bad = (Status.FAILED, Status.SKIPPED, Status.STOPPED)
+    rows = Job.select(*SHOWN).where(Job.ended_at >= moment, Job.status.in_(bad))
+    return list(rows.order_by(Job.ended_at.desc(), Job.id.desc()).limit(limit))[::-1]
+
+
+def ended_last(run_id: str, limit: int) -> list[Job]:
+    """The jobs of a run that ended last."""
+    rows = Job.select(*SHOWN).where(Job.run == run_id, Job.status.not_in(OPEN))
+    return list(rows.order_by(Job.ended_at.desc(), Job.id.desc()).limit(limit))
+
+
+def last_end(run_id: str) -> dt.datetime | None:
+    """When the last job of a run ended that has."""
+    row = Job.select(Job.ended_at).where(Job.run == run_id, Job.ended_at.is_null(False))
+    newest: Job | None = row.order_by(Job.ended_at.desc()).first()
+    return None if newest is None else newest.ended_at
+
+
+def newest_written_report(run_id: str) -> Job | None:
+    """The report job of the newest round whose report was written."""
+    rows = Job.select().where(Job.run == run_id, Job.is_report, Job.status == Status.SUCCEEDED)
+    return rows.order_by(Job.round.desc()).first()
+
+
+def usual_seconds(names: set[str]) -> dict[str, float]:
+    """How long the newest successful job of each of these names took, where there is one."""
+    rows = Job.select(Job.name, Job.took_s).where(Job.status == Status.SUCCEEDED, Job.took_s.is_null(False))
+    return dict(list(rows.where(Job.name.in_(list(names))).order_by(Job.id).tuples()))
+
+
 #: The order of due jobs.
 ORDER = (Run.priority.desc(), Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
+#: What the order and the lists need of a job's run.
+_OF_RUN = (Run.id, Run.number, Run.plan, Run.deadline, Run.start_at, Run.priority)
 
 
 def jobs_of(run: Run | str) -> list[Job]:

@@ -20,30 +20,32 @@ def run(context: JobContext) -> Outcome:
     from jobs.report.attempt import attempt, place
 
     context.progress(0, 1, "writing")
-    problems = attempt("the report", lambda: _write(context), lambda error: error)
+    written = attempt("the report", lambda: _write(context), lambda error: error)
     jobs = attempt("the next round", lambda: _next_round(context), lambda error: _not_planned(context, place(error)))
-    if isinstance(problems, Exception):
+    if isinstance(written, Exception):
         if not jobs:
-            raise problems
-        what = plugin.disk_error(problems) or f"the report could not be written: {place(problems)}"
+            raise written
+        what = plugin.disk_error(written) or f"the report could not be written: {place(written)}"
         return Outcome(ok=False, reason=f"{what}. Write it again: `jarvisctl retry {context.job_id}`", next_round=jobs)
     context.progress(1, 1, "written")
+    problems, verdict = written
     remark = f"{len(problems)} parts could not be rendered" if problems else ""
-    return Outcome(reason=remark, summary={"problems": len(problems)}, next_round=jobs)
+    return Outcome(reason=remark, summary={"problems": len(problems), "verdict": verdict}, next_round=jobs)
 
 
-def _write(context: JobContext) -> list[str] | Exception:
-    """Returns what could not be rendered."""
+def _write(context: JobContext) -> tuple[list[str], str] | Exception:
+    """Returns what could not be rendered, and the verdict in a few words."""
     from jobs.report.gather import gather
     from jobs.report.render import write
     from jobs.report.rows import sentences
 
     report = gather(context.run_id, context.home)
     problems = write(report, context.publish)
-    context.log.info("verdict: %s", sentences.headline(report))  # names of models and counts, no text of a message
+    verdict = sentences.headline(report)  # names of models and counts, no text of a message
+    context.log.info("verdict: %s", verdict)
     for problem in problems:
         context.log.warning("%s", problem)
-    return problems
+    return problems, verdict
 
 
 def _next_round(context: JobContext) -> tuple[tuple[str, JobSpec], ...]:

@@ -171,11 +171,12 @@ def test_a_name_that_two_open_runs_have_is_refused_with_a_list(make_run: MakeRun
 
 def test_a_verb_that_ends_something_proposes_only_nearly_the_same_word(make_run: MakeRun) -> None:
     make_run("command:second")
-    with pytest.raises(UsageError, match="Did you mean command:second"):
-        lookup.find_job_or_run("command:evaluation")
-    with pytest.raises(UsageError) as refused:
-        lookup.find_job_or_run("command:evaluation", ends_it=True)
-    assert "Did you mean" not in str(refused.value)
+    with pytest.raises(UsageError, match=r"Did you mean command:second\?"):
+        lookup.find_job_or_run("command:seconds-later")
+    for name in ("command:seconds-later", "command:beyond", "command:evaluation"):
+        with pytest.raises(UsageError) as refused:
+            lookup.find_job_or_run(name, ends_it=True)
+        assert "Did you mean" not in str(refused.value)
     with pytest.raises(UsageError, match=r"Did you mean command:second\?"):
         lookup.find_job_or_run("command:secnod", ends_it=True)
 

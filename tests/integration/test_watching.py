@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from jarvisd.cli import cli
 from jarvisd.host import machine
-from jarvisd.operations import status
+from jarvisd.operations import moments
 from jarvisd.paths import Home
 from jarvisd.store import database, queue
 from jarvisd.store.models import Run
@@ -51,4 +51,4 @@ def test_the_warnings_of_a_run_stand_below_its_jobs_and_do_not_fill_the_page(hom
 @pytest.mark.parametrize(("days", "shape"), [(0.1, "%a %H:%M"), (-5.9, "%a %H:%M"), (6.1, "%Y-%m-%d %H:%M")])
 def test_a_time_that_is_far_away_has_its_date(days: float, shape: str) -> None:
     moment = database.now() + dt.timedelta(days=days)
-    assert status.clock(moment) == moment.astimezone().strftime(shape)
+    assert moments.clock(moment) == moment.astimezone().strftime(shape)

@@ -17,6 +17,8 @@ from jarvisd import registry
 from jarvisd.errors import PlanError, UsageError
 from jarvisd.paths import Home
 from jarvisd.plan import plans, times, yamlfile
+from jarvisd.plan.warnings import grouped
+from jarvisd.registry import MissingDownload, MissingRequirement
 
 
 @pytest.fixture
@@ -74,6 +76,33 @@ def test_what_is_no_time_or_in_the_past_is_refused(text: str) -> None:
 )
 def test_evening_and_the_morning_after_are_one_night(berlin: None, moment: str, night: str) -> None:
     assert times.night_of(at(moment)) == night
+
+
+@pytest.mark.parametrize(
+    ("moment", "date"),
+    [
+        ("2026-11-22T22:00", "2026-11-22"),
+        ("2026-11-23T05:59", "2026-11-22"),
+        ("2026-11-23T06:00", "2026-11-23"),
+        ("2026-11-23T10:39", "2026-11-23"),
+    ],
+)
+def test_a_run_that_starts_by_day_is_dated_by_that_day(berlin: None, moment: str, date: str) -> None:
+    assert times.date_of(at(moment)) == date
+
+
+def test_what_one_download_fetches_is_one_warning_and_each_other_cause_is_one() -> None:
+    def lacks(job: str, model: str) -> MissingRequirement:
+        download = MissingDownload(name=model, source=f"hub/{model}", bytes=2_000_000_000)
+        return MissingRequirement(job=job, what=f"{model} is not here", remedy="Fetch it.", download=download)
+
+    sealed = [MissingRequirement(job=job, what="sealed", remedy="Open it.") for job in ("mine", "turns")]
+    missing = [lacks("a", "one"), lacks("b", "two"), lacks("turns", "two"), *sealed]
+    assert grouped(missing, "overnight") == [
+        "mine, turns: sealed. Open it.",
+        "2 models (4.0 GB) are not on this disk: one, two. `jarvisctl models fetch --only overnight` downloads them.",
+    ]
+    assert grouped(missing[:1], "overnight") == ["a: one is not here. Fetch it."]
 
 
 def test_an_unknown_plan_names_the_nearest(home: Home) -> None:

@@ -1,0 +1,129 @@
+"""The order in which the queued jobs will run, what each waits for, and about when each run's report is ready."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass
+
+from jarvisd.operations.moments import clock_time
+from jarvisd.store import dependencies, queries
+from jarvisd.store.models import LONGEST_WAIT, Dependency, Job
+from jarvisd.words import label, plain
+
+#: Queued jobs that are put in order. Those behind them are only counted.
+MOST = 200
+#: Expected seconds of a report that was never written yet.
+REPORT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A queued job's place in the queue."""
+
+    job: Job
+    number: int  #: 1 = the next one
+    waits_for: str  #: what holds it back, beside the jobs before it; "" for nothing
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue at one moment."""
+
+    running: list[Job]
+    places: list[Place]  #: the first MOST of the queued jobs, in the order in which they will run
+    queued: int  #: all queued jobs
+    reports: dict[str, dt.datetime]  #: by run: about when its next report is ready, where that can be told
+
+    def of_run(self, run_id: str) -> list[Place]:
+        return [place for place in self.places if place.job.run_id == run_id]
+
+
+def now(at: dt.datetime) -> Queue:
+    """The queue at that time."""
+    running, jobs = queries.running(), queries.queued_in_order(MOST)
+    after: dict[str, list[Dependency]] = defaultdict(list)
+    for dependency in dependencies.of_runs({job.run_id for job in jobs}):
+        after[dependency.run_id].append(dependency)
+    ordered = in_order(jobs, after, at)
+    places = [Place(job, number, _held_by(job, after[job.run_id], at)) for number, job in enumerate(ordered, 1)]
+    reports = _reports(running, ordered, at)
+    return Queue(running, places, len(jobs) if len(jobs) < MOST else queries.count_queued(), reports)
+
+
+def in_order(jobs: list[Job], after: dict[str, list[Dependency]], at: dt.datetime) -> list[Job]:
+    """Queued jobs in the order of claims, as far as it is known now: each job behind what it waits for.
+
+    `jobs` are in the order of the claims that nothing holds back. What waits for a time comes last.
+    """
+    pending, ordered = list(jobs), []
+    while pending:
+        free = (job for job in pending if not _is_behind(job, pending, after[job.run_id]))
+        by_time = sorted(free, key=lambda job: _begins(job, at))  # stable: equal times keep their order
+        ordered.append(by_time[0] if by_time else pending[0])
+        pending.remove(ordered[-1])
+    return ordered
+
+
+def _is_behind(job: Job, pending: list[Job], after: list[Dependency]) -> bool:
+    """Whether another pending job has to end first."""
+    if job.is_report and any(
+        other.run_id == job.run_id and other.round == job.round and not other.is_report for other in pending
+    ):
+        return True
+    return any(
+        other.id == dependency.of_job or (dependency.of_job is None and other.run_id == dependency.of_run)
+        for dependency in after
+        for other in pending
+    )
+
+
+def _begins(job: Job, at: dt.datetime) -> dt.datetime:
+    """The earliest time at which the job may be claimed."""
+    wait = job.not_before if job.not_before and job.not_before <= at + LONGEST_WAIT else at
+    return max(at, wait, job.run.start_at or at)
+
+
+def _held_by(job: Job, after: list[Dependency], at: dt.datetime) -> str:
+    """What keeps the job from starting, beside the jobs before it."""
+    reasons = [_awaited(dependency) for dependency in after]
+    if job.run.start_at is not None and job.run.start_at > at:
+        reasons.append(f"from {clock_time(job.run.start_at, at)}")
+    if job.reason:
+        reasons.append(plain(job.reason))
+    return ", ".join(filter(None, reasons))
+
+
+def _awaited(dependency: Dependency) -> str:
+    """after 13 command:build. "" where that has ended."""
+    open_jobs = [job for job in dependencies.targets(dependency) if job.status in ("queued", "running")]
+    if not open_jobs:
+        return ""
+    return f"after {dependency.of_run if dependency.of_job is None else f'{open_jobs[0].id} {label(open_jobs[0])}'}"
+
+
+def _reports(running: list[Job], ordered: list[Job], at: dt.datetime) -> dict[str, dt.datetime]:
+    """About when the next report of each run is ready: running jobs by their progress, others by their last time."""
+    usual = queries.usual_seconds({job.name for job in ordered})
+    moment, ready = at, dict[str, dt.datetime]()
+    for job in running:
+        left = seconds_left(job, at)
+        if left is None:
+            return {}
+        moment += dt.timedelta(seconds=left)
+    for job in ordered:
+        seconds = usual.get(job.name, REPORT_S if job.is_report else None)
+        if seconds is None:
+            return ready
+        moment = max(moment, _begins(job, at)) + dt.timedelta(seconds=seconds)
+        if job.is_report:
+            ready.setdefault(job.run_id, moment)
+    return ready
+
+
+def seconds_left(job: Job, at: dt.datetime) -> float | None:
+    """Seconds left, from the average time per step of this attempt; None before the first step."""
+    if not job.done or not job.total or job.started_at is None:
+        return None
+    elapsed = (at - job.started_at).total_seconds()
+    return elapsed / job.done * (job.total - job.done)

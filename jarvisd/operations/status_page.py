@@ -1,0 +1,127 @@
+"""What `status` shows people: a few sentences, and one table of what runs, what waits and what ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jarvisd.operations import moments, queue_order, status
+from jarvisd.operations.queue_order import Place, Queue
+from jarvisd.store import database, models, queries
+from jarvisd.store.models import Job, Run, Status
+from jarvisd.words import counted, label, plain
+
+#: With more queued jobs than this only the first FEW are shown.
+FULL_LIST = 40
+FEW = 5
+#: Ended jobs that are shown: those that ended last.
+MOST_ENDED = 12
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job as a row of the table."""
+
+    job_id: int
+    run_id: str
+    name: str
+    state: Status
+    share: float | None  #: of a running job that reports progress: the part that is done, from 0 to 1
+    facts: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page, without the sentences about the daemon."""
+
+    summaries: list[str]  #: one per run of several jobs, and what failed since yesterday
+    rows: list[Row]
+    below: list[str]  #: what the table leaves out, and warnings
+
+    @property
+    def running(self) -> list[Row]:
+        return [row for row in self.rows if row.state == Status.RUNNING]
+
+
+def of_queue() -> Page:
+    """The page of all runs: what runs, what waits, and what ended in open runs, in the newest run, or badly."""
+    at = database.now()
+    queue, runs = queue_order.now(at), status.active_runs()
+    summaries = [_summary(run, queue) for run in runs if _has_several(run)]
+    since, recent = moments.yesterday(at), queries.ended_since(moments.yesterday(at))
+    bad = queries.unsuccessful_since(since, MOST_ENDED)
+    if bad:
+        summaries.append(f"Since yesterday: {status.in_words(recent)}.")
+    ended = {job.id: job for run in runs for job in queries.ended_last(run.id, MOST_ENDED)}
+    ended |= {job.id: job for job in bad}
+    return Page(summaries, _rows(queue, queue.places, ended.values(), at), _below(queue.queued, runs))
+
+
+def of_run(run: Run) -> Page:
+    """The page of one run."""
+    at = database.now()
+    queue, shown = queue_order.now(at), status.summary(run, FULL_LIST)
+    ended = [job for job in shown.jobs if job.status in models.SETTLED]
+    mine = Queue([job for job in queue.running if job.run_id == run.id], [], 0, {})
+    below = _below(shown.counts.get(Status.QUEUED, 0), [run])
+    return Page([_summary(run, queue)], _rows(mine, queue.of_run(run.id), ended, at, most=FULL_LIST), below)
+
+
+def _has_several(run: Run) -> bool:
+    return Job.select().where(Job.run == run.id).count() > 1
+
+
+def _summary(run: Run, queue: Queue) -> str:
+    return f"{status.title(run, status.summary(run, most=0), queue.reports.get(run.id))}."
+
+
+def _rows(
+    queue: Queue, places: list[Place], ended: Iterable[Job], at: dt.datetime, *, most: int = MOST_ENDED
+) -> list[Row]:
+    """The running jobs, the queued ones in their order, and those that ended, the last one last."""
+    last = sorted(ended, key=lambda job: (job.ended_at or at, job.id))[-most:]
+    shown = places if len(places) <= FULL_LIST else places[:FEW]
+    ahead = queue.running[-1].id if queue.running else None
+    return [
+        *(_row(job, status.details(job, at)) for job in queue.running),
+        *(_row(place.job, _place_in_words(place, ahead)) for place in shown),
+        *(_row(job, ", ".join(filter(None, [status.details(job, at), _remedy(job)]))) for job in last),
+    ]
+
+
+def _row(job: Job, facts: str) -> Row:
+    share = min(1.0, (job.done or 0) / job.total) if job.status == Status.RUNNING and job.total else None
+    return Row(job.id, plain(job.run_id), label(job), Status(job.status), share, facts)
+
+
+def _place_in_words(place: Place, running: int | None) -> str:
+    """next, after 13; 2nd; 3rd, from 22:30."""
+    if place.waits_for:
+        return f"{ordinal(place.number)}, {place.waits_for}"
+    first = "next" if running is None else f"next, after {running}"
+    return first if place.number == 1 else ordinal(place.number)
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 11th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _remedy(job: Job) -> str:
+    """The verbs that help with a job that did not succeed."""
+    if job.status == Status.SUCCEEDED:
+        return ""
+    return f"logs {job.id} / retry {job.id}" if job.attempt else f"retry {job.id}"
+
+
+def _below(queued: int, runs: list[Run]) -> list[str]:
+    """How many queued jobs are not shown, and the first warnings of open runs."""
+    lines = []
+    if queued > FULL_LIST:
+        lines.append(f"{counted(queued - FEW, 'more job')} wait: {queued:,} queued")
+    for run in runs:
+        name = f"{run.id}: " if len(runs) > 1 else ""
+        lines += [f"{name}{line}" for line in status.warnings(run, status.summary(run, most=0))]
+    return lines
