@@ -56,13 +56,13 @@ def terminal_width() -> int:
 
 def page_lines(page: Page, screen: Screen) -> list[str]:
     """The page as lines, each no wider than the screen."""
-    lines = [piece for line in page.summaries for piece in _fold(line, screen.width, "  ")]
+    lines = [text for line in page.summaries for text in _fold(line, screen.width, "  ")]
     if page.rows:
         lines += ["", *_table(page.rows, screen)]
     for line in page.below:
         yellow = "warning" in line
         lines += [
-            screen.paint(piece, fg="yellow") if yellow else piece for piece in _fold(f"  {line}", screen.width, "    ")
+            screen.paint(text, fg="yellow") if yellow else text for text in _fold(f"  {line}", screen.width, "    ")
         ]
     return lines
 
@@ -102,7 +102,7 @@ def _with_facts(line: str, facts: str, state: str, screen: Screen) -> list[str]:
     room = screen.width - len(line) - 2
     if room >= _LEAST:
         first, *others = _fold(facts, room, "")
-        return [f"{head}  {first}", *(f"{'':{len(line) + 2}}{piece}" for piece in others)]
+        return [f"{head}  {first}", *(f"{'':{len(line) + 2}}{text}" for text in others)]
     return [head.rstrip(), *_fold(f"{'':7}{facts}", screen.width, f"{'':7}")]
 
 
