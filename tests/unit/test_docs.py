@@ -15,7 +15,10 @@ import yaml
 from jarvisd.cli import HELP, VERBS, cli
 from jarvisd.daemon import attempt
 from jarvisd.host import files
-from jarvisd.store import salvage
+from jarvisd.plan import yamlfile
+from jarvisd.store import database, salvage, transitions
+from jobs.evaluate.replies import prompt
+from jobs.lib.imessage import database as imessage
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [verb for group in VERBS.values() for verb in group]
@@ -179,5 +182,15 @@ def test_the_limits_of_the_reliability_page_are_those_of_the_code() -> None:
         f"of a damaged database | {salvage.SHOWN_FOR.total_seconds() / 3600:.0f} hours",
         f"of a damaged table | {salvage.MOST_PROBES:,}",
         f"of a job | {attempt.LARGEST_LOG_MB} MB",
+        f"that the database is busy | {database.CLIENT_PATIENCE_S:.0f} s",
+        f"waits for a write lock | {database.LONG_PATIENCE_S / 60:.0f} min",
+        f"of any list in a configuration file | {yamlfile.MAX_ENTRIES:,}",
+        f"Values in one configuration file | {yamlfile.MAX_NODES:,}",
+        f"Size of one configuration file | {yamlfile.MAX_BYTES // 1024:,} KB",
+        f"before a job is given up | {transitions.MAX_STARTS_WITHOUT_PROGRESS}",
+        f"because the program had not begun | {transitions.MAX_STARTS_GIVEN_BACK}",
+        f"processes are killed | {attempt.GRACE_S:.0f} s",
+        f"to render one prompt | {prompt.LIMIT_S:.0f} s",
+        f"read from chat.db | {imessage.LONGEST_VALUE // 1024:,} KB",
     ):
         assert row in page
