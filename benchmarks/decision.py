@@ -164,11 +164,11 @@ def _drawn(night: Night, samples: int) -> Drawn:
 
 
 def _calibration_row(label: str, drawn: Sequence[Drawn]) -> None:
-    stated, right = np.array([one.stated for one in drawn]), np.array([one.right for one in drawn])
+    stated, right = np.array([night.stated for night in drawn]), np.array([night.right for night in drawn])
     edges = ((0.0, 0.45), (0.45, 0.65), (0.65, 0.75), (0.75, 0.9), (0.9, 1.01))
     bins = [(stated >= low) & (stated < high) for low, high in edges]
     parts = [f"{stated[bin_].mean():.2f} -> {right[bin_].mean():.2f} ({bin_.sum()})" for bin_ in bins if bin_.any()]
-    loss, lost = np.mean([one.loss for one in drawn]), np.mean([one.lost for one in drawn])
+    loss, lost = np.mean([night.loss for night in drawn]), np.mean([night.lost for night in drawn])
     print(f"    {label:38} all {stated.mean():.2f} -> {right.mean():.2f}   " + "   ".join(parts))
     print(f"    {'':38} loss of the pick: stated {loss:.4f}, true {lost:.4f}")
 

@@ -122,15 +122,15 @@ def _quantiles(values: Sequence[float]) -> str:
 
 
 def _cold(asked: Sequence[str]) -> str:
-    times, told = [], []
+    times, loading_ms = [], []
     for text in asked[:COLD]:
         began = time.perf_counter()
         done = subprocess.run([BIN / "jarvisctl", "match", "--json", "--", text], capture_output=True, check=False)
         times.append(time.perf_counter() - began)
-        told.append(json.loads(done.stdout)["cold_ms"])
+        loading_ms.append(json.loads(done.stdout)["cold_ms"])
     return (
         f"`jarvisctl match` takes {statistics.median(times):.2f} s from start to end, "
-        f"{statistics.median(told) / 1000:.2f} s of it loading (medians of {COLD})"
+        f"{statistics.median(loading_ms) / 1000:.2f} s of it loading (medians of {COLD})"
     )
 
 
@@ -146,9 +146,10 @@ def _agreement(index: object, asked: Sequence[str]) -> None:
     stages = Counter(match.how for match in served)
     print("  answered by: " + ", ".join(f"{how} {count}" for how, count in stages.most_common()))
     for how in ("exact", "fast"):
-        told = [(a, b) for a, b in zip(served, full, strict=True) if a.how == how]
-        same = sum(a.fires == b.fires and a.trigger.template == b.trigger.template for a, b in told)
-        print(f"  {how}: the encoder alone agrees on {same} of {len(told)}, Wilson interval {wilson(same, len(told))}")
+        matches = [(a, b) for a, b in zip(served, full, strict=True) if a.how == how]
+        same = sum(a.fires == b.fires and a.trigger.template == b.trigger.template for a, b in matches)
+        interval = wilson(same, len(matches))
+        print(f"  {how}: the encoder alone agrees on {same} of {len(matches)}, Wilson interval {interval}")
     grams = Grams([trigger.form for trigger in index.triggers])
     scores = [grams.scores(form_of(text)) for text in asked]
     for least in (0.4, 0.5, 0.6, 0.7, 0.8):

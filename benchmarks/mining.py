@@ -79,8 +79,11 @@ def conversations(home: homes.Home) -> bytes:
 
 
 def _own(data: bytes, owner: str) -> list[Message]:
-    own_messages = [one for one in demo.read(data, owner) if one.from_me]
-    return [Message(n, 0, False, one.partner, True, one.when, one.text) for n, one in enumerate(own_messages)]
+    own_messages = [message for message in demo.read(data, owner) if message.from_me]
+    return [
+        Message(n, 0, False, message.partner, True, message.when, message.text)
+        for n, message in enumerate(own_messages)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------ coverage

@@ -160,8 +160,8 @@ def _refusing_unstorable() -> Iterator[None]:
     try:
         yield
     except UnicodeEncodeError:
-        what = "the program, its folder or a variable has a name that is not UTF-8"
-        raise UsageError(what, "Rename it; nothing was stored.") from None
+        message = "the program, its folder or a variable has a name that is not UTF-8"
+        raise UsageError(message, "Rename it; nothing was stored.") from None
     except OverflowError:
         raise UsageError("a number of the plan is too large", "Nothing was stored.") from None
 

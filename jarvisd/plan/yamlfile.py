@@ -70,8 +70,8 @@ class Document:
             raise self.wrong(place, "must be a number", "It is true or false.")
         return valid
 
-    def wrong(self, place: Place, what: str, remedy: str) -> PlanError:
-        return PlanError(what, remedy, file=self.path, line=self.line(place), key=dotted(place))
+    def wrong(self, place: Place, message: str, remedy: str) -> PlanError:
+        return PlanError(message, remedy, file=self.path, line=self.line(place), key=dotted(place))
 
     def line(self, place: Place) -> int | None:
         """The line of the key, or of the nearest one above it that the file has."""
@@ -128,9 +128,9 @@ class _Loader(yaml.SafeLoader):
             raise self._refused(f"more than {MAX_NODES:,} values")
         return super().compose_node(parent, index)
 
-    def _refused(self, what: str) -> PlanError:
+    def _refused(self, message: str) -> PlanError:
         return PlanError(
-            what, "Split it into several files.", file=self.path, line=self.peek_event().start_mark.line + 1
+            message, "Split it into several files.", file=self.path, line=self.peek_event().start_mark.line + 1
         )
 
 

@@ -167,7 +167,7 @@ def disk_error(error: BaseException | None) -> str | None:
     then complains that there is none to roll back.
     """
     while error is not None:
-        if what := disk_errors.of_system_call(error) or sqlite.disk_trouble(error):
-            return what
+        if reason := disk_errors.of_system_call(error) or sqlite.disk_trouble(error):
+            return reason
         error = error.__cause__ or error.__context__
     return None

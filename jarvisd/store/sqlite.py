@@ -141,8 +141,8 @@ def usable(home: Home) -> Iterator[None]:
                 remedy = "Make the file and its folder writable."
                 raise LedgerError(f"cannot write to {home.database}", remedy) from error
             case ErrorKind.BUSY:
-                what = f"{home.database} is busy: another process holds it"
-                raise LedgerError(what, "Try again in a moment.") from error
+                message = f"{home.database} is busy: another process holds it"
+                raise LedgerError(message, "Try again in a moment.") from error
         raise
 
 

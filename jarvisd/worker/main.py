@@ -133,8 +133,8 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
             context.log.error("%s", line)
         last = logs.places(error)[-1]
         reason = f"unexpected {type(error).__name__} {last}; `jarvisctl logs` shows where"
-        if what := database.disk_error(error):
-            reason = f"{what}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
+        if trouble := database.disk_error(error):
+            reason = f"{trouble}. Mend that, then `jarvisctl retry {context.job_id}`; what was stored is kept"
         if damage := database.damage(error):
             reason = damage
         outcome = Outcome(ok=False, reason=reason)
@@ -176,7 +176,7 @@ def _store(context: JobContext, document: dict[str, Any]) -> None:
     failpoints.failpoint("outcome.committed")
 
 
-def _patiently(context: JobContext, what: str, write: Callable[[], None]) -> None:
+def _patiently(context: JobContext, name: str, write: Callable[[], None]) -> None:
     """Write, again and again while the disk is full or another process holds the database: a job is at stake.
 
     Raises NotStored after PATIENCE_S, or when this job is asked to stop.
@@ -188,8 +188,8 @@ def _patiently(context: JobContext, what: str, write: Callable[[], None]) -> Non
             return
         except peewee.OperationalError as error:
             if time.monotonic() > end or context.should_stop():
-                raise NotStored(f"{what} cannot be stored: {type(error).__name__}") from None
-            context.log.warning("%s cannot be stored yet; trying again", what)
+                raise NotStored(f"{name} cannot be stored: {type(error).__name__}") from None
+            context.log.warning("%s cannot be stored yet; trying again", name)
             time.sleep(2)
 
 

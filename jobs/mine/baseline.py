@@ -70,8 +70,8 @@ def load(path: Path) -> list[Manual]:
             raise ValueError("too large")
         templates = [_Jarvis.model_validate(row) for row in json.loads(path.read_text("utf-8"))["templates"]]
     except (OSError, ValueError, LookupError, TypeError, ValidationError) as error:
-        what = f"{path} is not a custom_templates.json of JARVIS ({type(error).__name__})"
-        raise JobFailed(what, "Name JARVIS's file, or a YAML file, with mine.manual.") from None
+        message = f"{path} is not a custom_templates.json of JARVIS ({type(error).__name__})"
+        raise JobFailed(message, "Name JARVIS's file, or a YAML file, with mine.manual.") from None
     return [
         Manual(name=row.name or "unnamed", reply=row.template_text, triggers=row.trigger_phrases)
         for row in templates

@@ -176,18 +176,18 @@ def head_to_head(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     for mine, rival in PAIRS:
         pairs = [(trial.tallies[mine], trial.tallies[rival]) for trial in trials if rival in trial.tallies]
         for suggestions, part in ((1, "right"), (3, "hit_at_3")) if pairs else ():
-            scores = [(getattr(one, part), getattr(two, part)) for one, two in pairs]
+            scores = [(getattr(own, part), getattr(other, part)) for own, other in pairs]
             rows.append(
                 {
                     "mined": mine,
                     "rival": rival,
                     "suggestions": suggestions,
-                    "turns": sum(two.fired for _, two in pairs),
-                    "mined_right": sum(one for one, _ in scores),
-                    "rival_right": sum(two for _, two in scores),
+                    "turns": sum(other.fired for _, other in pairs),
+                    "mined_right": sum(own for own, _ in scores),
+                    "rival_right": sum(other for _, other in scores),
                     "origins": len(scores),
-                    "ahead": sum(one > two for one, two in scores),
-                    "behind": sum(one < two for one, two in scores),
+                    "ahead": sum(own > other for own, other in scores),
+                    "behind": sum(own < other for own, other in scores),
                 }
             )
     return rows

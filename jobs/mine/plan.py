@@ -95,8 +95,8 @@ def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:
     if matcher != entry and (finding := catalogue.finding(JOB, matcher, setting.home, unsure)):
         findings.append(finding)
     if not (file := manual(section, setting)).is_file():
-        what = f"{file} is not there, so your present templates are not measured"
-        findings.append(MissingRequirement(job=JOB, what=what, remedy="Mend mine.manual, or leave it out."))
+        message = f"{file} is not there, so your present templates are not measured"
+        findings.append(MissingRequirement(job=JOB, what=message, remedy="Mend mine.manual, or leave it out."))
     return findings
 
 

@@ -144,10 +144,10 @@ class _Steps:
     def step(self, gradient: Values) -> None:
         """Decoupled weight decay, then the step."""
         self._count += 1
-        one, two = _MOMENTS
-        self._first += (1 - one) * (gradient - self._first)
-        self._second += (1 - two) * (gradient * gradient - self._second)
-        mean = self._first / (1 - one**self._count)
-        spread = np.sqrt(self._second / (1 - two**self._count)) + 1e-8
+        first_decay, second_decay = _MOMENTS
+        self._first += (1 - first_decay) * (gradient - self._first)
+        self._second += (1 - second_decay) * (gradient * gradient - self._second)
+        mean = self._first / (1 - first_decay**self._count)
+        spread = np.sqrt(self._second / (1 - second_decay**self._count)) + 1e-8
         self._weights *= 1 - RATE * DECAY
         self._weights -= np.float32(RATE) * mean / spread

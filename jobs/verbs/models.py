@@ -88,7 +88,7 @@ def check(app: App, names: tuple[str, ...]) -> int:
     if names:
         entries = _entries(app.home, names, folders=True)
     else:
-        entries = [one.entry for one in named(app.home, (), failures) if catalogue.locate(one.entry, app.home)]
+        entries = [model.entry for model in named(app.home, (), failures) if catalogue.locate(model.entry, app.home)]
     if not entries:
         click.echo("No model of your plans is on this disk. `jarvisctl models fetch` gets them.")
     wrong = sum(not _checked(entry, app.home) for entry in entries)
@@ -144,7 +144,7 @@ def _entries(home: Home, names: tuple[str, ...], *, folders: bool) -> list[Model
         raise UsageError("a name is empty", "Give a key or a repository, or no name at all for what the plans name.")
     listed = {name: entry for entry in catalogue.catalogue(home) for name in (entry.key, entry.repo) if name}
     rest = [name for name in names if name not in listed]
-    planned = {one.entry.key: one.entry for one in named(home)} if rest else {}
+    planned = {model.entry.key: model.entry for model in named(home)} if rest else {}
     setting = PlanContext(home=home, folder=Path.cwd(), messages=Path())
     try:
         entries = [listed.get(name) or planned.get(name) or catalogue.resolve(name, setting) for name in names]
@@ -162,7 +162,7 @@ def _instead(names: list[str], known: list[str]) -> str:
 
 def _missing(home: Home, only: tuple[str, ...], failures: list[JarvisError]) -> list[ModelEntry]:
     """Missing models of the plans that the hub has; for the other missing ones the remedy is printed."""
-    lacking = [one.entry for one in named(home, only, failures) if catalogue.problem(one.entry, home)]
+    lacking = [model.entry for model in named(home, only, failures) if catalogue.problem(model.entry, home)]
     if not lacking and not failures:
         click.echo("Nothing is missing.")
     for entry in lacking:
@@ -177,18 +177,18 @@ def _missing(home: Home, only: tuple[str, ...], failures: list[JarvisError]) -> 
 def models_check(plan: Plan, missing: list[MissingDownload]) -> Check:
     """How many of a plan's models are here, and what it takes to fetch those that its jobs miss."""
     lacking = _each_once(missing)
-    others = _not_missing(plan, {one.source for one in lacking})
+    others = _not_missing(plan, {model.source for model in lacking})
     here = sum(catalogue.problem(entry, plan.setting.home) is None for entry in others)
     total = len(others) + len(lacking)
-    needed = download_estimate(sum(one.bytes for one in lacking), catalogue.hub_cache(), plan.setting.home)
+    needed = download_estimate(sum(model.bytes for model in lacking), catalogue.hub_cache(), plan.setting.home)
     figures = {"plan": plan.name, "models": total, "here": here, **_figures(lacking, needed)}
     state_text = f"{here} of {total} on this disk" if total else f"{plan.name} names none"
     if here < len(others):
         state_text += f"; {len(others) - here} with another problem, below"
     if not lacking:
         return Check(name="models", state="ok", what=state_text, figures=figures)
-    what = f"{state_text}; missing: {', '.join(one.name for one in lacking)}; {_to_fetch(lacking, needed)}"
-    return Check(name="models", state="problem", what=what, remedy=_remedy(plan, needed), figures=figures)
+    message = f"{state_text}; missing: {', '.join(model.name for model in lacking)}; {_to_fetch(lacking, needed)}"
+    return Check(name="models", state="problem", what=message, remedy=_remedy(plan, needed), figures=figures)
 
 
 def _each_once(missing: list[MissingDownload]) -> list[MissingDownload]:
@@ -219,7 +219,7 @@ def _not_missing(plan: Plan, missing: set[str]) -> list[ModelEntry]:
 
 
 def _to_fetch(lacking: list[MissingDownload], needed: DownloadEstimate) -> str:
-    unsaid = ", ".join(one.name for one in lacking if not one.bytes)
+    unsaid = ", ".join(model.name for model in lacking if not model.bytes)
     if not needed.bytes:
         return "only the hub knows how much there is to fetch"
     at_least, but = ("at least ", f" (only the hub knows the size of {unsaid})") if unsaid else ("", "")
@@ -228,8 +228,8 @@ def _to_fetch(lacking: list[MissingDownload], needed: DownloadEstimate) -> str:
 
 def _figures(lacking: list[MissingDownload], needed: DownloadEstimate) -> dict[str, Any]:
     return {
-        "missing": [one.name for one in lacking],
-        "of_unknown_size": [one.name for one in lacking if not one.bytes],
+        "missing": [model.name for model in lacking],
+        "of_unknown_size": [model.name for model in lacking if not model.bytes],
         "bytes": needed.bytes,
         "disk_left_bytes": needed.left,
         "disk_lacking_bytes": needed.lacking,
@@ -243,7 +243,7 @@ def _figures(lacking: list[MissingDownload], needed: DownloadEstimate) -> dict[s
 
 def _list(home: Home, as_json: bool) -> int:
     failures: list[JarvisError] = []
-    rows = [_row(one, home) for one in named(home, (), failures)]
+    rows = [_row(model, home) for model in named(home, (), failures)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return int(bool(failures))
@@ -258,8 +258,8 @@ def _list(home: Home, as_json: bool) -> int:
     return int(bool(failures))
 
 
-def _row(one: Named, home: Home) -> dict[str, Any]:
-    entry = one.entry
+def _row(model: Named, home: Home) -> dict[str, Any]:
+    entry = model.entry
     folder, problem = catalogue.locate(entry, home), catalogue.problem(entry, home)
     return {
         "key": entry.key,
@@ -271,7 +271,7 @@ def _row(one: Named, home: Home) -> dict[str, Any]:
         "bytes": integrity.size_of(folder) if folder and not problem else entry.download_bytes,
         "licence": entry.licence,
         "source": catalogue.source(entry),
-        "plans": list(one.plans),
+        "plans": list(model.plans),
     }
 
 

@@ -95,8 +95,8 @@ def _set_aside(home: Home) -> list[Check]:
     if not damaged:
         return []
     more = f", and {len(damaged) - 1} before it" if len(damaged) > 1 else ""
-    what = f"it was damaged, and is kept as {damaged[-1]}{more}"
-    return [warning("database", what, "It holds the runs until then. Remove it when you do not need them.")]
+    message = f"it was damaged, and is kept as {damaged[-1]}{more}"
+    return [warning("database", message, "It holds the runs until then. Remove it when you do not need them.")]
 
 
 def _daemon(home: Home) -> list[Check]:

@@ -110,8 +110,8 @@ def _ask_launchd(home: Home, messages: Path) -> dict[str, Any]:
     done = launchctl.launchctl("bootstrap", launchctl.domain(), str(plist))
     try:
         if done.returncode:
-            what = f"launchd does not start the check: {launchctl.complaint(done)}"
-            return {"what": what, "remedy": "Run `jarvisctl install` again."}
+            message = f"launchd does not start the check: {launchctl.complaint(done)}"
+            return {"what": message, "remedy": "Run `jarvisctl install` again."}
         return _wait_for(out) or _no_answer(messages)
     finally:
         launchctl.launchctl("bootout", launchctl.target(PROBE))

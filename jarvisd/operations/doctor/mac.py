@@ -38,8 +38,8 @@ def _version() -> Check:
 
 def _agents(home: Home) -> list[Check]:
     if not launchctl.is_installed():
-        what = "no launchd agent is installed, so no nightly run starts"
-        return [warning("launchd", what, "`jarvisctl install` installs the agents.")]
+        message = "no launchd agent is installed, so no nightly run starts"
+        return [warning("launchd", message, "`jarvisctl install` installs the agents.")]
     problems = [problem("launchd", agent.what, agent.remedy) for agent in launchctl.agent_problems(home)]
     return problems or [ok("launchd", f"both agents are loaded from {agents.folder()}")]
 

@@ -96,12 +96,12 @@ def letter(answer: str) -> str | None:
 
 def combined(first: str, swapped: str) -> str:
     """left, right, tie or invalid, from the answers to a question and to the same one with A and B exchanged."""
-    one, other = letter(first), letter(swapped)
-    if one is None or other is None:
+    straight, other = letter(first), letter(swapped)
+    if straight is None or other is None:
         return "invalid"
-    if one == other:
+    if straight == other:
         return "tie"
-    return "left" if one == "A" else "right"
+    return "left" if straight == "A" else "right"
 
 
 # ---------------------------------------------------------------------------------------------------------- the pairs
@@ -118,16 +118,16 @@ def pairs(run_id: str, by: str, most: int) -> list[Pair]:
     }
     pairs_of: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for replies in _prompts(run_id):
-        for one, other in itertools.combinations(replies, 2):
-            if _differ(one, other) and frozenset((one.id, other.id)) not in voted:
-                turned = (one.id + other.id + one.prompt) % 2
-                pairs_of[one.model, other.model].append(Pair(other, one) if turned else Pair(one, other))
+        for reply, other in itertools.combinations(replies, 2):
+            if _differ(reply, other) and frozenset((reply.id, other.id)) not in voted:
+                turned = (reply.id + other.id + reply.prompt) % 2
+                pairs_of[reply.model, other.model].append(Pair(other, reply) if turned else Pair(reply, other))
     rounds = itertools.zip_longest(*(pairs_of[models_] for models_ in sorted(pairs_of)))
     return [pair for pair in itertools.chain.from_iterable(rounds) if pair is not None][: max(0, most)]
 
 
-def _differ(one: Reply, other: Reply) -> bool:
-    return one.reply.split() != other.reply.split()
+def _differ(reply: Reply, other: Reply) -> bool:
+    return reply.reply.split() != other.reply.split()
 
 
 def _prompts(run_id: str) -> Iterator[list[Reply]]:

@@ -128,7 +128,7 @@ def _parts(measured: _Measured, fit: Fit | None) -> list[dict[str, object]]:
     incoming = [turn.incoming for turn in measured.turns]
     fits = [round(float(value), 4) for value in fit.scaled(incoming, measured.texts)] if fit else [None] * len(incoming)
     marked = marks.marks(incoming, measured.texts)
-    return [{"fit": one, "marks": sorted(names)} for one, names in zip(fits, marked, strict=True)]
+    return [{"fit": fit_of_reply, "marks": sorted(names)} for fit_of_reply, names in zip(fits, marked, strict=True)]
 
 
 def _store_references(context: JobContext, voice: Voice, fit: Fit | None, turns: list[AskedTurn]) -> None:

@@ -255,7 +255,7 @@ def _equal_lengths(model: SentenceTransformer, texts: list[str]) -> list[list[in
 def _token_counts(model: SentenceTransformer, texts: list[str]) -> list[int]:
     tokenizer = model.tokenizer
     ids = tokenizer(texts, truncation=True, max_length=model.max_seq_length)["input_ids"] if texts else []
-    return [len(one) for one in ids]
+    return [len(tokens) for tokens in ids]
 
 
 def _precision(device: str) -> AbstractContextManager[Any]:

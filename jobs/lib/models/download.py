@@ -258,9 +258,9 @@ def _answer(error: BaseException) -> tuple[int, str]:
     """Status and Retry-After of the hub's answer; 0 where it did not answer."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    for one in _chain(error):
-        if isinstance(one, HfHubHTTPError):
-            return one.response.status_code, one.response.headers.get("Retry-After", "")
+    for cause in _chain(error):
+        if isinstance(cause, HfHubHTTPError):
+            return cause.response.status_code, cause.response.headers.get("Retry-After", "")
     return 0, ""
 
 
@@ -280,19 +280,19 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def _is_damage(error: BaseException) -> bool:
-    return any(isinstance(one, _Damaged) or "Consistency check failed" in str(one) for one in _chain(error))
+    return any(isinstance(cause, _Damaged) or "Consistency check failed" in str(cause) for cause in _chain(error))
 
 
 def _is_connection(error: BaseException) -> bool:
     import httpx2
 
-    return any(isinstance(one, httpx2.TransportError | ConnectionError) for one in _chain(error))
+    return any(isinstance(cause, httpx2.TransportError | ConnectionError) for cause in _chain(error))
 
 
 def _is_offline(error: BaseException) -> bool:
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    return any(isinstance(one, OfflineModeIsEnabled) for one in _chain(error))
+    return any(isinstance(cause, OfflineModeIsEnabled) for cause in _chain(error))
 
 
 def _explain(error: BaseException, entry: ModelEntry) -> JarvisError | None:
@@ -313,7 +313,7 @@ def _explain(error: BaseException, entry: ModelEntry) -> JarvisError | None:
 def _refused(error: BaseException, status: int, entry: ModelEntry) -> JarvisError:
     from huggingface_hub.errors import RevisionNotFoundError
 
-    if any(isinstance(one, RevisionNotFoundError) for one in _chain(error)):
+    if any(isinstance(cause, RevisionNotFoundError) for cause in _chain(error)):
         return JarvisError(f"{entry.repo} has no revision {entry.revision or 'main'}", "Mend it in models.yaml.")
     if status in (401, 403):  # without a login the hub says 401 of what is not there, too
         return JarvisError(

@@ -75,7 +75,7 @@ def expected(entry: ModelEntry, folder: Path, home: Home) -> list[RemoteFile]:
     try:
         record = json.loads(_record(home, entry.repo, folder.name).read_text("utf-8"))
         return [
-            RemoteFile(path=str(one["path"]), size=one["size"], digest=str(one["digest"])) for one in record["files"]
+            RemoteFile(path=str(row["path"]), size=row["size"], digest=str(row["digest"])) for row in record["files"]
         ]
     except (OSError, ValueError, LookupError, TypeError):
         return list(_by_links(folder))
