@@ -1,50 +1,70 @@
-"""`jarvisctl logs`: a job's log."""
+"""`jarvisctl logs`: the log of a job, or of a run, and how it ended."""
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd import logs as log_files
+from jarvisd.cli.common import App, note
 from jarvisd.errors import UsageError
-from jarvisd.operations import daemon_state
-from jarvisd.operations.lookup import find_job
-from jarvisd.store import models, queries
-from jarvisd.store.models import Job, Status
+from jarvisd.host.log_times import KnownTimes, stamp_of
+from jarvisd.operations import daemon_state, log_lines
+from jarvisd.operations.lookup import find_job_or_run
+from jarvisd.store import database, models, queries
+from jarvisd.store.models import Job, Run, Status
 
 POLL_INTERVAL_S = 0.25
 
 
 @click.command()
-@click.argument("job", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Wait for the job, print what it adds, end with it.")
+@click.argument("name", metavar="[JOB|RUN]", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Print what is added until the end; exit code 1 where it failed.")
 @click.option("-n", "--lines", type=click.IntRange(0, 10**9), metavar="N", help="Only the last N lines.")
+@click.option("--since", metavar="TIME", help="Only lines from this time on: 10m, 2h, 22:30 or a full timestamp.")
+@click.option("--timestamps", is_flag=True, help="Write before each line when it was written.")
 @click.pass_obj
-def logs(app: App, job: str | None, follow: bool, lines: int | None) -> None:
-    """Print a job's log: the running one without JOB, else the last that ran.
+def logs(app: App, name: str | None, follow: bool, lines: int | None, since: str | None, timestamps: bool) -> int:
+    """Print the log of a job, or of a run; without a name that of the running job, else of the last that ran.
+
+    How the job ended, or why it printed nothing, is said on stderr.
 
     \b
     Example:
       jarvisctl logs -f
       jarvisctl logs evaluate:qwen3-4b -n 20
+      jarvisctl logs latest --since 2h
     """
     app.need_ledger()
-    named = find_job(job) if job else None
-    awaited = named.status in models.OPEN if named else queries.is_anything_open()
-    if follow and awaited and (obstacle := daemon_state.obstacle(app.home)):
-        click.echo(obstacle, err=True)
-    chosen = named or current(follow)
-    path = app.home.job_log(chosen.id)
+    start = log_lines.since(since, database.now()) if since is not None else None
+    target = find_job_or_run(name) if name else None
+    is_open = queries.is_anything_open() if target is None else _is_open(target)
+    if follow and is_open and (obstacle := daemon_state.obstacle(app.home)):
+        note(obstacle)
+    chosen = target or current(follow)
+    path = log_files.run_log(app.home, chosen.id) if isinstance(chosen, Run) else app.home.job_log(chosen.id)
+    if not follow and not path.exists():
+        raise UsageError(*log_lines.no_log(chosen))
+    printer = _Printer(path, start, timestamps=timestamps)
     if follow:
-        _follow(chosen, path, lines)
-    elif not path.exists():
-        raise UsageError(f"{chosen.name} has no log: it is {chosen.status}", chosen.reason or "It has not started.")
+        _follow(chosen, printer, lines)
     else:
-        _print(path.read_bytes(), lines)
+        printer.print_new(lines, complete=True)
+    for sentence in log_lines.outcome(chosen, printed=printer.printed_any):
+        note(sentence)
+    return 1 if follow and not log_lines.succeeded(chosen) else 0
+
+
+def _is_open(target: Job | Run) -> bool:
+    return not queries.is_settled(target.id) if isinstance(target, Run) else target.status in models.OPEN
 
 
 def current(wait: bool) -> Job:
@@ -62,25 +82,62 @@ def current(wait: bool) -> Job:
         time.sleep(POLL_INTERVAL_S)
 
 
-def _print(data: bytes, lines: int | None) -> None:
-    """Write the bytes of the log unchanged."""
-    if lines is not None:
-        data = b"".join(deque(data.splitlines(keepends=True), maxlen=lines)) if lines else b""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+@dataclass
+class _Printer:
+    """Writes what a log holds beyond what was written: its bytes, unchanged unless a time is asked for."""
+
+    path: Path
+    since: dt.datetime | None
+    timestamps: bool
+    position: int = 0
+    printed_any: bool = False
+    _shown: bool = field(default=True)  #: whether the last line with a known time was late enough
+
+    def print_new(self, lines: int | None, *, complete: bool) -> None:
+        """Print what was added since the last call, or of that the last `lines` lines.
+
+        Unless the log is `complete`, a last line without its end is left for the next call where lines get times.
+        """
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as log:
+            log.seek(self.position)
+            data = log.read()
+        by_line = self.timestamps or self.since is not None
+        if by_line and not complete:
+            data = data[: data.rfind(b"\n") + 1]
+        start, self.position = self.position, self.position + len(data)
+        self.printed_any = self.printed_any or bool(data)
+        added = b"".join(self._chosen(data, start)) if by_line else data
+        if lines is not None:
+            added = b"".join(deque(added.splitlines(keepends=True), maxlen=lines)) if lines else b""
+        sys.stdout.buffer.write(added)
+        sys.stdout.buffer.flush()
+
+    def _chosen(self, data: bytes, start: int) -> Iterator[bytes]:
+        """The lines from `since` on, with their times. A line whose time is unknown follows the line before it."""
+        known = KnownTimes.of(self.path)
+        parts = data.splitlines(keepends=True)
+        for offset, line in zip(itertools.accumulate(map(len, parts), initial=start), parts, strict=False):
+            at = known.at(offset, line)
+            if at is not None:
+                self._shown = self.since is None or at >= self.since
+            if self._shown:
+                yield self._stamped(at, line)
+
+    def _stamped(self, at: dt.datetime | None, line: bytes) -> bytes:
+        if not self.timestamps or stamp_of(line) is not None:
+            return line
+        when = at.astimezone().isoformat(timespec="seconds") if at is not None else "-" * 25
+        return f"{when} ".encode() + line
 
 
-def _follow(job: Job, path: Path, lines: int | None) -> None:
-    position = 0
+def _follow(target: Job | Run, printer: _Printer, lines: int | None) -> None:
+    """Print what is added to the log until the job or run has ended."""
     while True:
-        settled = Job.get_by_id(job.id).status in models.SETTLED  # asked before reading: nothing is missed
-        if path.exists():
-            with path.open("rb") as log:
-                log.seek(position)
-                data = log.read()
-                position = log.tell()
-            _print(data, lines)
-            lines = None
-        if settled:
+        ended = not _is_open(type(target).get_by_id(target.id))  # asked before reading: nothing is missed
+        printer.print_new(lines, complete=ended)
+        lines = None if printer.printed_any else lines
+        if ended:
             return
         time.sleep(POLL_INTERVAL_S)

@@ -20,6 +20,7 @@ from jarvisd import failpoints, logs
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon import watchdog
 from jarvisd.host import machine, processes
+from jarvisd.host.log_times import LogTimes
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
 from jarvisd.store import database, queries, queue, transitions
@@ -133,12 +134,15 @@ class Attempt:
     def _watch(self, child: subprocess.Popen[bytes]) -> EndReason | None:
         """Wait for the child's end. Returns why it must be ended, or None when it ended by itself."""
         sampled = 0.0
+        times = LogTimes(self.home.job_log(self.job.id))
         while True:
             try:
                 child.wait(timeout=CHECK_INTERVAL_S)
                 return None
             except subprocess.TimeoutExpired:
                 pass
+            finally:
+                times.note()
             if time.monotonic() - sampled >= SAMPLE_INTERVAL_S:
                 sampled = time.monotonic()
                 if self.watchdog.take(watchdog.sample(self.home, self.job, child.pid), sampled):

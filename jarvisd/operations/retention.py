@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 
-from jarvisd.host import files
+from jarvisd.host import files, log_times
 from jarvisd.paths import Home
 from jarvisd.store import database, dependencies, models, queries, sqlite, transitions
 from jarvisd.store.models import Job, Run
@@ -15,8 +15,8 @@ _log = logging.getLogger("jarvisd.operations.retention")
 
 #: A results folder that is being deleted. After a crash the next pruning deletes the rest.
 _DOOMED = ".pruned-"
-#: The name of a job's log.
-_LOG = re.compile(r"job-[0-9]{1,12}\.log")
+#: The name of a job's log, or of the times of its lines.
+_LOG = re.compile(r"job-[0-9]{1,12}\.(log|times)")
 
 
 def removable(keep: int) -> list[Run]:
@@ -42,7 +42,7 @@ def remove(home: Home, runs: list[Run]) -> int:
                 files.flush_folder(home.results)  # else the folder could be back under its name, with no row for it
             Run.delete().where(Run.id == run.id).execute()
         for job_id in jobs:
-            home.job_log(job_id).unlink(missing_ok=True)
+            _remove_log(home, job_id)
         removed += 1
         _log.info("run %s is pruned", run.id)
     if removed:
@@ -54,16 +54,23 @@ def remove(home: Home, runs: list[Run]) -> int:
     return removed
 
 
+def _remove_log(home: Home, job_id: int) -> None:
+    """Remove a job's log, and then the times of its lines."""
+    log = home.job_log(job_id)
+    log.unlink(missing_ok=True)
+    log_times.path_of(log).unlink(missing_ok=True)
+
+
 def sweep_logs(home: Home) -> int:
     """Remove the logs of jobs that were pruned, which a crash in `remove` leaves; returns how many.
 
     The log of a job that this database never stored stays: the database was replaced. No new job gets its number.
     """
-    numbers = {int(path.stem.removeprefix("job-")) for path in home.logs.glob("job-*.log") if _LOG.fullmatch(path.name)}
+    numbers = {int(path.stem.removeprefix("job-")) for path in home.logs.glob("job-*") if _LOG.fullmatch(path.name)}
     stored = {job.id for job in Job.select(Job.id)}
     last = queries.next_job_id() - 1
     pruned = [number for number in numbers - stored if number <= last]
     for number in pruned:
-        home.job_log(number).unlink(missing_ok=True)
+        _remove_log(home, number)
     transitions.raise_last_number("job", max(numbers, default=0))
     return len(pruned)
