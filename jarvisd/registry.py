@@ -118,6 +118,7 @@ VERBS = {
     "match": "jobs.verbs.match:match",
     "models": "jobs.verbs.models:group",
     "report": "jobs.report.commands:report",
+    "review": "jobs.verbs.review.commands:review",
     "score": "jobs.evaluate.commands:score",
     "vote": "jobs.verbs.vote.commands:vote",
 }

@@ -31,7 +31,7 @@ VERBS: dict[str, dict[str, str]] = {
         "pause": "jarvisd.cli.control:pause",
         "resume": "jarvisd.cli.control:resume",
     },
-    "Decide": {verb: registry.VERBS[verb] for verb in ("report", "vote", "match", "score", "deploy")},
+    "Decide": {verb: registry.VERBS[verb] for verb in ("report", "vote", "review", "match", "score", "deploy")},
     "Machine": {
         "init": "jarvisd.cli.init:init",
         "doctor": "jarvisd.cli.doctor:doctor",
@@ -59,6 +59,7 @@ HELP = {
     "pause": "Start no new job; the running job finishes.",
     "resume": "End a pause.",
     "report": "Print or open the newest report.",
+    "review": "Say which drafts you would send, and which templates you keep.",
     "vote": "Compare replies blindly; the report counts your votes.",
     "match": "Show which template would answer a text.",
     "score": "Score replies of your own: checks, examples, value.",

@@ -74,6 +74,36 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> list[float
     return [0.0 if successes == 0 else max(0.0, low), 1.0 if successes == n else min(1.0, high)]
 
 
+def exact_low(successes: int, n: int, alpha: float) -> float:
+    """Lower end of the exact interval of a proportion: the share p at which P(X >= successes) = alpha; 0 for none.
+
+    C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. A true share below it is claimed with a chance of at
+    most alpha. Standard library only.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes in {n}")
+    low, high = 0.0, successes / n if n else 0.0
+    for _ in range(50 if successes else 0):
+        middle = (low + high) / 2
+        if _tail(successes, n, middle) > alpha:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _tail(successes: int, n: int, share: float) -> float:
+    """P(X >= successes) of a binomial X with n trials, 0 < share < 1."""
+    if share <= 0:
+        return 0.0
+    odds, rest = math.log(share), math.log1p(-share)
+    whole = math.lgamma(n + 1)
+    return sum(
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * odds + (n - k) * rest)
+        for k in range(successes, n + 1)
+    )
+
+
 def clip_interval(ends: Sequence[float] | None, low: float = 0.0, high: float = 1.0) -> list[float] | None:
     """The part of an interval that lies between `low` and `high`, where the mean itself must lie."""
     return None if ends is None else [min(high, max(low, end)) for end in ends]

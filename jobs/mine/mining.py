@@ -8,6 +8,7 @@ from typing import Any
 from jarvisd.plugin import JobContext, Outcome
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import HeldOutDraft, Mining, Ranking, Template
+from jobs.lib.reviews import document as reviews_document
 from jobs.lib.stopping import Stopped
 from jobs.mine import candidates, latency, matching, rolling_origin, stored, stored_ranking, tiers
 from jobs.mine.inputs import Task, read_messages
@@ -23,6 +24,8 @@ def mine(context: JobContext) -> Outcome:
         return Outcome(ok=False, reason="asked to stop; what was embedded is kept")
     stats = _store(task, mined)
     document = templates_document.document(context.run_id)
+    if document is not None:
+        document["stats"]["would_answer"] = reviews_document.of_run(context.run_id)
     context.publish("templates.json", json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     problems = (mined.matching.problem, mined.matching.manual_problem)
     return Outcome(

@@ -16,6 +16,7 @@ from jobs.lib.comparison.load import ComparisonData, LoadRow, load, plan_section
 from jobs.lib.comparison.pipeline import Comparison
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import Mining, Reply, TurnExample
+from jobs.lib.reviews import document as reviews_document
 from jobs.report import diff, latency_estimate
 from jobs.report.attempt import attempt
 from jobs.report.diff import Changes, RunResults
@@ -175,7 +176,10 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _templates(run_id: str) -> dict[str, Any] | None:
     templates = templates_document.document(run_id)
-    return None if templates is None else dict(document.plain(templates))
+    if templates is None:
+        return None
+    templates["stats"]["would_answer"] = reviews_document.of_run(run_id)
+    return dict(document.plain(templates))
 
 
 def _turn_examples(run_id: str) -> int:

@@ -28,11 +28,14 @@ from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.inputs import Asked
 from jobs.lib.matching.levels import Levels
 from jobs.lib.matching.ranker import Ranker, Unreadable
+from jobs.lib.matching.rules import form_of
 from jobs.lib.results.tables import Mining, Ranking, Template
+from jobs.lib.reviews import verdicts
 
 if TYPE_CHECKING:
     from jobs.lib.embedding.single import Read
 
+_NEVER = "a message that you said never to answer"
 _REMEMBERED = 512  # vectors of texts that were asked before
 Vector = NDArray[np.float32]
 
@@ -79,6 +82,7 @@ class Matcher:
         self.loading_s = 0.0  #: seconds that loading the model took so far
         self._ranker = ranker
         self._texts = _texts(mining, ranker)
+        self._never = frozenset(form_of(text) for text in verdicts.never_answered())
         self._known: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -101,7 +105,7 @@ class Matcher:
             raise JarvisError(
                 f"the ranker of {mining.run_id} cannot be read ({error})", trigger_rows.MINE_AGAIN
             ) from None
-        return cls(home, mining, ranker, levels.certified(str(mining.run_id)))
+        return cls(home, mining, ranker, levels.certified(mining))
 
     def drafts(self, text: str, previous: str | None = None, limit: int = 3) -> tuple[Draft, ...]:
         """The likeliest replies to `text`, at most `limit`, the likeliest first. Raises JarvisError.
@@ -116,7 +120,7 @@ class Matcher:
         with self._lock:
             self._read  # noqa: B018  # loaded before the clock starts
             began = time.perf_counter()
-            about = subjects.sensitive(text)
+            about = subjects.sensitive(text) or (_NEVER if form_of(text) in self._never else None)
             messages = tuple(line for line in text.splitlines() if line.strip())
             drafts = self._ranked(Asked(messages, previous), limit) if messages and about is None else ()
             return Answer(drafts, about, 1000 * (time.perf_counter() - began))
@@ -159,11 +163,15 @@ class Matcher:
 
 
 def _texts(mining: Mining, ranker: Ranker) -> dict[int, _Text]:
-    """Column of the ranker -> its template, without those that the run no longer has or that must not be sent."""
+    """Column of the ranker -> its template, without those that the run no longer has or that must not be sent.
+
+    The owner's wording takes the place of a template that was edited; one that was rejected is never drafted.
+    """
     rows = {str(row.uuid): row for row in Template.select().where(Template.job == mining.job_id)}
-    known = [(place, rows[uuid]) for place, uuid in enumerate(ranker.templates) if uuid in rows]
-    return {
-        place: _Text(str(row.representative), str(row.uuid), str(row.tier))
+    edited, rejected = verdicts.edited(), verdicts.rejected()
+    known = [(place, rows[uuid]) for place, uuid in enumerate(ranker.templates) if uuid in rows.keys() - rejected]
+    texts = {
+        place: _Text(edited.get(str(row.uuid), str(row.representative)), str(row.uuid), str(row.tier))
         for place, row in known
-        if str(row.representative).strip() and safety.reason(str(row.representative)) is None
     }
+    return {place: text for place, text in texts.items() if text.reply.strip() and safety.reason(text.reply) is None}

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.lib.results.tables import Mining
+from jobs.lib.reviews import cards
+from jobs.lib.reviews import levels as reviewed
+
 AUTOMATIC, SUGGEST, DRAFT = "automatic", "suggest", "draft"
 
 
@@ -23,6 +27,10 @@ class Levels:
         return DRAFT
 
 
-def certified(_run_id: str) -> Levels:
-    """The levels that hold for the templates of a run: none as long as no review is stored."""
-    return Levels()
+def certified(mining: Mining) -> Levels:
+    """The levels that the owner's answers certify for the ranker of a mining."""
+    found = {level.name: level.known for level in reviewed.levels(cards.deck(mining))}
+    automatic, suggest = found["automatic"], found["suggest"]
+    return Levels(
+        automatic=automatic.confidence if automatic else None, suggest=suggest.confidence if suggest else None
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jarvisd import plugin
-from jobs.lib.results.tables import Mining, Template, TemplateReview, Verdict
+from jobs.lib.results.tables import Answer, DraftReview, Mining, Template, TemplateReview, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,15 @@ def decide(template: str, reply: str, verdict: Verdict, edited: str | None = Non
         TemplateReview.create(template=template, reply=reply, verdict=verdict, edited=edited, created_at=plugin.now())
 
 
+def restore(template: str, earlier: TemplateReview | None) -> None:
+    """Put an earlier verdict back, or remove the present one where there was none."""
+    with plugin.write():
+        TemplateReview.delete().where(TemplateReview.template == template).execute()
+        if earlier is not None:
+            values = {name: getattr(earlier, name) for name in ("template", "reply", "verdict", "edited", "created_at")}
+            TemplateReview.create(**values)
+
+
 def withdraw(template: str) -> None:
     """Remove the verdict on a template."""
     with plugin.write():
@@ -42,6 +51,18 @@ def rejected() -> frozenset[str]:
     """uuids of the templates that are never sent, suggested or written anywhere."""
     query = TemplateReview.select(TemplateReview.template).where(TemplateReview.verdict == Verdict.REJECTED)
     return frozenset(str(review.template) for review in query)
+
+
+def edited() -> dict[str, str]:
+    """uuid of each template that the owner worded anew -> the owner's wording."""
+    query = TemplateReview.select().where(TemplateReview.verdict == Verdict.EDITED)
+    return {str(review.template): str(review.edited) for review in query if review.edited}
+
+
+def never_answered() -> list[str]:
+    """The incoming texts of which the owner said that nothing should answer their kind."""
+    query = DraftReview.select(DraftReview.incoming).where(DraftReview.answer == Answer.NEVER)
+    return [str(review.incoming) for review in query]
 
 
 def kept() -> list[Kept]:

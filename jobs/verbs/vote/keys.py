@@ -9,9 +9,10 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 #: What a person may type -> what it means.
 ANSWERS = {
@@ -62,11 +63,41 @@ class Terminal(NamedTuple):
 Ask = Callable[[], Answer]  #: returns the next answer
 
 
+@dataclass(frozen=True)
+class Keyboard:
+    """Asks a person: by single keys where standard input is a terminal, else by lines."""
+
+    meanings: Mapping[str, str]  #: what may be typed -> what it means
+    terminal: Terminal | None = None
+    settings: list[Any] | None = None  #: of the terminal before single keys were asked for
+
+    def ask(self) -> Answer:
+        """The next answer."""
+        typed = _line() if self.terminal is None else _key(self.terminal)
+        return Answer("", "unknown") if typed is None else _answer(typed, self.meanings)
+
+    def line(self) -> str:
+        """A line of text; "" at the end of the input. The terminal lets the person correct it."""
+        if self.terminal is None:
+            return _line().strip()
+        import termios
+        import tty
+
+        termios.tcsetattr(self.terminal.keys, termios.TCSADRAIN, self.settings or [])
+        try:
+            typed = b""
+            while len(typed) < _LONGEST_LINE and (byte := self.terminal.byte()) not in (b"", b"\n", b"\r"):
+                typed += byte
+            return typed.decode("utf-8", "replace").strip()
+        finally:
+            tty.setcbreak(self.terminal.keys, termios.TCSADRAIN)
+
+
 @contextmanager
-def answers() -> Iterator[Ask]:
-    """A way to ask: by single keys where standard input is a terminal, else by lines."""
+def keyboard(meanings: Mapping[str, str]) -> Iterator[Keyboard]:
+    """A keyboard, as long as the block lasts."""
     if not sys.stdin.isatty():
-        yield _line
+        yield Keyboard(meanings)
         return
     import termios
     import tty
@@ -76,9 +107,16 @@ def answers() -> Iterator[Ask]:
     with _signals() as signals:
         try:
             tty.setcbreak(terminal, termios.TCSADRAIN)  # TCSAFLUSH would drop keys that are already typed
-            yield lambda: _key(Terminal(terminal, signals))
+            yield Keyboard(meanings, Terminal(terminal, signals), before)
         finally:
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def answers() -> Iterator[Ask]:
+    """A way to ask for a vote."""
+    with keyboard(ANSWERS) as keys:
+        yield keys.ask
 
 
 @contextmanager
@@ -98,25 +136,26 @@ def _signals() -> Iterator[int]:
         os.close(writer)
 
 
-def meaning(typed: str) -> str:
-    """The answer that was typed."""
-    return "quit" if typed in _END else ANSWERS.get(" ".join(typed.lower().split()), "unknown")
+def meaning(typed: str, meanings: Mapping[str, str] = ANSWERS) -> str:
+    """What was typed means."""
+    return "quit" if typed in _END else meanings.get(" ".join(typed.lower().split()), "unknown")
 
 
-def _answer(typed: str) -> Answer:
-    return Answer("quit" if typed in _END else typed.strip(), meaning(typed))
+def _answer(typed: str, meanings: Mapping[str, str]) -> Answer:
+    return Answer("quit" if typed in _END else typed.strip(), meaning(typed, meanings))
 
 
-def _line() -> Answer:
-    return _answer(sys.stdin.buffer.readline(_LONGEST_LINE).decode("utf-8", "replace"))
+def _line() -> str:
+    return sys.stdin.buffer.readline(_LONGEST_LINE).decode("utf-8", "replace")
 
 
-def _key(terminal: Terminal) -> Answer:
+def _key(terminal: Terminal) -> str | None:
+    """A key; None for one that sends several characters, such as an arrow."""
     while True:
         typed = terminal.byte()
-        if typed == b"\x1b":  # an arrow or a function key: it sends several characters
+        if typed == b"\x1b":
             while terminal.has_more() and terminal.byte():
                 pass
-            return Answer("", "unknown")
+            return None
         if not typed or not typed.isspace():  # Enter after a key is no answer of its own
-            return _answer(typed.decode("latin-1"))
+            return typed.decode("latin-1")

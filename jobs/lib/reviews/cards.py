@@ -1,0 +1,154 @@
+"""The cards of a review: held-out turns of a mining with the draft that the ranker puts first, and the owner's answers.
+
+The turns are ordered by the ranker's confidence and cut into bands, the most confident first. Within a band the order
+is that of a digest of the turn: it is random, the same every night, and knows nothing of what the owner will say.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from jobs.lib.results.tables import Answer, DraftReview, HeldOutDraft, Mining, Template, Verdict
+from jobs.lib.reviews import verdicts
+
+#: The bands as shares of all held-out turns, cumulative, and the cards to ask about in each: 100 in all. Less confident
+#: drafts are not asked about: 100 answers cannot certify that half of everything would be sent.
+SHARES = (0.02, 0.05, 0.15)
+CARDS = (50, 25, 25)
+GOAL = sum(CARDS)
+#: Makes the uuids of texts that the owner worded; any fixed UUID would do.
+_NAMESPACE = uuid.UUID("b0a7d3a2-52a7-5b8e-9a07-6f1f0a3f5c11")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One turn and its draft."""
+
+    turn: str  #: digest of the turn
+    incoming: str  #: its messages, one per line
+    previous: str | None  #: the owner's message before it
+    said: str | None  #: the first message of the owner's real reply
+    template: str  #: uuid of the mined template
+    text: str  #: uuid of the text that is shown: the template, or the owner's wording of it
+    reply: str  #: the draft as it is shown
+    probability: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """The most confident turns from the last band's end to this one's."""
+
+    share: float  #: of all turns, from the most confident one to this band's last; the real share, not the planned one
+    confidence: float  #: the lowest probability in it
+    cards: tuple[Card, ...]  #: in the order in which they are asked about
+    wanted: int  #: cards to ask about
+
+    @cached_property
+    def literal(self) -> int:
+        """Cards on which the owner really wrote the words of the draft."""
+        return sum(card.said is not None and words(card.said) == words(card.reply) for card in self.cards)
+
+
+@dataclass(frozen=True)
+class Deck:
+    """The cards of one mining."""
+
+    run: str
+    turns: int  #: held-out turns, those without a draft included
+    bands: tuple[Band, ...]
+    answers: Mapping[tuple[str, str], Answer]  #: (turn, text) -> what the owner said, of every night
+
+    def answer(self, card: Card) -> Answer | None:
+        return self.answers.get((card.turn, card.text))
+
+    @cached_property
+    def answered(self) -> int:
+        """Cards of this mining that have an answer."""
+        return sum(self.answer(card) is not None for band in self.bands for card in band.cards)
+
+    def reviewed(self, band: Band) -> list[Card]:
+        """The cards of a band that have an answer, in their random order."""
+        return [card for card in band.cards if self.answer(card) is not None]
+
+
+def turn_id(sent_at: dt.datetime, incoming: str) -> str:
+    """A digest that names a turn in whatever run it occurs."""
+    moment = sent_at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    return hashlib.sha256(f"{moment}\n{incoming}".encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def text_id(template: str, edited: str | None) -> str:
+    """The uuid of the text that stands for a template: its own, or that of the owner's wording."""
+    return template if edited is None else str(uuid.uuid5(_NAMESPACE, edited))
+
+
+def words(text: str) -> str:
+    """What two texts share that say the same in other case, spacing or marks at the end."""
+    return " ".join(text.casefold().split()).rstrip(" .!,;…")
+
+
+def deck(mining: Mining) -> Deck:
+    """The cards of a mining, with all answers that are stored for them."""
+    rows = list(HeldOutDraft.select().where(HeldOutDraft.job == mining.job_id).order_by(HeldOutDraft.place))
+    cards = _cards(rows, _replies(mining))
+    answers = {(str(row.turn), str(row.template)): Answer(row.answer) for row in DraftReview.select()}
+    return Deck(str(mining.run_id), len(rows), tuple(bands(cards, len(rows))), answers)
+
+
+def _replies(mining: Mining) -> dict[str, tuple[str, str]]:
+    """uuid of each template that may be sent -> (uuid of its text, the text)."""
+    reviews = verdicts.verdicts()
+    replies = {}
+    for row in Template.select().where(Template.job == mining.job_id):
+        review = reviews.get(str(row.uuid))
+        if review is not None and review.verdict == Verdict.REJECTED:
+            continue
+        edited = str(review.edited) if review is not None and review.edited else None
+        replies[str(row.uuid)] = (text_id(str(row.uuid), edited), edited or str(row.representative))
+    return replies
+
+
+def _cards(rows: Sequence[HeldOutDraft], replies: Mapping[str, tuple[str, str]]) -> list[Card]:
+    """One card per turn that has a draft, by its first draft that was not rejected."""
+    cards = []
+    for row in rows:
+        drafts = [(str(template), float(share)) for template, share in row.drafts if str(template) in replies]
+        if not drafts:
+            continue
+        template, probability = drafts[0]
+        text, reply = replies[template]
+        cards.append(
+            Card(
+                turn=turn_id(row.sent_at, str(row.incoming)),
+                incoming=str(row.incoming),
+                previous=row.previous,
+                said=row.answer,
+                template=template,
+                text=text,
+                reply=reply,
+                probability=probability,
+            )
+        )
+    return cards
+
+
+def bands(cards: Sequence[Card], turns: int) -> list[Band]:
+    """The cards cut by confidence; a band holds at least as many as are to be asked about, where there are enough."""
+    ordered = sorted(cards, key=lambda card: (-card.probability, card.turn))
+    result: list[Band] = []
+    begin = 0
+    for share, wanted in zip(SHARES, CARDS, strict=True):
+        end = min(len(ordered), max(math.ceil(share * turns), begin + wanted))
+        while 0 < end < len(ordered) and ordered[end].probability == ordered[end - 1].probability:
+            end += 1  # a level cannot lie between equal confidences
+        if end > begin:
+            inside = sorted(ordered[begin:end], key=lambda card: card.turn)
+            result.append(Band(end / turns, ordered[end - 1].probability, tuple(inside), wanted))
+        begin = max(begin, end)
+    return result

@@ -1,0 +1,122 @@
+"""What a review shows: cards, templates, and what the answers say so far."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import textwrap
+from collections.abc import Iterable
+
+from jarvisd.words import counted, plain
+from jobs.lib.reviews import levels
+from jobs.lib.reviews.cards import GOAL, Card, Deck
+from jobs.lib.reviews.levels import LEAST, Known, Level
+from jobs.lib.reviews.session import CardSession, TemplateCard, TemplateSession, Use
+
+_WIDEST = 100  # columns
+_LONGEST = 600  # characters of a text that are shown
+_MEANS = {"automatic": "answer by themselves", "suggest": "be suggested"}
+
+
+def card_page(session: CardSession, card: Card) -> str:
+    """The message that came in with what the owner had written before it, and the draft; the real answer is folded."""
+    deck = session.deck
+    number = min(deck.answered + 1, GOAL)
+    band = next(band for band in deck.bands if any(other.turn == card.turn for other in band.cards))
+    head = f"\n{number} of {wanted(deck)}, most confident {percent(band.share)}"
+    lines = [_block("you", card.previous)] if card.previous else []
+    lines += [_block("them" if not place else "", text) for place, text in enumerate(card.incoming.splitlines())]
+    return "\n".join([head, "", *lines, "", _block("draft", card.reply), ""])
+
+
+def wanted(deck: Deck) -> int:
+    """Cards to ask about in all."""
+    return sum(min(band.wanted, len(band.cards)) for band in deck.bands)
+
+
+def real_answer(card: Card) -> str:
+    return _block("you", card.said) if card.said else "  You did not answer."
+
+
+def template_page(session: TemplateSession, card: TemplateCard) -> str:
+    """A template with real uses of it."""
+    head = f"\n{session.total - session.left + 1} of {session.total}: {counted(card.uses, 'use')}, {card.people} people"
+    lines = [head, "", _block("reply", card.reply), ""]
+    for use in card.real:
+        lines += [*_use(use), ""]
+    if card.led:
+        lines += [_block("them", text) for text in card.led] + [""]
+    if not card.real and not card.led:
+        lines += ["  No message of the newest part led to it.", ""]
+    return "\n".join(lines)
+
+
+def _use(use: Use) -> list[str]:
+    before = [_block("you", use.previous)] if use.previous else []
+    return [*before, _block("them", " ⏎ ".join(use.incoming.splitlines())), _block("you", use.said)]
+
+
+def _block(who: str, text: str | None) -> str:
+    width = max(30, min(shutil.get_terminal_size().columns, _WIDEST))
+    start = f"  {who:<7}"
+    return textwrap.fill(shown(text or ""), width, initial_indent=start, subsequent_indent=" " * len(start)) or start
+
+
+def shown(text: str) -> str:
+    """Text as a person sees it on a terminal: harmless, on one line, not endless."""
+    clean = " ⏎ ".join(line for part in text.splitlines() if (line := plain(part).strip()))
+    return f"{clean[:_LONGEST]}… ({len(clean) - _LONGEST:,} more characters)" if len(clean) > _LONGEST else clean
+
+
+def quoted(text: str) -> str:
+    return f"“{shown(text)}”"
+
+
+# ------------------------------------------------------------------------------------------------- what is known
+
+
+def known(deck: Deck) -> list[str]:
+    """What the answers say of each band, and which levels they certify."""
+    rows = [row for row in levels.known(deck) if row.n]
+    lines = [f"{deck.run}: {deck.answered} of {wanted(deck)} cards answered."]
+    lines += [f"  {sentence(row)}" for row in rows]
+    return lines + [_certified(level) for level in levels.levels(deck)]
+
+
+def sentence(row: Known) -> str:
+    """would send 41 of 50 in the most confident 2 %: at least 68 %"""
+    return (
+        f"would send {row.sent} of {row.n} in the most confident {percent(row.share)}: "
+        f"at least {math.floor(100 * row.low)} %"
+    )
+
+
+def _certified(level: Level) -> str:
+    goal = f"{100 * level.target:.0f} %"
+    if level.known is None:
+        needed = f"the lower end must reach {goal}, with at least {LEAST} answers"
+        return f"No draft may {_MEANS[level.name]} yet: for that {needed}."
+    part = f"the most confident {percent(level.known.share)}"
+    return (
+        f"From a probability of {level.known.confidence:.3f} on ({part}) drafts may {_MEANS[level.name]}: "
+        f"at least {goal} are as you would send them."
+    )
+
+
+def percent(share: float) -> str:
+    """2 %, 0.6 %"""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 1.95 else f"{value:.1f} %"
+
+
+def nothing_left(session: CardSession) -> Iterable[str]:
+    """Why there is no card."""
+    deck = session.deck
+    if deck.answered:
+        return ["Every card has your answer.", *known(deck)]
+    if not deck.bands:
+        return [
+            f"{deck.run} has {counted(deck.turns, 'held-out turn')} and drafts on none of them: too few of your "
+            "replies repeat, or what came in is about things that no template answers."
+        ]
+    return [f"{deck.run} has no card that was not skipped."]
