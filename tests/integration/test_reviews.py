@@ -27,27 +27,27 @@ def answer_all(mining: Mining, *, below: float = 0.0, order: int | None = None) 
         assert session.answer(card, Answer.SEND if card.probability >= below else Answer.NOT)
 
 
-def test_without_a_review_the_document_says_so(home: Home) -> None:
+def test_without_a_review_the_partsays_so(home: Home) -> None:
     made = review_rows.mining(300)
-    found = document.of_run(str(made.run_id))
-    assert found is not None
-    assert (found["turns"], found["fired"], found["right"], found["reviewed"]) == (300, 0, 0, 0)
-    assert all(level["confidence"] is None and level["n"] is None for level in found["levels"])
+    part = document.of_run(str(made.run_id))
+    assert part is not None
+    assert (part["turns"], part["fired"], part["right"], part["reviewed"]) == (300, 0, 0, 0)
+    assert all(level["confidence"] is None and level["n"] is None for level in part["levels"])
     assert document.of_run(str(review_rows.mining(0).run_id)) is None
     assert document.of_run("no such run") is None
 
 
-def test_the_document_gives_each_level_its_share_and_what_was_acceptable(home: Home) -> None:
+def test_the_partgives_each_level_its_share_and_what_was_acceptable(home: Home) -> None:
     made = review_rows.mining(2000)
     edge = cards.deck(made).bands[1].confidence
     answer_all(made, below=edge)
-    found = document.of_run(str(made.run_id))
-    assert found is not None
-    automatic = found["levels"][0]
+    part = document.of_run(str(made.run_id))
+    assert part is not None
+    automatic = part["levels"][0]
     assert automatic["confidence"] == edge
     assert automatic["acceptable"] == 1
     assert automatic["acceptable_low"] >= 0.8
-    assert found["fired"] == automatic["turns"]
+    assert part["fired"] == automatic["turns"]
     assert automatic["share"] == pytest.approx(0.05, abs=0.002)
     assert matching_levels.certified(made).automatic == edge
 
@@ -120,7 +120,7 @@ def test_templates_are_shown_with_real_uses_and_once(home: Home) -> None:
     card = session.next()
     assert card is not None
     assert card.reply == "haha"
-    assert [use.said for use in card.real] == ["Haha!"] * 3
+    assert [use.reply for use in card.real] == ["Haha!"] * 3
     assert card.real[0].incoming.startswith("incoming number 4")
     session.decide(card, Verdict.KEPT)
     assert (session.left, session.total) == (4, 5)

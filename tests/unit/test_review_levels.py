@@ -24,7 +24,7 @@ def card(place: int, seed: int = 0) -> Card:
         turn=digest,
         incoming="",
         previous=None,
-        said=None,
+        real_reply=None,
         template="t",
         text="t",
         reply="",
@@ -157,14 +157,14 @@ def claims(shares: tuple[float, ...], trials: int, looks: tuple[int, ...]) -> li
             for band, share in zip(deck.bands, shares, strict=True)
             for one in band.cards[: band.wanted]
         }
-        found = 1.0
+        true_share = 1.0
         for look in looks:
             known = automatic(reviewed(deck, lambda one, willing=willing: willing[one.turn], look)).known
             if known is not None:
                 end = ends[known.confidence]
-                found = sum(map(lambda a, b: a * b, shares[:end], sizes[:end])) / sum(sizes[:end])
+                true_share = sum(map(lambda a, b: a * b, shares[:end], sizes[:end])) / sum(sizes[:end])
                 break
-        truth.append(found)
+        truth.append(true_share)
     return truth
 
 

@@ -29,8 +29,8 @@ class Levels:
 
 def certified(mining: Mining) -> Levels:
     """The levels that the owner's answers certify for the ranker of a mining."""
-    found = {level.name: level.known for level in reviewed.levels(cards.deck(mining))}
-    automatic, suggest = found["automatic"], found["suggest"]
+    known = {level.name: level.known for level in reviewed.levels(cards.deck(mining))}
+    automatic, suggest = known["automatic"], known["suggest"]
     return Levels(
         automatic=automatic.confidence if automatic else None, suggest=suggest.confidence if suggest else None
     )

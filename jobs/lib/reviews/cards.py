@@ -33,7 +33,7 @@ class Card:
     turn: str  #: digest of the turn
     incoming: str  #: its messages, one per line
     previous: str | None  #: the owner's message before it
-    said: str | None  #: the first message of the owner's real reply
+    real_reply: str | None  #: the first message of the owner's real reply
     template: str  #: uuid of the mined template
     text: str  #: uuid of the text that is shown: the template, or the owner's wording of it
     reply: str  #: the draft as it is shown
@@ -52,7 +52,7 @@ class Band:
     @cached_property
     def literal(self) -> int:
         """Cards on which the owner really wrote the words of the draft."""
-        return sum(card.said is not None and words(card.said) == words(card.reply) for card in self.cards)
+        return sum(card.real_reply is not None and words(card.real_reply) == words(card.reply) for card in self.cards)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _cards(rows: Sequence[HeldOutDraft], replies: Mapping[str, tuple[str, str]])
                 turn=turn_id(row.sent_at, str(row.incoming)),
                 incoming=str(row.incoming),
                 previous=row.previous,
-                said=row.answer,
+                real_reply=row.answer,
                 template=template,
                 text=text,
                 reply=reply,

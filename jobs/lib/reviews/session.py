@@ -102,7 +102,7 @@ class Use:
 
     previous: str | None
     incoming: str
-    said: str
+    reply: str
 
 
 @dataclass(frozen=True, slots=True)

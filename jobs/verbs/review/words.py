@@ -35,7 +35,7 @@ def wanted(deck: Deck) -> int:
 
 
 def real_answer(card: Card) -> str:
-    return _block("you", card.said) if card.said else "  You did not answer."
+    return _block("you", card.real_reply) if card.real_reply else "  You did not answer."
 
 
 def template_page(session: TemplateSession, card: TemplateCard) -> str:
@@ -53,7 +53,7 @@ def template_page(session: TemplateSession, card: TemplateCard) -> str:
 
 def _use(use: Use) -> list[str]:
     before = [_block("you", use.previous)] if use.previous else []
-    return [*before, _block("them", " ⏎ ".join(use.incoming.splitlines())), _block("you", use.said)]
+    return [*before, _block("them", " ⏎ ".join(use.incoming.splitlines())), _block("you", use.reply)]
 
 
 def _block(who: str, text: str | None) -> str:
