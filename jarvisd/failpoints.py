@@ -9,8 +9,6 @@ The tests walk this list. `failpoint` is called for these names only, which a te
 from __future__ import annotations
 
 import os
-import signal
-from pathlib import Path
 
 AT, ONCE = "JARVISD_CRASH_AT", "JARVISD_CRASH_ONCE"
 
@@ -82,6 +80,8 @@ def failpoint(name: str) -> None:
     _times[name] = _times.get(name, 0) + 1
     for reached in _wanted & {here, f"{here}:{_times[name]}"}:
         if _first(reached):
+            import signal  # late: the child of a command starts without it
+
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()  # until it arrives
 
@@ -91,7 +91,7 @@ def _first(reached: str) -> bool:
     if ONCE not in os.environ:
         return True
     try:
-        os.close(os.open(Path(os.environ[ONCE]) / reached, os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(os.path.join(os.environ[ONCE], reached), os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return False
     return True

@@ -108,6 +108,10 @@ class Kind:
 FINAL_KIND = "report"
 _OWN = ("mine", "evaluate", "command", FINAL_KIND)
 
+#: Kinds whose jobs need none of jarvisd's libraries, so that their child starts within milliseconds: a function of the
+#: parameters and of "should it stop?" that returns the fields of an Outcome. See `worker/light.py`.
+LIGHT = {"command": "jobs.command.program:run"}
+
 #: Lists of migrations beside the queue's own, in order: dotted name of a sequence of functions.
 MIGRATIONS = {"jobs": "jobs.lib.results.tables:MIGRATIONS"}
 

@@ -16,12 +16,12 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import IO
 
-from jarvisd import failpoints, logs
+from jarvisd import failpoints, logs, registry
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon import watchdog
 from jarvisd.host import machine, processes
 from jarvisd.host.log_times import LogTimes
-from jarvisd.paths import Home
+from jarvisd.paths import PACKAGE, Home
 from jarvisd.plan.settings import Settings
 from jarvisd.store import database, queries, queue, transitions
 from jarvisd.store.models import Job, Status
@@ -29,6 +29,8 @@ from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
 
 _log = logging.getLogger("jarvisd.daemon.attempt")
 
+#: The file of the child that imports next to nothing.
+LIGHT_CHILD = PACKAGE / "worker" / "light.py"
 #: Time between two checks whether the child must be ended.
 CHECK_INTERVAL_S = 0.2
 #: Time between two measurements of memory and progress.
@@ -112,8 +114,9 @@ class Attempt:
     def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
         """Start the child. It does nothing until its identity is stored and "g" comes through its lifeline."""
         job = self.job
-        words = [sys.executable, "-P", "-m", "jarvisd.worker", str(job.id), "--home", str(self.home.root)]
+        words = [*_program(job.kind), str(job.id), "--home", str(self.home.root)]
         words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(lifeline)]
+        words += ["--entry", registry.LIGHT[job.kind]] if job.kind in registry.LIGHT else []
         with self.open_log() as log:
             return subprocess.Popen(
                 words,
@@ -133,22 +136,17 @@ class Attempt:
 
     def _watch(self, child: subprocess.Popen[bytes]) -> EndReason | None:
         """Wait for the child's end. Returns why it must be ended, or None when it ended by itself."""
-        sampled = 0.0
+        sampled, ended = 0.0, threading.Event()
         times = LogTimes(self.home.job_log(self.job.id))
-        while True:
-            try:
-                child.wait(timeout=CHECK_INTERVAL_S)
-                return None
-            except subprocess.TimeoutExpired:
-                pass
-            finally:
-                times.note()
+        threading.Thread(target=_tell_the_end, args=(child, ended), daemon=True).start()
+        while not _ends(ended, times):
             if time.monotonic() - sampled >= SAMPLE_INTERVAL_S:
                 sampled = time.monotonic()
                 if self.watchdog.take(watchdog.sample(self.home, self.job, child.pid), sampled):
                     return EndReason.WATCHDOG
             if why := self._reason_to_end():
                 return why
+        return None
 
     def _reason_to_end(self) -> EndReason | None:
         if self.stopping.is_set():
@@ -243,6 +241,27 @@ def _last_word(lifeline: int) -> bytes:
         return os.read(lifeline, 1)
     except OSError:  # nothing was written, or the child left its go-ahead unread
         return b""
+
+
+def _tell_the_end(child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    """Wait in a thread of its own: Popen.wait with a timeout polls, and notices the end up to 50 ms late."""
+    child.wait()
+    ended.set()
+
+
+def _ends(ended: threading.Event, times: LogTimes) -> bool:
+    """Wait for the child's end, CHECK_INTERVAL_S at most, and note what it has printed meanwhile."""
+    try:
+        return ended.wait(CHECK_INTERVAL_S)
+    finally:
+        times.note()
+
+
+def _program(kind: str) -> list[str]:
+    """What starts a child of this kind; in both cases its command line holds the word jarvisd.worker."""
+    if kind in registry.LIGHT:
+        return [sys.executable, "-I", "-S", str(LIGHT_CHILD), "jarvisd.worker"]
+    return [sys.executable, "-P", "-m", "jarvisd.worker"]
 
 
 def likeliest_cause(code: int) -> str:

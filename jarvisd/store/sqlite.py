@@ -18,6 +18,7 @@ import peewee
 from jarvisd.errors import LedgerError
 from jarvisd.host import disk_errors, files
 from jarvisd.paths import Home
+from jarvisd.store import fence
 
 _log = logging.getLogger("jarvisd.store.sqlite")
 
@@ -27,19 +28,13 @@ SET_ASIDE = "Nothing was changed. Move it away and start again; `jarvisd` sets s
 MEND = "`jarvisctl restart` keeps the file, and saves every run and job that can be read."
 #: Copies of the database from before a migration.
 KEPT_BACKUPS = 3
-#: How long a statement waits for another process's write transaction, in seconds.
-BUSY_TIMEOUT_S = 10.0
 #: Pause between two tries to begin a write transaction.
 _RETRY_S = 0.1
 _INCREMENTAL = 2  # of PRAGMA auto_vacuum
-#: Every commit reaches the disk itself: on macOS only with `fullfsync`.
 _PRAGMAS = {
     "journal_mode": "wal",
-    "synchronous": 2,
-    "fullfsync": 1,
-    "checkpoint_fullfsync": 1,
+    **fence.DURABLE,
     "foreign_keys": 1,
-    "secure_delete": 1,  # what is deleted is overwritten: it may be text of a message
     "cache_size": -8000,  # 8 MB
 }
 
@@ -75,7 +70,7 @@ def open_database(path: Path) -> peewee.Database:
     first = (
         {"auto_vacuum": _INCREMENTAL} if is_new else {}
     )  # of an older one it would take the write lock; see `shrink`
-    return peewee.SqliteDatabase(str(path), timeout=BUSY_TIMEOUT_S, pragmas=first | _PRAGMAS)
+    return peewee.SqliteDatabase(str(path), timeout=fence.BUSY_TIMEOUT_S, pragmas=first | _PRAGMAS)
 
 
 @contextmanager

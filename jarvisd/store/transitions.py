@@ -16,7 +16,7 @@ from peewee import chunked
 
 from jarvisd import failpoints
 from jarvisd.errors import IllegalTransition, StaleAttempt
-from jarvisd.store import database, queries
+from jarvisd.store import database, fence, queries
 from jarvisd.store.models import OPEN, SETTLED, Job, LastNumber, Run, Status
 
 #: Starts in a row that committed nothing before a job is given up.
@@ -134,16 +134,28 @@ def record_child(job: Job, pid: int, pid_started: float) -> None:
 def record_work_began(job_id: int, attempt: int) -> None:
     """Store that this attempt is about to begin the job's own code, so that the start counts. Raises StaleAttempt."""
     with fenced(job_id, attempt):
-        Job.update(work_began=True, starts_without_progress=0).where(Job.id == job_id).execute()
+        _execute(fence.WORK_BEGAN, job_id)
+
+
+def record_outcome(job_id: int, attempt: int, document: dict[str, Any]) -> None:
+    """Store what the job's own code returned in this attempt. Raises StaleAttempt."""
+    with fenced(job_id, attempt):
+        _execute(fence.OUTCOME, Job.outcome.db_value(document), job_id)
+        failpoints.failpoint("outcome.before-commit")
+    failpoints.failpoint("outcome.committed")
+
+
+def _execute(statement: str, *values: object) -> Any:
+    """Execute a statement of `fence`, whose parameters are written as question marks, and return its cursor."""
+    return database.db.execute_sql(statement.replace("?", database.db.param), values)
 
 
 @contextmanager
 def fenced(job_id: int, attempt: int, *, patience_s: float | None = None) -> Iterator[None]:
     """A write transaction of attempt `attempt`. Raises StaleAttempt when that is no longer the current one."""
     with database.write(patience_s=patience_s):
-        current = (Job.id == job_id) & (Job.attempt == attempt) & (Job.status == Status.RUNNING)
-        if not Job.select().where(current).exists():
-            raise StaleAttempt(f"attempt {attempt} of job {job_id} is over; what it wrote is refused")
+        if _execute(fence.CURRENT, job_id, attempt).fetchone() is None:
+            raise StaleAttempt(fence.refusal(job_id, attempt))
         yield
 
 

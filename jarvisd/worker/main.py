@@ -24,13 +24,13 @@ import peewee
 
 from jarvisd import failpoints, logs, registry
 from jarvisd.errors import JarvisError, JobFailed, NotStored, StaleAttempt
-from jarvisd.host import processes
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.registry import Outcome
 from jarvisd.store import database, migrations, queries, transitions
 from jarvisd.store.models import Job
 from jarvisd.words import plain
+from jarvisd.worker import orphan
 from jarvisd.worker.context import JobContext
 from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
 from jarvisd.worker.proposal import FaultyProposal, columns_of
@@ -85,9 +85,7 @@ def _die_with_daemon(lifeline: int, token: str) -> None:
     """Wait for the end of the lifeline, then end this job's whole process tree, because no daemon is left to do it."""
     while os.read(lifeline, 1):
         pass
-    for process in [*processes.tree(os.getpid())[1:], *processes.processes_with_token(token)]:
-        processes.kill(process)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    orphan.end_own_tree(token)
 
 
 def _context(home: Home, job: Job, attempt: int) -> JobContext:
@@ -162,18 +160,11 @@ def _commit(context: JobContext, outcome: Outcome) -> None:
         "peak_memory_mb": peak_mb,
         "next_round": next_round,
     }
-    _patiently(context, "the outcome", lambda: _store(context, document))
+    _patiently(context, "the outcome", lambda: transitions.record_outcome(context.job_id, context.attempt, document))
 
 
 def _record_work_began(context: JobContext) -> None:
     transitions.record_work_began(context.job_id, context.attempt)
-
-
-def _store(context: JobContext, document: dict[str, Any]) -> None:
-    with transitions.fenced(context.job_id, context.attempt):
-        Job.update(outcome=document).where(Job.id == context.job_id).execute()
-        failpoints.failpoint("outcome.before-commit")
-    failpoints.failpoint("outcome.committed")
 
 
 def _patiently(context: JobContext, name: str, write: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from jarvisd.store import sqlite
+from jarvisd.store import fence
 from tests.acceptance.conftest import BIN, House
 
 
@@ -33,7 +33,7 @@ def test_of_many_clients_at_once_none_is_refused(house: House, number: int) -> N
             )
             for _ in range(number)
         ]
-        time.sleep(sqlite.BUSY_TIMEOUT_S + 15)
+        time.sleep(fence.BUSY_TIMEOUT_S + 15)
         browser.execute("ROLLBACK")
     refused = [errors for client in clients if (errors := client.communicate(timeout=300)[1]) and client.returncode]
     assert refused == []

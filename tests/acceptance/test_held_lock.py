@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from jarvisd.store import sqlite
+from jarvisd.store import fence
 from tests.acceptance.conftest import ROOT, House, until
 
 PLAN = "pieces: {jobs: 2, pieces: 12, pause_s: 0.1}\n"
@@ -24,7 +24,7 @@ def test_a_lock_that_is_held_for_longer_than_a_statement_waits_delays_the_jobs_a
     until(lambda: house.jobs(run)["pieces:1"]["status"] == "running", what="the first job runs")
     with closing(sqlite3.connect(house.root / "var" / "jarvis.db", timeout=30, isolation_level=None)) as browser:
         browser.execute("BEGIN IMMEDIATE")
-        time.sleep(sqlite.BUSY_TIMEOUT_S + 3)
+        time.sleep(fence.BUSY_TIMEOUT_S + 3)
         browser.execute("ROLLBACK")
     jobs = house.settled(run)
     assert [(job["status"], job["attempt"]) for job in jobs.values()] == [("succeeded", 1)] * 2

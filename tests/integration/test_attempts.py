@@ -28,6 +28,7 @@ from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker import main as worker
 from jarvisd.worker.exit_codes import ExitCode
 from jobs import command
+from jobs.command import program
 from tests import claiming
 from tests.claiming import claimed, due, finish
 
@@ -285,7 +286,7 @@ def test_a_program_that_ignores_the_request_to_stop_is_killed_by_its_own_job(
     Job.update(params={"program": [sys.executable, "-c", stubborn], "cwd": "/", "env": {}}).execute()
     context = claiming.claim(home)
     context.stop.set()
-    monkeypatch.setattr(command, "_STOP_GRACE_S", 1.0)
+    monkeypatch.setattr(program, "STOP_GRACE_S", 1.0)
     began = time.monotonic()
     outcome = command.run(context)
     assert (outcome.ok, outcome.summary) == (False, {"exit_status": -signal.SIGKILL})

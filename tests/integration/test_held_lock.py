@@ -18,7 +18,7 @@ from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
 from jarvisd.registry import Outcome
-from jarvisd.store import database, queue, sqlite, transitions, wakeup
+from jarvisd.store import database, fence, queue, transitions, wakeup
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker import main as worker
 from tests import claiming
@@ -50,7 +50,7 @@ def held(home: Home, seconds: float = HELD_S) -> Iterator[None]:
 @pytest.fixture
 def patient(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home whose statements wait briefly and whose transactions try for a minute, as a worker's try for ten."""
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", HELD_S / 10)
+    monkeypatch.setattr(fence, "BUSY_TIMEOUT_S", HELD_S / 10)
     database.connect(home.database, patience_s=60)
     return home
 
@@ -103,7 +103,7 @@ def test_a_lock_that_is_never_released_is_reported_at_last(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run("mine")
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(fence, "BUSY_TIMEOUT_S", 0.05)
     database.connect(home.database, patience_s=0.3)
     began = time.monotonic()
     with held(home, 60), pytest.raises(peewee.OperationalError, match="locked"), database.write():
