@@ -119,6 +119,7 @@ MIGRATIONS = {"jobs": "jobs.lib.results.tables:MIGRATIONS"}
 VERBS = {
     "demo": "jobs.verbs.demo.commands:demo",
     "deploy": "jobs.verbs.deploy.commands:deploy",
+    "export": "jobs.verbs.export.commands:export",
     "match": "jobs.verbs.match:match",
     "models": "jobs.verbs.models:group",
     "report": "jobs.report.commands:report",

@@ -31,7 +31,9 @@ VERBS: dict[str, dict[str, str]] = {
         "pause": "jarvisd.cli.control:pause",
         "resume": "jarvisd.cli.control:resume",
     },
-    "Decide": {verb: registry.VERBS[verb] for verb in ("report", "vote", "review", "match", "score", "deploy")},
+    "Decide": {
+        verb: registry.VERBS[verb] for verb in ("report", "vote", "review", "match", "score", "deploy", "export")
+    },
     "Machine": {
         "init": "jarvisd.cli.init:init",
         "doctor": "jarvisd.cli.doctor:doctor",
@@ -64,6 +66,7 @@ HELP = {
     "match": "Show which template would answer a text.",
     "score": "Score replies of your own: checks, examples, value.",
     "deploy": "Write templates or a model into JARVIS, keeping what is there.",
+    "export": "Write the templates that you kept for macOS, espanso, Raycast, as CSV or JSON.",
     "init": "Write a commented configuration to edit.",
     "doctor": "Check every reason why tonight's run could fail.",
     "models": "List, download and check the models that the plans name.",
