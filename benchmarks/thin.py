@@ -5,6 +5,7 @@ python -m benchmarks thin
 
 from __future__ import annotations
 
+import compileall
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+import jarvisd
 from benchmarks._measure import pairs, program, ratio_line
 
 BIN = Path(sys.executable).parent
@@ -21,6 +23,8 @@ IDLE_S = 20
 
 
 def main() -> None:
+    # An installation has bytecode; a checkout under PYTHONDONTWRITEBYTECODE would compile each module at every start.
+    compileall.compile_dir(Path(jarvisd.__file__).parent, quiet=1)
     with tempfile.TemporaryDirectory() as home:
         program(str(BIN / "jarvisctl"), "--home", home, "enqueue", "command", "--", "echo", "x")()
         status = program(str(BIN / "jarvisctl"), "--home", home, "status")
