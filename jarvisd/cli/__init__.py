@@ -132,7 +132,12 @@ def _home_option() -> click.Option:
     )
 
 
-@click.group(cls=Verbs, invoke_without_command=True, params=[_home_option()])
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    params=[_home_option()],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="jarvisctl")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -157,6 +162,11 @@ def main(argv: list[str] | None = None) -> None:
     streams.ensure_open()
     failpoints.set_role("client")
     try:
+        if os.environ.get("_JARVISCTL_COMPLETE", "").endswith("_complete"):
+            from jarvisd.cli import completing  # late: no verb needs it
+
+            completing.run(cli, os.environ["_JARVISCTL_COMPLETE"], HELP)
+            sys.exit(0)
         _refuse_other_encodings(sys.argv[1:] if argv is None else argv)
         code = cli.main(argv, prog_name="jarvisctl", standalone_mode=False)
         sys.stdout.flush()

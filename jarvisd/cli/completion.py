@@ -10,11 +10,16 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script of a shell. It completes verbs, options, jobs, runs, plans and models.
+
+    zsh reads it from a folder of `fpath`: mkdir -p ~/.zfunc, and in ~/.zshrc `fpath+=~/.zfunc` before `compinit`.
+    bash with bash-completion and fish read it from the folders below. A new shell has it.
 
     \b
     Example:
       jarvisctl completion zsh > ~/.zfunc/_jarvisctl
+      jarvisctl completion bash > ~/.local/share/bash-completion/completions/jarvisctl
+      jarvisctl completion fish > ~/.config/fish/completions/jarvisctl.fish
     """
     completion_class = get_completion_class(shell)
     if completion_class is None:  # the choices above are those that click has
