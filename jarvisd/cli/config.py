@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, note
+from jarvisd.operations import edit
 from jarvisd.paths import SHIPPED
 from jarvisd.plan import schemas, settings, yamlfile
+from jarvisd.words import plain
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--schema", metavar="NAME", help=f"Print a JSON schema instead: {', '.join(schemas.NAMES)}.")
-@click.pass_obj
-def config(app: App, schema: str | None) -> None:
+@click.pass_context
+def config(ctx: click.Context, schema: str | None) -> None:
     """Show where things are, which files are in force, and every setting with its source.
 
     \b
     Example:
       jarvisctl config
       jarvisctl config --schema plan
+      jarvisctl config edit
     """
+    if ctx.invoked_subcommand is None:
+        _show(ctx.obj, schema)
+
+
+@config.command("edit")
+@click.argument("name", default="settings")
+@click.pass_obj
+def edit_file(app: App, name: str) -> int:
+    """Open a file of the configuration in your editor ($VISUAL, $EDITOR): settings, or a plan, models, scenarios.
+
+    The editor works on a copy. It takes the place of the file in HOME/config only where it is valid.
+
+    \b
+    Example:
+      jarvisctl config edit
+      jarvisctl config edit overnight
+    """
+    edited = edit.begin(app.home, name)
+    while True:
+        edit.open_editor(edited)
+        error = edit.check(edited)
+        if error is None:
+            break
+        note(f"jarvisctl: {plain(str(error))}")
+        if not (sys.stdin.isatty() and click.confirm("Edit it again?", default=True)):
+            note(f"Nothing was changed. Your draft is {edited.draft}; `jarvisctl config edit {name}` opens it again.")
+            return 1
+    if edited.is_changed:
+        edit.accept(edited)
+        click.echo(f"{edited.path}: written. `jarvisctl restart` has a running daemon read its settings.")
+    else:
+        edit.drop(edited)
+        click.echo(f"{edited.path}: nothing was changed.")
+    return 0
+
+
+def _show(app: App, schema: str | None) -> None:
     if schema is not None:
         click.echo(schemas.text(schema), nl=False)
         return

@@ -135,9 +135,7 @@ def read_plan(home: Home, name: str, overrides: Iterable[str] = (), only: Iterab
     """Read and validate a plan, with `a.b=VALUE` overrides. Raises UsageError or PlanError."""
     path = find_plan(home, name)
     _refuse_no_plan(path)
-    document = yamlfile.read(path)
-    if not isinstance(document.data, dict):
-        raise PlanError("not a plan", "A plan consists of lines of `key: value`.", file=path)
+    document = _mapping(path)
     changes = tuple(overrides)
     valid = _validated(document, changes)
     common = Common(**{field: getattr(valid, field) for field in Common.model_fields})
@@ -153,6 +151,18 @@ def read_plan(home: Home, name: str, overrides: Iterable[str] = (), only: Iterab
         overrides=changes,
         only=tuple(only),
     )
+
+
+def check_file(path: Path) -> None:
+    """Raises PlanError where the file is no valid plan by its keys and values."""
+    _validated(_mapping(path), ())
+
+
+def _mapping(path: Path) -> yamlfile.Document:
+    document = yamlfile.read(path)
+    if not isinstance(document.data, dict):
+        raise PlanError("not a plan", "A plan consists of lines of `key: value`.", file=path)
+    return document
 
 
 def _validated(document: yamlfile.Document, changes: tuple[str, ...]) -> Any:

@@ -11,7 +11,8 @@ from jarvisd.paths import Home
 from jarvisd.store import database, migrations
 from jarvisd.store.models import Job, Run
 from jobs.lib.results.tables import Mining, Template
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import House, until
+from tests.acceptance.test_status import terminal
 
 
 @pytest.fixture
@@ -79,6 +80,22 @@ def test_a_deploy_keeps_what_is_there_and_can_be_checked(mined: House, tmp_path:
     path.write_bytes(after)
     mined.ctl(*words[:4], "--undo")
     assert path.read_bytes() == before
+
+
+def test_on_a_terminal_deploy_shows_the_change_and_asks(mined: House, tmp_path: Path) -> None:
+    path = tmp_path / "custom_templates.json"
+    words = ("deploy", "templates", "--to", str(tmp_path), "--tier", "suggest")
+    for answer, code in (("n\r", 1), ("y\r", 0)):
+        with terminal(mined, *words) as screen:
+            until(lambda screen=screen: screen.shows("Write this? [y/N]"), what="it asks")
+            assert "would write 2 new" in screen.read()
+            assert not path.exists()
+            screen.press(answer)
+            assert screen.ends() == code
+    assert len(json.loads(path.read_bytes())["templates"]) == 2
+    with terminal(mined, *words[:4], "--undo", "--yes") as screen:
+        assert screen.ends() == 0
+        assert "Write this?" not in screen.read()
 
 
 def test_an_empty_tier_says_what_would_give_more(mined: House, tmp_path: Path) -> None:

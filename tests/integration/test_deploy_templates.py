@@ -156,7 +156,7 @@ def test_a_file_of_jarvis_gets_the_new_entries_behind_its_own_byte_for_byte(
     assert [file.name for file in jarvis.iterdir()] == [path.name]
     assert not (home.var / "deployed-templates.json").exists()
     assert '+      "template_text": "On my way"' in shown
-    assert "if this were no dry run" in shown
+    assert "would write 1 new, 0 changed, 0 removed (nothing is written)." in shown
     deploy(home, jarvis)
     assert path.read_bytes() == as_jarvis_writes(OWN, entries(jarvis)[1])
     assert deploy(home, jarvis).output.startswith(f"{path} is as it should be: nothing to change.")
@@ -285,11 +285,14 @@ def test_unused_ones_are_turned_off_only_where_jarvis_counts(mined: Run, home: H
 
 
 def test_a_folder_that_is_not_there(mined: Run, home: Home, tmp_path: Path, monkeypatch: Any) -> None:
-    """~/.jarvis must exist, a folder that is named is made; a file in its place is refused."""
+    """It is never made: its name may be mistyped. A file in its place is refused."""
     keep("On my way")
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(JarvisError, match=r"there is no .*\.jarvis.*python -m jarvis\.setup"):
         CliRunner().invoke(cli, ["deploy", "templates"], obj=App(home), catch_exceptions=False, standalone_mode=False)
+    with pytest.raises(UsageError, match=r"there is no folder .*/named\. Correct --to, or make it: mkdir -p .*/named"):
+        deploy(home, tmp_path / "named")
+    (tmp_path / "named").mkdir()
     assert deploy(home, tmp_path / "named").return_value == 0
     with pytest.raises(UsageError, match="is not a folder"):
         deploy(home, tmp_path / "named" / "custom_templates.json")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -66,6 +67,22 @@ def only_alone(name: str, given: Mapping[str, object]) -> None:
     others = [other for other, value in given.items() if value and other != name]
     if given.get(name) and others:
         raise UsageError(f"{name} goes with none of the other options", f"Leave out {', '.join(others)}.")
+
+
+def write_if_wanted(write: Callable[[bool], Applied], *, dry_run: bool, yes: bool) -> int:
+    """Call `write(False)`, which writes and prints; with `dry_run` only `write(True)`, which prints.
+
+    On a terminal the user sees the dry run first and is asked. Returns the exit code: 1 where the answer is no.
+    """
+    asks = not dry_run and not yes and on_terminal() and sys.stdin.isatty()
+    if asks:
+        if not write(True).changed:
+            return 0
+        if not click.confirm("Write this?"):
+            click.echo("Nothing was written.")
+            return 1
+    write(dry_run)
+    return 0
 
 
 def print_diff(change: Applied) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,12 +69,14 @@ class Applied:
 
 
 def folder(named: str | None) -> Path:
-    """JARVIS's folder: `named`, else ~/.jarvis, which must exist. Raises JarvisError."""
+    """JARVIS's folder: `named`, else ~/.jarvis. It must exist. Raises JarvisError."""
     path = plugin.expand_path(named or "~/.jarvis").absolute()
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is not a folder", "Name the folder that holds JARVIS's files.")
     if named is None and not path.exists():
         raise missing(path)
+    if not path.exists():
+        raise UsageError(f"there is no folder {path}", f"Correct --to, or make it: mkdir -p {shlex.quote(str(path))}")
     return path
 
 

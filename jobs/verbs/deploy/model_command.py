@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from jarvisd.cli.common import App
 from jarvisd.operations import lookup
 from jarvisd.plugin import JarvisError
 from jarvisd.words import plain
-from jobs.verbs.deploy.commands import only_alone, print_backup, print_diff
+from jobs.verbs.deploy.commands import only_alone, print_backup, print_diff, write_if_wanted
 
 if TYPE_CHECKING:
     from jarvisd.plugin import Run
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
 @click.option("--undo", is_flag=True, help="Put back what the last deploy changed, and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
 @click.pass_obj
-def deploy_model(app: App, /, name: str | None, folder: str | None, dry_run: bool, **words: str | bool | None) -> int:
+def deploy_model(
+    app: App, /, name: str | None, folder: str | None, dry_run: bool, yes: bool, **words: str | bool | None
+) -> int:
     """Write the winner of the newest report, or the model NAME, into JARVIS's config.json.
 
     NAME is a key or name of a model of the run, or a key of models.yaml. Everything else in the file stays as it is.
@@ -52,12 +56,11 @@ def deploy_model(app: App, /, name: str | None, folder: str | None, dry_run: boo
         raise files.missing(path)
     if words["check"]:
         return _check(app, path)
-    if words["undo"]:
-        return _undo(app, path, dry_run)
-    return _deploy(app, path, name, dry_run, words)
+    write = partial(_undo, app, path) if words["undo"] else partial(_deploy, app, path, name, words)
+    return write_if_wanted(write, dry_run=dry_run, yes=yes)
 
 
-def _deploy(app: App, path: Path, name: str | None, dry_run: bool, words: dict[str, str | bool | None]) -> int:
+def _deploy(app: App, path: Path, name: str | None, words: dict[str, str | bool | None], dry_run: bool) -> Applied:
     from jobs.verbs.deploy import config_file, source
     from jobs.verbs.deploy import model as work
 
@@ -72,7 +75,7 @@ def _deploy(app: App, path: Path, name: str | None, dry_run: bool, words: dict[s
     _show(path, choice, done, dry_run)
     if not dry_run:
         config_file.remember(app.home, path, model_id, done)
-    return 0
+    return done
 
 
 def _run_to_deploy(app: App, name: str | None) -> Run | None:
@@ -138,7 +141,7 @@ def _compared(choice: Choice) -> str:
     return " ".join(parts)
 
 
-def _undo(app: App, path: Path, dry_run: bool) -> int:
+def _undo(app: App, path: Path, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import config_file
 
     done = config_file.take_back(app.home, path, dry_run=dry_run)
@@ -146,11 +149,11 @@ def _undo(app: App, path: Path, dry_run: bool) -> int:
         print_diff(done)
     if not done.changed:
         click.echo(f"{path} no longer holds what the last deploy wrote: nothing to undo.")
-        return 0
+        return done
     verb = "would name" if dry_run else "names"
     click.echo(f"{path} {verb} {plain(config_file.model_of(done.after))} again.")
     print_backup(done)
-    return 0
+    return done
 
 
 def _check(app: App, path: Path) -> int:

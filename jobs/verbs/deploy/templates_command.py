@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import click
 from jarvisd.cli.common import App
 from jarvisd.plugin import JarvisError
 from jarvisd.words import counted, plain
-from jobs.verbs.deploy.commands import only_alone, print_backup, print_diff
+from jobs.verbs.deploy.commands import only_alone, print_backup, print_diff, write_if_wanted
 
 if TYPE_CHECKING:
     from jobs.verbs.deploy.files import Applied
@@ -36,8 +38,11 @@ _FIRES = "JARVIS fires only its own templates until its matcher loads this file"
 @click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
 @click.option("--undo", is_flag=True, help="Put back what the last deploy changed, and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
 @click.pass_obj
-def deploy_templates(app: App, /, folder: str | None, source: str | None, dry_run: bool, **words: Any) -> int:
+def deploy_templates(
+    app: App, /, folder: str | None, source: str | None, dry_run: bool, yes: bool, **words: Any
+) -> int:
     """Write the templates that you kept into JARVIS's custom_templates.json.
 
     JARVIS fires only its own templates until its matcher loads that file: --patch prints the change. Your own templates
@@ -61,13 +66,18 @@ def deploy_templates(app: App, /, folder: str | None, source: str | None, dry_ru
         return _patch(path, source)
     if words["check"]:
         return _check(app, path, source)
+    return write_if_wanted(_writer(app, path, words), dry_run=dry_run, yes=yes)
+
+
+def _writer(app: App, path: Path, words: dict[str, Any]) -> Callable[[bool], Applied]:
+    """What is asked for, as a function that is told whether it is a dry run."""
     if words["undo"]:
-        return _undo(app, path, dry_run)
+        return partial(_undo, app, path)
     if words["disable_unused"]:
-        return _disable(app, path, dry_run)
+        return partial(_disable, app, path)
     app.need_ledger()
     app.open_ledger()
-    return _deploy(app, path, _wanted(words["tier"]), words["include_deleted"], dry_run)
+    return partial(_deploy, app, path, _wanted(words["tier"]), words["include_deleted"])
 
 
 def _again(path: Path, *words: str) -> str:
@@ -91,7 +101,7 @@ def _wanted(tier: str | None) -> Wanted:
     return work.of_tiers(("automatic",) if tier == "automatic" else ("automatic", "suggest"))
 
 
-def _deploy(app: App, path: Path, wanted: Wanted, include_deleted: bool, dry_run: bool) -> int:
+def _deploy(app: App, path: Path, wanted: Wanted, include_deleted: bool, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import templates as work
     from jobs.verbs.deploy import templates_record as record
 
@@ -112,7 +122,7 @@ def _deploy(app: App, path: Path, wanted: Wanted, include_deleted: bool, dry_run
     if not dry_run:
         record.remember(app.home, path, [item["id"] for item in fresh], deleted, done)
     _say_effect(path, done)
-    return 0
+    return done
 
 
 def _say_effect(path: Path, done: Applied) -> None:
@@ -123,7 +133,7 @@ def _say_effect(path: Path, done: Applied) -> None:
         click.echo(f"{_FIRES}: `{_again(path, '--patch')}` prints the change.")
 
 
-def _disable(app: App, path: Path, dry_run: bool) -> int:
+def _disable(app: App, path: Path, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import templates as work
     from jobs.verbs.deploy import templates_record as record
 
@@ -141,18 +151,18 @@ def _disable(app: App, path: Path, dry_run: bool) -> int:
     if not dry_run and done.changed:
         deleted = known.deleted if known else ()
         record.remember(app.home, path, known.ids if known else [], deleted, done)
-    return 0
+    return done
 
 
-def _undo(app: App, path: Path, dry_run: bool) -> int:
+def _undo(app: App, path: Path, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import templates_record as record
 
     done = record.take_back(app.home, path, dry_run=dry_run)
     if not done.changed:
         click.echo(f"{path} no longer holds what the last deploy wrote: nothing to undo.")
-        return 0
-    _show(path, done, dry_run)
-    return 0
+    else:
+        _show(path, done, dry_run)
+    return done
 
 
 def _patch(path: Path, source: str | None) -> int:
@@ -232,7 +242,7 @@ def _show(path: Path, done: Applied, dry_run: bool) -> None:
         for name in names:
             click.echo(f"  {sign} {plain(name)}")
     sums = f"{len(difference.added)} new, {len(difference.changed)} changed, {len(difference.removed)} removed"
-    click.echo(f"{path}: {sums}{' if this were no dry run' if dry_run else ''}.")
+    click.echo(f"{path}: would write {sums} (nothing is written)." if dry_run else f"{path}: {sums}.")
     print_backup(done)
     if not dry_run:
         click.echo("JARVIS reads the file only when it starts, and later writes it from memory: restart JARVIS now.")
