@@ -3,8 +3,10 @@
 python -m benchmarks reading
 
 The readers are fitted to the examples of config/scenarios.yaml and see no graded reply. The hard part is the replies
-that form checks cannot find: right words, wrong meaning. "prompt left out" reads each prompt without its own examples,
-"examples" is leave-one-out over the examples themselves. With an encoder where the demonstration's is on this disk.
+that form checks cannot find: right words, wrong meaning. Real replies are those of a Qwen2.5-Coder-1.5B in three
+batches: whoever wrote the examples had read the first, and for a third of them the second; the last was read and graded
+when all of them were written. "prompt left out" reads each prompt without its own examples, "examples" is leave-one-out
+over the examples themselves. With an encoder where the demonstration's is on this disk.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from jarvisd.plugin import PlanContext
 ROOT = CHECKOUT or Path()
 GRADED = ROOT / "tests" / "fixtures" / "graded_replies.jsonl"
 EMBEDDER = ROOT / "var" / "cache" / "models" / "all-MiniLM-L6-v2"
+LAST_BATCH = 3  #: of real replies
 #: Kinds that are right or that say the wrong thing in the right words.
 HARD = {"good", "slang", "short", "long"} | {
     "opposite",
@@ -39,7 +42,7 @@ def main() -> None:
     sheet = scenarios.load("scenarios.yaml", PlanContext(home=home, folder=ROOT, messages=ROOT))
     rows = [json.loads(line) for line in GRADED.read_text("utf-8").splitlines()]
     print(f"  {len(rows)} replies; area under the curve, grades 3 and 4 against 0 and 1; Spearman over all grades")
-    print(f"  {'reader':34}  written   hard   real  Spearman, written and real")
+    print(f"  {'reader':34}  written   hard   real   last   Spearman: written, real, last")
     encoders: dict[str, Any] = {"": None} | ({" + meaning": _encode()} if EMBEDDER.is_dir() else {})
     for name, encode in encoders.items():
         scores = Scorer(sheet, encode).score(_answers(rows, sheet))
@@ -72,9 +75,10 @@ def _line(name: str, rows: Sequence[dict[str, Any]], values: Sequence[float]) ->
     written = [pair for pair in pairs if pair[0]["source"] == "written"]
     real = [pair for pair in pairs if pair[0]["source"] != "written"]
     hard = [pair for pair in written if pair[0]["kind"] in HARD]
-    ranks = f"{_spearman(written):.2f}  {_spearman(real):.2f}" if real else f"{_spearman(written):.2f}"
-    areas = "  ".join(f"{_area(part):5.3f}" if part else "    -" for part in (written, hard, real))
-    print(f"  {name:34}  {areas}    {ranks}")
+    last = [pair for pair in real if pair[0]["batch"] == LAST_BATCH]
+    areas = "  ".join(f"{_area(part):5.3f}" for part in (written, hard, real, last))
+    ranks = "  ".join(f"{_spearman(part):.2f}" for part in (written, real, last))
+    print(f"  {name:34}  {areas}    {ranks}", flush=True)
 
 
 def _area(pairs: Sequence[tuple[dict[str, Any], float]]) -> float:

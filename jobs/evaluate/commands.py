@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from jobs.evaluate.scoring import Answer, ReplyScore
     from jobs.lib.embedding.encoder import Encoder
 
+_PATIENCE_S = 2.0
 _MOST_BYTES = 16 << 20  # of a file of replies
 #: Embedders in the order in which they are looked for, by their keys in models.yaml; what is not there is left out.
 _EMBEDDERS = ("all-minilm-l6-v2", "minilm", "all-mpnet-base-v2")
@@ -47,12 +51,28 @@ def score(app: App, file: str | None, scenarios: str, as_json: bool) -> int:
     sheet = sheets.load(scenarios, setting)
     answers = _answers(_lines(file), sheet)
     encoder = _encoder(setting) if answers else None
-    scores = Scorer(sheet, encoder.encode if encoder else None).score(answers) if answers else []
+    with _told_if_slow(encoder):
+        scores = Scorer(sheet, encoder.encode if encoder else None).score(answers) if answers else []
     if as_json:
         click.echo(json.dumps(_document(answers, scores, encoder), ensure_ascii=False))
     else:
         _print(answers, scores, encoder)
     return 0
+
+
+@contextmanager
+def _told_if_slow(encoder: Encoder | None) -> Iterator[None]:
+    """One line on standard error where it takes longer than a person expects."""
+    what = "Learning from the examples of the scenarios"
+    if encoder is not None:
+        what += f"; {encoder.name} reads new ones once and keeps their vectors in var/cache/embeddings"
+    timer = threading.Timer(_PATIENCE_S, lambda: click.echo(f"{what}.", err=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _lines(file: str | None) -> list[str]:

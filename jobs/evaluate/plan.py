@@ -58,7 +58,10 @@ class Section(BaseModel):
     meaning: str | None = Field(
         default="all-minilm-l6-v2", description="embedder that compares a reply with yours; null = left out"
     )
-    judge: str | None = Field(default=None, description="a model that also compares replies; off unless one is named")
+    judge: str | None = Field(
+        default=None,
+        description="a model that also compares replies and tells which prompt each follows; off unless one is named",
+    )
     max_tokens: int = Field(default=50, ge=1, le=1000, description="longest reply")
     temperature: float = Field(default=0.7, ge=0, le=2, description="how freely a reply is drawn; 0 = the likeliest")
 

@@ -3,18 +3,20 @@
 The checks look for words; examples show what the words mean together. A kernel ridge regression (C. Saunders,
 A. Gammerman and V. Vovk, ICML 1998) is fitted to +1 for good and -1 for bad examples of scenarios.yaml. Its kernel is
 a sum over spelling (TF-IDF of 2 to 4 characters), words (TF-IDF of words and pairs), signs (signs.py: the checks,
-hostility, stiffness, negation) and, where an encoder is on disk, meaning (sentence vectors), times how much two prompts
-have in common: an example counts most for its own prompt, less for the scenario's others, least for the rest
-(multi-task kernels: T. Evgeniou, C. Micchelli and M. Pontil, JMLR 6, 2005). A logistic curve, fitted to leave-one-out
-margins, turns the result into 0..1.
+hostility, stiffness, negation), acts (acts.py: what the reply does) and, where an encoder is on disk, meaning (sentence
+vectors), each times how much two prompts have in common: an example counts most for its own prompt, less for the
+scenario's others, least for the rest (multi-task kernels: T. Evgeniou, C. Micchelli and M. Pontil, JMLR 6, 2005).
+Spelling, words, acts and meaning are those of the reply in plain words (plain_words.py), without a "Sure," before it.
+A logistic curve, fitted to leave-one-out margins, turns the result into 0..1.
 
-Fitting takes half a second and is deterministic. Not promised: that it reads what no example resembles; such a
+Fitting takes some seconds and is deterministic. Not promised: that it reads what no example resembles; such a
 reply gets about the average of its prompt's examples.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +24,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.evaluate.acts import acts
+from jobs.evaluate.plain_words import plain_words, split_opener
 from jobs.evaluate.scenarios import ResolvedScenarios
 from jobs.evaluate.signs import signs
 
@@ -31,14 +35,16 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 
 #: A prompt with fewer good or fewer bad examples is not read.
 LEAST_EXAMPLES = 5
-#: Weight of an example of another scenario, and what the same scenario and the same prompt add.
-_ANY, _SCENARIO, _PROMPT = 1.0, 0.5, 1.0
+#: (weight of an example of another scenario, what the same scenario adds, what the same prompt adds). An insult is one
+#: anywhere, while words and acts that are right for one prompt are wrong for another.
+_OF_WORDS, _OF_SIGNS = (0.3, 0.5, 1.7), (1.0, 0.5, 1.0)
 _RIDGE = 1.0
-#: Weights of meaning and of signs beside spelling and words, which count 1 each.
-_MEANING, _SIGNS = 4.0, 1.0
-_REPEATED = re.compile(r"(.)\1{2,}")
+#: Weights beside spelling and words, which count 1 each. Chosen, like the numbers above, mostly by reading each of
+#: three groups of examples, written at different times, with the two others.
+_MEANING, _SIGNS, _ACTS = 4.0, 0.5, 2.0
+#: Two replies that differ in four acts are exp(-1) alike.
+_ACT_WIDTH = 0.25
 _TOKEN = re.compile(r"\b\w[\w']*\b|[^\w\s]")
-_EMOJI = re.compile(r"([\U0001F300-\U0001FAFF])")
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class _Features:
     grams: list[Any]  #: sparse (n, terms) of each vectorizer, rows of length 1
     vectors: NDArray[np.float32] | None  #: (n, size), rows of length 1; None without an encoder
     signs: Matrix  #: (n, signs)
+    acts: Matrix  #: (n, acts)
 
 
 class Reader:
@@ -100,13 +107,13 @@ class Reader:
     # ------------------------------------------------------------------------------------------------- fitting
 
     def _fit(self, targets: Matrix) -> None:
-        self._vectorizers = _vectorizers([normal(text.reply) for text in self._texts])
+        self._vectorizers = _vectorizers([body(text.reply) for text in self._texts])
         self._known = self._features(self._texts)
         self._signs_at = self._known.signs.mean(axis=0)
         self._signs_scale = self._known.signs.std(axis=0) + 1e-9
         importance = _importance(self._texts, targets)
         self._mean = float(np.average(targets, weights=importance))
-        inverse = np.linalg.inv(self._kernel(self._known) + _RIDGE * np.diag(1 / importance))
+        inverse = _inverse(self._kernel(self._known) + _RIDGE * np.diag(1 / importance))
         self._weights = inverse @ (targets - self._mean)
         # Leave-one-out predictions in closed form (G. Wahba, Spline Models for Observational Data, 1990, section 4.2).
         self.is_good = targets > 0
@@ -114,24 +121,27 @@ class Reader:
         self._curve = _logistic(self.left_out, self.is_good, importance)
 
     def _features(self, texts: Sequence[Text]) -> _Features:
-        shown = [normal(text.reply) for text in texts]
-        rows = [signs(text.reply, self._guide, *self._places[text.scenario, text.instruction]) for text in texts]
+        shown = [body(text.reply) for text in texts]
+        signs_of = [signs(text.reply, self._guide, *self._places[text.scenario, text.instruction]) for text in texts]
         return _Features(
             texts=texts,
             grams=[vectorizer.transform(shown) for vectorizer in self._vectorizers],
-            vectors=self._encode([text.reply for text in texts]) if self._encode else None,
-            signs=np.array(rows),
+            vectors=self._encode(shown) if self._encode else None,
+            signs=np.array(signs_of),
+            acts=np.array([acts(text.reply) for text in texts]),
         )
 
     def _kernel(self, rows: _Features) -> Matrix:
         """(rows, examples)"""
         known = self._known
-        total = _SIGNS * _gaussian(self._standard(rows.signs), self._standard(known.signs))
+        total = _ACTS * np.exp(-_ACT_WIDTH * _squared_distances(rows.acts, known.acts))
         for grams, known_grams in zip(rows.grams, known.grams, strict=True):
             total += (grams @ known_grams.T).toarray()
         if rows.vectors is not None and known.vectors is not None:
             total += _MEANING * np.exp(2 * (rows.vectors @ known.vectors.T) - 2)
-        return total * _relatedness(rows.texts, known.texts)
+        of_signs = _gaussian(self._standard(rows.signs), self._standard(known.signs))
+        in_words, in_signs = (_relatedness(rows.texts, known.texts, *shares) for shares in (_OF_WORDS, _OF_SIGNS))
+        return np.asarray(total * in_words + _SIGNS * of_signs * in_signs)
 
     def _standard(self, signs: Matrix) -> Matrix:
         return np.asarray((signs - self._signs_at) / self._signs_scale)
@@ -141,16 +151,19 @@ class Reader:
         return np.asarray(1 / (1 + np.exp(-(slope * margins + offset))))
 
 
+def body(reply: str) -> str:
+    """A reply in plain words, without what opens it where a whole clause follows."""
+    return split_opener(plain_words(reply))[1]
+
+
+def _squared_distances(first: Matrix, second: Matrix) -> Matrix:
+    """(n, m) of rows (n, d) and (m, d)."""
+    return np.asarray((first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None] - 2 * first @ second.T)
+
+
 def _gaussian(first: Matrix, second: Matrix) -> Matrix:
     """(n, m) of rows (n, d) and (m, d), with a width at which independent standardised rows are about 0.4 alike."""
-    squared = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None] - 2 * first @ second.T
-    return np.asarray(np.exp(-squared / (2 * first.shape[1])))
-
-
-def normal(text: str) -> str:
-    """Lower case, straight quotes, one space between words and around emoji; a letter at most twice in a row."""
-    straight = text.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}).lower()
-    return " ".join(_EMOJI.sub(r" \1 ", _REPEATED.sub(r"\1\1", straight)).split())
+    return np.asarray(np.exp(-_squared_distances(first, second) / (2 * first.shape[1])))
 
 
 def _examples(sheet: ResolvedScenarios) -> tuple[list[Text], list[float]]:
@@ -177,20 +190,40 @@ def _vectorizers(shown: list[str]) -> list[_Vectorizer]:
 def _importance(texts: Sequence[Text], targets: Matrix) -> Matrix:
     """(n,) with mean 1: one of many examples of a prompt's side counts less."""
     sides = [(text.scenario, text.instruction, target) for text, target in zip(texts, targets, strict=True)]
-    sizes = np.array([sides.count(side) for side in sides], dtype=float)
+    counts = Counter(sides)
+    sizes = np.array([counts[side] for side in sides], dtype=float)
     weights = 1 / np.sqrt(sizes)
     return np.asarray(weights / weights.mean())
 
 
-def _relatedness(texts: Sequence[Text], examples: Sequence[Text]) -> Matrix:
+def _relatedness(
+    texts: Sequence[Text], examples: Sequence[Text], any_: float, scenario: float, prompt: float
+) -> Matrix:
     """(len(texts), len(examples)): how much the prompts of two texts have in common."""
 
-    def same(first: list[str], second: list[str]) -> NDArray[np.bool_]:
-        return np.asarray(np.array(first, dtype=object)[:, None] == np.array(second, dtype=object)[None])
+    def same(keys: Callable[[Text], object]) -> NDArray[np.bool_]:
+        """Whether a text and an example have the same key."""
+        numbers: dict[object, int] = {}
+        first, second = (
+            np.array([numbers.setdefault(keys(text), len(numbers)) for text in side]) for side in (texts, examples)
+        )
+        return np.asarray(first[:, None] == second[None])
 
-    scenario = same([text.scenario for text in texts], [text.scenario for text in examples])
-    instruction = same([text.instruction for text in texts], [text.instruction for text in examples])
-    return np.asarray(_ANY + _SCENARIO * scenario + _PROMPT * (scenario & instruction), dtype=float)
+    same_scenario = same(lambda text: text.scenario)
+    same_prompt = same(lambda text: (text.scenario, text.instruction))
+    return np.asarray(any_ + scenario * same_scenario + prompt * same_prompt, dtype=float)
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    """Of a symmetric, positive definite matrix, in half the time of the general one."""
+    from scipy.linalg import lapack
+
+    factor, failed = lapack.dpotrf(matrix, lower=True)
+    inverse, singular = lapack.dpotri(factor, lower=True)
+    if failed or singular:
+        return np.asarray(np.linalg.inv(matrix))
+    lower = np.tril(inverse)
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 def _logistic(margins: Matrix, good: NDArray[np.bool_], importance: Matrix) -> tuple[float, float]:

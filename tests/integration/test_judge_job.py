@@ -15,7 +15,7 @@ from jarvisd.registry import Outcome
 from jarvisd.store import database
 from jarvisd.store.models import Run
 from jarvisd.worker.context import JobContext
-from jobs.evaluate.metrics import judge
+from jobs.evaluate.metrics import judge, quoting
 from jobs.evaluate.replies import generate
 from jobs.evaluate.replies.generate import Generation
 from jobs.lib.comparison.load import load
@@ -59,7 +59,7 @@ def judging(start: Callable[..., JobContext]) -> JobContext:
 
 def longer(words: str) -> str:
     """A judge with an opinion: the longer reply is better."""
-    a, b = (words.split(f"Reply {name}:\n{judge.FENCE}\n")[1].split("\n")[0] for name in "AB")
+    a, b = (words.split(f"Reply {name}:\n{quoting.FENCE}\n")[1].split("\n")[0] for name in "AB")
     return "A" if len(a) > len(b) else "B"
 
 

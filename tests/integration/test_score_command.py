@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs.evaluate import commands
 from tests.tiny_embedder import make_embedder
 
 BIN = Path(sys.executable).parent
@@ -124,3 +126,22 @@ def test_an_embedder_on_this_disk_is_used_and_named(tmp_path: Path) -> None:
     assert first["encoder"] == "Tiny"
     for before, after in zip(first["replies"], second["replies"], strict=True):
         assert before["score"] == pytest.approx(after["score"], abs=0.01)
+
+
+def test_a_slow_start_says_in_one_line_what_takes_the_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_PATIENCE_S", 0.02)
+    with commands._told_if_slow(None):
+        deadline = time.monotonic() + 10
+        told = ""
+        while not told and time.monotonic() < deadline:
+            told += capsys.readouterr().err
+    assert told == "Learning from the examples of the scenarios.\n"
+
+
+def test_a_quick_one_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_PATIENCE_S", 60.0)
+    with commands._told_if_slow(None):
+        pass
+    assert capsys.readouterr().err == ""

@@ -6,6 +6,7 @@ The readers see none of these replies: they are fitted to the examples of config
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from jarvisd.paths import Home
 from jarvisd.plugin import PlanContext, PlanError
 from jobs.evaluate import checks, scenarios, scoring
-from jobs.evaluate.reader import Reader, normal
+from jobs.evaluate.reader import Reader, body
 from jobs.evaluate.scenarios import Examples, Prompt, ResolvedScenarios, Scenario
 from jobs.evaluate.scoring import Answer, ReplyScore, Scorer
 
@@ -72,7 +73,7 @@ def test_the_graded_set_is_large_and_has_every_kind_and_grade() -> None:
 
 def test_no_graded_reply_is_an_example(sheet: ResolvedScenarios) -> None:
     def bare(text: str) -> str:
-        return normal(text).strip(" .!?")
+        return re.sub(r"(.)\1{2,}", r"\1\1", text.lower()).strip(" .!?")
 
     examples = {
         (scenario.id, prompt.instruction, bare(reply))
@@ -91,20 +92,29 @@ def test_every_shipped_prompt_has_examples_of_both_sides(sheet: ResolvedScenario
 
 
 def test_good_replies_score_above_bad_ones(scores: list[ReplyScore]) -> None:
-    """Measured 0.93, of the hard ones 0.91 (the checks alone: 0.69 and 0.60), Spearman 0.63."""
+    """Measured 0.95, of the hard ones 0.95 (the checks alone: 0.69 and 0.60), Spearman 0.68."""
     rows = list(zip(GRADED, [score.value for score in scores], strict=True))
     written = [(row, value) for row, value in rows if row["source"] == "written"]
-    assert auc(written) >= 0.91
-    assert auc([(row, value) for row, value in written if row["kind"] not in EASY]) >= 0.89
+    assert auc(written) >= 0.93
+    assert auc([(row, value) for row, value in written if row["kind"] not in EASY]) >= 0.93
+    assert spearmanr([row["grade"] for row, _ in rows], [value for _, value in rows])[0] >= 0.65
+
+
+def test_good_replies_of_a_real_model_score_above_bad_ones(scores: list[ReplyScore]) -> None:
+    """Also those of the last batch, which was graded when all examples were written (the checks alone: 0.91)."""
+    rows = list(zip(GRADED, [score.value for score in scores], strict=True))
     real = [(row, value) for row, value in rows if row["source"] != "written"]
-    assert auc(real) >= 0.85  # the checks alone: 0.79
-    assert spearmanr([row["grade"] for row, _ in rows], [value for _, value in rows])[0] >= 0.6
+    last = [(row, value) for row, value in real if row["batch"] == 3]
+    assert (len(real), len(last)) == (136, 52)
+    assert auc(real) >= 0.94
+    assert auc(last) >= 0.93
+    assert spearmanr([row["grade"] for row, _ in last], [value for _, value in last])[0] >= 0.6
 
 
 def test_examples_that_are_left_out_are_told_apart(sheet: ResolvedScenarios) -> None:
-    """The stricter test, for no example has a near twin: measured 0.915."""
+    """The stricter test, for no example has a near twin: measured 0.963."""
     reader = Reader(sheet)
-    assert roc_auc_score(reader.is_good, reader.left_out) >= 0.89
+    assert roc_auc_score(reader.is_good, reader.left_out) >= 0.94
 
 
 def _examples(sheet: ResolvedScenarios) -> list[tuple[bool, str]]:
@@ -208,7 +218,7 @@ def test_scores_are_the_same_in_any_company_and_order(sheet: ResolvedScenarios, 
 
 def test_meaning_counts_where_an_encoder_is_given(sheet: ResolvedScenarios, scorer: Scorer) -> None:
     """With an encoder that knows which replies are good, every one of them rises."""
-    good = {reply for side, reply in _examples(sheet) if side} | {"Perchance, my liege"}
+    good = {body(reply) for side, reply in [*_examples(sheet), (True, "Perchance, my liege")] if side}
 
     def encode(texts: list[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         return np.array([[1.0, 0.0] if text in good else [0.0, 1.0] for text in texts], dtype=np.float32)

@@ -20,7 +20,10 @@ from dataclasses import dataclass
 
 from jarvisd import plugin
 from jarvisd.plugin import JobContext, JobFailed, Outcome
+from jobs.evaluate.metrics import letters
+from jobs.evaluate.metrics.quoting import FENCE, quoted
 from jobs.evaluate.replies import generate
+from jobs.evaluate.replies.generate import Loaded
 from jobs.evaluate.replies.tasks import run_date
 from jobs.lib import stopping
 from jobs.lib.models import catalogue
@@ -31,12 +34,6 @@ from jobs.lib.stopping import OutOfTime, Stopped
 MOST_PAIRS = 60  #: of replies that one round compares: two short answers each
 MAX_TOKENS = 4  # a letter, perhaps a full stop and the end of the turn
 LEAST_S = 5.0  # with less time left no further pair is begun
-_MOST_CHARACTERS = 600  # of a text that is shown
-
-FENCE = "~~~"
-_FENCES = re.compile(r"~{2,}")
-#: What opens a token of a chat template in one family of models or another.
-_TOKENS = re.compile(r"<(?=[|/A-Za-z])|\[(?=/?[A-Z_]+\])")
 _ANSWER = re.compile(r"[\s\"'“(*]*([AB])[\s\"'”)*.,:;!]*")
 
 QUESTION = """\
@@ -80,12 +77,6 @@ def question(pair: Pair, *, swapped: bool = False) -> str:
     real = a.scenario_id == REAL_TURNS  # its instruction is the same for every turn and says nothing
     wanted = "" if real else f"What the reply should do:\n{FENCE}\n{quoted(a.instruction)}\n{FENCE}\n"
     return QUESTION.format(fence=FENCE, message=quoted(a.context), wanted=wanted, a=quoted(a.reply), b=quoted(b.reply))
-
-
-def quoted(text: str) -> str:
-    """A text as one line that neither ends its fence nor a turn of the conversation with the judge."""
-    line = " ".join(text.split())[:_MOST_CHARACTERS]
-    return _TOKENS.sub(lambda match: "‹" if match[0] == "<" else "(", _FENCES.sub("~", line))
 
 
 def letter(answer: str) -> str | None:
@@ -147,15 +138,35 @@ def compare(context: JobContext) -> Outcome:
     have = Vote.select().where(Vote.run == context.run_id, Vote.by == by).count()
     # Judging begins in round 2. What a round did not get to, the next one may do; a restart adds nothing.
     pending = pairs(context.run_id, by, MOST_PAIRS * max(1, context.round - 1) - have)
-    if not pending:
+    unread = letters.pending(context)
+    if not pending and not unread:
         return Outcome(reason="nothing new to compare", summary=_summary(context.run_id, by))
     try:
         stopping.check(context, LEAST_S)
-        context.progress(0, len(pending), "loading the judge")
-        ask = _load(context)
+        context.progress(0, len(pending) + len(unread), "loading the judge")
+        loaded = _load(context)
     except (Stopped, OutOfTime) as ended:
         return _outcome(ended, 0, len(pending))
-    return judge(context, pending, by, ask)
+    outcome = judge(context, pending, by, _asking(context, loaded))
+    return _read(context, loaded, unread, outcome) if outcome.ok and unread else outcome
+
+
+def _read(context: JobContext, loaded: Loaded, unread: Sequence[letters.Case], outcome: Outcome) -> Outcome:
+    """Let the judge read the replies to scenarios by the likelihood of letters; a failure of it is a remark."""
+    remark = ""
+    try:
+        letters.read(context, unread, lambda case: letters.chooser(loaded, case))
+    except MemoryError:
+        raise
+    except Stopped:
+        return Outcome(ok=False, reason="asked to stop while the judge was reading", summary=outcome.summary)
+    except OutOfTime:
+        remark = "out of time before the judge had read every reply"
+    except Exception as error:  # a template or a model raises what it likes; its text may quote the replies
+        context.log.warning("the judge broke off with %s", type(error).__name__)
+        remark = f"the judge broke off reading ({type(error).__name__})"
+    summary = {**outcome.summary, "read": letters.stored(context.run_id)}
+    return Outcome(reason="; ".join(filter(None, (outcome.reason, remark))), summary=summary)
 
 
 def judge(context: JobContext, pending: Sequence[Pair], by: str, ask: Ask) -> Outcome:
@@ -199,7 +210,7 @@ def _summary(run_id: str, by: str) -> dict[str, int]:
     return {"pairs": choices.total(), "ties": choices["tie"], "invalid": choices["invalid"]}
 
 
-def _load(context: JobContext) -> Ask:
+def _load(context: JobContext) -> Loaded:
     """The judge in memory. Raises JobFailed."""
     named = context.plan["evaluate"].get("judge")
     if named is None:
@@ -207,7 +218,10 @@ def _load(context: JobContext) -> Ask:
     entry = ModelEntry.model_validate(named)
     loaded = generate.load(entry, catalogue.require(entry, context.home), run_date(context.run_id))
     context.log.info("loaded %s in %.1f s", entry.key, loaded.load_time_s)
+    return loaded
 
+
+def _asking(context: JobContext, loaded: Loaded) -> Ask:
     def must_stop() -> bool:
         return context.should_stop() or context.seconds_left() < LEAST_S
 

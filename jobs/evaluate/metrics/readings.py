@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import peewee
 
 from jarvisd.plugin import JobContext
-from jobs.evaluate.metrics import canned, similarity
+from jobs.evaluate.metrics import canned, letters, similarity
 from jobs.evaluate.reader import Encode
 from jobs.evaluate.scenarios import ResolvedScenarios
 from jobs.evaluate.scoring import Answer, ReplyScore, Scorer
@@ -34,8 +34,9 @@ def measure(context: JobContext) -> int | str:
     answers = _answers(context.run_id, sheet)
     scorer = Scorer(sheet, _encode(context))
     read = scorer.score([answer for _, answer in answers])
+    judged = _judged(context.run_id)
     rows = [
-        {"reply": reply, "metric": METRIC, "value": score.value, "parts": _parts(score)}
+        {"reply": reply, "metric": METRIC, "value": score.value, "parts": _parts(score, judged.get(reply))}
         for (reply, _), score in zip(answers, read, strict=True)
     ]
     bars = _canned(scorer, sheet)
@@ -71,8 +72,22 @@ def _answers(run_id: str, sheet: ResolvedScenarios) -> list[tuple[int, Answer]]:
     return answers
 
 
-def _parts(score: ReplyScore) -> dict[str, float | None]:
-    parts = {"checks": score.checks_value, "reader": score.reader, "disagreement": score.disagreement}
+def _judged(run_id: str) -> dict[int, float]:
+    """What a judge made of each reply by the likelihood of letters: id of the reply -> 0..1."""
+    of_run = Reply.select(Reply.id).where(Reply.run == run_id)
+    rows = Score.select(Score.reply, Score.value).where(Score.metric == letters.METRIC, Score.reply.in_(of_run))
+    return {row.reply_id: row.value for row in rows}
+
+
+def _parts(score: ReplyScore, judged: float | None) -> dict[str, float | None]:
+    """What each reader says by itself, and how far the readers lie apart: two, or three with a judge."""
+    apart = score.disagreement
+    if judged is not None:
+        values = [score.checks_value, score.value, judged]
+        apart = max(values) - min(values)
+    parts = {"checks": score.checks_value, "reader": score.reader, "disagreement": apart}
+    if judged is not None:
+        parts["judge"] = judged
     return {name: None if value is None else round(value, 4) for name, value in parts.items()}
 
 
