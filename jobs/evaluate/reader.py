@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.evaluate.acts import acts
+from jobs.evaluate.borrowed import borrowed
 from jobs.evaluate.plain_words import plain_words, split_opener
 from jobs.evaluate.scenarios import ResolvedScenarios
 from jobs.evaluate.signs import signs
@@ -167,7 +168,7 @@ def _gaussian(first: Matrix, second: Matrix) -> Matrix:
 
 
 def _examples(sheet: ResolvedScenarios) -> tuple[list[Text], list[float]]:
-    """Examples of every prompt that has enough, and +1 or -1 for each."""
+    """Examples of every prompt that has enough, with those that it borrows, and +1 or -1 for each."""
     texts: list[Text] = []
     targets: list[float] = []
     for scenario in sheet.scenarios:
@@ -176,6 +177,8 @@ def _examples(sheet: ResolvedScenarios) -> tuple[list[Text], list[float]]:
             if min(len(good), len(bad)) >= LEAST_EXAMPLES:
                 texts += [Text(scenario.id, prompt.instruction, reply) for reply in (*good, *bad)]
                 targets += [1.0] * len(good) + [-1.0] * len(bad)
+                lent = [Text(scenario.id, prompt.instruction, reply) for reply in borrowed(sheet, scenario, prompt)]
+                texts, targets = texts + lent, targets + [-1.0] * len(lent)
     return texts, targets
 
 

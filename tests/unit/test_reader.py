@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from jarvisd.paths import Home
 from jarvisd.plugin import PlanContext, PlanError
 from jobs.evaluate import checks, scenarios, scoring
+from jobs.evaluate.borrowed import borrowed
 from jobs.evaluate.reader import Reader, body
 from jobs.evaluate.scenarios import Examples, Prompt, ResolvedScenarios, Scenario
 from jobs.evaluate.scoring import Answer, ReplyScore, Scorer
@@ -92,23 +93,33 @@ def test_every_shipped_prompt_has_examples_of_both_sides(sheet: ResolvedScenario
 
 
 def test_good_replies_score_above_bad_ones(scores: list[ReplyScore]) -> None:
-    """Measured 0.95, of the hard ones 0.95 (the checks alone: 0.69 and 0.60), Spearman 0.68."""
+    """Measured 0.94, of the hard ones 0.94 (the checks alone: 0.69 and 0.60), Spearman 0.68."""
     rows = list(zip(GRADED, [score.value for score in scores], strict=True))
     written = [(row, value) for row, value in rows if row["source"] == "written"]
-    assert auc(written) >= 0.93
-    assert auc([(row, value) for row, value in written if row["kind"] not in EASY]) >= 0.93
+    assert auc(written) >= 0.92
+    assert auc([(row, value) for row, value in written if row["kind"] not in EASY]) >= 0.92
     assert spearmanr([row["grade"] for row, _ in rows], [value for _, value in rows])[0] >= 0.65
 
 
 def test_good_replies_of_a_real_model_score_above_bad_ones(scores: list[ReplyScore]) -> None:
-    """Also those of the last batch, which was graded when all examples were written (the checks alone: 0.91)."""
+    """Measured 0.96, and 0.98 of the last batch, graded when all examples were written (the checks alone: 0.91)."""
     rows = list(zip(GRADED, [score.value for score in scores], strict=True))
     real = [(row, value) for row, value in rows if row["source"] != "written"]
     last = [(row, value) for row, value in real if row["batch"] == 3]
     assert (len(real), len(last)) == (136, 52)
     assert auc(real) >= 0.94
-    assert auc(last) >= 0.93
-    assert spearmanr([row["grade"] for row, _ in last], [value for _, value in last])[0] >= 0.6
+    assert auc(last) >= 0.95
+    assert spearmanr([row["grade"] for row, _ in last], [value for _, value in last])[0] >= 0.65
+
+
+def test_a_prompt_borrows_what_fails_its_checks_and_nothing_that_is_right_for_it(sheet: ResolvedScenarios) -> None:
+    scenario = next(scenario for scenario in sheet.scenarios if scenario.id == "parent-request")
+    yes, _, cannot = scenario.prompts
+    lent = borrowed(sheet, scenario, cannot)
+    assert set(lent) & set(yes.examples.good)
+    assert not set(lent) & {*cannot.examples.good, *cannot.examples.bad}
+    backwards = sheet.model_copy(update={"scenarios": sheet.scenarios[::-1]})
+    assert set(borrowed(backwards, scenario, cannot)) == set(lent)
 
 
 def test_examples_that_are_left_out_are_told_apart(sheet: ResolvedScenarios) -> None:
@@ -184,6 +195,7 @@ def test_one_canned_text_to_every_prompt_is_worth_little(sheet: ResolvedScenario
     assert mean("fuck off") == 0
     assert mean("Haha yes! Saw it, thanks, no worries, see you soon! What time works?") < 0.45
     assert mean("The sky is blue.") < 0.2
+    assert mean("haha yeah") < 0.3  # 0.61 without what prompts borrow from each other
 
 
 def test_the_readers_disagree_where_slang_fails_a_check(sheet: ResolvedScenarios, scorer: Scorer) -> None:
