@@ -51,3 +51,36 @@ def make_model(folder: Path, template: str | None = TEMPLATE, **config: Any) -> 
     weights = dict(tree_flatten(Model(ModelArgs.from_dict(settings)).parameters()))
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
     return folder
+
+
+def make_speaker(folder: Path, text: str) -> Path:
+    """A llama that writes this one text to everything: the text is one token, and every layer adds nothing."""
+    import mlx.core as mx
+    from transformers import AutoTokenizer
+
+    make_model(folder, tie_word_embeddings=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([text])
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": len(tokenizer)}
+    (folder / "config.json").write_text(json.dumps(config))
+    spoken, newline = tokenizer.convert_tokens_to_ids([text, "Ċ"])
+    weights = {name: mx.zeros(value.shape) for name, value in mx.load(str(folder / "model.safetensors")).items()}
+    weights |= {name: mx.ones(value.shape) for name, value in weights.items() if "norm" in name}
+    # One dimension marks the end of the prompt, one the text; all other tokens share a third and lead nowhere.
+    embedding = mx.zeros((len(tokenizer), CONFIG["hidden_size"]))
+    embedding[:, 2] = 1.0
+    embedding[newline], embedding[spoken] = _only(0), _only(1)
+    head = mx.zeros(embedding.shape)
+    head[spoken, 0], head[tokenizer.eos_token_id, 1] = 100.0, 100.0
+    weights |= {"model.embed_tokens.weight": embedding, "lm_head.weight": head}
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+    return folder
+
+
+def _only(dimension: int) -> Any:
+    import mlx.core as mx
+
+    vector = mx.zeros((CONFIG["hidden_size"],))
+    vector[dimension] = 1.0
+    return vector

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from jarvisd.plugin import Job, Run, Status
-from jobs.lib import stats
-from jobs.lib.comparison.document import ComparisonDocument, Generation, ModelDocument
+from jobs.lib.comparison.document import Generation, ModelDocument
+from jobs.lib.comparison.pipeline import Comparison
 from jobs.lib.results.tables import REAL_TURNS
 from jobs.report.escape import NOT_MEASURED, megabytes, milliseconds, number, percent
+from jobs.report.measured_change import measure_changes
 
 ALL_CHECKS = 1 - 1e-9  #: a share from which on every check passed
 
@@ -20,11 +21,17 @@ Writer = Callable[[float | None], str]
 
 #: Key of a model's stats -> what it is called, and how it is written.
 FIGURES: dict[str, tuple[str, Writer]] = {
-    "quality": ("quality", number),
     "success_rate": ("complete replies", percent),
     "p50_latency_ms": ("median reply", milliseconds),
     "tokens_per_second": ("tokens/s", lambda value: number(value, 1)),
     "peak_memory_mb": ("peak memory", lambda value: NOT_MEASURED if value is None else megabytes(value)),
+}
+
+#: Measures of quality, by the names of the figures.
+MEASURES = {
+    "instructions": "Does what you ask",
+    "own_turns": "Your own messages",
+    "quality": "Quality",
 }
 
 TEMPLATES: dict[str, tuple[str, Writer]] = {
@@ -43,23 +50,23 @@ class RunResults:
     """What two runs are compared by; `templates` is templates.json."""
 
     run: str
-    comparison: ComparisonDocument | None
+    comparison: Comparison | None
     templates: Mapping[str, Any] | None
 
     @property
     def models(self) -> Mapping[str, ModelDocument]:
-        return self.comparison.models if self.comparison else {}
+        return self.comparison.document.models if self.comparison else {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FigureChange:
-    """A figure that both runs have; the interval is that of a paired difference, None for others."""
+    """A figure that both runs have; the interval is that of the difference of a measure, None for others."""
 
     figure: str
     before: float
     now: float
     ci: list[float] | None = None
-    clusters: int | None = None
+    clusters: int | None = None  #: prompts or conversations that a measure was compared on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +118,7 @@ def compare(then: RunResults, now: RunResults) -> Changes:
     changed.sort(key=lambda change: (not change.flip, -abs(change.now - change.before)))
     return Changes(
         run=then.run,
-        figures=tuple(row for key in both for row in _figures(key, old[key], new[key])),
+        figures=tuple(row for key in both for row in _figures(key, then, now)),
         prompts=tuple(changed),
         same=len(prompts) - len(changed),
         templates=tuple(_differences(TEMPLATES, _template_stats(then), _template_stats(now))),
@@ -136,40 +143,14 @@ def _differences(
     ]
 
 
-def _figures(key: str, before: ModelDocument, now: ModelDocument) -> list[ModelFigureChange]:
-    rows = _differences(FIGURES, vars(before.stats), vars(now.stats))
-    paired = _paired(before, now)
-    return [ModelFigureChange(model=key, **vars(row)) for row in ([paired] if paired else []) + rows]
-
-
-def _paired(before: ModelDocument, now: ModelDocument) -> FigureChange | None:
-    """Share of checks passed on the prompts of both runs, with the interval of the paired difference.
-
-    All three are means of cluster means, so that the difference is the middle of its interval.
-    """
-    old, new = _scores(before), _scores(now)
-    common = [prompt for prompt in new if prompt in old]
-    clusters = {_prompt_of(reply): _cluster(reply) for reply in now.generations}
-    then, after, gap = (
-        stats.clustered_interval(_gathered(clusters, {prompt: value(prompt) for prompt in common}))
-        for value in (old.__getitem__, new.__getitem__, lambda prompt: new[prompt] - old[prompt])
-    )
-    if then is None or after is None or gap is None:
-        return None
-    ends = stats.clip_interval(gap.interval, -1.0)
-    return FigureChange(figure="checks", before=then.mean, now=after.mean, ci=ends, clusters=gap.n)
-
-
-def _cluster(reply: Generation) -> str:
-    """What counts as independent: the scenario of a prompt, the conversation of a real turn."""
-    return f"chat:{reply.chat}" if reply.scenario_id == REAL_TURNS else reply.scenario_id
-
-
-def _gathered(clusters: Mapping[Prompt, str], values: Mapping[Prompt, float]) -> dict[str, list[float]]:
-    gathered: dict[str, list[float]] = defaultdict(list)
-    for prompt, value in values.items():
-        gathered[clusters[prompt]].append(value)
-    return gathered
+def _figures(key: str, then: RunResults, now: RunResults) -> list[ModelFigureChange]:
+    """The measures of a model, then its other figures."""
+    rows = _differences(FIGURES, vars(then.models[key].stats), vars(now.models[key].stats))
+    measures = measure_changes(key, then.comparison, now.comparison) if then.comparison and now.comparison else []
+    changed = [
+        FigureChange(figure=row.figure, before=row.before, now=row.now, ci=row.ci, clusters=row.n) for row in measures
+    ]
+    return [ModelFigureChange(model=key, **vars(row)) for row in [*changed, *rows]]
 
 
 def _scores(model: ModelDocument) -> dict[Prompt, float]:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from jarvisd import plugin
 from jarvisd.plugin import OPEN, Home, JarvisError, Job, Run, Status
-from jobs.lib.comparison import document, pipeline
+from jobs.lib.comparison import document as documents
+from jobs.lib.comparison import pipeline
 from jobs.lib.comparison.document import ComparisonDocument, ModelDocument
 from jobs.lib.comparison.load import ComparisonData, LoadRow, load, plan_section
 from jobs.lib.comparison.pipeline import Comparison
@@ -111,7 +112,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, without NaN."""
-        return dict(document.plain(self)) | {"rules": self.rules.model_dump()}
+        return dict(documents.plain(self)) | {"rules": self.rules.model_dump()}
 
 
 def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Report:
@@ -128,6 +129,7 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
     templates = _part("templates", problems, partial(_templates, run_id), None)
     data = _part("model comparison", problems, lambda: comparison.data if comparison else load(run_id), None)
     compared = _part("model comparison", problems, partial(_compared, data, comparison), None)
+    document = compared.document if compared else None
     now = RunResults(run=run.id, comparison=compared, templates=templates)
     ended = [row.ended_at for row in rows if not row.is_report and row.ended_at]
     return Report(
@@ -146,8 +148,8 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
         warnings=tuple(map(str, run.warnings or [])),
         templates=templates,
         curve=_part("coverage curve", problems, partial(_curve, run_id), ()),
-        comparison=compared,
-        design=latency_estimate.estimate(templates, compared),
+        comparison=document,
+        design=latency_estimate.estimate(templates, document),
         loads=tuple(sorted(data.loads, key=lambda row: row.job)) if data else (),
         timeline=_timeline(data) if data else (),
         prompts=_part("prompts", problems, partial(_prompts, run_id), {}),
@@ -179,7 +181,7 @@ def _templates(run_id: str) -> dict[str, Any] | None:
     if templates is None:
         return None
     templates["stats"]["would_answer"] = reviews_document.of_run(run_id)
-    return dict(document.plain(templates))
+    return dict(documents.plain(templates))
 
 
 def _turn_examples(run_id: str) -> int:
@@ -189,14 +191,14 @@ def _turn_examples(run_id: str) -> int:
 
 def _curve(run_id: str) -> tuple[Mapping[str, Any], ...]:
     newest = Mining.select().where(Mining.run == run_id).order_by(Mining.job.desc()).first()
-    return tuple(document.plain(newest.curve or [])) if newest is not None else ()
+    return tuple(documents.plain(newest.curve or [])) if newest is not None else ()
 
 
-def _compared(data: ComparisonData | None, comparison: Comparison | None) -> ComparisonDocument | None:
-    """The comparison's document; None where no model was loaded."""
+def _compared(data: ComparisonData | None, comparison: Comparison | None) -> Comparison | None:
+    """The comparison; None where no model was loaded."""
     if data is None or not data.models:
         return None
-    return (comparison or pipeline.compare(data)).document
+    return comparison or pipeline.compare(data)
 
 
 def _timeline(data: ComparisonData) -> tuple[TimedReply, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, expand_path
 from jobs.lib.comparison.rules import MEASURES, MEMORY_MB, METRICS, P95_MS, SUCCESS, WEIGHTS
+from jobs.lib.models import jarvis
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 
@@ -59,6 +60,17 @@ class Section(_Part):
     layers: Metrics = Metrics()
     weights: Weights = Weights()
     present: str | None = Field(default=None, description="key of the model that you use now, to compare with")
+    in_jarvis: str | None = Field(
+        default=None,
+        description="what JARVIS calls its model, where `present` names none; null = as ~/.jarvis/config.json has it "
+        "when the plan is submitted",
+    )
+
+
+def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:
+    """What a run keeps: the section, with the model that JARVIS is set to at this moment."""
+    in_jarvis = section.in_jarvis or jarvis.configured(expand_path(jarvis.FOLDER))
+    return section.model_dump(mode="json") | {"in_jarvis": in_jarvis}
 
 
 def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:

@@ -102,7 +102,7 @@ def test_weights_are_judged_on_common_ground(report: Report) -> None:
 def test_without_a_winner_the_first_by_the_numbers_stands_against_the_old_one(report: Report) -> None:
     """Never the highest mean: that one may have answered the easy prompts alone."""
     assert report.comparison is not None
-    undecided = replace(report.comparison, verdict=replace(report.comparison.verdict, winner=None))
+    undecided = replace(report.comparison, verdict=replace(report.comparison.verdict, winner=None, pick=None))
     assert (
         run_rows.contrasts(replace(report, comparison=undecided))[2].now == "0.75 (Qwen3 4B, the first of 3 by quality)"
     )
@@ -130,7 +130,7 @@ def test_the_ends_of_an_interval_stay_between_0_and_1(tmp_path: Path) -> None:
     report = gather(row.id, here)
     ends = [end for one in report.models.values() for end in one.stats.quality_ci or ()]
     assert len(ends) == 4 and all(0 <= end <= 1 for end in ends)
-    assert all(" to " in row[3] for row in model_rows.rows(report))
+    assert all(" to " in row[4] for row in model_rows.rows(report))
 
 
 def test_a_first_token_is_a_median_like_its_neighbours(tmp_path: Path) -> None:

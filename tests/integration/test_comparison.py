@@ -205,7 +205,7 @@ def test_a_model_that_misses_a_gate_stays_on_the_page(night: Night) -> None:
     document = night.document()
     assert document["models"]["a"]["gates"] == ["peak of 7000 MB, over 6144 MB"]
     assert document["ranking"][-1] == "a" and document["verdict"]["tied"] == ["b", "c"]
-    assert "miss a gate: Model A" in document["verdict"]["why"]
+    assert "miss a limit of the plan: Model A" in document["verdict"]["why"]
 
 
 def test_the_rules_of_the_plan_hold(night: Night) -> None:
@@ -215,7 +215,7 @@ def test_the_rules_of_the_plan_hold(night: Night) -> None:
     Run.update(snapshot={"plan": plan}).execute()
     document = night.document()
     assert all(model["gates"] for model in document["models"].values())
-    assert "No model passes the gates" in document["verdict"]["why"]
+    assert "No model keeps the limits of the plan" in document["verdict"]["why"]
 
 
 def test_reference_scores_are_listed_by_metric(night: Night) -> None:

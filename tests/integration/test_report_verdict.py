@@ -14,9 +14,9 @@ from jarvisd.store.models import Run
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Score, Vote
 from jobs.report.formats import html_page
 from jobs.report.gather import gather
-from jobs.report.rows import models as model_rows
+from jobs.report.rows import pairs as pair_rows
 from jobs.report.rows import sentences
-from tests.integration.report_nights import SCENARIOS, START, home, model, run
+from tests.integration.report_nights import MEASURED, SCENARIOS, START, home, mining, model, run
 from tests.integration.report_pages import Tags, rendered
 from tests.integration.two_round_nights import two_rounds
 
@@ -111,24 +111,69 @@ def test_a_best_guess_is_named_everywhere_with_its_chance_and_what_would_decide(
     assert not any("Model C" in what for _, what in tiles)
 
 
+STATISTICAL = ("p =", "p <", "Holm", "interval", "cluster", "cosine", "sign-flip", "log odds", "posterior")
+
+
 def test_the_first_sentences_hold_no_statistical_term(here: Home) -> None:
     """They stand in the details."""
     row = run()
     apart(row)
     report = gather(row.id, here)
     lead = sentences.headline(report) + sentences.verdict(report)
-    for term in ("p =", "p <", "Holm", "interval", "cluster", "cosine", "sign-flip", "log odds"):
+    for term in STATISTICAL:
         assert term not in lead, term
-    assert "p < 0.001 after Holm" in " ".join(model_rows.details(report))
+    assert "p < 0.001 after Holm" in " ".join(pair_rows.details(report))
 
 
-def test_a_winner_whom_the_weights_do_not_put_first_is_not_silent_about_it(here: Home) -> None:
-    """The plan counts speed and memory too."""
+def test_the_first_screen_of_a_whole_night_is_plain(here: Home) -> None:
+    """Templates, votes and a missed limit too: no term of statistics, and each figure says what it is of."""
+    row = run(plan={"report": {"present": "b", "gates": {"memory_mb": 1000}}})
+    deployed = {"what": "as deployed", "turns": 3819, "fired": 2, "right": 1}
+    mining(row, stats=MEASURED | {"baselines": {"deployed": deployed}}, tiers=("suggest",) * 5)
+    apart(row)
+    voted(row, "b", "a", 12)
+    report = gather(row.id, here)
+    lead = sentences.headline(report) + sentences.verdict(report) + str(html_page.tiles(report))
+    for term in (
+        "p =",
+        "p <",
+        "Holm",
+        "interval",
+        "cluster",
+        "cosine",
+        "sign-flip",
+        "log odds",
+        "posterior",
+        "held out",
+    ):
+        assert term not in lead, term
+    assert (
+        "Deployed as they are, the templates would have answered 2 of 3,819 incoming messages, 1 of them rightly"
+        in lead
+    )
+
+
+def test_two_models_that_are_about_equally_good_give_one_answer(here: Home) -> None:
+    """The faster one is to be taken, unless the other's replies are liked better."""
+    row = run(plan={"report": {"present": "c"}})
+    model(row, "a", "Model A", qualities=shares([0.9, 0.88, 0.9, 0.9, 0.9]), latency_ms=1900)
+    model(row, "b", "Model B", qualities=shares([0.88, 0.9, 0.88, 0.9, 0.88]), latency_ms=1200)
+    model(row, "c", "Model C", qualities=shares([0.3, 0.3, 0.4, 0.3, 0.3]), latency_ms=100)
+    for shown in both_pages(row, here):
+        assert "Model A and Model B are about equally good (0.01 apart)." in shown
+        assert "Model B answers 0.7 s sooner: take it, unless you prefer the replies of Model A." in shown
+
+
+def test_the_order_by_the_weights_of_the_plan_stands_in_the_appendix(here: Home) -> None:
+    """The plan counts speed and memory too; the first sentences give one answer."""
     row = run()
     model(row, "a", "Model A", qualities=shares([0.9, 0.8, 0.9, 1.0, 0.9]), latency_ms=9000)
     model(row, "b", "Model B", qualities=shares([0.65, 0.7, 0.6, 0.65, 0.65]), latency_ms=300)
+    report = gather(row.id, here)
+    assert pair_rows.group_rows(report) == [["Model A", "a", "2."], ["Model B", "b", "1."]]
     for shown in both_pages(row, here):
-        assert "Counting speed 20 % and memory 10 % as your plan does, Model B would come first." in shown
+        assert "Weights of the plan: quality 0.7, speed 0.2, memory 0.1." in shown
+        assert "Model B" not in shown.partition("Runner-up")[0]
 
 
 def test_a_winner_first_by_the_weights_too_needs_no_such_sentence(here: Home) -> None:

@@ -15,15 +15,11 @@ from click.testing import CliRunner, Result
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError
 from jarvisd.paths import Home
-from jarvisd.store import database
 from jarvisd.store.models import Run, Status
 from jobs.lib.comparison import pipeline
 from jobs.lib.comparison.load import load
 from jobs.lib.comparison.pipeline import compare
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
-from jobs.report.gather import gather
-from jobs.report.rows import sentences
-from jobs.verbs.deploy.commands import deploy
 from jobs.verbs.vote import keys
 from jobs.verbs.vote.commands import _shown, vote
 from jobs.verbs.vote.session import Session
@@ -280,110 +276,3 @@ def test_a_run_without_a_report_can_be_voted_on(here: Home) -> None:
     job(row, "report", Status.QUEUED)
     assert f"The report of {row.id} will count them" in call(here, typed="1\nq\n").output
     assert not here.run_folder(row.id).exists()
-
-
-# ------------------------------------------------------------------------------------------------- deploy model
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "jarvis" / "config.json"
-    path.parent.mkdir()
-    path.write_text('{"config_version": 6, "model": {"model_id": "qwen-1.5b", "auto_select": true}}')
-    return path
-
-
-def put(here: Home, config: Path, *words: str) -> Result:
-    parts = ["model", "--to", str(config.parent), *words]
-    return CliRunner().invoke(deploy, parts, obj=App(here), catch_exceptions=False, standalone_mode=False)
-
-
-def winner(here: Home) -> Run:
-    """A night that model B won by far, and an earlier one without a winner."""
-    night(a="alpha", b="beta")
-    models = [{"key": key, "name": f"Model {key.upper()}", "repo": f"org/{key}"} for key in ("a", "b")]
-    row = run("2026-11-23-overnight", plan={"evaluate": {"models": models}})
-    for key, value in (("a", 0.2), ("b", 0.9)):
-        steps = enumerate(SCENARIOS.items())
-        model(row, key, f"Model {key.upper()}", qualities={s: [value + 0.01 * n] * len(p) for n, (s, (_, p)) in steps})
-    job(row, "report")
-    return row
-
-
-def test_the_winner_of_the_newest_report_is_written(here: Home, config: Path) -> None:
-    row = winner(here)
-    assert pipeline.of_run(row.id).as_json()["verdict"]["winner"] == "b"
-    result = put(here, config)
-    assert json.loads(config.read_text())["model"] == {"model_id": "org/b", "auto_select": True}
-    assert json.loads(config.read_text())["model_path"] == "org/b"
-    assert "Model B (org/b) replaces qwen-1.5b" in result.output
-    assert "auto_select is true" in result.output
-    assert "restart JARVIS" in result.output
-    assert "names org/b" in put(here, config, "--check").output
-    assert "nothing to change" in put(here, config).output
-    assert "the model stays Model B (org/b), other keys changed" in put(here, config, "--no-auto-select").output
-    assert f"{row.id} did not compare it. Pinned here is its revision" in put(here, config, "qwen3-4b").output
-
-
-def test_a_dry_run_shows_the_change_only(here: Home, config: Path) -> None:
-    winner(here)
-    before = config.read_bytes()
-    output = put(here, config, "--dry-run", "--no-auto-select").output
-    added = {line[1:].strip().rstrip(",") for line in output.splitlines() if line.startswith("+")}
-    assert {'"model_id": "org/b"', '"auto_select": false', '"model_path": "org/b"'} <= added
-    assert "Warning: auto_select" not in output
-    assert config.read_bytes() == before
-    assert list(config.parent.iterdir()) == [config]
-    with pytest.raises(JarvisError, match="no model was deployed to"):
-        put(here, config, "--check")
-
-
-def test_only_a_winner_is_a_next_step(here: Home) -> None:
-    newest, command = winner(here), "jarvisctl deploy model --dry-run"
-    tied = Run.get(Run.number < newest.number)
-    assert command in sentences.next_steps(gather(newest.id, here))
-    assert command not in sentences.next_steps(gather(tied.id, here))
-
-
-def test_a_folder_without_a_config_is_not_asked_for_its_name_again(here: Home, tmp_path: Path) -> None:
-    with pytest.raises(JarvisError, match=r"there is no .*config\.json\. --to names the folder in which JARVIS"):
-        put(here, tmp_path / "empty" / "config.json", "qwen3-4b")
-
-
-def test_without_a_winner_the_tied_are_named(here: Home, row: Run, config: Path) -> None:
-    before = config.read_bytes()
-    with pytest.raises(JarvisError) as caught:
-        put(here, config)
-    assert caught.value.exit_code == 1
-    assert all(f"Model {key}" in str(caught.value) for key in "ABC")
-    assert "has no winner" in str(caught.value)
-    assert config.read_bytes() == before
-    put(here, config, "model c", "--run", row.id)
-    assert json.loads(config.read_text())["model_path"] == "org/c"
-
-
-def test_a_name_that_fits_two_models_is_refused(here: Home, config: Path) -> None:
-    models = [{"key": key, "name": "Twin", "repo": "org/twin"} for key in ("a", "b")]
-    row = run(plan={"evaluate": {"models": models}})
-    for key in ("a", "b"):
-        model(row, key, "Twin", reply=key)
-    job(row, "report")
-    with pytest.raises(JarvisError, match="fits 2 models") as caught:
-        put(here, config, "twin")
-    assert caught.value.exit_code == 2
-
-
-def test_check_tells_when_jarvis_wrote_over_it(here: Home, config: Path) -> None:
-    before = config.read_bytes()
-    put(here, config, "qwen3-4b")
-    config.write_bytes(before)
-    with pytest.raises(JarvisError, match=r"no longer names mlx-community/Qwen3-4B-\S+ but qwen-1\.5b"):
-        put(here, config, "--check")
-    with pytest.raises(JarvisError, match="--check changes nothing"):
-        put(here, config, "--check", "--dry-run")
-
-
-def test_a_deploy_without_a_run_needs_no_database(tmp_path: Path, config: Path) -> None:
-    database.db.initialize(None)
-    put(Home(tmp_path / "empty", "--home"), config, "phi-3-mini")
-    assert json.loads(config.read_text())["model"]["model_id"] == "phi3-mini"

@@ -84,16 +84,20 @@ def two_rounds(
         TurnExample.create(run=row, place=place, incoming="you there?", answer="yeah lol")
     for number, candidate in enumerate(CANDIDATES):
         _candidate(row, candidate, number, better, samples, turns)
-    for metric, reference, value in (
-        ("style", "ceiling", 0.83),
-        ("style", "ceiling, scaled", 0.71),
-        ("style", "floor", 0.41),
-        ("style", "floor, scaled", 0.4),
-        ("meaning", "random", 0.19),
-        ("meaning", "random, scaled", 0.06),
+    for metric, reference, value, n in (
+        ("style", "ceiling", 0.83, 400),
+        ("style", "ceiling, scaled", 0.71, 400),
+        ("style", "floor", 0.41, 400),
+        ("style", "floor, scaled", 0.4, 400),
+        ("meaning", "random", 0.19, 400),
+        ("meaning", "random, scaled", 0.06, 400),
+        ("checks", "canned", 0.5, 13),
+        ("own_turns", "canned", 0.12, 8),
+        ("own_turns", "another", 0.55, 8),
+        ("own_turns", "real", 0.95, 8),
     ):
         ReferenceScore.create(
-            run=row, metric=metric, reference=reference, value=value, low=value - 0.04, high=value + 0.03, n=400
+            run=row, metric=metric, reference=reference, value=value, low=value - 0.04, high=value + 0.03, n=n
         )
     job(row, "metrics", round=2, kind="evaluate")
     behind = {"leader": "qwen3-4b", "mean": 0.2, "low": 0.1, "high": 0.3, "p_holm": 0.003}

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from jobs.lib.comparison.decide import Basis, Confidence, Conflict, Interruption, Source
+from jobs.lib.comparison.explain import Explanation
 from jobs.lib.comparison.load import LeftOutRow
 from jobs.lib.comparison.prompts import Measure, Scores
 from jobs.lib.results.tables import Cause
-from tests.verdicts import BAD, GOOD, NEAR, TORN, beside_turns, decided, given, scores, told, why
+from tests.verdicts import BAD, GOOD, NAMES, NEAR, TORN, beside_turns, decided, given, scores, told, why
 
 
 def test_clearly_better_wins() -> None:
@@ -34,9 +35,9 @@ def test_the_first_sentences_say_what_to_do_without_a_statistical_term() -> None
     """Action, chance and what was not measured; figures and tests stand in the details."""
     assert told(decided({"a": GOOD, "b": BAD})) == (
         "Best guess: Model A (more than 9 in 10 that it is the best). If that is wrong you lose less than 0.01 of "
-        "quality on average. Model A did better than the other model, by more than luck explains. This counts how "
-        "well instructions are followed; replies to turns of your own history were not asked for, or could not "
-        "be measured."
+        "quality on average. It did better than Model B in 5 of 5 scenarios, by 0.69 of 1 on average: more than luck "
+        "explains. This counts how well instructions are followed; replies to turns of your own history were not asked "
+        "for, or could not be measured."
     )
 
 
@@ -165,7 +166,17 @@ def test_a_model_that_fails_all_of_a_scenario_is_named_in_words() -> None:
     failing = {prompt: value * (prompt[0] != "s1") for prompt, value in GOOD.items()}
     decision = decided({"a": beside_turns(GOOD, turns=0.5), "b": beside_turns(failing, turns=0.5)})
     assert decision.failed_scenarios == {"b": ("s1",)}
-    assert "Model B fails all of s1." in told(decision)
+    assert "Model B does nothing of what was asked in reply to s1." in told(decision)
+    words = Explanation(decision=decision, names=NAMES, scenarios={"s1": "Mom: Milk?"}).why
+    assert "Model B does nothing of what was asked in reply to “Mom: Milk?”." in words
+
+
+def test_a_scenario_is_failed_where_a_reader_gives_next_to_nothing() -> None:
+    """The second reader never gives exactly 0; a single prompt that does better is enough."""
+    low = {prompt: 0.04 if prompt[0] == "s1" else value for prompt, value in GOOD.items()}
+    once = low | {("s1", 0): 0.3}
+    models = {"a": beside_turns(GOOD, turns=0.5), "b": beside_turns(low, turns=0.5), "c": beside_turns(once, turns=0.5)}
+    assert decided(models).failed_scenarios == {"b": ("s1",)}
 
 
 def test_a_model_that_was_left_out_early_does_not_block_a_winner() -> None:
@@ -184,7 +195,7 @@ def test_a_model_that_fails_a_gate_is_neither_winner_nor_tied() -> None:
     assert decision.winner == "b"
     assert decision.pairwise.ranking == ("b", "c", "a")
     assert set(decision.pairwise.groups) == {"b", "c"}
-    assert "miss a gate: Model A (peak of 7000 MB, over 6144 MB)" in why(decision)
+    assert "miss a limit of the plan: Model A (peak of 7000 MB, over 6144 MB)" in why(decision)
 
 
 def test_the_only_model_that_passes_the_gates_still_has_to_be_better() -> None:

@@ -44,6 +44,8 @@ class Advice:
     p_best: float
     expected_loss: float
     near: tuple[str, ...]  #: expected within LEAST_GAIN of the pick
+    gaps: Mapping[str, float]  #: expected quality of the pick less that of each other model
+    first_by_score: str  #: the best guess without the votes, among the models that may be picked
     chances: Mapping[str, float]  #: of being the best, by model
     remedy: Remedy | None = None  #: of an undecided one
     votes_wanted: int | None = None  #: answers that would probably decide, where votes are the remedy
@@ -91,6 +93,8 @@ def advise(
         p_best=float(among.p_best[decided.pick]),
         expected_loss=float(among.loss[decided.pick]),
         near=tuple(keys[model] for model in among.near(decided.pick)),
+        gaps={key: posterior.gap(decided.pick, place)[0] for place, key in enumerate(keys) if place != decided.pick},
+        first_by_score=keys[belief.best_of(passes & beats).pick if decided.recommended else belief.pick],
         chances={key: float(among.p_best[model]) for model, key in enumerate(keys)},
         remedy=decided.remedy,
         votes_wanted=decided.votes,

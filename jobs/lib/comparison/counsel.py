@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.lib.comparison.action import Action, Remedy
 from jobs.lib.comparison.advice import Advice
 from jobs.lib.comparison.decide import Decision
+from jobs.lib.comparison.prompts import by_cluster
 
 _FASTER_S = 0.2  #: a difference in the time of a reply that a reader would notice
 SMALL = 0.005  #: of quality: printed as "less than 0.01"
@@ -28,7 +29,7 @@ class Counsel:
             return []
         if not advice.recommended:
             return self._nothing_better(advice)
-        parts = [self._what_to_do(advice), self._winner(), *self._near(advice), *self._remedy(advice)]
+        parts = [self._what_to_do(advice), self._record(advice), *self._near(advice), *self._remedy(advice)]
         return [part for part in (*parts, self._measured(), *self._agreement(advice)) if part]
 
     @property
@@ -58,25 +59,38 @@ class Counsel:
         told = f"Best guess: {pick} ({in_ten(advice.p_best)} that it is the best)."
         return f"{told} If that is wrong you lose {_amount(advice.expected_loss)} of quality on average."
 
-    def _winner(self) -> str:
-        winner, others = self.decision.winner, len(self.decision.pairwise.scores) - 1
-        if winner is None or self.decision.decided_by:
+    def _record(self, advice: Advice) -> str:
+        """In how many scenarios and conversations the pick did better than the next model, and whether by luck."""
+        record = Record.of(self.decision, advice.pick, advice.rival)
+        if record is None or self.decision.decided_by:
             return ""
-        rivals = "the other model" if others == 1 else "each of the other models"
-        return f"{self.name(winner)} did better than {rivals}, by more than luck explains."
+        told = f"It did better than {self.name(record.rival)} in {record.where}, by {record.gap:.2f} of 1 on average"
+        if self.decision.winner is None:
+            return f"{told}. That could be luck."
+        others = len(self.decision.pairwise.scores) - 1
+        beaten = "" if others == 1 else f" It did better than each of the {others} other models."
+        return f"{told}: more than luck explains.{beaten}"
 
     def _near(self, advice: Advice) -> list[str]:
-        """About models that are nearly as good as the pick; the faster ones with their lead."""
+        """About models that are nearly as good as the pick; one that is faster is to be taken, unless its replies are
+        liked less."""
         near = [key for key in advice.near if key != advice.pick]
-        if not near:
-            return []
-        told = [f"{self.name(key)} is nearly as good{self._faster(key, advice.pick)}." for key in near[:2]]
+        faster = next((key for key in near if self._lead_s(key, advice.pick) >= _FASTER_S), None)
+        if faster is not None and advice.action is not Action.KEEP:
+            name, pick = self.name(faster), self.name(advice.pick)
+            apart = max(abs(advice.gaps[faster]), 0.01)
+            return [
+                f"{pick} and {name} are about equally good ({apart:.2f} apart).",
+                f"{name} answers {self._lead_s(faster, advice.pick):.1f} s sooner: take it, unless you prefer the "
+                f"replies of {pick}.",
+            ]
+        told = [f"{self.name(key)} is nearly as good." for key in near[:2]]
         return told + ([f"So are {len(near) - 2} more."] if len(near) > 2 else [])
 
-    def _faster(self, key: str, pick: str) -> str:
+    def _lead_s(self, key: str, pick: str) -> float:
+        """By how many seconds a model's typical reply comes sooner than that of the pick; 0 where not measured."""
         own, other = self.times.get(key), self.times.get(pick)
-        lead = (other - own) / 1000 if own and other else 0.0
-        return f" and {lead:.1f} s faster" if lead >= _FASTER_S else ""
+        return (other - own) / 1000 if own and other else 0.0
 
     def _remedy(self, advice: Advice) -> list[str]:
         rival = self.name(advice.rival) if advice.rival else ""
@@ -100,7 +114,41 @@ class Counsel:
 
     def _agreement(self, advice: Advice) -> list[str]:
         told = advice.agreement
-        return [f"Our score agrees with your votes in {told.agreed} of {told.of}."] if told.of else []
+        if not told.of:
+            return []
+        agreed = f"Our score agrees with your ear in {told.agreed} of {told.of}"
+        if advice.first_by_score == advice.pick:
+            return [f"{agreed}."]
+        first = f"by our score alone {self.name(advice.first_by_score)} is the first"
+        return [f"{agreed}, so your votes count for more: {first}."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """In which scenarios and conversations a model did better than its rival."""
+
+    rival: str
+    gap: float  #: of the measured quality, on average
+    where: str  #: "4 of 5 scenarios and 6 of 8 of your conversations"
+
+    @classmethod
+    def of(cls, decision: Decision, pick: str, rival: str | None) -> Record | None:
+        """None where the pick did not do better, or the two were not compared."""
+        pair = decision.pairwise.between(pick, rival) if rival else None
+        lead = pair.lead(pick) if pair else None
+        if rival is None or lead is None or lead.mean <= 0:
+            return None
+        groups = [by_cluster(decision.pairwise.scores[key]) for key in (pick, rival)]
+        common = groups[0].keys() & groups[1].keys()
+        better = {name for name in common if _mean(groups[0][name]) > _mean(groups[1][name])}
+        own = {name for name in common if name.startswith("chat:")}
+        parts = ((better - own, common - own, "scenarios"), (better & own, own, "of your conversations"))
+        told = [f"{len(part)} of {len(whole)} {words}" for part, whole, words in parts if whole]
+        return cls(rival=rival, gap=lead.mean, where=" and ".join(told))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def in_ten(chance: float | None) -> str:

@@ -22,6 +22,7 @@ from jobs.lib.comparison.scores import FailedGate
 from jobs.lib.stats import Estimate
 
 SURE = 0.01  #: adjusted p below which a winner is certain
+FAILED = 0.1  #: mean score of a prompt, under which its replies do not do what was asked
 
 
 class Basis(enum.StrEnum):
@@ -117,7 +118,7 @@ class Decision:
     on_scenarios: Gap | None = None  #: against a rival that the leader does not beat on the scenarios alone
     coverage: Coverage = Coverage()
     interrupted: Mapping[str, Interruption] = field(default_factory=dict)  #: models that were not asked to the end
-    failed_scenarios: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  #: model -> where every reply got 0
+    failed_scenarios: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  #: model -> where it fails all
     advice: Advice | None = None  #: what to do about the present model; None where no two models could be compared
 
     @property
@@ -185,11 +186,11 @@ def _coverage(scores: Mapping[str, Scores]) -> Coverage:
 
 
 def _failed_scenarios(models: Mapping[str, Scores]) -> dict[str, tuple[str, ...]]:
-    """For each model the scenarios of two prompts or more in which every reply got 0."""
+    """For each model the scenarios of two prompts or more in which it fails every prompt."""
     failed = {}
     for key, scores in models.items():
         clusters = by_cluster({prompt: value for prompt, value in scores.items() if prompt[0].startswith("scenario:")})
-        names = [name for name, values in clusters.items() if len(values) > 1 and not any(values)]
+        names = [name for name, values in clusters.items() if len(values) > 1 and max(values) < FAILED]
         failed[key] = tuple(name.removeprefix("scenario:") for name in names)
     return {key: names for key, names in failed.items() if names}
 

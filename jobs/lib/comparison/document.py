@@ -138,6 +138,7 @@ class Verdict:
     present: str | None = None
     p_best: float | None = None  #: chance that the pick is the best
     expected_loss: float | None = None  #: of quality, by choosing the pick
+    rival: str | None = None  #: what the pick was compared with: the present model, else the runner-up
     near: tuple[str, ...] = ()  #: models nearly as good as the pick
     votes_wanted: int | None = None  #: answers that would probably decide
     answers_left: int | None = None  #: the least number of answers that decides; None where answers cannot

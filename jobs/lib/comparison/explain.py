@@ -20,6 +20,8 @@ class Explanation:
     decision: Decision
     names: Mapping[str, str]
     times: Mapping[str, float | None] = field(default_factory=dict)
+    not_compared: str | None = None  #: what JARVIS calls its model, where no model of the run is it
+    scenarios: Mapping[str, str] = field(default_factory=dict)  #: id -> the message that comes in
 
     def name(self, key: str) -> str:
         return self.names.get(key, key)
@@ -34,7 +36,10 @@ class Explanation:
             *self._votes(),
             self._interruptions(),
             *self._failed_scenarios(),
-            f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
+            f"JARVIS is set to {self.not_compared}, which was not compared." if self.not_compared else "",
+            f"Not considered, because they miss a limit of the plan: {failing}."
+            if (failing := self._failing())
+            else "",
         ]
         return " ".join(part for part in parts if part)
 
@@ -61,13 +66,13 @@ class Explanation:
         if decision.basis is Basis.NO_CHECK_PASSED:
             return "No model gave a reply that passed a check, so there is nothing to choose from."
         if decision.basis is Basis.NO_MODEL_PASSES:
-            return f"No model passes the gates: {self._failing()}. Keep what you have."
+            return f"No model keeps the limits of the plan: {self._failing()}. Keep what you have."
         return ""
 
     def _only_one(self) -> str:
         only = self.name(self.decision.leader or "")
         return (
-            f"Only {only} passes the gates, and it is not better than the others beyond chance; "
+            f"Only {only} keeps the limits of the plan, and it is not better than the others beyond chance; "
             f"left out: {self._failing()}. {self._incomplete()}"
         ).strip()
 
@@ -78,7 +83,9 @@ class Explanation:
             *self._votes(chance=True),
             self._on_scenarios() if best else "",
             self._interruptions(),
-            f"Not considered, because they miss a gate: {failing}." if (failing := self._failing()) else "",
+            f"Not considered, because they miss a limit of the plan: {failing}."
+            if (failing := self._failing())
+            else "",
             self._incomplete(),
         ]
         return " ".join(part for part in parts if part)
@@ -90,7 +97,9 @@ class Explanation:
         rival = self.name(gap.rival)
         among = f"each of the {len(rivals)} other models: against {rival}, the closest,"
         than = f"{rival}:" if len(rivals) == 1 else among
-        alone = " the only one that passes the gates, and" if len(self.decision.pairwise.eligible) == 1 else ""
+        alone = (
+            " the only one that keeps the limits of the plan, and" if len(self.decision.pairwise.eligible) == 1 else ""
+        )
         return f"{self.name(gap.leader)} is{alone} better than {than} {_figures(gap)}."
 
     def _undecided(self) -> str:
@@ -124,11 +133,14 @@ class Explanation:
         return f"{decided}, preferred to it with a chance of {min(count.chance, 0.99):.2f}" if chance else decided
 
     def _failed_scenarios(self) -> list[str]:
-        """About scenarios in which every reply of a model is worth nothing."""
+        """About scenarios in which a model does nothing of what was asked, by the messages that come in."""
         return [
-            f"{self.name(key)} fails all of {' and '.join(names)}."
-            for key, names in self.decision.failed_scenarios.items()
+            f"{self.name(key)} does nothing of what was asked in reply to {' and '.join(map(self._message, ids))}."
+            for key, ids in self.decision.failed_scenarios.items()
         ]
+
+    def _message(self, scenario: str) -> str:
+        return f"“{self.scenarios[scenario]}”" if self.scenarios.get(scenario) else scenario
 
     def _on_scenarios(self) -> str:
         """About the rival that does best against the leader on the scenarios alone, where that matters."""
@@ -153,7 +165,7 @@ class Explanation:
     def _interruption(self, key: str) -> str:
         interruption = self.decision.interrupted[key]
         if interruption.broken:
-            return f"did not finish: {left_out(interruption.broken)}"
+            return f"did not finish: {left_out(interruption.broken, self.names)}"
         return f"was left out after round {interruption.rounds} and was not asked again"
 
     def _failing(self) -> str:
@@ -179,20 +191,17 @@ def failed_gate(failed: FailedGate) -> str:
         return f"{failed.successes} of {failed.total} replies complete, under {100 * failed.limit:.0f} %"
     if failed.gate is Gate.MEMORY:
         return f"peak of {failed.value:.0f} MB, over {failed.limit:.0f} MB"
-    return f"p95 of {failed.value / 1000:.1f} s a reply, over {failed.limit / 1000:.1f} s"
+    return f"one reply in 20 took {failed.value / 1000:.1f} s or more, over {failed.limit / 1000:.1f} s"
 
 
-def left_out(row: LeftOutRow) -> str:
-    """Why later rounds no longer ask a model."""
-    return _CAUSES[row.cause].format_map(_Details(row.details))
+def left_out(row: LeftOutRow, names: Mapping[str, str] | None = None) -> str:
+    """Why later rounds no longer ask a model; `names` is what people call each model."""
+    leader = str(row.details.get("leader", "?"))
+    return _CAUSES[row.cause].format_map(_Details({**row.details, "leader": (names or {}).get(leader, leader)}))
 
 
 class _Details(dict[str, Any]):
-    """The numbers of a cause, with p-values in words."""
-
-    def __init__(self, details: Mapping[str, Any]) -> None:
-        super().__init__(details)
-        self["p_value"] = p_value(details.get("p_holm"))
+    """The numbers of a cause."""
 
     def __missing__(self, key: str) -> str:
         return "?"
@@ -202,9 +211,9 @@ _CAUSES = {
     Cause.NO_COMPLETE_REPLY: "it gave no complete reply",
     Cause.JOB_FAILED: "its job failed in round {round}",
     Cause.JOB_CANCELLED: "its job was cancelled in round {round}",
-    Cause.SUCCESS_GATE: "{successes} of {total} replies complete, at most {most_percent:.0f} % likely",
+    Cause.SUCCESS_GATE: "{successes} of {total} replies complete, so hardly more than {most_percent:.0f} % of all",
     Cause.MEMORY_GATE: "its peak of {peak_mb:.0f} MB is over {limit_mb:.0f} MB",
-    Cause.BEHIND: "{mean:.2f} behind {leader} (95 % interval {low:.2f} to {high:.2f}, {p_value} after Holm)",
+    Cause.BEHIND: "{mean:.2f} behind {leader} ({low:.2f} to {high:.2f})",
     Cause.NO_CHANCE: "{behind:.2f} behind {leader}, with hardly a chance to come near the best",
     Cause.TOLD: "{text}",
 }

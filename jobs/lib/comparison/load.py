@@ -11,6 +11,7 @@ from typing import Any
 from jarvisd.plugin import Job, Run, Status
 from jobs.lib.comparison import rules
 from jobs.lib.comparison.rules import Rules
+from jobs.lib.models import jarvis
 from jobs.lib.results.tables import (
     REAL_TURNS,
     Cause,
@@ -161,7 +162,8 @@ class ComparisonData:
     created_at: dt.datetime
     evaluate: Mapping[str, Any]  #: the plan's section; empty where the plan compares nothing
     rules: Rules
-    present_model: str | None  #: key of the model that JARVIS uses now, where the plan says so
+    present_model: str | None  #: key of the model in use, where the plan or JARVIS's own settings say so
+    in_jarvis: str | None = None  #: what JARVIS calls its model; None where its settings were not read
     jobs: tuple[JobRow, ...]  #: by round, then place
     replies: tuple[ReplyRow, ...]  #: in the order of the scenarios, then the real turns
     turns: Mapping[int, TurnRow]  #: by place
@@ -201,10 +203,15 @@ class ComparisonData:
 
     @property
     def present(self) -> str | None:
-        """The model in use: the one that the plan names, else its first one."""
+        """The model in use: the one that the plan names, else JARVIS's, else the first of the plan."""
         if self.present_model is not None:
             return self.present_model
         return next((entry["key"] for entry in planned_models(self.evaluate)), None)
+
+    @property
+    def not_compared_in_jarvis(self) -> str | None:
+        """What JARVIS calls its model, where that is none of the plan's and the plan names no other one as in use."""
+        return self.in_jarvis if self.present_model is None else None
 
     def replies_of(self, model: str) -> list[ReplyRow]:
         return [row for row in self.replies if row.model == model]
@@ -231,7 +238,8 @@ def load(run_id: str) -> ComparisonData:
         created_at=run.created_at,
         evaluate=evaluate,
         rules=rules.of_plan(report),
-        present_model=report.get("present"),
+        present_model=_present(report, evaluate),
+        in_jarvis=report.get("in_jarvis"),
         jobs=jobs,
         replies=_replies(run_id, [str(entry.get("id")) for entry in planned_scenarios(evaluate)]),
         turns=_turns(run_id),
@@ -245,6 +253,13 @@ def load(run_id: str) -> ComparisonData:
 
 
 # -------------------------------------------------------------------------------------------------- the plan
+
+
+def _present(report: Mapping[str, Any], evaluate: Mapping[str, Any]) -> str | None:
+    """The model that the plan names, else the one of its models that JARVIS was set to; None where it is neither."""
+    if report.get("present") is not None or not report.get("in_jarvis"):
+        return report.get("present")
+    return jarvis.key_of(str(report["in_jarvis"]), planned_models(evaluate))
 
 
 def plan_section(snapshot: Any, name: str) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def _rounds(data: ComparisonData, key: str) -> int:
 
 
 def _document(data: ComparisonData, scored: Mapping[str, ModelScores], decision: Decision) -> ComparisonDocument:
-    models = {key: _model(key, model, data) for key, model in scored.items()}
+    called = {key: str(_info(key, data)["name"]) for key in scored}
+    models = {key: _model(key, model, data, called) for key, model in scored.items()}
     names = display_names(models)
     trade_offs = {key: TradeOff.of(model.figures) for key, model in scored.items()}
     # Sort statistically tied models by weight. Keep the order of conflicting models.
@@ -129,7 +130,11 @@ def _document(data: ComparisonData, scored: Mapping[str, ModelScores], decision:
     tied = () if decision.winner else tuple(by_weights) or decision.tied
     first = decision.winner or next(iter(tied), None)
     told = explain.Explanation(
-        decision=decision, names=names, times={key: trade_off.p50_ms for key, trade_off in trade_offs.items()}
+        decision=decision,
+        names=names,
+        times={key: trade_off.p50_ms for key, trade_off in trade_offs.items()},
+        not_compared=data.not_compared_in_jarvis,
+        scenarios={each.id: each.context for each in _scenarios(data)},
     )
     stability = (
         sensitivity.weight_sensitivity(trade_offs, first, among, data.rules.weights) if first and among else None
@@ -180,6 +185,7 @@ def _verdict(decision: Decision, tied: tuple[str, ...], told: explain.Explanatio
         present=advised.present if advised else None,
         p_best=advised.p_best if advised else None,
         expected_loss=advised.expected_loss if advised else None,
+        rival=advised.rival if advised else None,
         near=advised.near if advised else (),
         votes_wanted=advised.votes_wanted if advised else None,
         answers_left=advised.answers_left if advised else None,
@@ -270,7 +276,7 @@ def _reference_value(row: ReferenceRow, *, clip: bool = False) -> ReferenceValue
 # -------------------------------------------------------------------------------------------------- one model
 
 
-def _model(key: str, model: ModelScores, data: ComparisonData) -> ModelDocument:
+def _model(key: str, model: ModelScores, data: ComparisonData, names: Mapping[str, str]) -> ModelDocument:
     loads = data.loads_of(key)
     dropped = data.left_out.get(key)
     return ModelDocument(
@@ -280,7 +286,7 @@ def _model(key: str, model: ModelScores, data: ComparisonData) -> ModelDocument:
         stats=model.figures,
         gates=tuple(map(explain.failed_gate, model.failed_gates)),
         rounds=_rounds(data, key),
-        dropped=explain.left_out(dropped) if dropped else None,
+        dropped=explain.left_out(dropped, names) if dropped else None,
     )
 
 

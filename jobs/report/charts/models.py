@@ -81,7 +81,7 @@ def latency_quality(report: Report) -> Chart:
     caption = (
         "Each point is a model: up and to the left is better, a larger point takes more memory. Bars are each model's "
         "own 95 % interval: overlapping bars do not mean a tie (see Every pair). The dashed line joins the models that "
-        "no other one beats in both; grey ones are beaten or fail a gate."
+        "no other one beats in both; grey ones are beaten or miss a limit of the plan."
     )
     return Chart("latency-quality", title, caption, svg)
 

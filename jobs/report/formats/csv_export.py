@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from jobs.lib.comparison.document import ModelDocument
 from jobs.report.escape import visible
 from jobs.report.gather import Report
+from jobs.report.rows import metrics as metric_rows
 from jobs.report.rows import models as model_rows
 
 #: A spreadsheet takes a cell that begins so for a formula, and runs it; also in the full width of East Asian fonts.
@@ -79,7 +80,7 @@ def replies(report: Report) -> str:
 def models(report: Report) -> str:
     """One line per model; quality and time are leader-adjusted, as in the table of the report."""
     groups = report.comparison.groups if report.comparison else {}
-    header = ["model", "name", "group", "quality_low", "quality_high", *model_rows.METRICS, *_STATS]
+    header = ["model", "name", "group", "quality_low", "quality_high", *metric_rows.METRICS, *_STATS]
     header += ["left_mb", "licence", "marks"]
     rows = (_model(report, key, model, groups.get(key)) for key, model in model_rows.in_order(report))
     return _text(header, rows)
@@ -88,7 +89,7 @@ def models(report: Report) -> str:
 def _model(report: Report, key: str, model: ModelDocument, group: str | None) -> list[object]:
     stats = model.stats
     low, high = stats.shared_quality_ci or (None, None)
-    metrics = [stats.metrics[metric].mean for metric in model_rows.METRICS]
+    metrics = [stats.metrics[metric].mean for metric in metric_rows.METRICS]
     adjusted = {"quality": stats.shared_quality, "p50_latency_ms": stats.shared_p50_ms}
     figures = [adjusted[field] if field in adjusted else getattr(stats, field) for field in _STATS]
     left = model_rows.left_mb(report, model_rows.peak_mb(stats))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,9 @@ from jobs.report.escape import clean, duration, milliseconds, percent
 from jobs.report.formats.markdown import HEAT_NOTE, SPEED_NOTE
 from jobs.report.gather import Report
 from jobs.report.rows import changes as change_rows
+from jobs.report.rows import metrics as metric_rows
 from jobs.report.rows import models as model_rows
+from jobs.report.rows import pairs as pair_rows
 from jobs.report.rows import replies as reply_rows
 from jobs.report.rows import run as run_rows
 from jobs.report.rows import sentences
@@ -69,6 +72,11 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+def joined(text: str) -> str:
+    """The text with spaces that do not break within a range and between a number and its unit."""
+    return re.sub(r" to |(?<=\d) (?=[a-z%])", lambda space: space[0].replace(" ", "\u00a0"), text)
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -77,7 +85,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clean": clean, "percent": percent, "ms": milliseconds, "duration": duration}
+    environment.filters |= {
+        "clean": clean,
+        "joined": joined,
+        "percent": percent,
+        "ms": milliseconds,
+        "duration": duration,
+    }
     return environment
 
 
@@ -106,9 +120,10 @@ def _failures(report: Report) -> list[dict[str, str]]:
 
 
 def _model_rows(report: Report) -> list[tuple[list[str], list[str]]]:
-    """Cells and marks of each model."""
+    """Cells and marks of each model; a row that is no model is marked as such."""
     marks = [model_rows.marks(report, key, model) for key, model in model_rows.in_order(report)]
-    return list(zip(model_rows.rows(report), marks, strict=True))
+    rows = model_rows.rows(report)
+    return list(zip(rows, [*marks, *([row[-1]] for row in rows[len(marks) :])], strict=True))
 
 
 def _standing(report: Report) -> list[str]:
@@ -121,10 +136,11 @@ def _since(make: Callable[[Changes, Callable[[str], str]], Part]) -> Callable[[R
 
 
 _HEADERS = {
-    "metrics": model_rows.METRIC_HEADER,
-    "references": model_rows.REFERENCE_HEADER,
+    "metrics": metric_rows.METRIC_HEADER,
+    "references": metric_rows.REFERENCE_HEADER,
     "speed": model_rows.SPEED_HEADER,
-    "pairs": model_rows.PAIR_HEADER,
+    "pairs": pair_rows.PAIR_HEADER,
+    "groups": pair_rows.GROUP_HEADER,
     "ratings": vote_rows.RATING_HEADER,
     "figures": change_rows.figure_header(),
     "prompts": change_rows.PROMPT_HEADER,
@@ -153,9 +169,10 @@ _PARTS: dict[str, Callable[[Report], object]] = {
     "contrasts": run_rows.contrasts,
     "models": _model_rows,
     "standing": _standing,
-    "metrics": model_rows.metric_rows,
-    "metric_notes": model_rows.metric_notes,
-    "references": model_rows.reference_rows,
+    "measures": metric_rows.measure_notes,
+    "metrics": metric_rows.metric_rows,
+    "metric_notes": metric_rows.metric_notes,
+    "references": metric_rows.reference_rows,
     "heat_header": reply_rows.heat_header,
     "heat": reply_rows.heat_rows,
     "scenes": reply_rows.scenes,
@@ -168,8 +185,10 @@ _PARTS: dict[str, Callable[[Report], object]] = {
     "ratings": vote_rows.rating_rows,
     "memory": model_rows.memory_rows,
     "speed": model_rows.speed_rows,
-    "pairs": model_rows.pair_rows,
-    "details": model_rows.details,
+    "pairs": pair_rows.pair_rows,
+    "details": pair_rows.details,
+    "groups": pair_rows.group_rows,
+    "group_notes": pair_rows.group_notes,
     "changes": _since(change_rows.summary),
     "changed_figures": _since(change_rows.figure_rows),
     "changed_templates": _since(change_rows.template_rows),
@@ -210,13 +229,13 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         stats = report.templates["stats"]
         number = len(report.templates["templates"])
         if stats.get("coverage") is not None:
-            what = f"of later messages covered by {number} templates (held out, median)"
+            what = f"of your later messages resemble one of {number} templates"
             figures.append((percent(stats["coverage"]), what))
         else:
             figures.append((f"{number}", "templates"))
         if tiers := stats.get("tiers"):
             automatic, suggest = (f"{tiers[tier]['templates']}" for tier in template_rows.SENDABLE)
-            figures += [(automatic, "templates may answer alone"), (suggest, "templates are worth suggesting")]
+            figures += [(automatic, "templates look safe to send"), (suggest, "templates might be worth suggesting")]
     if tile := _time_tile(report):
         figures.append(tile)
     if report.models:

@@ -11,7 +11,9 @@ from jobs.report.charts import models as model_charts
 from jobs.report.escape import clean, fenced, inline, megabytes, quoted, table
 from jobs.report.gather import Report
 from jobs.report.rows import changes as change_rows
+from jobs.report.rows import metrics as metric_rows
 from jobs.report.rows import models as model_rows
+from jobs.report.rows import pairs as pair_rows
 from jobs.report.rows import replies as reply_rows
 from jobs.report.rows import run as run_rows
 from jobs.report.rows import sentences
@@ -127,15 +129,12 @@ def old_and_new(report: Report) -> str:
 
 
 def models(report: Report) -> str:
-    """One line per model, then each metric of quality on its own."""
+    """One line per model and per reference, and how to read the two measures."""
     if not report.models:
         return "No model was loaded in this run." if "evaluate" in report.sections else ""
     parts = [table(model_rows.header(report), _cells(model_rows.rows(report)), right=model_rows.NUMERIC)]
-    parts += [" ".join(map(inline, [*model_rows.standing_notes(report), SPEED_NOTE]))]
-    parts += ["### What quality is made of", table(model_rows.METRIC_HEADER, _cells(model_rows.metric_rows(report)))]
-    parts.append("\n".join(f"- {inline(note)}" for note in model_rows.metric_notes(report)))
-    if references := model_rows.reference_rows(report):
-        parts.append(table(model_rows.REFERENCE_HEADER, _cells(references), right=(3,)))
+    parts.append("\n".join(f"- {inline(note)}" for note in metric_rows.measure_notes(report)))
+    parts.append(" ".join(map(inline, [*model_rows.standing_notes(report), SPEED_NOTE])))
     return "\n\n".join(parts)
 
 
@@ -150,9 +149,11 @@ def trade_off(report: Report) -> str:
     best = model_charts.frontier(models)
     names = ", ".join(f"{inline(point.name)} ({point.seconds:.2f} s, {point.quality:.2f})" for point in best)
     beaten = [inline(point.name) for point in models if point not in best]
-    text = f"No other model beats these in both seconds and quality: {names}." if best else "Every model fails a gate."
+    text = (
+        f"No other model beats these in both seconds and quality: {names}." if best else "Every model misses a limit."
+    )
     return (
-        text + (f" Beaten, or failing a gate: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
+        text + (f" Beaten, or missing a limit: {', '.join(beaten)}." if beaten else "") + " Chart: latency-quality.svg."
     )
 
 
@@ -166,7 +167,10 @@ def heat(report: Report) -> str:
     return f"{HEAT_NOTE}\n\n{table(header, cells, right=range(1, len(header)))}"
 
 
-HEAT_NOTE = "The checks alone: general checks times those of the instruction; a failed reply counts 0."
+HEAT_NOTE = (
+    "Mean share of the checks that all replies of a model to a scenario pass: the general ones times those of the "
+    "instruction. A reply that is not complete counts 0."
+)
 
 
 def replies(report: Report) -> str:
@@ -221,7 +225,7 @@ def votes(report: Report) -> str:
     if rows := vote_rows.matrix_rows(report):
         parts.append(table(map(inline, vote_rows.matrix_header(report)), _cells(rows)))
     if ratings := vote_rows.rating_rows(report):
-        parts.append(table(vote_rows.RATING_HEADER, _cells(ratings), right=(2,)))
+        parts.append(table(vote_rows.RATING_HEADER, _cells(ratings), right=(1, 2, 3)))
     return "\n\n".join(parts)
 
 
@@ -286,10 +290,17 @@ def appendix(report: Report) -> str:
     """How each figure was measured, and on what."""
     parts = []
     if report.models:
-        parts += ["### Speed", table(model_rows.SPEED_HEADER, _cells(model_rows.speed_rows(report)), right=range(1, 9))]
-    if pairs := model_rows.pair_rows(report):
-        parts += ["### Every pair", table(model_rows.PAIR_HEADER, _cells(pairs))]
-        parts += map(inline, model_rows.details(report))
+        parts += [
+            "### Speed",
+            table(model_rows.SPEED_HEADER, _cells(model_rows.speed_rows(report)), right=range(1, 10)),
+        ]
+        parts += _metrics(report)
+    if pairs := pair_rows.pair_rows(report):
+        parts += ["### Every pair", table(pair_rows.PAIR_HEADER, _cells(pairs))]
+        parts += map(inline, pair_rows.details(report))
+    if groups := pair_rows.group_rows(report):
+        parts.append(table(pair_rows.GROUP_HEADER, _cells(groups)))
+        parts.append(" ".join(map(inline, pair_rows.group_notes(report))))
     parts += ["### How it was measured"] * bool(parts)
     parts.append(table(["Figure", "Measured"], _cells(run_rows.method_rows(report))))
     setting = run_rows.setting_rows(report)
@@ -299,6 +310,17 @@ def appendix(report: Report) -> str:
         parts += [f"The first prompt of {inline(name)}, exactly:", fenced(lines)]
     return "\n\n".join(parts)
 
+
+def _metrics(report: Report) -> list[str]:
+    """The metrics that are shown and do not count, and what people reach on them."""
+    parts = [f"### {METRICS_TITLE}", table(metric_rows.METRIC_HEADER, _cells(metric_rows.metric_rows(report)))]
+    parts.append("\n".join(f"- {inline(note)}" for note in metric_rows.metric_notes(report)))
+    if references := metric_rows.reference_rows(report):
+        parts.append(table(metric_rows.REFERENCE_HEADER, _cells(references), right=(3,)))
+    return parts
+
+
+METRICS_TITLE = "Metrics that are shown and do not count"
 
 SECTIONS: tuple[tuple[str, Section], ...] = (
     ("", opening),

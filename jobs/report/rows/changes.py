@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from jobs.report.diff import ALL_CHECKS, FIGURES, TEMPLATES, Changes, FigureChange, PromptChange, Writer
+from jobs.report.diff import ALL_CHECKS, FIGURES, MEASURES, TEMPLATES, Changes, FigureChange, PromptChange, Writer
 from jobs.report.escape import NOT_MEASURED, clean, number
 
 SHOWN_PROMPTS = 16
@@ -18,7 +18,7 @@ PROMPT_HEADER = ["Model", "Prompt", "Last run", "This run", "Change"]
 
 
 def figure_header() -> list[str]:
-    return ["Model", "Checks passed, same prompts", *(what[0].upper() + what[1:] for what, _ in FIGURES.values())]
+    return ["Model", *MEASURES.values(), *(words[0].upper() + words[1:] for words, _ in FIGURES.values())]
 
 
 def figure_rows(changes: Changes, names: Callable[[str], str]) -> list[list[str]]:
@@ -27,20 +27,25 @@ def figure_rows(changes: Changes, names: Callable[[str], str]) -> list[list[str]
     for row in changes.figures:
         by_model[row.model][row.figure] = _figure(row)
     return [
-        [names(key), *(cells.get(figure, NOT_MEASURED) for figure in ("checks", *FIGURES))]
+        [names(key), *(cells.get(figure, NOT_MEASURED) for figure in (*MEASURES, *FIGURES))]
         for key, cells in by_model.items()
     ]
 
 
 def _figure(row: FigureChange) -> str:
-    """0.72 → 0.79 (+0.07, 95 % interval +0.04 to +0.11, 13 clusters)."""
+    """0.72 → 0.79 (+0.07, likely +0.04 to +0.11, 13 prompts)."""
     _, write = FIGURES.get(row.figure, ("", number))
-    ends = f", 95 % interval {row.ci[0]:+.2f} to {row.ci[1]:+.2f}" if row.ci else ""
-    ends += f", {row.clusters} clusters" if row.clusters else ""
     before, now = write(row.before), write(row.now)
-    if before == now and not ends:
-        return f"{now} (no change)"
-    return f"{before} → {now} ({_signed(row.now - row.before, write)}{ends})"
+    units = f", {_units(row)}" if row.clusters else ""
+    if before == now and not row.ci:
+        return f"{now} (no change{units})"
+    ends = f", likely {row.ci[0]:+.2f} to {row.ci[1]:+.2f}" if row.ci else ""
+    return f"{before} → {now} ({_signed(row.now - row.before, write)}{ends}{units})"
+
+
+def _units(row: FigureChange) -> str:
+    unit = {"instructions": "prompt", "own_turns": "conversation"}.get(row.figure, "prompt and conversation")
+    return f"{row.clusters} {unit}" if row.clusters == 1 else f"{row.clusters} {unit.replace(' ', 's ')}s"
 
 
 def template_rows(changes: Changes, _: Callable[[str], str]) -> list[list[str]]:
@@ -83,11 +88,17 @@ def summary(changes: Changes, names: Callable[[str], str]) -> list[str]:
     """What the two tables cannot say."""
     count, flips = len(changes.prompts), sum(row.flip for row in changes.prompts)
     total = count + changes.same
-    lines = [f"Compared with {clean(changes.run, 100)}, the last run of this plan with a report."]
+    lines = [
+        f"Compared with {clean(changes.run, 100)}, the last run of this plan with a report. Each measure is compared "
+        "on what both runs asked, and quality weighs both runs as this one does.",
+    ]
+    if not any(row.figure == "quality" for row in changes.figures):
+        lines.append("Quality is not compared, because one of its measures was not taken on the same prompts in both.")
     if total:
         shown = f"; the first {SHOWN_PROMPTS} are shown" if count > SHOWN_PROMPTS else ""
         lines.append(
-            f"{count} of {total} prompts asked in both runs got another share of checks, {flips} flipped{shown}."
+            f"At {count} of {total} prompts that both runs asked, a model passes another share of the checks; at "
+            f"{flips} it passes all of them in one run alone{shown}."
         )
     lines += _names("Not in the last run", [names(key) for key in changes.only_now])
     return lines + _names("Only in the last run", [clean(name, 80) for name in changes.only_then])

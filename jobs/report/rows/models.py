@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.lib.comparison.document import Difference, ModelDocument, PairDocument, Reference, ReferenceValue
-from jobs.lib.comparison.scores import BITS, MetricFigures, ModelFigures
+from jobs.lib.comparison.document import ModelDocument
+from jobs.lib.comparison.scores import ModelFigures
 from jobs.lib.comparison.two_measures import MeasureFigures
+from jobs.lib.results.tables import CANNED
 from jobs.report.escape import NOT_MEASURED, clean, duration, megabytes, milliseconds, number
 from jobs.report.gather import Report
 
 COLD = 2  #: a first reply that takes so many times the median counts as a slow start
 
-NUMERIC = (4, 5, 7, 8)
-METRICS = ("checks", "style", "meaning")
-METRIC_HEADER = ["Model", "Checks", "Style", "Meaning", "Bits per character"]
-REFERENCE_HEADER = ["Reference", "As a reply is scored", "Before scaling", "n", "What it is"]
+NUMERIC = (1, 5, 7, 8)
 SPEED_HEADER = [
     "Model",
     "p50",
@@ -24,16 +22,17 @@ SPEED_HEADER = [
     "Slowest",
     "First token",
     "Between tokens",
+    "Tokens/s",
     "Characters/s",
     "First reply",
     "Load",
 ]
-PAIR_HEADER = ["Pair", "Difference in quality (95 % interval)", "p", "p (Holm)", "On"]
 
-_REFERENCES = {
-    "ceiling": "the other half of your own messages",
-    "floor": "messages of other people",
-    "random": "another reply of yours from before the split, drawn at random",
+#: Rows of the table of models that are none: reference -> what it is called.
+REFERENCE_NAMES = {
+    CANNED: "A canned reply to everything",
+    "another": "Another real reply of yours",
+    "real": "Your real reply",
 }
 
 
@@ -44,10 +43,10 @@ def name(report: Report, key: str) -> str:
 
 
 def in_order(report: Report) -> list[tuple[str, ModelDocument]]:
-    """The models by their rank: the leader first, those that fail a gate last."""
+    """The models by their rank: the best guess first, those that fail a gate last."""
     ranking = report.comparison.ranking if report.comparison else ()
     keys = [*ranking, *(key for key in report.models if key not in ranking)]
-    keys.sort(key=lambda key: report.models[key].fails_gate)
+    keys.sort(key=lambda key: (report.models[key].fails_gate, key != pick(report)))
     return [(key, report.models[key]) for key in keys]
 
 
@@ -55,17 +54,21 @@ def winner(report: Report) -> str | None:
     return report.comparison.verdict.winner if report.comparison else None
 
 
+def pick(report: Report) -> str | None:
+    """The best guess."""
+    return report.comparison.verdict.pick if report.comparison else None
+
+
 def runner_up(report: Report) -> str | None:
-    """The best of those that are not the best guess and pass the gates; None where there is no other one."""
-    pick = report.comparison.verdict.pick if report.comparison else None
-    rest = [key for key, model in in_order(report) if key != pick and not model.fails_gate]
-    return rest[0] if pick and rest else None
+    """The best of those that are not the best guess and pass the gates; None where there is no other one.
 
-
-def details(report: Report) -> list[str]:
-    """The figures that the decision rests on."""
-    text = clean(report.comparison.verdict.details, 2000) if report.comparison else ""
-    return [text] if text else []
+    Where votes count, that is the one that the best guess was compared with.
+    """
+    best, rival = pick(report), report.comparison.verdict.rival if report.comparison else None
+    if rival is not None and not report.models[rival].fails_gate:
+        return rival
+    rest = [key for key, model in in_order(report) if key != best and not model.fails_gate]
+    return rest[0] if best and rest else None
 
 
 # -------------------------------------------------------------------------------------------------- the table
@@ -74,15 +77,14 @@ def details(report: Report) -> list[str]:
 def header(report: Report) -> list[str]:
     return [
         "Model",
-        "Group",
-        "Does what you ask · your own messages",
+        "Chance to be the best",
+        "Does what you ask",
+        "Your own messages",
         "Quality (95 % interval)",
-        "Reply, p50",
-        "Tokens/s",
+        "Typical reply",
         "Complete replies",
         "Peak memory",
         left_of_memory(report),
-        "Licence",
         "Marks",
     ]
 
@@ -98,26 +100,53 @@ def left_mb(report: Report, peak: float | None) -> float | None:
 
 
 def rows(report: Report) -> list[list[str]]:
-    """One line per model, as `header`."""
-    groups = report.comparison.groups if report.comparison else {}
-    return [_cells(report, key, model, clean(groups.get(key), 8) or "–") for key, model in in_order(report)]
+    """One line per model, then one per reference, as `header`."""
+    return [_cells(report, key, model) for key, model in in_order(report)] + reference_figure_rows(report)
 
 
-def _cells(report: Report, key: str, model: ModelDocument, group: str) -> list[str]:
+def _cells(report: Report, key: str, model: ModelDocument) -> list[str]:
     stats, peak = model.stats, peak_mb(model.stats)
     return [
         name(report, key),
-        group,
-        f"{_short(stats.instructions)} · {_short(stats.own_turns)}",
+        _of_100(None if model.fails_gate else stats.p_best),
+        _measure(stats.instructions, "prompt"),
+        _measure(stats.own_turns, "conversation"),
         interval(stats.shared_quality, stats.shared_quality_ci),
         seconds(stats.shared_p50_ms),
-        number(stats.tokens_per_second, 1),
         complete(stats),
         _memory(peak),
         _memory(left_mb(report, peak)),
-        clean(model.info.get("licence") or "not stated", 40),
         "; ".join(marks(report, key, model)) or "–",
     ]
+
+
+def reference_figure_rows(report: Report) -> list[list[str]]:
+    """What a canned reply and the owner's real ones reach on the two measures, as `header`."""
+    figures = report.comparison.reference_figures if report.comparison else {}
+    return [_reference_cells(report, key, figures[key]) for key in REFERENCE_NAMES if key in figures]
+
+
+def _reference_cells(report: Report, key: str, figures: Mapping[str, MeasureFigures]) -> list[str]:
+    empty = MeasureFigures(value=None, ci=None, n=0)
+    asked = _measure(figures.get("instructions", empty), "prompt")
+    own = _measure(figures.get("own_turns", empty), "conversation")
+    rest = len(header(report)) - 5
+    return [REFERENCE_NAMES[key], "–", asked, own, *["–"] * rest, "for comparison, no model"]
+
+
+def _of_100(chance: float | None) -> str:
+    """ "72 of 100"."""
+    if chance is None:
+        return "–"
+    return "under 1 of 100" if chance < 0.005 else f"{100 * min(chance, 0.99):.0f} of 100"
+
+
+def _measure(figures: MeasureFigures, unit: str) -> str:
+    """0.94 (0.91 to 0.96, 13 prompts)."""
+    if figures.value is None:
+        return "–"
+    ends = f"{figures.ci[0]:.2f} to {figures.ci[1]:.2f}, " if figures.ci else ""
+    return f"{figures.value:.2f} ({ends}{figures.n:,} {unit}{'s' * (figures.n != 1)})"
 
 
 def seconds(value_ms: float | None) -> str:
@@ -127,10 +156,6 @@ def seconds(value_ms: float | None) -> str:
 def interval(mean: float | None, ends: Sequence[float] | None) -> str:
     """0.81 (0.70 to 0.92)."""
     return number(mean) + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if mean is not None and ends else "")
-
-
-def _short(figures: MeasureFigures) -> str:
-    return "–" if figures.value is None else f"{figures.value:.2f}"
 
 
 def complete(stats: ModelFigures) -> str:
@@ -148,12 +173,13 @@ def peak_mb(stats: ModelFigures) -> float | None:
 def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     """What a reader has to know about a model before its figures, in words."""
     marks = ["winner"] * (winner(report) == key)
+    marks += ["best guess"] * (winner(report) is None and pick(report) == key and not model.gates)
     marks += ["in use"] * (report.comparison is not None and report.comparison.verdict.present == key)
-    marks += [f"fails a gate: {clean(reason, 160)}" for reason in model.gates]
+    marks += [f"misses a limit: {clean(reason, 160)}" for reason in model.gates]
     if model.stats.common and is_behind(model.stats):
         marks.append(f"on {model.stats.common.answered} of {model.stats.common.asked} prompts")
     if model.dropped:
-        marks.append(f"dropped after round {model.rounds}: {clean(model.dropped, 160)}")
+        marks.append(f"not asked after round {model.rounds}: {clean(model.dropped, 160)}")
     if leaks := sum(bool(reply.thinking) for reply in model.generations):
         marks.append(f"think leak in {leaks} of {len(model.generations)} replies")
     first, middle = model.stats.first_reply_ms, model.stats.p50_latency_ms
@@ -167,88 +193,6 @@ def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
 def is_behind(stats: ModelFigures) -> bool:
     """Whether a model answered fewer prompts than there were."""
     return stats.common is not None and stats.common.answered < stats.common.asked
-
-
-# ------------------------------------------------------------------------------------------------- the metrics
-
-
-def _long(figures: MetricFigures) -> str:
-    """0.81 (0.70 to 0.92; n = 65 in 5 clusters)."""
-    if figures.mean is None:
-        return NOT_MEASURED
-    ends = f"{figures.ci[0]:.2f} to {figures.ci[1]:.2f}; " if figures.ci else ""
-    return f"{number(figures.mean)} ({ends}n = {figures.n:,} in {figures.clusters} clusters)"
-
-
-def metric_rows(report: Report) -> list[list[str]]:
-    """Every metric on its own, as METRIC_HEADER."""
-    return [
-        [name(report, key), *(_long(model.stats.metrics[metric]) for metric in (*METRICS, BITS))]
-        for key, model in in_order(report)
-    ]
-
-
-def metric_notes(report: Report) -> list[str]:
-    """How to read the metrics, one sentence each."""
-    notes = [
-        "Checks: share of the general yes/no checks that a reply passes, times the share of those of its instruction; "
-        "a failed reply counts 0. Real turns have no instruction, so general checks alone."
-    ]
-    reached = _on_scale(report, "style", ceiling="your own other half gets", floor="other people")
-    notes.append(f"Style: how much a reply looks like yours{reached}.")
-    reached = _on_scale(report, "meaning", random="another reply of yours, drawn at random, gets")
-    notes.append(f"Meaning: nearness to what you really answered{reached}.")
-    notes += [
-        f"Two numbers make the quality, by the weights {_measures(report)}, the same in every round and every night: "
-        "does what you ask (the prompts of the scenarios), and your own messages (turns of your history). Where the "
-        "second was not measured, quality is the first alone.",
-        "Your own messages: whether all replies of a model to them fit what came in and sound like you together. Style "
-        "and meaning are shown beside it and do not count.",
-    ]
-    notes.append(
-        "Bits per character: how surprising your real answers are to the model, fewer is better; it is shown and "
-        "never part of the sum."
-    )
-    return notes
-
-
-def _on_scale(report: Report, metric: str, **people: str) -> str:
-    """ "; on this scale your own other half gets 0.71, other people 0.40"; "" where that was not stored."""
-    references = _references(report).get(metric, {})
-    scaled = {name: reference.scaled.value for name, reference in references.items() if reference.scaled}
-    told = [f"{words} {scaled[name]:.2f}" for name, words in people.items() if name in scaled]
-    return f"; on this scale {', '.join(told)}" if told else ""
-
-
-def _references(report: Report) -> Mapping[str, Mapping[str, Reference]]:
-    return report.comparison.references if report.comparison else {}
-
-
-def _measures(report: Report) -> str:
-    weights = report.rules.measures
-    return f"{weights.instructions:g} and {weights.own_turns:g}"
-
-
-def reference_rows(report: Report) -> list[list[str]]:
-    """What people reach on the same metrics, as REFERENCE_HEADER."""
-    return [
-        [
-            f"{clean(metric, 40)}: {clean(key, 40)}",
-            _reference(reference.scaled),
-            _reference(reference.raw),
-            f"{reference.n:,}",
-            _REFERENCES.get(key, clean(key, 40)),
-        ]
-        for metric, references in _references(report).items()
-        for key, reference in references.items()
-    ]
-
-
-def _reference(value: ReferenceValue | None) -> str:
-    if value is None:
-        return NOT_MEASURED
-    ends = None if value.low is None or value.high is None else [value.low, value.high]
-    return interval(value.value, ends)
 
 
 # -------------------------------------------------------------------------------------------- speed and memory
@@ -268,6 +212,7 @@ def _speed(report: Report, key: str, model: ModelDocument) -> list[str]:
         milliseconds(stats.max_latency_ms),
         milliseconds(stats.p50_ttft_ms),
         milliseconds(stats.inter_token_ms),
+        number(stats.tokens_per_second, 1),
         number(stats.characters_per_second, 0),
         milliseconds(stats.first_reply_ms),
         duration(model.load_time_s) if model.load_time_s is not None else NOT_MEASURED,
@@ -321,58 +266,11 @@ def _memory(value: float | None) -> str:
     return NOT_MEASURED if value is None else megabytes(value)
 
 
-# ------------------------------------------------------------------------------------------------- every pair
-
-
-def pair_rows(report: Report) -> list[list[str]]:
-    """Every pair's paired difference and what chance says of it, as PAIR_HEADER."""
-    return [
-        [
-            f"{name(report, pair.first)} less {name(report, pair.second)}",
-            difference(pair),
-            chance(pair.p),
-            chance(pair.p_holm),
-            f"{pair.prompts} prompts in {pair.clusters} scenarios and conversations",
-        ]
-        for pair in (report.comparison.pairs if report.comparison else ())
-    ]
-
-
-def difference(row: PairDocument | Difference) -> str:
-    """+0.12 (0.03 to 0.21)."""
-    value, ends = row.difference, row.ci
-    if value is None:
-        return "nothing in common"
-    return f"{value:+.2f}" + (f" ({end(ends[0], '+')} to {end(ends[1], '+')})" if ends else "")
-
-
-def end(value: float, sign: str = "") -> str:
-    """The end of an interval with two decimals, and with more where it would look like 0 and is not."""
-    text = f"{value:{sign}.2f}"
-    return f"{value:{sign}.1g}" if value and not float(text) else text
-
-
-def chance(value: float | None) -> str:
-    if value is None:
-        return NOT_MEASURED
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def standing_notes(report: Report) -> list[str]:
-    """What orders the models that quality does not separate, and for which weights."""
-    comparison = report.comparison
-    if comparison is None:
+    """How models that answered fewer prompts are compared."""
+    if not any(is_behind(model.stats) for model in report.models.values()):
         return []
-    notes = ["Models that share a letter are not separated by quality."] * bool(comparison.groups)
-    if any(is_behind(model.stats) for model in report.models.values()):
-        notes.append(
-            "Where a model answered fewer prompts, the others tell how hard the rest was, and its p50 is the leader's "
-            "times their ratio on the prompts that both answered."
-        )
-    if stability := comparison.stability:
-        first = comparison.verdict.pick or comparison.verdict.winner or comparison.verdict.tied[0]
-        notes.append(
-            f"{name(report, first)} stays first for a {stability.weight} weight of "
-            f"{100 * stability.low:.0f} to {100 * stability.high:.0f} %."
-        )
-    return notes
+    return [
+        "Where a model answered fewer prompts, the others tell how hard the rest was, and its typical time is the "
+        "leader's times their ratio on the prompts that both answered."
+    ]

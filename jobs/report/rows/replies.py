@@ -139,8 +139,8 @@ def turn_notes(report: Report) -> list[str]:
     chats = {reply.chat for models in asked.values() for replies in models.values() for reply in replies}
     split = report.comparison.split if report.comparison else None
     notes = [
-        f"{len(asked):,} incoming turns from {len(chats - {None}):,} of your conversations, each conversation one "
-        "cluster; the models saw what came in and never your answer."
+        f"{len(asked):,} incoming turns from {len(chats - {None}):,} of your conversations, of which each counts "
+        "once; the models saw what came in and never your answer."
     ]
     if report.turn_examples:
         notes.append(f"Before each, every model was shown the same {report.turn_examples} of your earlier answers.")

@@ -164,26 +164,29 @@ def _fired(stats: Mapping[str, Any]) -> str:
 
 def _quality_contrast(report: Report) -> Contrast:
     """Quality of the present model against that of the winner, else of the first by the numbers, leader-adjusted."""
-    measure = "does what you ask and your own messages, weighed as the table of metrics says"
+    weights = report.rules.measures
+    measure = f"does what you ask and your own messages, weighed {weights.instructions:g} and {weights.own_turns:g}"
     best, rank = _best(report)
     if best is None:
         return Contrast("Reply quality", NOT_MEASURED, NOT_MEASURED, measure)
-    present = report.models.get(report.rules.present or "")
+    present = report.models.get((report.comparison.verdict.present if report.comparison else None) or "")
     return Contrast(
         "Reply quality",
         _quality(present, "in this run") if present and present.stats.shared_quality is not None else NOT_MEASURED,
         _quality(best, rank),
-        f"{measure}; {best.stats.total_tests} replies; the verdict says whether a difference is more than chance",
+        f"{measure}; {best.stats.total_tests} replies; the verdict says whether a difference could be luck",
     )
 
 
 def _best(report: Report) -> tuple[ModelDocument | None, str]:
-    """The winner, else the first of the ranking that passes the gates, and which of the two it is."""
+    """The winner, else the best guess, else the first of the ranking that passes the gates, and which of them it is."""
     if report.comparison is None:
         return None, ""
-    winner = report.comparison.verdict.winner
-    if winner is not None:
-        return report.models[winner], "the winner"
+    verdict = report.comparison.verdict
+    if verdict.winner is not None:
+        return report.models[verdict.winner], "the winner"
+    if verdict.pick is not None and verdict.recommended:
+        return report.models[verdict.pick], "the best guess"
     eligible = [report.models[key] for key in report.comparison.ranking if not report.models[key].fails_gate]
     rated = [model for model in eligible if model.stats.shared_quality is not None]
     return (rated[0], f"the first of {len(rated)} by quality") if rated else (None, "")
@@ -220,9 +223,10 @@ def _model_method(model: ModelDocument) -> str:
     stats = model.stats
     load = f"; loaded in {duration(model.load_time_s)}" if model.load_time_s is not None else ""
     speed = f"speed over {stats.timed_replies} complete ones written one by one"
+    conversations = f" and {stats.own_turns.n} conversations" if stats.own_turns.n else ""
     return (
         f"{stats.total_tests} replies, {stats.successes} complete; {speed}, warm-up excluded; quality over "
-        f"{stats.quality_clusters} prompts and conversations, t{load}"
+        f"{stats.instructions.n} prompts{conversations}, intervals by Student's t{load}"
     )
 
 
@@ -259,12 +263,13 @@ def setting_rows(report: Report) -> list[list[str]]:
     rows += [[f"version: {clean(key, 60)}", clean(value, 200)] for key, value in report.versions.items()]
     for model in report.models.values():
         revision = clean(model.info.get("revision") or "no revision", 100)
-        rows.append([f"model: {clean(model.name, 80)}", f"{clean(model.info.get('path'), 300)} · {revision}"])
-    sections = report.rules.model_dump().items() if report.models else ()
-    rules = ((part, values) for part, values in sections if isinstance(values, dict))
+        licence = clean(model.info.get("licence") or "licence not stated", 40)
+        where = f"{clean(model.info.get('path'), 300)} · {revision} · {licence}"
+        rows.append([f"model: {clean(model.name, 80)}", where])
+    rules = report.rules.model_dump(include={"gates", "measures", "weights"}) if report.models else {}
     rows += [
         [f"rule: {part}", ", ".join(f"{key} {'none' if value is None else value}" for key, value in values.items())]
-        for part, values in rules
+        for part, values in rules.items()
     ]
     for load in report.loads:
         conditions = (f"{clean(key, 40)} {clean(value, 40) or NOT_MEASURED}" for key, value in load.conditions.items())

@@ -76,7 +76,7 @@ def _on_models(report: Report) -> list[str]:
         return [f"{sides}, so no model is named. {advice}", why]
     if verdict.pick is None or not verdict.recommended:
         return [why]
-    return [_lead(report, report.comparison, verdict.pick) + _other_by_weights(report, verdict.pick), why]
+    return [_lead(report, report.comparison, verdict.pick), why]
 
 
 def _sides(report: Report, conflict: Conflict, *, plain: bool = False) -> str:
@@ -105,19 +105,10 @@ def _lead(report: Report, comparison: ComparisonDocument, pick: str) -> str:
     second = model_rows.runner_up(report)
     if second is None:
         return f"{text}."
-    gap = next((row for row in comparison.verdict.differences if row.against == second), None)
-    return f"{text}. Runner-up: **{inline(name(report, second))}**{_behind(gap)}."
-
-
-def _other_by_weights(report: Report, pick: str) -> str:
-    """A sentence where the plan's own weights put another one than the best guess first."""
-    by_weights = report.comparison.by_weights if report.comparison else ()
-    first, weights = next(iter(by_weights), pick), report.rules.weights
-    total = weights.quality + weights.speed + weights.memory
-    if first == pick or not total:
-        return ""
-    speed, memory = f"speed {100 * weights.speed / total:.0f} %", f"memory {100 * weights.memory / total:.0f} %"
-    return f" Counting {speed} and {memory} as your plan does, **{inline(name(report, first))}** would come first."
+    rows = comparison.verdict.differences
+    gap = next((row for row in rows if (row.model, row.against) == (pick, second)), None)
+    what = "In use" if second == comparison.verdict.present else "Runner-up"
+    return f"{text}. {what}: **{inline(name(report, second))}**{_behind(gap)}."
 
 
 def _behind(gap: Difference | None) -> str:
@@ -126,19 +117,22 @@ def _behind(gap: Difference | None) -> str:
 
 
 def _on_templates(report: Report) -> str:
+    """What was mined, and what it would have done as it would be deployed; its coverage where that is unknown."""
     if report.templates is None:
         return "No templates were mined." if "mine" in report.sections else ""
     stats, templates = report.templates["stats"], report.templates["templates"]
-    text = f"{len(templates)} templates from {stats.get('total_messages') or 0:,} of your messages"
+    text = f"{len(templates)} templates were mined from {stats.get('total_messages') or 0:,} of your messages"
+    if deployed := template_rows.deployed(report):
+        return f"{text}. {deployed}"
     if (coverage := stats.get("coverage")) is None:
         return f"{text}; what they cover of later messages was not measured."
-    spread = _range(stats)
-    return f"{text} cover {percent(coverage)} of your later messages, which they were not mined from{spread}."
+    later = f"{percent(coverage)} of your later messages resemble one of them"
+    return f"{text}. {later}{_range(stats)}; that is no rate of right answers."
 
 
 def _range(stats: Mapping[str, Any]) -> str:
     ends = stats.get("coverage_range")
-    return f" (range {percent(ends[0])} to {percent(ends[1])})" if ends and None not in ends else ""
+    return f" ({percent(ends[0])} to {percent(ends[1])}, by the time of the cut)" if ends and None not in ends else ""
 
 
 def _on_failures(report: Report) -> str:
@@ -179,7 +173,7 @@ def system_design(report: Report) -> str:
         ]
         rule = (
             f"Expected time of a reply = match time ({milliseconds(design.match_ms)}, mean of {design.match_n}) + "
-            f"miss rate ({percent(1 - (design.hit_rate or 0))}) × the model's mean latency:"
+            f"share of messages without a template ({percent(1 - (design.hit_rate or 0))}) × the model's mean time:"
         )
         return "\n\n".join([text, rule, "\n".join(lines)])
     return "\n\n".join([text, _no_estimate(report)])
@@ -220,7 +214,7 @@ def _deploy_model(report: Report) -> str:
     if verdict.action is Action.KEEP:
         return f"**Model:** keep {inline(name(report, verdict.present or verdict.pick))}."
     if verdict.action is Action.SWITCH:
-        return f"**Model:** switch to {pick}."
+        return f"**Model:** {'switch to' if verdict.present else 'use'} {pick}."
     return f"**Model:** not decided yet; the best guess is {pick}. {settle}".rstrip()
 
 
@@ -258,21 +252,16 @@ def checklist(report: Report) -> str:
     return "\n".join(f"- [ ] {step}" for step in steps)
 
 
-def _answers(count: int | None) -> str:
-    return "some answers" if count is None else f"{count} answer{'s' * (count != 1)}"
-
-
 def next_steps(report: Report) -> str:
     """Commands that make sense after this run, as a list."""
     again = [job for job in report.jobs if job.remedy]
     steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
     if report.templates:
         steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
-    if report.comparison and report.comparison.verdict.winner:
+    if report.comparison and report.comparison.verdict.action is Action.SWITCH:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
-    if report.comparison and "jarvisctl vote" in report.comparison.settle:
-        verdict = report.comparison.verdict
-        steps.append(f"`jarvisctl vote` compares replies blindly; {_answers(verdict.votes_wanted)} may decide.")
+    if report.comparison and (wanted := report.comparison.verdict.votes_wanted):
+        steps.append(f"`jarvisctl vote` compares replies blindly; {wanted} answer{'s' * (wanted != 1)} may decide.")
     if report.templates:
         steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
     steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")

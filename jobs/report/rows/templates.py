@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.lib.stats import binomial_p
 from jobs.report.escape import NOT_MEASURED, clean, percent
 from jobs.report.gather import Report
+
+#: A row of templates.json: a tier, a rival, a comparison.
+Row = Mapping[str, Any]
 
 SHOWN_TRIGGERS = 5  #: of one template
 SHOWN_EXAMPLES = 3  #: of one tier
 SHOWN_MANUAL = 20
+#: Messages on which a tier fired, under which nothing is said of how often it is right.
+TOO_FEW = 20
 
 TIER_HEADER = ["Tier", "Templates", "Right when it fires", "Examples", "What it means"]
 RIVAL_HEADER = ["On the same later messages", "Suggests on", "First one right", "One of three right", "How"]
 MANUAL_HEADER = ["Your template", "In use", "Nearest mined one", "Cosine"]
+LEVEL = 0.05  #: chance of a difference by luck, from which on it is too close to call
 #: Tiers that may be sent, in order.
 SENDABLE = ("automatic", "suggest")
 
@@ -63,9 +70,9 @@ def tier_rows(report: Report) -> list[list[str]]:
     target = stats(report).get("precision_target")
     goal = percent(target, 0) if target is not None else "the target"
     meanings = {
-        "automatic": f"on the calibration part its precision was {goal} or more, even at the lower end of its interval",
+        "automatic": f"right in {goal} or more of the messages that it was tried on, luck allowed for",
         "suggest": "among three drafts, more messages have a right one with it than without it",
-        "phrase": "frequent, but nothing that comes in predicts it: shown, never sent",
+        "phrase": "frequent, but we found nothing that comes in and predicts it: shown, never sent",
     }
     return [
         [
@@ -106,19 +113,48 @@ def sureness(template: Mapping[str, Any]) -> str:
     return f"right in {template['right']} of {template['fired']} held-out messages"
 
 
+def deployed(report: Report) -> str:
+    """What the templates would have done as they would be deployed; "" where that was not measured."""
+    row = (stats(report).get("baselines") or {}).get("deployed") or stats(report).get("would_answer")
+    if not row:
+        return ""
+    answered = f"{row['fired']:,} of {row['turns']:,} incoming messages"
+    rightly = f", {row['right']:,} of them rightly" if row["fired"] else ""
+    return f"Deployed as they are, the templates would have answered {answered}{rightly}."
+
+
 def verdict(report: Report) -> str:
-    """One plain sentence on what may be sent; "" where tiers were not measured."""
+    """Plain sentences on what may be sent; "" where tiers were not measured."""
     tiers = stats(report).get("tiers")
     if not tiers:
         return ""
-    automatic, suggest = (tiers[tier]["templates"] for tier in SENDABLE)
+    automatic, suggest = (tiers[tier] for tier in SENDABLE)
     total = len(report.templates["templates"]) if report.templates else 0
-    if automatic:
-        return f"{automatic} of {total} templates may answer by themselves, {suggest} more are worth suggesting."
-    reason = "what came in did not predict your reply well enough"
-    if suggest:
-        return f"None of {total} templates may answer by itself: {reason}. {suggest} are worth suggesting."
-    return f"None of {total} templates may be sent: {reason}. All are phrases of yours, to read."
+    if automatic["templates"]:
+        safe = f"{automatic['templates']} of {total} templates look safe on the newest tenth of your messages"
+        first = f"{safe}; {_on_unseen(automatic)}."
+    else:
+        reason = "what came in did not predict your reply well enough"
+        first = f"None of {total} templates is accurate enough to be sent automatically: {reason}."
+    return f"{first} {_worth_suggesting(suggest)}"
+
+
+def _on_unseen(tier: Row) -> str:
+    """How a tier did on messages that its templates were not chosen on."""
+    if not tier["fired"]:
+        return "on messages that they were not chosen on they never fired"
+    return f"on messages that they were not chosen on, such templates were right in {tier['right']} of {tier['fired']}"
+
+
+def _worth_suggesting(tier: Row) -> str:
+    count = tier["templates"]
+    if not count:
+        return "None is worth suggesting; all others are phrases of yours, to read."
+    might = f"{count} might be worth suggesting"
+    if tier["fired"] < TOO_FEW:
+        tried = f"right in {tier['right']} of {tier['fired']}" if tier["fired"] else "they never fired"
+        return f"{might}; too little came in to tell ({tried})."
+    return f"{might}: {_on_unseen(tier)}."
 
 
 def rival_rows(report: Report) -> list[list[str]]:
@@ -137,21 +173,29 @@ def rival_rows(report: Report) -> list[list[str]]:
 
 
 def duel_line(report: Report) -> str:
-    """Which rivals the mined templates beat at the same number of suggestions, in words."""
+    """Right answers of the mined templates against each rival at the same number of suggestions, in words."""
     rows = stats(report).get("duels") or []
     if not rows:
         return ""
-    lost = [row for row in rows if row["mined_right"] <= row["rival_right"]]
-    counted = (
-        f"At the same number of suggestions the mined templates give more right answers in {len(rows) - len(lost)} of "
-        f"{len(rows)} comparisons"
-    )
-    names = sorted({f"{_NAMES.get(row['rival'], row['rival'])} ({row['suggestions']})" for row in lost})
-    against = f"; not against: {', '.join(names)}" if lost else ""
+    turns = (stats(report).get("baselines") or {}).get("ranked", {}).get("turns")
+    among = f" of {turns:,} messages" if turns else ""
     return (
-        f"{counted}{against}. JARVIS does not rank, it lets its best trigger speak: only the rows of triggers say what "
-        "it would do."
+        f"Right answers{among}, mined templates against others at the same number of suggestions: "
+        f"{'; '.join(map(_duel, rows))}. JARVIS does not rank templates. It answers by the trigger that is most like "
+        "the message, so only the rows of triggers say what it would do."
     )
+
+
+def _duel(row: Row) -> str:
+    """ "104 against 89 of Most frequent replies (1 suggestion): too close to call".
+
+    A sign test as if no message were answered rightly by both, which makes it cautious.
+    """
+    mined, rival = row["mined_right"], row["rival_right"]
+    name, count = _NAMES.get(row["rival"], row["rival"]), row["suggestions"]
+    close = binomial_p(mined, rival) >= LEVEL
+    outcome = "too close to call" if close else "more than luck explains" if mined > rival else "fewer, and not by luck"
+    return f"{mined:,} against {rival:,} of {name} ({count} suggestion{'s' * (count != 1)}): {outcome}"
 
 
 def drift_line(report: Report) -> str:
@@ -164,8 +208,8 @@ def drift_line(report: Report) -> str:
     others = f"the {percent(low)} to {percent(high)} of the {drift['others']} tenths before it"
     if not drift["differs"]:
         return f"No drift: {newest}, within {others}."
-    chance = f"Chance alone does that {2 / (drift['others'] + 1):.0%} of the time".replace("%", " %")
-    return f"Drift: {newest}, outside {others}. {chance}; else what you write about changes, and these figures with it."
+    luck = f"{2 / (drift['others'] + 1):.0%} of the time".replace("%", " %")
+    return f"Drift: {newest}, outside {others}. Luck alone does that {luck}; else what you write about is changing."
 
 
 def manual_line(report: Report) -> str:
@@ -182,10 +226,12 @@ def manual_line(report: Report) -> str:
                 "mine.manual with the path of JARVIS's custom_templates.json."
             )
         )
+    right = f"right in {proportion(manual, 'precision')} of those" if manual.get("precision") is not None else ""
     return (
-        f"Your {manual['templates']} present templates cover {proportion(manual, 'coverage')} of your later messages, "
-        f"fire on {proportion(manual, 'hit_rate')} of what came in, and are right in {proportion(manual, 'precision')} "
-        f"of those. Never used: {proportion(manual, 'unused')}."
+        f"Your {manual['templates']} present templates cover {proportion(manual, 'coverage')} of your later messages "
+        f"and fire on {proportion(manual, 'hit_rate')} of what came in; "
+        f"{right or 'how often rightly was not measured'}. "
+        f"Never used: {proportion(manual, 'unused')}."
     )
 
 

@@ -72,8 +72,8 @@ def _chance(rating: Rating) -> tuple[str, str]:
 _HALVES = 'A tie counts half a win for each, and so does "both bad".'
 _RULE = (
     "The chances come from your votes and from our score together; the score counts as much as it agreed with your "
-    f"votes so far. From {LEAST_VOTES} votes on a model is named, where it is the one that you prefer with a chance of "
-    f"{100 * NAMED:.0f} of 100, of two models {100 * NAMED_OF_TWO:.0f}."
+    f"votes so far. From {LEAST_VOTES} votes on, a model is named once the chance that you like it best is "
+    f"{100 * NAMED:.0f} of 100, and {100 * NAMED_OF_TWO:.0f} of 100 where there are two."
 )
 
 

@@ -1,4 +1,4 @@
-"""Which model to write into JARVIS's config.json: the winner of a run, or another one by name."""
+"""Which model to write into JARVIS's config.json: the one that a run says to switch to, or another one by name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from jarvisd.plugin import Home, JarvisError, Run, UsageError, nearest
 from jobs.lib.comparison import pipeline
+from jobs.lib.comparison.action import Action
 from jobs.lib.comparison.load import plan_section, planned_models
 from jobs.lib.models import catalogue as model_catalogue
 from jobs.lib.models.catalogue import ModelEntry
@@ -44,16 +45,17 @@ class Choice:
 
 
 def choose(home: Home, run: Run | None, name: str | None) -> Choice:
-    """The model that `name` names in the run or in models.yaml; without a name, the run's winner.
+    """The model that `name` names in the run or in models.yaml; without a name, the one that the run says to switch to.
 
-    Raises JarvisError where the run has no winner, UsageError for a name that is unknown or fits several models.
+    Raises JarvisError where the run says to keep the present one or is not decided, and UsageError for a name that is
+    unknown or fits several models.
     """
     document = pipeline.of_run(run.id).as_json() if run is not None else {"models": {}, "verdict": {}}
     entries = _entries(run, document)
     if name is None:
         if run is None:
             raise JarvisError("no report has compared models yet", "Name a model: jarvisctl deploy model NAME.")
-        key = _winner(run, document)
+        key = _advised(run, document)
         if key not in entries:
             raise JarvisError(f"nothing says where {key} came from", "Name its key of models.yaml, if it has one.")
     else:
@@ -86,16 +88,20 @@ def _entries(run: Run | None, document: Mapping[str, Any]) -> dict[str, ModelEnt
     return entries
 
 
-def _winner(run: Run, document: Mapping[str, Any]) -> str:
-    verdict = document["verdict"]
-    if verdict.get("winner"):
-        return str(verdict["winner"])
-    names = [f"{key} ({document['models'][key]['info']['name']})" for key in verdict.get("tied") or ()]
-    word = "At odds" if verdict.get("conflict") else "Tied"
-    between = f"{word}: {', '.join(names)}. " if names else ""
+def _advised(run: Run, document: Mapping[str, Any]) -> str:
+    """The key of the model that the run says to switch to. Raises JarvisError with what it says where it does not."""
+    verdict, names = document["verdict"], {key: model["info"]["name"] for key, model in document["models"].items()}
+    if verdict.get("action") == Action.SWITCH and not verdict.get("conflict"):
+        return str(verdict["pick"])
+    keeps = verdict.get("action") == Action.KEEP
+    says = "says to keep the present model" if keeps else "is not decided"
+    guess = verdict.get("pick") if verdict.get("recommended") and not keeps else None
+    best = f"Its best guess is {guess} ({names[guess]}). " if guess else ""
+    listed = ", ".join(f"{key} ({name})" for key, name in names.items())
+    compared = f" It compared {listed}." if names else ""
     raise JarvisError(
-        f"{run.id} has no winner: {str(verdict.get('why') or '').rstrip('.')}",
-        f"{between}Name one: jarvisctl deploy model NAME.",
+        f"{run.id} {says}: {str(verdict.get('why') or '').rstrip('.')}",
+        f"{best}Name a model to deploy it all the same: jarvisctl deploy model NAME.{compared}",
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("model")
 @click.argument("name", required=False)
 @click.option("--to", "folder", metavar="DIR", help="Where JARVIS keeps its files.  [default: ~/.jarvis]")
-@click.option("--run", "run", metavar="RUN", help="The run whose winner it is.  [default: the newest report]")
+@click.option("--run", "run", metavar="RUN", help="The run that compared it.  [default: the newest report]")
 @click.option("--source", metavar="DIR", help="JARVIS's checkout, to read from it which models it knows by an id.")
 @click.option("--force", is_flag=True, help="Write it even where JARVIS of that version does not read it.")
 @click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def deploy_model(
     app: App, /, name: str | None, folder: str | None, dry_run: bool, yes: bool, **words: str | bool | None
 ) -> int:
-    """Write the winner of the newest report, or the model NAME, into JARVIS's config.json.
+    """Write the model that the newest report says to switch to, or NAME, into JARVIS's config.json.
 
     NAME is a key or name of a model of the run, or a key of models.yaml. Everything else in the file stays as it is.
     JARVIS reads the model from config_version 13 on (2026-02-15); it must be restarted afterwards.
