@@ -157,10 +157,13 @@ CONTEXT, ALONE = "with context", "text alone"
 
 def fitted(data: MatchData, chosen: list[int], past: Places, calibration: Places) -> tuple[Fitted, Fitted]:
     """The ranker fitted to `past`, and to both parts."""
-    nearest = answers.nearest_template(data.vectors, chosen, data.similarity)
-    replies = Replies.of(data.turns.replies, nearest, len(chosen))
     answered = data.turns.answered(calibration)
-    return ranking.fit(data.given, replies, past, answered, data.fitting(chosen, answered))
+    return ranking.fit(data.given, replies_of(data, chosen), past, answered, data.fitting(chosen, answered))
+
+
+def replies_of(data: MatchData, chosen: list[int]) -> Replies:
+    nearest = answers.nearest_template(data.vectors, chosen, data.similarity)
+    return Replies.of(data.turns.replies, nearest, len(chosen))
 
 
 def chances_of(data: MatchData, ranker: Fitted, turns: Places) -> dict[str, Values]:

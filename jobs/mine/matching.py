@@ -11,15 +11,14 @@ from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import subjects
 from jobs.lib.matching.normalise import normal
-from jobs.lib.matching.ranker import Values
-from jobs.mine import backtest, baseline, ranking, rolling_origin
+from jobs.mine import backtest, baseline, drafting, rolling_origin
 from jobs.mine.answers import Places
 from jobs.mine.backtest import MatchData, Trial
 from jobs.mine.baseline import Manual, ManualSet
 from jobs.mine.candidates import Candidates
 from jobs.mine.coverage import Vectors
+from jobs.mine.drafting import Drafting
 from jobs.mine.inputs import Messages, Task
-from jobs.mine.ranking import Fitted, TurnInputs
 from jobs.mine.rolling_origin import Coverage
 from jobs.mine.tiers import Calibrated
 
@@ -51,7 +50,7 @@ def match(task: Task, messages: Messages, candidates: Candidates, coverage: Cove
         fingerprint=matcher.fingerprint if matcher else None,
         trials=_trials(task, data, coverage) if data else [],
         deployed=_deployed(data, coverage) if data else None,
-        drafting=_drafting(data, coverage) if data else None,
+        drafting=_drafting(task, data, coverage, matcher) if data and matcher else None,
         manual=manual,
         manual_problem=manual_problem,
         manual_vectors=replies,
@@ -71,19 +70,8 @@ def _open_matcher(task: Task, messages: Messages) -> tuple[Encoder | None, str]:
     return matcher, ""
 
 
-@dataclass(frozen=True, slots=True)
-class Drafting:
-    """The ranker of the night, and what it drafted before the newest part was added to its training."""
-
-    ranker: Fitted  #: fitted to everything
-    held: Places  #: turns of the newest part
-    chances: Values  #: (held, templates) on these turns, which only chose its number of epochs
-
-
-def _drafting(data: MatchData, coverage: Coverage) -> Drafting:
-    past, newest = _newest(data)
-    before, ranker = backtest.fitted(data, coverage.chosen, past, newest)
-    return Drafting(ranker, newest, backtest.chances_of(data, before, newest)[backtest.CONTEXT])
+def _drafting(task: Task, data: MatchData, coverage: Coverage, matcher: Encoder) -> Drafting:
+    return drafting.draft(task, data, coverage.chosen, _newest(data), matcher)
 
 
 def _newest(data: MatchData) -> tuple[Places, Places]:
@@ -93,16 +81,6 @@ def _newest(data: MatchData) -> tuple[Places, Places]:
     return data.turns.past(begin), data.turns.within(begin, n, n)
 
 
-def _given(task: Task, messages: Messages, matcher: Encoder) -> TurnInputs:
-    """The three texts of each turn as vectors; zeros for a text that there is not."""
-    forms = [asked.forms for asked in messages.turns.asked]
-    turn, last, previous = ([texts[place] for texts in forms] for place in range(3))
-    before = task.embed(matcher, previous)
-    before[[not text for text in previous]] = 0
-    numbers = ranking.numbers_of(messages.turns.asked)
-    return TurnInputs(task.embed(matcher, turn), task.embed(matcher, last), before, numbers)
-
-
 def _match_data(
     task: Task, messages: Messages, candidates: Candidates, matcher: Encoder, manual: ManualSet | None
 ) -> MatchData:
@@ -110,7 +88,7 @@ def _match_data(
         corpus=messages.corpus,
         turns=messages.turns,
         may_trigger=messages.may_trigger,
-        given=_given(task, messages, matcher),
+        given=drafting.given(task, messages.turns, matcher),
         may_draft=np.array([subjects.sensitive(text) is None for text in messages.turns.shown], dtype=np.bool_),
         vectors=candidates.vectors,
         near=candidates.near,

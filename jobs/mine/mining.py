@@ -53,7 +53,7 @@ def _measured(task: Task) -> Mined:
 def _store(task: Task, mined: Mined) -> dict[str, Any]:
     """Replace what an earlier attempt of this job stored, in one transaction; then time matches on what is stored."""
     context = task.context
-    stats = stored.stats(task, mined)
+    stats = stored.stats(task, mined) | {"fast": stored_ranking.fast_figures(mined)}
     rows = stored.rows(task, mined)
     rankings, drafted = stored_ranking.rankings(task, mined), stored_ranking.drafts(task, mined)
     with context.checkpoint():

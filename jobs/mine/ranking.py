@@ -85,9 +85,12 @@ def fit(given: TurnInputs, replies: Replies, past: Places, calibration: Places, 
     right (calibration, templates): which templates fit the real reply to each turn of the calibration part.
     """
     before = _stopped(given, replies, past, calibration, right)
-    both = np.concatenate([past, calibration]).astype(np.int32)
-    after = next(fitted for fitted in _epochs(given, replies, both) if fitted.epochs == before.epochs)
-    return before, after
+    return before, after(given, replies, np.concatenate([past, calibration]).astype(np.int32), before.epochs)
+
+
+def after(given: TurnInputs, replies: Replies, places: Places, epochs: int) -> Fitted:
+    """Fitted to the turns at `places` for so many epochs."""
+    return next(fitted for fitted in _epochs(given, replies, places) if fitted.epochs == epochs)
 
 
 def _stopped(given: TurnInputs, replies: Replies, past: Places, calibration: Places, right: Mask) -> Fitted:

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,16 @@ class Unfit(Exception):
     """The folder does not hold a BERT that this module can compute."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The weights of a BERT; matrices are turned, so that rows of states are multiplied with them from the left."""
+
+    words: Vector  #: (vocabulary, size)
+    places: Vector  #: (positions, size), with the embedding of the first segment
+    first: tuple[Vector, Vector]
+    layers: list[dict[str, tuple[Vector, Vector]]]
+
+
 class Bert:
     """bert = Bert(folder); bert.encode("see you soon") -> (size,) float32 of length 1"""
 
@@ -38,22 +49,13 @@ class Bert:
             config = json.loads((folder / "config.json").read_text("utf-8"))
             if config["model_type"] != "bert" or config["hidden_act"] != "gelu":
                 raise Unfit(str(config["model_type"]))
-            self._heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
-            self._epsilon = np.float32(config.get("layer_norm_eps", 1e-12))
-            self._tokenizer = _tokenizer(folder, min(max_tokens, int(config["max_position_embeddings"])))
+            self.heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
+            self.epsilon = np.float32(config.get("layer_norm_eps", 1e-12))
+            self._tokenizer = read_tokenizer(folder, min(max_tokens, int(config["max_position_embeddings"])))
             self._libraries = ThreadpoolController()
-            self._read(_tensors(folder / "model.safetensors"), layers)
+            self.parts = _parts(_tensors(folder / "model.safetensors"), layers)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise Unfit(type(error).__name__) from error
-
-    def _read(self, weights: dict[str, Vector], layers: int) -> None:
-        embeddings = "embeddings."
-        self._words = weights[embeddings + "word_embeddings.weight"]
-        self._places = (
-            weights[embeddings + "position_embeddings.weight"] + weights[embeddings + "token_type_embeddings.weight"][0]
-        )
-        self._first = _pair(weights, embeddings + "LayerNorm")
-        self._layers = [_layer(weights, f"encoder.layer.{number}.") for number in range(layers)]
 
     def encode(self, text: str) -> Vector:
         """The unit vector (size,) of one text, computed on one core: waiting for a second busy core takes longer."""
@@ -67,8 +69,8 @@ class Bert:
 
     def _encode(self, text: str) -> Vector:
         ids = self._tokenizer.encode(text).ids
-        states = self._norm(self._words[ids] + self._places[: len(ids)], self._first)
-        for layer in self._layers:
+        states = self._norm(self.parts.words[ids] + self.parts.places[: len(ids)], self.parts.first)
+        for layer in self.parts.layers:
             attended = _linear(self._attention(states, layer["qkv"]), layer["merge"])
             states = self._norm(states + attended, layer["merge_norm"])
             wide = _gelu(_linear(states, layer["widen"]))
@@ -80,21 +82,21 @@ class Bert:
     def _attention(self, states: Vector, weights: tuple[Vector, Vector]) -> Vector:
         """Multi-head self-attention over (n, size) before its output projection."""
         n, size = states.shape
-        mixed = _linear(states, weights).reshape(n, 3, self._heads, size // self._heads)
+        mixed = _linear(states, weights).reshape(n, 3, self.heads, size // self.heads)
         query, key, value = mixed.transpose(1, 2, 0, 3)
-        scores = query @ key.transpose(0, 2, 1) * np.float32(1 / math.sqrt(size // self._heads))
+        scores = query @ key.transpose(0, 2, 1) * np.float32(1 / math.sqrt(size // self.heads))
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
         return (scores @ value).transpose(1, 0, 2).reshape(n, size)
 
     def _norm(self, states: Vector, weights: tuple[Vector, Vector]) -> Vector:
         centred = states - states.mean(axis=-1, keepdims=True)
-        spread = np.sqrt(np.einsum("ij,ij->i", centred, centred) / np.float32(centred.shape[1]) + self._epsilon)
+        spread = np.sqrt(np.einsum("ij,ij->i", centred, centred) / np.float32(centred.shape[1]) + self.epsilon)
         result: Vector = centred / spread[:, None] * weights[0] + weights[1]
         return result
 
 
-def _tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
+def read_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
     file = folder / "tokenizer.json"
@@ -115,6 +117,17 @@ def _tensors(file: Path) -> dict[str, Vector]:
     except SafetensorError as error:
         raise Unfit("its weights cannot be read") from error
     return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in read.items()}
+
+
+def _parts(weights: dict[str, Vector], layers: int) -> Parts:
+    embeddings = "embeddings."
+    segment = weights[embeddings + "token_type_embeddings.weight"][0]
+    return Parts(
+        words=weights[embeddings + "word_embeddings.weight"],
+        places=weights[embeddings + "position_embeddings.weight"] + segment,
+        first=_pair(weights, embeddings + "LayerNorm"),
+        layers=[_layer(weights, f"encoder.layer.{number}.") for number in range(layers)],
+    )
 
 
 def _layer(weights: dict[str, Vector], prefix: str) -> dict[str, tuple[Vector, Vector]]:

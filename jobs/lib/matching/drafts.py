@@ -16,13 +16,14 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
+from jobs.lib.embedding import onnx_bert
 from jobs.lib.matching import inputs, levels, readers, safety, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.inputs import Asked
@@ -77,8 +78,12 @@ class _Text:
 class Matcher:
     """matcher = Matcher.load(home); matcher.drafts("where are you?") -> (Draft, Draft, Draft)"""
 
-    def __init__(self, home: Home, mining: Mining, ranker: Ranker, certified: Levels) -> None:
+    def __init__(self, home: Home, mining: Mining, ranking: Ranking, certified: Levels) -> None:
+        """Raises Unreadable where the stored ranker is damaged, or of another version."""
+        ranker = Ranker.from_bytes(bytes(ranking.weights))
         self.home, self.mining, self.levels = home, mining, certified
+        self.space = str(ranking.space)  #: of the vectors that it ranks by; see jobs.lib.matching.readers
+        self.figures: dict[str, Any] = ranking.figures  #: what its probabilities were measured on
         self.loading_s = 0.0  #: seconds that loading the model took so far
         self._ranker = ranker
         self._texts = _texts(mining, ranker)
@@ -96,16 +101,16 @@ class Matcher:
     def of(cls, home: Home, mining: Mining) -> Matcher:
         """The ranker of one mining, the database being open. Raises JarvisError where it has none."""
         rows = {row.space: row for row in Ranking.select().where(Ranking.job == mining.job_id)}
-        row = rows.get(readers.FLOAT32)
+        fast = rows.get(readers.INT8) if onnx_bert.installed() else None
+        row = fast or rows.get(readers.FLOAT32)
         if row is None:
             raise JarvisError(f"{mining.run_id} has no ranker: it is of an earlier version", trigger_rows.MINE_AGAIN)
         try:
-            ranker = Ranker.from_bytes(bytes(row.weights))
+            return cls(home, mining, row, levels.certified(mining))
         except Unreadable as error:
             raise JarvisError(
                 f"the ranker of {mining.run_id} cannot be read ({error})", trigger_rows.MINE_AGAIN
             ) from None
-        return cls(home, mining, ranker, levels.certified(mining))
 
     def drafts(self, text: str, previous: str | None = None, limit: int = 3) -> tuple[Draft, ...]:
         """The likeliest replies to `text`, at most `limit`, the likeliest first. Raises JarvisError.
@@ -157,7 +162,7 @@ class Matcher:
     @cached_property
     def _read(self) -> Read:
         began = time.perf_counter()
-        read = readers.open_reader(self.mining, self.home)
+        read = readers.open_reader(self.mining, self.home, self.space)
         self.loading_s += time.perf_counter() - began
         return read
 

@@ -16,7 +16,7 @@ from jobs.lib.results.tables import Mining
 if TYPE_CHECKING:
     from jobs.lib.embedding.single import Read
 
-FLOAT32 = "float32"
+FLOAT32, INT8 = "float32", "int8"  #: spaces of vectors; those of one are never compared with those of the other
 NUMPY, FULL = "numpy", "sentence-transformers"
 _AGREEMENT = 0.999  # cosine between numpy's and sentence-transformers' vector of the same text
 #: Texts on which the two are compared.
@@ -26,10 +26,14 @@ _CHECKED = (
 )
 
 
-def open_reader(mining: Mining, home: Home) -> Read:
+def open_reader(mining: Mining, home: Home, space: str = FLOAT32) -> Read:
     """The matcher of a mining. Raises JarvisError where it is not on disk, or is another model by now."""
     folder = trigger_rows.matcher_folder(mining, home)
     which = _known(mining, home, folder) or _look(mining, home, folder)
+    if space == INT8:
+        from jobs.lib.embedding import int8
+
+        return int8.open_model(folder, str(mining.config["matcher"]["fingerprint"]), home.cache).encode
     return numpy_reader(folder) if which == NUMPY else full_reader(folder)
 
 
