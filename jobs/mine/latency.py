@@ -7,8 +7,7 @@ from typing import Any
 
 from jarvisd.plugin import JarvisError, JobContext
 from jobs.lib import stats
-from jobs.lib.matching import triggers as trigger_rows
-from jobs.lib.matching.index import Index
+from jobs.lib.matching.answerer import Answerer
 from jobs.lib.results.tables import Mining
 
 MOST = 100  # turns
@@ -35,18 +34,17 @@ def of_matches(context: JobContext, texts: list[str]) -> dict[str, Any]:
 def _times(context: JobContext, texts: list[str]) -> tuple[list[float], str]:
     """Milliseconds of each match, and why there are none, "" where there are."""
     mining = Mining.get_by_id(context.job_id)
-    triggers = trigger_rows.find_triggers(mining)
-    if not triggers or not texts:
-        return [], "no message came in lately" if triggers else "no template of this run may be sent"
-    index = Index(context.home, mining, triggers)
-    index.warm()
+    answerer = Answerer.of(context.home, mining)
+    if not answerer.can_answer or not texts:
+        return [], "no message came in lately" if answerer.can_answer else "no template of this run may be sent"
+    answerer.warm()
     times = []
     for number, text in enumerate(texts):
         if context.should_stop():
             break
         context.progress(number, len(texts), "matches timed")
         began = time.perf_counter()
-        index.match(text)
+        answerer.answer(text)
         times.append(1000 * (time.perf_counter() - began))
     return times, "" if times else "the job was asked to stop"
 

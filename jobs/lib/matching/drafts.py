@@ -100,11 +100,19 @@ class Matcher:
     @classmethod
     def of(cls, home: Home, mining: Mining) -> Matcher:
         """The ranker of one mining, the database being open. Raises JarvisError where it has none."""
+        matcher = cls.find(home, mining)
+        if matcher is None:
+            raise JarvisError(f"{mining.run_id} has no ranker: it is of an earlier version", trigger_rows.MINE_AGAIN)
+        return matcher
+
+    @classmethod
+    def find(cls, home: Home, mining: Mining) -> Matcher | None:
+        """As `of`; None where the mining has no ranker, being of an earlier version or without a matcher on disk."""
         rows = {row.space: row for row in Ranking.select().where(Ranking.job == mining.job_id)}
         fast = rows.get(readers.INT8) if onnx_bert.installed() else None
         row = fast or rows.get(readers.FLOAT32)
         if row is None:
-            raise JarvisError(f"{mining.run_id} has no ranker: it is of an earlier version", trigger_rows.MINE_AGAIN)
+            return None
         try:
             return cls(home, mining, row, levels.certified(mining))
         except Unreadable as error:
@@ -143,6 +151,11 @@ class Matcher:
 
     def _draft(self, text: _Text, probability: float) -> Draft:
         return Draft(text.reply, text.template, probability, text.tier, self.levels.of(probability))
+
+    def vector(self, form: str) -> Vector:
+        """The unit vector of a normal form in this matcher's space. Raises JarvisError."""
+        with self._lock:
+            return self._vector(form)
 
     def _vector(self, form: str) -> Vector:
         """The unit vector of a form; zeros for "", which stands for a text that there is not."""

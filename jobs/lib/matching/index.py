@@ -29,15 +29,17 @@ from numpy.typing import NDArray
 
 from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
-from jobs.lib.embedding.cache import MAX_TOKENS
 from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.single import full_reader, numpy_reader
 from jobs.lib.matching import ngrams, subjects
 from jobs.lib.matching import triggers as trigger_rows
+from jobs.lib.matching.drafts import Matcher
+from jobs.lib.matching.readers import FLOAT32
 from jobs.lib.matching.rules import SLACK, form_of
 from jobs.lib.matching.triggers import Trigger
 from jobs.lib.results.tables import Mining
 
-_VERSION = 1
+_VERSION = 2
 _REMEMBERED = 512  # vectors of texts that were asked before
 _AGREEMENT = 0.999  # cosine between numpy's and sentence-transformers' vector of the same trigger
 _CHECKED = 16  # triggers on which the two are compared
@@ -63,8 +65,9 @@ class Index:
     Opening it only reads rows of the database. Vectors and model are loaded when a text first needs them.
     """
 
-    def __init__(self, home: Home, mining: Mining, triggers: list[Trigger]) -> None:
-        self.home, self.mining, self.triggers = home, mining, triggers
+    def __init__(self, home: Home, mining: Mining, triggers: list[Trigger], matcher: Matcher | None = None) -> None:
+        """`matcher` embeds for it, where the run has one: each text once, and triggers in the same space."""
+        self.home, self.mining, self.triggers, self.matcher = home, mining, triggers, matcher
         self.loading_s = 0.0  #: seconds that loading took so far
         self._exact: dict[str, Trigger] = {}
         for trigger in triggers:
@@ -75,7 +78,7 @@ class Index:
     def of_newest(cls, home: Home) -> Index:
         """The index of the newest run that has templates. Raises JarvisError where none of them may be sent."""
         mining = trigger_rows.newest()
-        return cls(home, mining, trigger_rows.triggers(mining))
+        return cls(home, mining, trigger_rows.triggers(mining), Matcher.find(home, mining))
 
     def match(self, text: str) -> Match:
         """The best answer to `text`, by the first stage that has one. Raises JarvisError."""
@@ -83,6 +86,10 @@ class Index:
         if (trigger := self._exact.get(form)) is not None:
             return Match(True, trigger, 1.0, "exact")
         return self._match_fast(form) or self.match_by_encoder(text)
+
+    def knows(self, text: str) -> bool:
+        """Whether `text` is a trigger, spelling and repeats aside."""
+        return form_of(text) in self._exact
 
     def match_by_encoder(self, text: str) -> Match:
         """The answer of the last stage. Raises JarvisError."""
@@ -96,7 +103,8 @@ class Index:
 
     def warm(self) -> None:
         """Make the index where it is missing and load it, so that the next match is as fast as later ones."""
-        self._loaded.read("ok")
+        _ = self._loaded
+        self._vector("ok")
 
     def _match_fast(self, form: str) -> Match | None:
         loaded = self._loaded
@@ -109,7 +117,14 @@ class Index:
             return None
         return Match(True, self.triggers[best], score, "fast")
 
+    @property
+    def space(self) -> str:
+        """Of the vectors of the triggers."""
+        return self.matcher.space if self.matcher else FLOAT32
+
     def _vector(self, form: str) -> Vectors:
+        if self.matcher is not None:
+            return self.matcher.vector(form)
         known = self._known.pop(form, None)
         vector = self._loaded.read(form) if known is None else known
         self._known[form] = vector
@@ -136,7 +151,7 @@ class Index:
     def digest(self) -> str:
         """A hash of everything but the model that decides the answers."""
         kept = [[trigger.template, trigger.form, trigger.threshold] for trigger in self.triggers]
-        return hashlib.sha256(json.dumps([_VERSION, kept]).encode("utf-8", "replace")).hexdigest()
+        return hashlib.sha256(json.dumps([_VERSION, self.space, kept]).encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +175,16 @@ def _load(index: Index) -> _Loaded:
     fast = meta["fast_from"]
     return _Loaded(
         vectors=vectors,
-        read=_numpy_reader(folder) if meta["reader"] == "numpy" else _full_reader(folder),
+        read=_reader(index, folder, meta["reader"]),
         grams=ngrams.Grams([trigger.form for trigger in index.triggers]) if fast is not None else None,
         fast_from=fast,
     )
+
+
+def _reader(index: Index, folder: Path, name: str) -> Read:
+    if index.matcher is not None:
+        return index.matcher.vector
+    return numpy_reader(folder) if name == "numpy" else full_reader(folder)
 
 
 def _meta(index: Index, folder: Path) -> dict[str, Any] | None:
@@ -195,13 +216,14 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
             f"the templates of {index.mining.run_id} were measured with another model than the one in {folder}",
             "Mine them again with `jarvisctl enqueue templates`, or put the earlier model back.",
         )
-    vectors = encoder.encode([trigger.form for trigger in index.triggers])
+    vectors = _triggers(index, encoder)
     meta = {
         "digest": index.digest,
         "model": encoder.name,
         "fingerprint": encoder.fingerprint,
         "stamp": trigger_rows.stamp(folder),
         "size": int(vectors.shape[1]),
+        "space": index.space,
         "reader": "numpy" if _agrees(folder, index, vectors) else "sentence-transformers",
         "fast_from": _calibrated(index, vectors),
     }
@@ -214,12 +236,20 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
     return meta
 
 
+def _triggers(index: Index, encoder: Encoder) -> Vectors:
+    """(triggers, size) in the space in which texts are compared with them."""
+    forms = [trigger.form for trigger in index.triggers]
+    if index.matcher is None or index.space == FLOAT32:
+        return encoder.encode(forms)
+    return np.stack([index.matcher.vector(form) for form in forms])
+
+
 def _agrees(folder: Path, index: Index, vectors: Vectors) -> bool:
     """Whether the forward pass in numpy gives what sentence-transformers gave for the same triggers."""
     from jobs.lib.embedding.numpy_bert import Unfit
 
     try:
-        read = _numpy_reader(folder)
+        read = numpy_reader(folder)
         pairs = list(zip(index.triggers, vectors, strict=True))[:_CHECKED]
         return all(float(read(trigger.form) @ vector) >= _AGREEMENT for trigger, vector in pairs)
     except (Unfit, ValueError):
@@ -242,17 +272,3 @@ def _calibrated(index: Index, vectors: Vectors) -> float | None:
         scores.append(float(quick[fast]))
         agrees.append(bool(fires and owners[fast] == owners[best]))
     return ngrams.calibrate(scores, agrees)
-
-
-def _numpy_reader(folder: Path) -> Read:
-    from jobs.lib.embedding.numpy_bert import Bert
-
-    return Bert(folder, MAX_TOKENS).encode
-
-
-def _full_reader(folder: Path) -> Read:
-    """sentence-transformers without the cache, so that a text that is matched is not kept on disk."""
-    from jobs.lib.embedding.encoder import encode, open_model
-
-    model = open_model(folder, "cpu")
-    return lambda form: encode(model, [form])[0]
