@@ -1,15 +1,19 @@
 """How much do the templates cover, and what do they cost, beside the recipe "embed everything, DBSCAN"?
 
 python -m benchmarks mining
-python -m benchmarks.mining [--people N] [--only coverage|cost|corpus]
+python -m benchmarks.mining [--people N] [--only ranking|tiers|coverage|cost|match|scikit|corpus]
 
 The recipe: encode everything with batch 32, sklearn's DBSCAN(eps 0.35, min_samples 5, cosine), clusters of at least 8,
 the message nearest the centre of each. Same encoder (all-MiniLM-L6-v2), same messages: the demonstration's corpus.
 
+ranking   first right and one of three right on later turns, three people, paired with k-nearest neighbours by chat
+tiers     how often calibration calls a template automatic, by its true precision, simulated
 coverage  held-out reply coverage at cosine 0.8 over five origins, three people; vectors come from var/cache
 cost      wall time and peak memory of whole processes with an empty cache, then this miner again with 1 % new messages
           "hindsight" chooses with the held-out part before its eyes, from what was said before it and may be a
           template (said to three people, not refused); "any text" from all short texts that were said before it
+match     time of one match on one core, with and without the extra jarvisd[fast]
+scikit    scikit-learn's logistic regression beside the shipped one, on one origin; only on request
 corpus    all messages of the corpus at once, as if one person had written them; only on request, it takes long
 """
 
@@ -23,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -31,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import _mining
+from benchmarks import _mining, _ranking, _tiers, match
 from benchmarks._mining import LEAST, MAX_WORDS, SIMILARITY, SMALLEST, TEMPLATES
 from jarvisd import paths as homes
 from jobs.lib.embedding.encoder import Encoder
@@ -44,7 +49,9 @@ from jobs.verbs.demo import corpus as demo
 from jobs.verbs.demo import packages, preparation
 
 PEOPLE = (demo.OWNER, "720840be-e522-47ba-9e9f-143f66372673", "0f9fe1f8-9afe-4bc0-b283-4841cf9954d8")
-PARTS = ("coverage", "cost", "corpus")
+PARTS = ("ranking", "tiers", "coverage", "cost", "match", "scikit", "corpus")
+#: What is shown without --only.
+USUAL = ("ranking", "tiers", "coverage", "cost", "match")
 NEW = 0.01  # share of messages that the second run has more than the first
 
 
@@ -53,16 +60,23 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--people", type=int, default=len(PEOPLE), choices=range(1, len(PEOPLE) + 1))
     parser.add_argument("--only", action="append", choices=PARTS)
     chosen = parser.parse_args(words or [])
-    parts = chosen.only or ["coverage", "cost"]
+    parts = chosen.only or USUAL
     home = homes.find()
     files = preparation.prepare(home, "small", lambda line: print("  " + line))
     data = conversations(home)
+    encoder = Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings")
+    if "ranking" in parts or "scikit" in parts:
+        rank(data, PEOPLE[: chosen.people], encoder, scikit="scikit" in parts)
+    if "tiers" in parts:
+        _tiers.simulate()
     if "coverage" in parts:
         for owner in PEOPLE[: chosen.people]:
-            coverage(owner, _own(data, owner), Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings"))
+            coverage(owner, _own(data, owner), encoder)
     with tempfile.TemporaryDirectory() as folder:
         if "cost" in parts:
             cost(_own(data, PEOPLE[0]), files.embedder, Path(folder))
+        if "match" in parts:
+            match.main()
         if "corpus" in parts:
             whole(data, files.embedder, Path(folder))
 
@@ -76,6 +90,26 @@ def conversations(home: homes.Home) -> bytes:
     ]
     wheel = packages.obtain(pins, home.cache / "packages", print)["chitchat-dataset"]
     return packages.read_member(wheel, demo.MEMBER)
+
+
+def rank(data: bytes, owners: Sequence[str], encoder: Encoder, *, scikit: bool) -> None:
+    """The ranking of each person, embedded once and kept in var/cache."""
+    people: dict[str, _ranking.Measured] = {}
+    for owner in owners:
+        told, origins = _ranking.data_of(_all(data, owner), encoder)
+        if scikit:
+            _ranking.scikit(told, origins[0])
+            return
+        people[owner] = _ranking.measure(told, origins)
+    _ranking.report(people)
+
+
+def _all(data: bytes, owner: str) -> list[Message]:
+    chats: dict[str, int] = {}
+    return [
+        Message(n, chats.setdefault(one.partner, len(chats)), False, one.partner, one.from_me, one.when, one.text)
+        for n, one in enumerate(demo.read(data, owner))
+    ]
 
 
 def _own(data: bytes, owner: str) -> list[Message]:

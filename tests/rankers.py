@@ -8,7 +8,7 @@ import numpy as np
 
 from jarvisd.paths import Home
 from jarvisd.store import database
-from jarvisd.store.models import Run
+from jarvisd.store.models import Job, Run
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import inputs
 from jobs.lib.matching.inputs import Asked
@@ -38,3 +38,19 @@ def store_ranker(run: Run, home: Home, embedder: Path) -> Ranker:
     with database.write():
         Ranking.create(job=mining.job_id, run=run, space="float32", weights=ranker.to_bytes(), figures={})
     return ranker
+
+
+def make_ranked(run: Run, home: Home, embedder: Path, rows: list[tuple[str, list[str]]]) -> Run:
+    """A finished mining in `run` whose templates, all phrases, follow their triggers; measured with `embedder`."""
+    job = Job.get(Job.run == run)
+    fingerprint = Encoder(embedder, "tiny", home.cache / "unused").fingerprint
+    entry = {"key": "tiny", "name": "tiny", "kind": "embedder", "path": str(embedder)}
+    with database.write():
+        Run.update(snapshot={"plan": {"mine": {"matcher": "tiny", "model": entry}}}).where(Run.id == run.id).execute()
+        config = {"matcher": {"name": "tiny", "fingerprint": fingerprint}}
+        Mining.create(job=job, run=run, stats={}, config=config, curve=[])
+        for rank, (reply, triggers) in enumerate(rows, start=1):
+            texts = {"representative": reply, "triggers": triggers, "examples": [], "tier": "phrase"}
+            Template.create(uuid=f"uuid-{rank}", job=job, run=run, rank=rank, frequency=9, uses=5, people=4, **texts)
+    store_ranker(run, home, embedder)
+    return Run.get_by_id(run.id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,16 +14,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from jarvisd.cli import cli
+from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.paths import Home
-from jarvisd.store import database
-from jarvisd.store.models import Job, Run
-from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.matching import Matcher
+from jarvisd.store.models import Run
+from jobs.lib.matching import Matcher, levels
+from jobs.lib.matching.levels import Levels
 from jobs.lib.matching.ranker import Ranker, Unreadable
-from jobs.lib.results.tables import Mining, Ranking, Template
-from tests.rankers import store_ranker
+from jobs.lib.results.tables import Ranking, Template
+from tests.rankers import make_ranked
 from tests.tiny_embedder import make_embedder
 
 ROWS = [("On my way", ["where are you"]), ("Sounds great", ["dinner tomorrow?"]), ("Bro 😭", ["lol"])]
@@ -34,20 +38,7 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ranked(make_run: Callable[..., Run], home: Home, embedder: Path) -> Run:
-    """A run whose templates follow ROWS."""
-    run = make_run("mine", plan="templates")
-    job = Job.get(Job.run == run)
-    fingerprint = Encoder(embedder, "tiny", home.cache / "unused").fingerprint
-    entry = {"key": "tiny", "name": "tiny", "kind": "embedder", "path": str(embedder)}
-    with database.write():
-        Run.update(snapshot={"plan": {"mine": {"matcher": "tiny", "model": entry}}}).where(Run.id == run.id).execute()
-        config = {"matcher": {"name": "tiny", "fingerprint": fingerprint}}
-        Mining.create(job=job, run=run, stats={}, config=config, curve=[])
-        for rank, (reply, triggers) in enumerate(ROWS, start=1):
-            texts = {"representative": reply, "triggers": triggers, "examples": [], "tier": "phrase"}
-            Template.create(uuid=f"uuid-{rank}", job=job, run=run, rank=rank, frequency=9, uses=5, people=4, **texts)
-    store_ranker(run, home, embedder)
-    return Run.get_by_id(run.id)
+    return make_ranked(make_run("mine", plan="templates"), home, embedder, ROWS)
 
 
 def test_drafts_come_with_their_probabilities_the_likeliest_first(ranked: Run, home: Home) -> None:
@@ -136,3 +127,83 @@ def test_asking_imports_no_library_that_only_training_needs(ranked: Run, home: H
     environment: dict[str, Any] = {"JARVISD_HOME": str(home.root), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.splitlines() == ["On my way", "[]"]
+
+
+# ------------------------------------------------------------------------------------------------------------- match
+
+
+def asked(home: Home, *words: str) -> tuple[int, str]:
+    command = ["match", *words]
+    done = CliRunner().invoke(cli, command, obj=App(home), catch_exceptions=False, standalone_mode=False)
+    return done.return_value, done.output
+
+
+def test_match_answers_with_a_chance_tier_and_time(ranked: Run, home: Home) -> None:
+    """No template of this run may fire, so it is a draft and exit code 1; what it was measured on is said."""
+    bins = [
+        {"from": 0.0, "to": 0.5, "right": 0.1, "right_n": 90},
+        {"from": 0.5, "to": 1.0, "right": 0.7, "right_n": 10},
+    ]
+    Ranking.update(figures={"turns": 100, "origins": 4, "bins": bins}).execute()
+    code, output = asked(home, "where are you")
+    lines = output.splitlines()
+    assert code == 1
+    assert lines[0] == "On my way"
+    assert re.fullmatch(
+        r"  draft, \d+ % likely, tier phrase, [\d.]+ ms after a start of \d+ ms, template uuid-1", lines[1]
+    )
+    assert lines[2] == (
+        "  measured on 100 later messages: first drafts of 50 % to 100 % were your real reply in 70 % (n = 10)"
+    )
+    assert len(lines) == 3
+
+
+def test_match_shows_as_many_drafts_as_are_asked_for(ranked: Run, home: Home) -> None:
+    _, output = asked(home, "where are you", "--drafts", "3")
+    assert all(line.startswith("  or: ") for line in output.splitlines()[2:])
+    assert "or: Bro 😭 (" in output and "or: Sounds great (" in output
+    document = json.loads(asked(home, "where are you", "--json")[1])
+    assert document["drafts"][0]["reply"] == document["reply"] == "On my way"
+    assert document["probability"] == document["drafts"][0]["probability"] > 0.5
+    assert (document["tier"], document["level"], document["fires"], len(document["drafts"])) == (
+        "phrase",
+        "draft",
+        False,
+        3,
+    )
+    assert document["ms"] > 0
+
+
+def test_above_the_certified_level_match_would_send(ranked: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levels, "certified", lambda _run: Levels(automatic=0.5))
+    code, output = asked(home, "where are you")
+    assert code == 0
+    assert "  would send, " in output
+    monkeypatch.setattr(levels, "certified", lambda _run: Levels(automatic=0.999))
+    assert asked(home, "where are you")[0] == 1
+
+
+def test_match_drafts_nothing_on_a_death(ranked: Run, home: Home) -> None:
+    code, output = asked(home, "my grandma died where are you")
+    assert (code, output) == (1, "No template answers a text like this one: grief or loss.\n")
+    document = json.loads(asked(home, "my grandma died where are you", "--json")[1])
+    assert (document["reply"], document["drafts"], document["about"]) == (None, [], "grief or loss")
+
+
+def test_the_owners_message_before_changes_the_answer(ranked: Run, home: Home, embedder: Path) -> None:
+    """A ranker that follows the message before: the same text is answered differently."""
+    ranker = Ranker.from_bytes(bytes(Ranking.get().weights))
+    size = (len(ranker.weights) - 10) // 3
+    weights = np.zeros_like(ranker.weights)
+    weights[2 * size : 3 * size] = 2 * ranker.weights[:size]
+    Ranking.update(weights=Ranker(weights, ranker.prior, ranker.templates).to_bytes()).execute()
+    for before, reply in (("where are you", "On my way"), ("dinner tomorrow?", "Sounds great")):
+        assert asked(home, "ok", "--context", before)[1].splitlines()[0] == reply
+
+
+def test_what_a_trigger_fires_comes_first_and_its_chance_beside_it(ranked: Run, home: Home) -> None:
+    Template.update(tier="suggest").where(Template.uuid == "uuid-2").execute()
+    code, output = asked(home, "dinner tomorrow?", "--json")
+    document = json.loads(output)
+    assert (code, document["fires"], document["reply"], document["how"]) == (0, True, "Sounds great", "exact")
+    assert document["probability"] > 0.5
