@@ -63,18 +63,19 @@ class Answerer:
     def answer(self, text: str, previous: str | None = None, limit: int = 3) -> Reply:
         """Raises JarvisError where the model is gone or another one by now."""
         loading, began = self.loading_s, time.perf_counter()
-        about = subjects.sensitive(text)
-        drafts = self._drafts(text, previous, limit) if about is None else ()
+        drafts, about = self._drafts(text, previous, limit)
         match = self.index.match(text) if self.index else None
         took = time.perf_counter() - began - (self.loading_s - loading)
         return Reply(drafts, match, about, 1000 * max(took, 0.0))
 
-    def _drafts(self, text: str, previous: str | None, limit: int) -> tuple[Draft, ...]:
+    def _drafts(self, text: str, previous: str | None, limit: int) -> tuple[tuple[Draft, ...], str | None]:
+        """The drafts, and why there may be none."""
         if self.matcher is None:
-            return ()
+            return (), subjects.sensitive(text)
         try:
-            return self.matcher.drafts(text, previous, limit)
+            answer = self.matcher.answer(text, previous, limit)
         except JarvisError:
             if self.index is None or not self.index.knows(text):
                 raise
-            return ()  # the very words of a trigger need no model
+            return (), None  # the very words of a trigger need no model
+        return answer.drafts, answer.about
