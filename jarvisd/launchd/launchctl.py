@@ -21,9 +21,15 @@ from jarvisd.launchd.agents import DAEMON, LABELS, NIGHTLY, PYTHON
 from jarvisd.paths import Home
 from jarvisd.plan.schedule import Schedule
 
-#: Seconds between attempts: error 5 means both "not yet" (the old process still ends) and "never".
+#: Seconds between attempts to load an agent.
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
-#: Seconds for one call of launchctl: bootout waits until the daemon has stopped its job.
+#: What bootstrap answers while the agent's old process ends: 5 from macOS 13 on, 37 before. 5 also means "never".
+_NOT_YET = (5, 37)
+#: Seconds within which launchd unloads an agent: the ExitTimeOut of its process, and ten more.
+UNLOAD_S = 40.0
+#: Seconds between two questions whether it has.
+ASK_INTERVAL_S = 0.2
+#: Seconds for one call of launchctl.
 PATIENCE_S = 60
 
 Say = Callable[[str], None]
@@ -209,11 +215,26 @@ def load(label: str) -> None:
     """Load an agent, replacing one of that name."""
     enable, bootout, bootstrap, *more = (step[1:] for step in commands(label))
     launchctl(*enable)
-    launchctl(*bootout)  # fails where nothing was loaded
+    _unload(label, bootout)
     _bootstrap(label, bootstrap)
     for step in more[:-1]:
         if (done := launchctl(*step)).returncode:
             raise JarvisError(f"launchd does not start {label}: {complaint(done)}", "Run `jarvisctl doctor`.")
+
+
+def _unload(label: str, words: list[str]) -> None:
+    """Have launchd unload an agent, and wait until it has: bootout returns while the process still ends.
+
+    Until then bootstrap fails. Raises JarvisError where the agent stays loaded.
+    """
+    launchctl(*words)  # fails where nothing is loaded, and where it is being unloaded
+    end = time.monotonic() + UNLOAD_S
+    while loaded(label) is not None:
+        if time.monotonic() >= end:
+            raise JarvisError(
+                f"launchd has not unloaded {label} within {UNLOAD_S:.0f} s", "Log out and in, then try again."
+            )
+        time.sleep(ASK_INTERVAL_S)
 
 
 def _bootstrap(label: str, words: list[str]) -> None:
@@ -221,7 +242,7 @@ def _bootstrap(label: str, words: list[str]) -> None:
         done = launchctl(*words)
         if not done.returncode:
             return
-        if pause_s is None or done.returncode != 5 or is_disabled(label):
+        if pause_s is None or done.returncode not in _NOT_YET or is_disabled(label):
             break
         time.sleep(pause_s)
     if is_disabled(label):
@@ -256,8 +277,8 @@ def _undo(before: dict[str, tuple[bytes | None, bool]]) -> str:
     """Put the files back and load what was loaded before. Returns the result as a clause for the error message."""
     failed = []
     for label, (content, was_loaded) in before.items():
-        launchctl("bootout", target(label))
         try:
+            _unload(label, ["bootout", target(label)])
             _put(label, content)
             if was_loaded and content is not None:
                 _bootstrap(label, ["bootstrap", domain(), str(agents.file(label))])
@@ -273,23 +294,12 @@ def uninstall(say: Say) -> bool:
         existed = agents.file(label).exists()
         if loaded(label) is not None:
             existed = True
-            launchctl("bootout", target(label))
-            if not _is_unloaded(label):
-                raise JarvisError(f"launchd does not unload {label}", "Log out and in, then try again.")
+            _unload(label, ["bootout", target(label)])
         agents.file(label).unlink(missing_ok=True)
         if existed:
             say(f"{label}: removed")
         removed |= existed
     return removed
-
-
-def _is_unloaded(label: str) -> bool:
-    """Whether launchd has unloaded an agent. bootout may return while its process still ends, so ask repeatedly."""
-    for pause_s in BACKOFF_S:
-        if loaded(label) is None:
-            return True
-        time.sleep(pause_s)
-    return loaded(label) is None
 
 
 # ----------------------------------------------------------------------------------------------- starting and stopping

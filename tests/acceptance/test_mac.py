@@ -79,7 +79,8 @@ def test_install_loads_both_agents_and_the_daemon_takes_jobs(house: House, mac: 
     assert set(mac.state()["loaded"]) == {DAEMON, NIGHTLY}
     assert "Full Disk Access" in output
     assert "sudo pmset repeat wakeorpoweron MTWRFSU 21:58:00" in output
-    verbs = [call[1] for call in mac.calls("launchctl") if call[-1].endswith((DAEMON, f"{DAEMON}.plist"))]
+    about = [call[1] for call in mac.calls("launchctl") if call[-1].endswith((DAEMON, f"{DAEMON}.plist"))]
+    verbs = [verb for verb in about if verb != "print"]
     start = verbs.index("enable")
     assert verbs[start : start + 4] == ["enable", "bootout", "bootstrap", "kickstart"]
     assert not mac.calls("launchctl", "kickstart", f"gui/{os.getuid()}/{NIGHTLY}")
@@ -96,6 +97,21 @@ def test_installing_twice_changes_the_time_and_keeps_one_daemon(house: House, ma
     house.ctl("install", "--at", "23:15")
     assert mac.agent(NIGHTLY)["StartCalendarInterval"] == {"Hour": 23, "Minute": 15}
     assert until(lambda: pid(house) not in (None, first) and pid(house), what="the new daemon runs")
+
+
+def test_a_busy_daemon_that_is_installed_again_stays_loaded_and_goes_on(house: House, mac: FakeMac) -> None:
+    """Its job ignores the request to end, so launchd unloads the agent only many seconds after bootout has returned."""
+    house.ctl("install")
+    first = until(lambda: pid(house), what="the daemon runs")
+    stubborn = "trap '' TERM; touch begun; while [ ! -e done ]; do sleep 0.1; done"
+    run_id = house.enqueue("command", "--attempts", "3", "--cwd", str(house.folder), "--", "sh", "-c", stubborn)
+    until((house.folder / "begun").exists, what="the job runs")
+    house.ctl("install", "--at", "23:15", timeout_s=120)
+    assert set(mac.state()["loaded"]) == {DAEMON, NIGHTLY}
+    assert until(lambda: pid(house) not in (None, first) and pid(house), what="the new daemon runs")
+    (house.folder / "done").touch()
+    assert house.settled(run_id)["command:sh"]["status"] == "succeeded"
+    assert house.jobs(run_id)["command:sh"]["attempt"] == 2
 
 
 def test_error_5_while_an_older_agent_ends_is_waited_out(house: House, mac: FakeMac) -> None:

@@ -72,7 +72,8 @@ class FakeMac:
         self.answers(**{command: text})
 
     def orders(self, **orders: Any) -> None:
-        """What shall go wrong: busy=2 (error 5 so often), refused=[label], forbidden=[label], no_session=True."""
+        """What shall go wrong: busy=2 (error 5 so often), lingers_s=9 (an agent stays so long after its
+        bootout), old_macos=True (error 37 meanwhile), refused=[label], forbidden=[label], no_session=True."""
         (self.bin / "orders.json").write_text(json.dumps(orders))
 
     def set_clock(self, moment: dt.datetime) -> None:

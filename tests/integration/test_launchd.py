@@ -24,6 +24,7 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMac]:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(machine, "MACOS", True)
     monkeypatch.setattr(launchctl, "BACKOFF_S", (0.01, 0.01))
+    monkeypatch.setattr(launchctl, "ASK_INTERVAL_S", 0.02)
     yield made
     made.close()
 
@@ -48,6 +49,40 @@ def test_an_error_that_is_not_5_is_not_tried_again(home: Home, mac: FakeMac) -> 
     with pytest.raises(JarvisError, match="Bootstrap failed: 78"):
         write_agents(home)
     assert len(mac.calls("launchctl", "bootstrap")) == 1
+
+
+@pytest.mark.parametrize("old_macos", [False, True])
+def test_an_agent_that_lingers_after_its_bootout_is_waited_for(home: Home, mac: FakeMac, old_macos: bool) -> None:
+    """Longer than all attempts to load it together take."""
+    write_agents(home)
+    mac.orders(lingers_s=2, old_macos=old_macos)
+    write_agents(home)
+    assert set(mac.state()["loaded"]) == set(LABELS)
+    assert not mac.state()["leaving"]
+    launchctl.uninstall(lambda _: None)
+    assert not mac.state()["loaded"]
+
+
+@pytest.mark.parametrize("old_macos", [False, True])
+def test_an_answer_that_means_not_yet_is_tried_again(
+    home: Home, mac: FakeMac, monkeypatch: pytest.MonkeyPatch, old_macos: bool
+) -> None:
+    """launchd may have forgotten the label a moment before it can load it again."""
+    write_agents(home)
+    monkeypatch.setattr(launchctl, "BACKOFF_S", (0.2,) * 20)
+    monkeypatch.setattr(launchctl, "_unload", lambda _label, words: launchctl.launchctl(*words))
+    mac.orders(lingers_s=1, old_macos=old_macos)
+    write_agents(home)
+    assert set(mac.state()["loaded"]) == set(LABELS)
+
+
+def test_an_agent_that_is_never_unloaded_is_reported(home: Home, mac: FakeMac, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_agents(home)
+    monkeypatch.setattr(launchctl, "UNLOAD_S", 0.1)
+    mac.orders(lingers_s=60)
+    with pytest.raises(JarvisError, match=r"has not unloaded org.jarvisd.daemon within 0 s"):
+        launchctl.uninstall(lambda _: None)
+    assert agents.file(DAEMON).exists()
 
 
 def test_where_undoing_fails_too_that_is_said(home: Home, mac: FakeMac) -> None:
@@ -115,7 +150,7 @@ def switched_off(_path: Path, mac: FakeMac) -> str:
 
 
 def not_loaded(_path: Path, mac: FakeMac) -> str:
-    launchctl.launchctl("bootout", launchctl.target(DAEMON))
+    launchctl._unload(DAEMON, ["bootout", launchctl.target(DAEMON)])
     return "launchd has not loaded it"
 
 

@@ -1,6 +1,7 @@
 """A launchctl with the verbs that jarvisd calls: it answers in macOS's words and runs the programs of its agents.
 
-Beside it, state.json holds what is loaded and disabled, and orders.json what shall go wrong.
+Beside it, state.json holds what is loaded, being unloaded and disabled, and orders.json what shall go wrong. As on a
+Mac, bootout returns before the agent is gone.
 """
 
 import contextlib
@@ -50,14 +51,19 @@ def alive(pid: int | None) -> bool:
         return False
 
 
-def end(pid: int, within_s: float) -> None:
+def signal_process(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + within_s
-    while alive(pid) and time.monotonic() < until:
-        time.sleep(0.02)
-    if alive(pid):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
+
+
+def finish_leaving(state: dict) -> None:
+    """Forget the agents whose process has ended since their bootout, and kill what has used up its ExitTimeOut."""
+    for label, leaving in list(state["leaving"].items()):
+        pid = state["loaded"][label]["pid"]
+        if alive(pid) and time.time() > leaving["killed_at"]:
+            signal_process(pid, signal.SIGKILL)
+        if not alive(pid) and time.time() >= leaving["gone_at"]:
+            del state["leaving"][label], state["loaded"][label]
 
 
 def bootstrap(state: dict, orders: dict, path: str) -> int:
@@ -66,34 +72,43 @@ def bootstrap(state: dict, orders: dict, path: str) -> int:
     if orders.get("busy", 0) > 0:
         orders["busy"] -= 1
         return fail(5, "Bootstrap failed: 5: Input/output error")
+    if label in state["leaving"] and orders.get("old_macos"):
+        return fail(37, "Bootstrap failed: 37: Operation already in progress")
     if label in state["loaded"] or label in state["disabled"] or label in orders.get("refused", []):
         return fail(5, "Bootstrap failed: 5: Input/output error")
     state["loaded"][label] = {"path": path, "pid": spawn(agent) if agent.get("RunAtLoad") else None}
     return 0
 
 
-def bootout(state: dict, label: str, agent: dict) -> int:
+def bootout(state: dict, label: str, agent: dict, orders: dict) -> int:
+    """Ask the agent's process to end, and return at once: `print` finds the agent until it has ended."""
+    if label in state["leaving"]:
+        return fail(36, "Boot-out failed: 36: Operation now in progress")
     pid = state["loaded"][label]["pid"]
     if alive(pid):
-        end(pid, agent.get("ExitTimeOut", 20))
-    del state["loaded"][label]
+        signal_process(pid, signal.SIGTERM)
+    lingers_s = orders.get("lingers_s", 0.3)
+    state["leaving"][label] = {
+        "gone_at": time.time() + lingers_s,
+        "killed_at": time.time() + agent.get("ExitTimeOut", 20),
+    }
     return 0
 
 
-def kickstart(state: dict, label: str, agent: dict) -> int:
+def kickstart(state: dict, label: str, agent: dict, orders: dict) -> int:
     if not alive(state["loaded"][label]["pid"]):
         state["loaded"][label]["pid"] = spawn(agent)
     return 0
 
 
-def kill(state: dict, label: str, agent: dict) -> int:
+def kill(state: dict, label: str, agent: dict, orders: dict) -> int:
     if not alive(state["loaded"][label]["pid"]):
         return fail(3, "No process to signal.")
     os.kill(state["loaded"][label]["pid"], signal.SIGTERM)
     return 0
 
 
-def print_agent(state: dict, label: str, agent: dict) -> int:
+def print_agent(state: dict, label: str, agent: dict, orders: dict) -> int:
     loaded = state["loaded"][label]
     pid = f"\tpid = {loaded['pid']}\n" if alive(loaded["pid"]) else ""
     print(f"gui/{os.getuid()}/{label} = {{\n\tpath = {loaded['path']}\n{pid}\tlast exit code = 0\n}}")
@@ -127,12 +142,14 @@ def answer(state: dict, orders: dict, verb: str, words: tuple[str, ...]) -> int:
     if label not in state["loaded"]:
         return fail(113, f'Could not find service "{label}" in domain for user gui: {domain}')
     agent = plistlib.loads(Path(state["loaded"][label]["path"]).read_bytes())
-    return ABOUT_AN_AGENT[verb](state, label, agent)
+    return ABOUT_AN_AGENT[verb](state, label, agent, orders)
 
 
 def main(verb: str, *words: str) -> int:
     state = json.loads(STATE.read_text()) if STATE.exists() else {"loaded": {}, "disabled": []}
     orders = json.loads(ORDERS.read_text()) if ORDERS.exists() else {}
+    state.setdefault("leaving", {})
+    finish_leaving(state)
     code = answer(state, orders, verb, words)
     STATE.write_text(json.dumps(state))
     ORDERS.write_text(json.dumps(orders))
