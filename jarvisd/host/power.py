@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
+from types import ModuleType
 from typing import Any
 
-from jarvisd.host import machine
+from jarvisd.host import linux, mac, machine
 from jarvisd.host.machine import _MB
 
 
+def _platform() -> ModuleType:
+    return mac if machine.MACOS else linux
+
+
 def conditions() -> dict[str, Any]:
-    """Conditions that affect a measurement: {"power": "mains" | "battery" | None, "free_mb", "swap_mb"}."""
+    """Conditions that affect a measurement.
+
+    {"power": "mains" | "battery" | None, "low_power_mode": bool | None, "launchd": bool | None, "free_mb", "swap_mb"};
+    None where the computer does not say.
+    """
     import psutil
 
     source, _ = power()
     return {
         "power": source,
+        "low_power_mode": low_power_mode(),
+        "launchd": _platform().is_service(),
         "free_mb": machine.available_mb(),
         "swap_mb": int(psutil.swap_memory().used // _MB),
     }
@@ -26,19 +36,14 @@ def conditions() -> dict[str, Any]:
 
 def power() -> tuple[str | None, int | None]:
     """("mains" | "battery" | None where unknown, percent of the battery | None where there is none)."""
-    if machine.MACOS:
-        output = machine.output("pmset", "-g", "batt")
-        source = re.search(r"drawing from '(AC|Battery|UPS) Power'", output)
-        charge = re.search(r"(\d+)%", output)
-        name = None if source is None else "mains" if source[1] == "AC" else "battery"
-        return name, int(charge[1]) if charge else None
-    import psutil
+    source: tuple[str | None, int | None] = _platform().power_source()
+    return source
 
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    if battery is None:
-        return None, None
-    plugged = {True: "mains", False: "battery"}.get(battery.power_plugged)
-    return plugged, int(battery.percent)
+
+def low_power_mode() -> bool | None:
+    """Whether the computer saves power at the cost of speed. None where it does not say."""
+    mode: bool | None = _platform().low_power_mode()
+    return mode
 
 
 def wake_command(time: str, weekdays: tuple[str, ...]) -> list[str]:

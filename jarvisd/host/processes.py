@@ -27,6 +27,7 @@ TOKEN = "JARVISD_TOKEN"  # noqa: S105 - a name, and no secret: whoever may read 
 _PASSED_ON = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
     *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
+    "XPC_SERVICE_NAME",  # whether launchd runs the daemon, which a measurement depends on
     *(failpoints.AT, failpoints.ONCE),
     "PYTHONPATH",  # kinds that the daemon imported through it must be importable in the child, too
     *("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"),

@@ -105,13 +105,20 @@ class FakeMac:
                 process.resume()
 
     def disable(self, label: str) -> None:
-        state = self.state()
+        state = self._stored()
         state["disabled"].append(label)
         (self.bin / "state.json").write_text(json.dumps(state))
 
     def state(self) -> dict[str, Any]:
+        """What is loaded, and not about to be unloaded, and what is disabled."""
+        state = self._stored()
+        kept = {label: row for label, row in state["loaded"].items() if label not in state["leaving"]}
+        return state | {"loaded": kept}
+
+    def _stored(self) -> dict[str, Any]:
         path = self.bin / "state.json"
-        return json.loads(path.read_text()) if path.exists() else {"loaded": {}, "disabled": []}
+        empty = {"loaded": {}, "leaving": {}, "disabled": []}
+        return empty | (json.loads(path.read_text()) if path.exists() else {})
 
     def calls(self, *words: str) -> list[list[str]]:
         """Every call so far that begins with these words."""
@@ -134,7 +141,7 @@ class FakeMac:
 
     def close(self) -> None:
         """End what launchd has started."""
-        for row in self.state()["loaded"].values():
+        for row in self._stored()["loaded"].values():
             command = Path(f"/proc/{row['pid']}/cmdline")
             if row["pid"] and command.exists() and "jarvisd" in command.read_text():
                 os.kill(row["pid"], signal.SIGKILL)

@@ -120,7 +120,7 @@ def test_the_model_is_described_and_the_comparison_written(start: Start, tiny: P
     assert loaded.load_time_s > 0
     assert loaded.first_reply_ms > 0
     assert loaded.process_mb > loaded.load_peak_mb
-    assert set(loaded.conditions) == {"power", "free_mb", "swap_mb"}
+    assert set(loaded.conditions) == {"power", "low_power_mode", "launchd", "free_mb", "swap_mb"}
     document = json.loads((context.folder / "mlx_comparison_results.json").read_text())
     assert document["models"]["tiny"]["stats"]["total_tests"] == 3
 

@@ -340,11 +340,11 @@ def test_settings_are_words(here: Home) -> None:
     mining(row)
     Mining.update(config={"matcher": {"name": "MiniLM", "fingerprint": "cc16"}, "revision": None}).execute()
     model(row, "a", "Model A")
-    ModelLoad.update(conditions={"power": "", "free_mb": 22053}).execute()
+    ModelLoad.update(conditions={"power": "", "launchd": True, "free_mb": 22053}).execute()
     rows = dict(run_rows.setting_rows(gather(row.id, here)))
     assert rows["mining: matcher"] == "name MiniLM, fingerprint cc16"
     assert rows["mining: revision"] == "–"
-    assert rows["conditions: round 1, Model A"] == "power not measured, free_mb 22053"
+    assert rows["conditions: round 1, Model A"] == "power not measured, launchd yes, free_mb 22053"
 
 
 def test_counts_of_templates_stand_alone(here: Home) -> None:

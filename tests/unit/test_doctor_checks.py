@@ -9,8 +9,9 @@ from typing import NoReturn
 import pytest
 
 from jarvisd import registry
-from jarvisd.host import machine
+from jarvisd.host import machine, power
 from jarvisd.operations import doctor
+from jarvisd.operations.doctor import mac
 from jarvisd.plugin import Home  # imports functions of machine by name, so it must be loaded before a test patches them
 
 
@@ -73,3 +74,23 @@ def test_messages_are_checked_for_every_kind_of_job_that_reads_them(
     checks = {check.name: check for check in doctor.examine(home)}
     assert checks["messages"].state == "problem"
     assert "reads_chats" not in getattr(checks.get("jobs"), "what", "")
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_guarded"),
+    [("Documents/jarvisd", True), ("Desktop", True), ("jarvisd", False), ("Documents2", False)],
+)
+def test_a_home_in_a_folder_that_macos_guards_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, is_guarded: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    checks = mac._protected(Home(tmp_path / folder, "--home"))
+    assert [check.state for check in checks] == ["warning"] * is_guarded
+    assert not is_guarded or "permission" in checks[0].what
+
+
+def test_low_power_mode_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power, "low_power_mode", lambda: True)
+    monkeypatch.setattr(power, "power", lambda: ("mains", 80))
+    check = mac._power()
+    assert (check.state, check.what) == ("warning", "Low Power Mode is on, battery 80 %")

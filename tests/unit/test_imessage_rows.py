@@ -61,6 +61,10 @@ def db(tmp_path: Path) -> ChatDB:
         ({"text": "Loved an image"}, "tapbacks sent as text"),
         ({"text": "Reacted 🔥 to “see you”"}, "tapbacks sent as text"),
         ({"text": "Removed a heart from “see you”"}, "tapbacks sent as text"),
+        ({"text": "Removed a 😂 from “see you”"}, "tapbacks sent as text"),
+        ({"text": "Removed an exclamation from an image"}, "tapbacks sent as text"),
+        ({"text": "Reacted with a sticker to “see you”"}, "tapbacks sent as text"),
+        ({"text": "Loved an audio message"}, "tapbacks sent as text"),
         ({"body": b"x" + ONE_TIME_CODE}, "one-time codes"),
         ({"date": 0}, "undated"),
         ({"chat": None}, "in no chat (deleted)"),
@@ -76,7 +80,15 @@ def test_rows_that_no_person_typed_are_left_out_by_reason(db: ChatDB, columns: d
 
 
 @pytest.mark.parametrize(
-    "text", ["Loved it", "Liked your idea", "Removed a tree from the garden today", "Reacted badly"]
+    "text",
+    [
+        "Loved it",
+        "Liked your idea",
+        "Removed a tree from the garden today",
+        "Reacted badly",
+        "Liked a guy",
+        "Loved a lot",
+    ],
 )
 def test_texts_that_only_look_like_tapbacks_stay(db: ChatDB, text: str) -> None:
     db.add(text, chat=db.direct("+15550001"), from_me=True)

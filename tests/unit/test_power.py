@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvisd.host import machine, power
+from jarvisd.host import linux, machine, power, processes
 
 
 @pytest.mark.parametrize(("drawn", "source"), [("AC", "mains"), ("Battery", "battery"), ("UPS", "battery")])
@@ -21,3 +21,31 @@ def test_what_a_measurement_is_noted_with_is_what_macos_says_of_its_power(
     monkeypatch.setattr(machine, "MACOS", True)
     assert power.power() == (source, 40)
     assert power.conditions()["power"] == source
+
+
+@pytest.mark.parametrize(("line", "expected"), [("lowpowermode 1", True), ("lowpowermode 0", False), ("sleep 1", None)])
+@pytest.mark.parametrize(
+    ("name", "is_service"), [("org.jarvisd.daemon", True), ("0", False), ("application.com.apple.Terminal.7", False)]
+)
+def test_a_measurement_is_noted_with_low_power_mode_and_launchd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, expected: bool | None, name: str, is_service: bool
+) -> None:
+    program = tmp_path / "pmset"
+    program.write_text(f"#!/bin/sh\necho ' {line}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XPC_SERVICE_NAME", name)
+    monkeypatch.setattr(machine, "MACOS", True)
+    noted = power.conditions()
+    assert (noted["low_power_mode"], noted["launchd"]) == (expected, is_service)
+    assert processes.child_environment()["XPC_SERVICE_NAME"] == name
+
+
+def test_linux_says_by_its_power_profile_whether_it_saves_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "PROFILE", tmp_path / "platform_profile")
+    assert power.low_power_mode() is None
+    linux.PROFILE.write_text("low-power\n")
+    assert power.low_power_mode() is True
+    assert power.conditions()["launchd"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shutil
+from pathlib import Path
 
 from jarvisd.host import machine, power
 from jarvisd.launchd import agents, launchctl
@@ -17,7 +18,7 @@ OLDEST = 14
 
 
 def all_of(home: Home) -> list[Check]:
-    return [_processor(), _version(), *_agents(home), _next_start(home), _caffeinate(), _power()]
+    return [_processor(), _version(), *_agents(home), _next_start(home), _caffeinate(), _power(), *_protected(home)]
 
 
 def _processor() -> Check:
@@ -86,8 +87,24 @@ def _power() -> Check:
         return warning("power", f"the lid is closed{charge}", "Open it for the night: a closed Mac sleeps through it.")
     if re.search(r"CPU_Speed_Limit\s*=\s*(\d{1,2})\b", machine.output("pmset", "-g", "therm")):
         return warning("power", "the Mac is hot and runs slower", "Let it cool; figures of speed will be lower.")
+    if power.low_power_mode():
+        remedy = "Switch it off for the night in System Settings > Battery; figures of speed will be lower."
+        return warning("power", f"Low Power Mode is on{charge}", remedy)
     if source == "battery":
         return warning(
             "power", f"on battery{charge}", "Plug it in for the night; see power.on_battery in settings.yaml."
         )
     return ok("power", f"{'plugged in' if source else 'unknown'}{charge}")
+
+
+#: Folders of the user's that macOS guards: the first program of an agent that opens a file there waits for a window.
+_GUARDED = ("Documents", "Desktop", "Downloads", "Library/Mobile Documents")
+
+
+def _protected(home: Home) -> list[Check]:
+    """A warning where the home lies in a folder for which macOS asks the user, who sleeps when the agents start."""
+    for name in _GUARDED:
+        if home.root.resolve().is_relative_to((Path.home() / name).resolve()):
+            what = f"{home.root} is below ~/{name}, for which macOS asks permission: an agent may hang at its window"
+            return [warning("home", what, "Move it, for example to ~/jarvisd, and run `jarvisctl install` there.")]
+    return []

@@ -21,10 +21,16 @@ POLL = frozenset({4000})
 FILTERED = frozenset({2, 3, 4})
 _RETRACTION_LIMIT = 1 << 20  # bytes of message_summary_info that are looked at
 
+#: What a tapback of Messages names where it does not quote the message. A closed list: "Loved a lot" is a typed text.
+_TAPPED = (
+    r"(?:[“\"„«]."
+    r"|an? (?:image|movie|video|audio message|attachment|sticker|link|location|contact)$)"
+)
 _PLAIN_TAPBACK = re.compile(
-    r"(?:(?:Liked|Loved|Disliked|Laughed at|Emphasi[sz]ed|Questioned) (?:[“\"„«].|an? \w+$)"
-    r"|Removed an? [\w ]{1,24} from (?:[“\"„«].|an? \w+$)"
-    r"|Reacted \S{1,16} (?:to|with) (?:[“\"„«].|an? \w+$))",
+    rf"(?:(?:Liked|Loved|Disliked|Laughed at|Emphasi[sz]ed|Questioned) {_TAPPED}"
+    rf"|Removed an? [^“\"„«]{{1,24}} from {_TAPPED}"
+    rf"|Reacted with a sticker to {_TAPPED}"
+    rf"|Reacted \S{{1,16}} (?:to|with) {_TAPPED})",
     re.DOTALL,
 )
 _SHORT_CODE = re.compile(r"\d{3,8}")

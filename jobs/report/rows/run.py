@@ -272,7 +272,7 @@ def setting_rows(report: Report) -> list[list[str]]:
         for part, values in rules.items()
     ]
     for load in report.loads:
-        conditions = (f"{clean(key, 40)} {clean(value, 40) or NOT_MEASURED}" for key, value in load.conditions.items())
+        conditions = (f"{clean(key, 40)} {_condition(value)}" for key, value in load.conditions.items())
         name = report.models[load.model].name if load.model in report.models else load.model
         rows.append([f"conditions: round {load.round}, {clean(name, 80)}", ", ".join(conditions) or NOT_MEASURED])
     if seeds := _seeds(report):
@@ -304,3 +304,9 @@ def prompt_lines(report: Report) -> list[tuple[str, list[str]]]:
         for key in report.models
         if key in report.prompts
     ]
+
+
+def _condition(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return clean(value, 40) or NOT_MEASURED
