@@ -39,7 +39,7 @@ def _entry(run: Run, at: dt.datetime) -> Entry:
         state=status.ending(shown),
         jobs=status.in_words(shown.counts),
         title=plain(run.title),
-        verdict=_verdict(run),
+        verdict=verdict(run),
     )
 
 
@@ -50,8 +50,8 @@ def _lasted(run: Run, at: dt.datetime, *, ended: bool) -> str:
     return lasted(max(0.0, (end - run.started_at).total_seconds())) if end is not None else ""
 
 
-def _verdict(run: Run) -> str:
-    """What the report has stored in its summary."""
+def verdict(run: Run) -> str:
+    """What the newest report of a run says, in one line without text of a message; "" without one."""
     report: Job | None = queries.newest_written_report(run.id)
     outcome: dict[str, Any] = (report.outcome or {}) if report is not None else {}
     summary = outcome.get("summary")

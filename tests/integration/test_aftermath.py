@@ -15,9 +15,11 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from jarvisd import logs
 from jarvisd.cli import cli, status
 from jarvisd.cli.common import App
 from jarvisd.daemon import hooks
+from jarvisd.host import power
 from jarvisd.operations import notification, retention
 from jarvisd.paths import Home
 from jarvisd.store import database, queries, queue, transitions
@@ -139,6 +141,25 @@ def test_a_run_with_failures_is_told_with_its_status_and_arguments_reach_it_unch
     document, argument = written(target).split("\n")
     assert [job["status"] for job in json.loads(document)["jobs"]] == ["failed", "succeeded"]
     assert argument == "a b; $(c)"
+
+
+def test_the_verdict_and_the_page_are_told(
+    home: Home, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the program as keys, and in the notification in one line; a click opens the page."""
+    target = told(home, tmp_path, "open(target, 'w').write(sys.stdin.read())", when="always")
+    run = finish(make_run("mine", "report"))
+    summary = {"problems": 0, "verdict": "Switch to Gemma 3\n270M"}
+    Job.update(outcome={"attempt": 1, "ok": True, "summary": summary}).where(Job.kind == "report").execute()
+    page = logs.make_folder(home, run.id) / "report.html"
+    page.touch()
+    notes: list[tuple[str, Path | None]] = []
+    monkeypatch.setattr(power, "notify", lambda _title, text, *, opens: notes.append((text, opens)))
+    hooks.run_settled(home, run)
+    document = json.loads(written(target))
+    assert (document["verdict"], document["page"]) == ("Switch to Gemma 3 270M", str(page))
+    counts = f"{run.id}: 1 of 1 jobs succeeded. The report is ready: jarvisctl report --open"
+    assert notes == [(f"Switch to Gemma 3 270M. {counts}", page)]
 
 
 def test_what_a_program_is_told_holds_nothing_of_what_jobs_were_given_or_found(

@@ -16,6 +16,7 @@ from jarvisd.cli import HELP, VERBS, cli
 from jarvisd.daemon import attempt
 from jarvisd.host import files
 from jarvisd.plan import yamlfile
+from jarvisd.plan.settings import Settings
 from jarvisd.store import database, salvage, transitions
 from jobs.evaluate.replies import prompt
 from jobs.lib.imessage import database as imessage
@@ -194,3 +195,14 @@ def test_the_limits_of_the_reliability_page_are_those_of_the_code() -> None:
         f"read from chat.db | {imessage.LONGEST_VALUE // 1024:,} KB",
     ):
         assert row in page
+
+
+def test_every_recipe_for_a_notification_is_a_setting(tmp_path: Path) -> None:
+    recipes = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "notify.md").read_text(), flags=re.S)
+    assert len(recipes) >= 4
+    for number, recipe in enumerate(recipes):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(recipe)
+        notify = yamlfile.load(path, Settings).notify
+        assert notify is not None
+        assert notify.when == "always"

@@ -49,3 +49,17 @@ def test_linux_says_by_its_power_profile_whether_it_saves_power(
     linux.PROFILE.write_text("low-power\n")
     assert power.low_power_mode() is True
     assert power.conditions()["launchd"] is None
+
+
+def test_a_click_on_a_notification_opens_the_page_where_a_program_for_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "terminal-notifier"
+    program.write_text(f'#!/bin/sh\nfor word in "$@"; do echo "$word"; done > {tmp_path}/words\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(machine, "MACOS", True)
+    power.notify("jarvisd", "-Keep it", opens=tmp_path / "a page.html")
+    title, name, message, text, opens, url, *_ = (tmp_path / "words").read_text().splitlines()
+    assert (title, name, message, text) == ("-title", "jarvisd", "-message", "\u200b-Keep it")
+    assert (opens, url) == ("-open", f"file://{tmp_path}/a%20page.html")
