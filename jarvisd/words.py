@@ -42,7 +42,7 @@ def duration(text: str) -> dt.timedelta:
     """2h, 90m, 45s or 1h30m as a timedelta. Raises UsageError."""
     parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
     if not text.strip() or parts is None:
-        raise UsageError(f"{text!r} is no duration", "Write it as 2h, 90m or 1h30m.")
+        raise UsageError(f"{text!r} is not a duration", "Write it as 2h, 90m or 1h30m.")
     hours, minutes, seconds = (int(part or 0) for part in parts.groups())
     if hours + minutes / 60 + seconds / 3600 > LONGEST_H:
         raise UsageError(f"{text!r} is longer than a year", "Without --for a pause has no end of its own.")

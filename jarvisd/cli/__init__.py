@@ -172,6 +172,9 @@ def main(argv: list[str] | None = None) -> None:
         sys.stdout.flush()
     except errors.JarvisError as error:
         _fail(str(error), error.exit_code, error.choices if isinstance(error, errors.Ambiguous) else ())
+    except click.exceptions.NoArgsIsHelpError as error:
+        note(error.format_message())
+        sys.exit(2)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "jarvisctl"
         _fail(f"{error.format_message().rstrip('.')}. `{where} --help` shows how.", 2)

@@ -173,7 +173,7 @@ class Attempt:
         if outcome and outcome["ok"] and code == 0:
             self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
         elif why is EndReason.CANCEL:
-            self._settle(Status.CANCELLED, "cancelled by its owner", code)
+            self._settle(Status.CANCELLED, "cancelled by you", code)
         elif why is EndReason.STOP:
             self._stopped(code)
         elif why is EndReason.DEADLINE:

@@ -75,7 +75,7 @@ def _requeue(home: Home, job: Job) -> None:
     if job.pid is None:  # its child was never allowed to start
         queue.requeue(job, "interrupted: jarvisd ended without warning", never_ran=True)
     elif job.cancel_requested:
-        end_job(home, job, Status.CANCELLED, "cancelled by its owner")
+        end_job(home, job, Status.CANCELLED, "cancelled by you")
     elif is_given_back(job):
         queue.requeue(job, "interrupted: jarvisd ended without warning", **transitions.given_back(job))
     elif may_start_again(job):

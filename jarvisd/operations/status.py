@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import peewee
@@ -38,7 +40,7 @@ def document(home: Home, name: str | None) -> dict[str, Any]:
             "paused": bool(paused),
             "paused_until": stamp(until),
         },
-        "runs": [of_run(run) for run in runs or ()],
+        "runs": [of_run(run, _positions() if runs else {}) for run in runs or ()],
     }
 
 
@@ -53,7 +55,13 @@ def runs_to_show(home: Home, name: str | None) -> list[Run] | None:
     return active_runs() if migrations.open_existing(home) else None
 
 
-def of_run(run: Run) -> dict[str, Any]:
+def _positions() -> dict[int, int]:
+    """The place in the queue of each queued job, by its id; 1 is the next one."""
+    return {place.job.id: place.number for place in queue_order.now(database.now()).places}
+
+
+def of_run(run: Run, positions: Mapping[int, int] = MappingProxyType({})) -> dict[str, Any]:
+    """The run as JSON. `positions`: the places of queued jobs, by their ids, where they are known."""
     jobs = queries.jobs_of(run)
     return {
         "id": run.id,
@@ -62,7 +70,14 @@ def of_run(run: Run) -> dict[str, Any]:
         "deadline": stamp(run.deadline),
         "created_at": stamp(run.created_at),
         "warnings": run.warnings,
-        "jobs": [of_job(job) for job in jobs],
+        "title": run.title,
+        "start_at": stamp(run.start_at),
+        "priority": run.priority,
+        "after": [
+            {"run": awaited.of_run, "job": awaited.of_job, "any": awaited.any_end}
+            for awaited in dependencies.of_run(run)
+        ],
+        "jobs": [of_job(job) | {"position": positions.get(job.id)} for job in jobs],
     }
 
 

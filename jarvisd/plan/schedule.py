@@ -24,7 +24,7 @@ class Schedule:
         """From `22:00` and `mon,tue` as people write them. Raises UsageError."""
         days = [day.strip().lower()[:3] for day in (weekdays or "").split(",") if day.strip()]
         if unknown := [day for day in days if day not in WEEKDAYS]:
-            raise UsageError(f"{unknown[0]!r} is no weekday", f"Weekdays are {', '.join(WEEKDAYS)}.")
+            raise UsageError(f"{unknown[0]!r} is not a weekday", f"Choose from {', '.join(WEEKDAYS)}.")
         return cls(tuple(sorted({_time(text) for text in times})), tuple(day for day in WEEKDAYS if day in days))
 
     def last(self, moment: dt.datetime) -> dt.datetime:
@@ -63,5 +63,5 @@ class Schedule:
 def _time(text: str) -> str:
     parts = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
     if parts is None or int(parts[1]) > 23 or int(parts[2]) > 59:
-        raise UsageError(f"{text!r} is no time of day", "Write it as 22:00.")
+        raise UsageError(f"{text!r} is not a time of day", "Write it as 22:00.")
     return f"{int(parts[1]):02}:{parts[2]}"

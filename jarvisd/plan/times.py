@@ -16,7 +16,7 @@ def deadline(until: str, moment: dt.datetime) -> dt.datetime:
     if re.fullmatch(r"\d{1,2}:\d{2}", until):
         hour, minute = (int(part) for part in until.split(":"))
         if hour > 23 or minute > 59:
-            raise ValueError(f"{until} is no time of day; write it as 07:00")
+            raise ValueError(f"{until} is not a time of day; write it as 07:00")
         local = moment.astimezone().replace(tzinfo=None)
         at = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
         if at <= local:
@@ -25,7 +25,7 @@ def deadline(until: str, moment: dt.datetime) -> dt.datetime:
     try:
         full = dt.datetime.fromisoformat(until)
     except ValueError:
-        raise ValueError(f"{until!r} is no time; write it as 07:00, or as 2026-11-23T07:00") from None
+        raise ValueError(f"{until!r} is not a time; write it as 07:00, or as 2026-11-23T07:00") from None
     try:
         full = full.astimezone()
     except OverflowError:

@@ -10,6 +10,8 @@ import yaml
 from pydantic import BaseModel, RootModel, ValidationError
 
 from jarvisd.errors import PlanError
+from jarvisd.plan import known_keys
+from jarvisd.words import closest
 
 #: Enough for a plan of 10,000 programs of 200 bytes each. Anything larger is a mistake or an attack.
 MAX_BYTES = 2048 * 1024
@@ -28,6 +30,7 @@ Place = tuple[int | str, ...]
 #: Where pydantic names a key that the data does not have, or that is no key.
 _ABSENT = ("missing", "extra_forbidden", "invalid_key")
 _LIST, _LINES = "a list, as [a, b]", "lines of `key: value`"
+_UNKNOWN = "unknown key"
 _WHOLE, _NUMBER = "a whole number", "a number"
 #: What a value has to be, by the type of pydantic's error. Of {} the error says more.
 _WANTED = {
@@ -65,7 +68,10 @@ class Document:
         try:
             valid = model.model_validate(given)
         except ValidationError as error:
-            raise self.wrong(*_first(error, given)) from None
+            key, message, remedy = _first(error, given)
+            if message == _UNKNOWN and (meant := closest(str(key[-1]), known_keys.at(model, key))):
+                remedy = f"Did you mean {meant}?"
+            raise self.wrong(key, message, remedy) from None
         if (place := _bool_as_number(given, valid)) is not None:
             raise self.wrong(place, "must be a number", "It is true or false.")
         return valid
@@ -260,13 +266,13 @@ def _bool_as_number(data: Any, valid: Any, place: Place = ()) -> Place | None:
 def _in_words(error: Any) -> tuple[str, str]:
     """Pydantic's finding as what is wrong and what to do."""
     kind, message = error["type"], str(error["msg"]).removeprefix("Value error, ")
-    if _WANTED.get(kind) in (_LIST, _LINES):
+    if kind in _WANTED and not error.get("ctx"):
         return f"must be {_WANTED[kind]}", _it_is(error["input"])
     if kind == "too_short":
         least = error["ctx"]["min_length"]
         return f"must have at least {least} {'entry' if least == 1 else 'entries'}", "Add what is missing."
     if kind == "extra_forbidden":
-        return "unknown key", "Remove it, or check its spelling."
+        return _UNKNOWN, "Remove it, or check its spelling."
     if kind == "missing":
         return "this key is missing", "Add it."
     return message[0].lower() + message[1:], _it_is(error["input"])

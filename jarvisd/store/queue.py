@@ -113,7 +113,7 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
     """Put a running job back, or end it when the user has cancelled it meanwhile. `fields` are columns of Job."""
     with database.write():
         if queries.cancel_wanted(job):
-            settle(job, Status.CANCELLED, "cancelled by its owner", database.now())
+            settle(job, Status.CANCELLED, "cancelled by you", database.now())
         else:
             transitions.requeue(job, reason, **fields)
             wakeup.wake_worker([job.id])
@@ -140,7 +140,7 @@ def _cancel(jobs: list[Job], at: dt.datetime) -> list[Job]:
     rows = [job for job in jobs if job.status in models.OPEN]
     queued = [job for job in rows if job.status == Status.QUEUED]
     running = [job for job in rows if job.status == Status.RUNNING]
-    transitions.end_queued(queued, Status.CANCELLED, "cancelled by its owner", at)
+    transitions.end_queued(queued, Status.CANCELLED, "cancelled by you", at)
     transitions.request_cancel(running)
     _wake_followers(rows)
     return rows

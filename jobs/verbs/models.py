@@ -46,7 +46,7 @@ def group(context: click.Context, as_json: bool) -> int:
     return _list(context.obj.home, as_json) if context.invoked_subcommand is None else 0
 
 
-@group.command()
+@group.command(short_help="Fetch models from the hub.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--only", multiple=True, metavar="PLAN", help="Only what this plan names. Can be repeated.")
 @click.pass_obj
@@ -71,7 +71,7 @@ def fetch(app: App, names: tuple[str, ...], only: tuple[str, ...]) -> int:
     return int(bool(failures))
 
 
-@group.command()
+@group.command(short_help="Look at every byte of models, and load them.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.pass_obj
 def check(app: App, names: tuple[str, ...]) -> int:

@@ -83,7 +83,7 @@ def test_cancel_ends_the_whole_process_tree(house: House) -> None:
     house.ctl("cancel", run_id)
     until(lambda: gone(below), what="the grandchild is gone")
     (job,) = house.settled(run_id).values()
-    assert (job["status"], job["reason"]) == ("cancelled", "cancelled by its owner")
+    assert (job["status"], job["reason"]) == ("cancelled", "cancelled by you")
 
 
 def test_cancel_ends_a_program_that_ignores_sigterm(house: House) -> None:
@@ -95,7 +95,7 @@ def test_cancel_ends_a_program_that_ignores_sigterm(house: House) -> None:
     house.ctl("cancel", run_id)
     until(lambda: gone(stubborn), what="the program is gone")
     (job,) = house.settled(run_id).values()
-    assert (job["status"], job["reason"]) == ("cancelled", "cancelled by its owner")
+    assert (job["status"], job["reason"]) == ("cancelled", "cancelled by you")
 
 
 def test_a_killed_daemon_leaves_no_orphan_and_a_command_is_not_run_twice(house: House) -> None:
@@ -219,9 +219,9 @@ def test_logs_follow_waits_for_the_job_and_ends_with_it(house: House) -> None:
         (["enqueue", "command", "--env", "NOT_SET", "--", "echo"], "--env NOT_SET: this variable is not set"),
         (["stauts"], "no verb is called 'stauts'. Did you mean status?"),
         (["enqueue", "command", "--timeout", "soon", "--", "echo"], "'soon' is not a valid integer range"),
-        (["pause", "--for", "soon"], "'soon' is no duration"),
+        (["pause", "--for", "soon"], "'soon' is not a duration"),
         (["logs", "17"], "nothing was submitted"),
-        (["enqueue", "command", "--until", "never", "--", "echo"], "--until: 'never' is no time"),
+        (["enqueue", "command", "--until", "never", "--", "echo"], "--until: 'never' is not a time"),
     ],
 )
 def test_wrong_use_is_one_line_exit_code_2_and_leaves_no_trace(house: House, words: list[str], message: str) -> None:

@@ -38,8 +38,8 @@ def test_a_run_starts_at_its_time_and_says_so_until_then(house: House) -> None:
     ("words", "message"),
     [
         (["--at", "2020-01-01T22:30"], "--at: 2020-01-01T22:30 is in the past"),
-        (["--at", "soon"], "--at: 'soon' is no time; write it as 07:00"),
-        (["--at", "25:00"], "--at: 25:00 is no time of day"),
+        (["--at", "soon"], "--at: 'soon' is not a time; write it as 07:00"),
+        (["--at", "25:00"], "--at: 25:00 is not a time of day"),
         (["--after", "nothing"], "no job and no run is called 'nothing'"),
         (["--after", "99"], "no job has the number 99"),
         (["--after", ""], "an empty name names no job and no run"),
@@ -141,3 +141,16 @@ def test_a_run_by_day_is_dated_by_that_day(house: House) -> None:
 
 def test_without_a_plan_the_plans_are_listed(house: House) -> None:
     assert "no plan given. Plans: demo, overnight, templates." in house.ctl("enqueue", code=2).stderr
+
+
+def test_the_json_of_status_has_start_priority_dependencies_and_positions(house: House) -> None:
+    first = house.enqueue("command", "--priority", "2", "--at", "23:59", "--", "true")
+    second = house.enqueue("command", "--after-any", "1", "--after", first, "--", "true")
+    runs = {run["id"]: run for run in house.status()["runs"]}
+    assert (runs[first]["priority"], runs[first]["after"]) == (2, [])
+    assert dt.datetime.fromisoformat(runs[first]["start_at"]).minute == 59
+    assert runs[second]["after"] == [
+        {"run": first, "job": None, "any": False},
+        {"run": first, "job": 1, "any": True},
+    ]
+    assert [runs[run_id]["jobs"][0]["position"] for run_id in (first, second)] == [1, 2]

@@ -282,7 +282,7 @@ def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
     rows = list(Job.select().order_by(Job.id))
     queue.cancel([rows[0]], database.now())
     transitions.defer(rows, "waiting for power", until=database.now(), since=database.now())
-    assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by its owner", "waiting for power"]
+    assert [job.reason for job in Job.select().order_by(Job.id)] == ["cancelled by you", "waiting for power"]
 
 
 def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_look(make_run: MakeRun) -> None:

@@ -68,7 +68,7 @@ def test_with_fresh_all_jobs_are_retried(home: Home, make_run: MakeRun) -> None:
 def test_a_deadline_that_is_no_time_queues_nothing(home: Home, make_run: MakeRun) -> None:
     run = make_run("mine")
     control.cancel(home, run)
-    with pytest.raises(UsageError, match="--until: 'soon' is no time"):
+    with pytest.raises(UsageError, match="--until: 'soon' is not a time"):
         control.retry(home, run, until="soon")
     assert queries.is_settled(run)
 

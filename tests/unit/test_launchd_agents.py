@@ -94,12 +94,12 @@ def test_several_times_and_weekdays_become_one_interval_each_with_hour_and_minut
 
 @pytest.mark.parametrize("text", ["24:00", "22", "22:60", "ten", ""])
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no time of day"):
+    with pytest.raises(UsageError, match="not a time of day"):
         Schedule.of((text,))
 
 
 def test_what_is_no_weekday_is_refused() -> None:
-    with pytest.raises(UsageError, match="no weekday"):
+    with pytest.raises(UsageError, match="not a weekday"):
         Schedule.of(("22:00",), "mon,thx")
 
 

@@ -61,7 +61,7 @@ def test_until_means_the_wall_clock_in_nights_of_23_and_25_hours(berlin: None, e
 
 @pytest.mark.parametrize("text", ["25:00", "7 o'clock", "", "07:60", "2020-01-01T07:00"])
 def test_what_is_no_time_or_in_the_past_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no time|in the past"):
+    with pytest.raises(ValueError, match=r"not a time|in the past"):
         times.deadline(text, dt.datetime.now().astimezone())
 
 
@@ -127,11 +127,13 @@ def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: x\nmined: {}\n", r"mine-only.yaml:2: mined: unknown key"),
+        ("title: x\nmined: {}\n", r"mine-only.yaml:2: mined: unknown key. Did you mean mine\?"),
+        ("mine: {templats: 3}\n", r":1: mine.templats: unknown key. Did you mean templates\?"),
+        ("mine: {templates: abc}\n", r":1: mine.templates: must be a whole number. It is 'abc'"),
         ("command:\n  - run: [a]\n    nmae: b\n", r":3: command\[0\].nmae: unknown key"),
         ("title: [unclosed\n", r"not YAML"),
         ("until: 22:00\n", r":1: until: this is a number in YAML; put the time in quotes"),
-        ('until: "25:00"\n', r":1: until: 25:00 is no time"),
+        ('until: "25:00"\n', r":1: until: 25:00 is not a time"),
         ("title: a\ntitle: b\n", r":2: title: given twice"),
         ("command:\n  - run: echo hello\n", r"there is no shell"),
         ("- a\n- b\n", r"not a plan"),

@@ -49,7 +49,7 @@ class Parts(click.Group):
             formatter.write_dl([(part, _HELP[part]) for part in PARTS])
 
 
-@click.group("deploy", cls=Parts, no_args_is_help=False)
+@click.group("deploy", cls=Parts, no_args_is_help=True)
 def deploy() -> None:
     """Write what a run found into JARVIS, keeping what is there and a backup.
 
