@@ -14,7 +14,7 @@ from jarvisd.paths import Home
 from jarvisd.store.database import db
 from jarvisd.store.models import Run, Status
 from jobs.lib.comparison.votes import Agreement
-from jobs.lib.results.tables import Cause, HeldOutTurn, LeftOut, ModelLoad, Reply
+from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, ModelLoad, Reply, Score
 from jobs.report.charts import models as model_charts
 from jobs.report.gather import Report, gather
 from jobs.report.rows import metrics as metric_rows
@@ -328,3 +328,20 @@ def test_an_old_run_without_rounds_and_metrics_still_renders(here: Home) -> None
     assert problems == []
     assert "## Votes" not in text and "## Real turns" not in text and "## What changed" not in text
     assert "not measured" in text and "could not be rendered" not in text + (folder / "report.html").read_text()
+
+
+def test_how_often_the_readers_of_a_reply_lie_far_apart_is_said_with_the_heat_map(here: Home) -> None:
+    """Of successful replies to scenarios; a judge is named where it read one of them."""
+    row = two_rounds()
+    asked = list(Reply.select().where(Reply.run == row, Reply.scenario_id != REAL_TURNS, Reply.success))
+    assert reply_rows.heat_note(gather(row.id, here)) == reply_rows.HEAT_NOTE
+    for reply in asked:
+        Score.create(reply=reply, metric="reading", value=reply.quality)
+    Score.update(value=0.1).where(Score.reply == asked[0], Score.metric == "reading").execute()
+    Reply.update(quality=1.0).where(Reply.id == asked[0].id).execute()
+    two = reply_rows.heat_note(gather(row.id, here))
+    assert two.endswith(f"On 1 of {len(asked):,} replies the checks and the examples lie more than 0.5 of 1 apart.")
+    Score.create(reply=asked[1], metric="letters", value=0.0)
+    Reply.update(quality=1.0).where(Reply.id == asked[1].id).execute()
+    three = reply_rows.heat_note(gather(row.id, here))
+    assert f"On 2 of {len(asked):,} replies the checks, the examples and the judge" in three

@@ -65,6 +65,8 @@ class Generation:
     meaning: float | None
     reference: str | None  #: what the owner really wrote, of a real turn
     chat: int | None  #: number of the conversation, of a real turn
+    reading: float | None = None  #: by checks and examples together, 0..1; scenarios only
+    letters: float | None = None  #: by a judge that tells which instruction it follows, 0..1; scenarios only
 
 
 @dataclass(frozen=True, kw_only=True)

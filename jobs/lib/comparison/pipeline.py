@@ -310,6 +310,8 @@ def _generation(row: ReplyRow, data: ComparisonData) -> Generation:
         **{name: getattr(row, name) for name in _COPIED},
         style=row.metrics.get("style"),
         meaning=row.metrics.get("meaning"),
+        reading=row.metrics.get(scoring.READING),
+        letters=row.metrics.get("letters"),
         reference=turn.answer if turn else None,
         chat=turn.chat if turn else None,
     )

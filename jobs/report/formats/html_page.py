@@ -19,7 +19,7 @@ from jobs.report.attempt import attempt
 from jobs.report.charts.svg import Chart
 from jobs.report.diff import Changes
 from jobs.report.escape import clean, duration, milliseconds, percent
-from jobs.report.formats.markdown import HEAT_NOTE, SPEED_NOTE
+from jobs.report.formats.markdown import SPEED_NOTE
 from jobs.report.gather import Report
 from jobs.report.rows import changes as change_rows
 from jobs.report.rows import metrics as metric_rows
@@ -61,7 +61,7 @@ def compose(report: Report, charts: Sequence[Chart]) -> str:
             script_hash=_hash(script),
             headers=_HEADERS | {"models": model_rows.header(report), "memory": model_rows.memory_header(report)},
             numeric={"models": model_rows.NUMERIC},
-            heat_note=HEAT_NOTE,
+            heat_note=attempt("the heat map", partial(reply_rows.heat_note, report), lambda _: reply_rows.HEAT_NOTE),
             tiles=attempt("the figures of the page", partial(tiles, report), Failed),
         )
     )

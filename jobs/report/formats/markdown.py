@@ -164,7 +164,7 @@ def heat(report: Report) -> str:
         return ""
     cells = _cells([[what, *(cell.text for cell in values)] for what, values in rows])
     header = [inline(name) for name in reply_rows.heat_header(report)]
-    return f"{HEAT_NOTE}\n\n{table(header, cells, right=range(1, len(header)))}"
+    return f"{reply_rows.heat_note(report)}\n\n{table(header, cells, right=range(1, len(header)))}"
 
 
 HEAT_NOTE = (

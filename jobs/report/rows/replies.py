@@ -14,6 +14,9 @@ from jobs.report.rows import models as model_rows
 
 SHOWN_VARIANTS = 3  #: different replies of one model to one prompt
 SHOWN_TURNS = 12  #: examples of real turns
+#: Readers of one reply that differ by more, of 0..1, do not agree on whether it can be sent.
+FAR_APART = 0.5
+HEAT_NOTE = "The checks alone: general checks times those of the instruction; a failed reply counts 0."
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,26 @@ class HeatCell:
 
 def heat_header(report: Report) -> list[str]:
     return ["Scenario", *(model_rows.name(report, key) for key, _ in model_rows.in_order(report))]
+
+
+def heat_note(report: Report) -> str:
+    """What the heat map counts, and how often the readers of a reply lie far apart."""
+    return " ".join([HEAT_NOTE, *_apart(report)])
+
+
+def _apart(report: Report) -> list[str]:
+    """A sentence where replies were read: by two readers, or by three with a judge."""
+    read = [
+        [value for value in (reply.quality, reply.reading, reply.letters) if value is not None]
+        for key, _ in model_rows.in_order(report)
+        for reply in report.models[key].generations
+        if reply.success and reply.reading is not None
+    ]
+    if not read:
+        return []
+    far = sum(max(values) - min(values) > FAR_APART for values in read)
+    readers = "the checks, the examples and the judge" if max(map(len, read)) > 2 else "the checks and the examples"
+    return [f"On {far:,} of {len(read):,} replies {readers} lie more than {FAR_APART} of 1 apart."]
 
 
 def heat_rows(report: Report) -> list[tuple[str, list[HeatCell]]]:
