@@ -85,6 +85,7 @@ def test_kill_9_in_a_round_loses_no_reply_gives_none_twice_and_the_next_round_co
     assert document["rounds"] == last
     assert {len(model["generations"]) for model in document["models"].values()} == {wanted // 2}
     assert document["verdict"]["winner"] is None, "the same model twice, with the same seeds"
+    assert [model["stats"]["p_best"] for model in document["models"].values()] == pytest.approx([0.5, 0.5], abs=0.02)
     assert [pair["difference"] for pair in document["pairs"]] == [0]
 
 
