@@ -266,7 +266,8 @@ def test_expected_latency_needs_every_part(here: Home) -> None:
     assert gather(row.id, here).design.missing == ()
     folder, _ = rendered(row, here)
     text = (folder / "REPORT.md").read_text()
-    assert "match time (8 ms, mean of 100) + miss rate (75.0 %) × the model's mean latency" in text
+    rule = "match time (8 ms, mean of 100) + share of messages without a template (75.0 %) × the model's mean time"
+    assert rule in text
     other = run("2026-11-23-overnight")
     mining(other)
     mute = run("2026-11-24-overnight")
