@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-units test-programs test-slow lint bench clean
+.PHONY: demo test test-units test-programs test-slow lint docs bench clean
 
 demo: $(READY)  ## a whole night on real messages and small models, then its report
 	$(BIN)/jarvisctl demo
@@ -30,6 +30,10 @@ lint: $(READY)  ## style, types, and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
 
+docs: $(READY)  ## the documents as a site, in build/site; a broken link is an error
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 bench: $(READY)  ## every question of benchmarks/, answered as ratios
 	$(BIN)/python -m benchmarks
 
@@ -38,8 +42,8 @@ clean:
 
 # A system Python without ensurepip cannot make a venv with pip in it; virtualenv, from pip, can.
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-	  echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name one: make PYTHON=python3.13" >&2; \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
+	  echo "Python 3.11 to 3.14 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name one: make PYTHON=python3.13" >&2; \
 	  exit 1; }
 	if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); else \
 	  { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv \

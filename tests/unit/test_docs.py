@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,8 +168,29 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
     from jarvisd import __version__
 
     text = (ROOT / "CHANGELOG.md").read_text()
-    assert f"## [{__version__}]" in text
+    assert re.search(rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$", text, flags=re.M)
     assert "## [Unreleased]" in text
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
+
+
+def test_the_accepted_versions_of_python_are_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    first, last = versions[0], versions[-1]
+    assert project["requires-python"] == f">={first},<3.{int(last[2:]) + 1}"
+    assert f"<= (3, {last[2:]}))" in (ROOT / "Makefile").read_text()
+    for name in ("Makefile", "README.md", "CONTRIBUTING.md"):
+        assert f"Python {first} to {last}" in " ".join((ROOT / name).read_text().split()), name
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == versions
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/ISSUE_TEMPLATE/[!c]*.yml")), ids=lambda path: path.name)
+def test_issue_forms_ask_for_the_doctor(path: Path) -> None:
+    form = yaml.safe_load(path.read_text())
+    assert form["name"]
+    assert form["description"]
+    assert any("jarvisctl doctor --json" in part["attributes"].get("label", "") for part in form["body"])
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*.yaml")), ids=lambda path: path.name)
