@@ -11,10 +11,11 @@ import click
 from jarvisd.cli.common import App
 from jarvisd.operations import lookup
 from jarvisd.operations import report as report_files
-from jarvisd.plugin import JarvisError, UsageError
+from jarvisd.plugin import JarvisError, UsageError, replace_file
 
 if TYPE_CHECKING:
     from jarvisd.plugin import Run
+    from jobs.report.gather import Report
 
 _FILES = {"md": "REPORT.md", "html": "report.html"}
 
@@ -28,6 +29,7 @@ Example:
   jarvisctl report 2026-11-22 --path    where report.html is
   jarvisctl report --format json        every number of it, as JSON
   jarvisctl report --format csv         every reply, one line each, for a spreadsheet
+  jarvisctl report --redacted --open    without the text of any message, to show to others
 """
 
 
@@ -36,17 +38,19 @@ Example:
 @click.option("--open", "show", is_flag=True, help="Open it with the program your desktop has for it.")
 @click.option("--path", "where", is_flag=True, help="Print where the file is.")
 @click.option("--format", "form", type=click.Choice(["md", "html", "json", "csv"]), help="Which rendering.")
+@click.option("--redacted", is_flag=True, help="Hide every text of a message, a reply or a prompt; figures stay.")
 @click.pass_obj
-def report(app: App, run: str | None, show: bool, where: bool, form: str | None) -> None:
+def report(app: App, run: str | None, show: bool, where: bool, form: str | None, redacted: bool) -> None:
     printed = _PRINTED.get(form or "")
     if printed and (show or where):
         raise UsageError(f"{form} is printed, not a file", "Leave out --open and --path, or name another format.")
     app.need_ledger()
     chosen = lookup.find_run(run) if run else report_files.newest_reported_run()
     if printed:
-        click.echo(printed(app, chosen), nl=False)
+        click.echo(printed(_gathered(app, chosen, redacted=redacted)), nl=False)
         return
-    path = _file(app, chosen, _FILES[form or ("html" if show or where else "md")])
+    name = _FILES[form or ("html" if show or where else "md")]
+    path = _redacted_file(app, chosen, name) if redacted else _file(app, chosen, name)
     if show and _opened(path):
         return
     click.echo(path if show or where else path.read_text(), nl=show or where)
@@ -62,22 +66,40 @@ def _file(app: App, run: Run, name: str) -> Path:
     return path
 
 
-def _as_json(app: App, run: Run) -> str:
+def _redacted_file(app: App, run: Run, name: str) -> Path:
+    """The file in `redacted/` of the run's folder, which is written anew each time."""
+    from jobs.report.render import pages
+
+    texts = pages(_gathered(app, run, redacted=True))
+    if name not in texts:
+        raise JarvisError(f"{name} of {run.id} could not be rendered", "Try --format md.")
+    folder = app.home.run_folder(run.id) / "redacted"
+    for each, text in texts.items():
+        replace_file(folder / each, text)
+    return folder / name
+
+
+def _gathered(app: App, run: Run, *, redacted: bool) -> Report:
+    from jobs.report import render
     from jobs.report.gather import gather
+
+    return render.redacted(run.id, app.home) if redacted else gather(run.id, app.home)
+
+
+def _as_json(report: Report) -> str:
     from jobs.report.render import as_json
 
-    return as_json(gather(run.id, app.home).as_json())
+    return as_json(report.as_json())
 
 
-def _as_csv(app: App, run: Run) -> str:
+def _as_csv(report: Report) -> str:
     from jobs.report.formats import csv_export
-    from jobs.report.gather import gather
 
-    return csv_export.replies(gather(run.id, app.home))
+    return csv_export.replies(report)
 
 
 #: Renderings that go to standard output alone.
-_PRINTED: dict[str, Callable[[App, Run], str]] = {"json": _as_json, "csv": _as_csv}
+_PRINTED: dict[str, Callable[[Report], str]] = {"json": _as_json, "csv": _as_csv}
 
 
 def _opened(path: Path) -> bool:

@@ -12,7 +12,7 @@ from jarvisd.plugin import Home
 from jobs.lib.comparison import document as comparison_document
 from jobs.lib.comparison.document import Verdict
 from jobs.lib.comparison.pipeline import Comparison
-from jobs.report import charts
+from jobs.report import charts, redact
 from jobs.report.attempt import attempt
 from jobs.report.charts.svg import Chart
 from jobs.report.formats import csv_export, markdown
@@ -28,6 +28,20 @@ def render(run_id: str, home: Home, publish: Publish, comparison: Comparison | N
     OSError when a file cannot be written.
     """
     return write(gather(run_id, home, comparison), publish)
+
+
+def redacted(run_id: str, home: Home) -> Report:
+    """Everything of the run without any text of a message, a reply or a prompt; see `redact`."""
+    return redact.Redaction().report(gather(run_id, home))
+
+
+def pages(report: Report) -> dict[str, str]:
+    """report.html and REPORT.md of a report, by name, without the files that lie beside them."""
+    problems: list[str] = []
+    page = attempt(
+        "report.html", partial(_page, report, charts.draw(report)), partial(_failed, "report.html", problems)
+    )
+    return {**page, "REPORT.md": markdown.compose(report)}
 
 
 def write(report: Report, publish: Publish) -> list[str]:
