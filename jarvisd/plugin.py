@@ -7,28 +7,33 @@ A kind that keeps results in tables of its own also needs `Record`, `Job`, `Run`
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TypeVar
+import importlib
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from pathlib import Path
 
-from jarvisd.errors import JarvisError, JobFailed, PlanError, UsageError
-from jarvisd.host.files import PRIVATE_COPY, sweep_private_copies
-from jarvisd.host.files import flush as flush_file
-from jarvisd.host.files import replace as replace_file
-from jarvisd.host.machine import free_disk_mb, total_mb
-from jarvisd.host.power import conditions
-from jarvisd.host.processes import TOKEN, blas_environment
-from jarvisd.paths import Home
-from jarvisd.paths import expand as expand_path
-from jarvisd.plan.settings import read as read_settings
-from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
-from jarvisd.store.database import InstantField, JSONText, Record, db, disk_error, now, write
-from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
-from jarvisd.store.queries import jobs_of
-from jarvisd.store.schema import script as run_script
-from jarvisd.words import amount, lasting, nearest, rate
-from jarvisd.worker.context import JobContext
+    from pydantic import BaseModel
+
+    from jarvisd.errors import JarvisError, JobFailed, PlanError, UsageError
+    from jarvisd.host.files import PRIVATE_COPY, sweep_private_copies
+    from jarvisd.host.files import flush as flush_file
+    from jarvisd.host.files import replace as replace_file
+    from jarvisd.host.machine import free_disk_mb, total_mb
+    from jarvisd.host.power import conditions
+    from jarvisd.host.processes import TOKEN, blas_environment
+    from jarvisd.paths import Home
+    from jarvisd.paths import expand as expand_path
+    from jarvisd.plan.settings import read as read_settings
+    from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
+    from jarvisd.store.database import InstantField, JSONText, Record, db, disk_error, now, write
+    from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
+    from jarvisd.store.queries import jobs_of
+    from jarvisd.store.schema import script as run_script
+    from jarvisd.words import amount, lasting, nearest, rate
+    from jarvisd.worker.context import JobContext
+
+    Model = TypeVar("Model", bound=BaseModel)
 
 __all__ = [
     "OPEN",
@@ -75,7 +80,57 @@ __all__ = [
     "write",
 ]
 
-Model = TypeVar("Model", bound=BaseModel)
+#: Name -> where it is defined. Imported when it is first used: what needs three of them does not load all the rest.
+_DEFINED = {
+    "Home": "jarvisd.paths:Home",
+    "InstantField": "jarvisd.store.database:InstantField",
+    "JSONText": "jarvisd.store.database:JSONText",
+    "JarvisError": "jarvisd.errors:JarvisError",
+    "Job": "jarvisd.store.models:Job",
+    "JobContext": "jarvisd.worker.context:JobContext",
+    "JobFailed": "jarvisd.errors:JobFailed",
+    "JobSpec": "jarvisd.registry:JobSpec",
+    "MissingDownload": "jarvisd.registry:MissingDownload",
+    "MissingRequirement": "jarvisd.registry:MissingRequirement",
+    "OPEN": "jarvisd.store.models:OPEN",
+    "Outcome": "jarvisd.registry:Outcome",
+    "PRIVATE_COPY": "jarvisd.host.files:PRIVATE_COPY",
+    "PlanContext": "jarvisd.registry:PlanContext",
+    "PlanError": "jarvisd.errors:PlanError",
+    "Record": "jarvisd.store.database:Record",
+    "Run": "jarvisd.store.models:Run",
+    "SETTLED": "jarvisd.store.models:SETTLED",
+    "Status": "jarvisd.store.models:Status",
+    "TOKEN": "jarvisd.host.processes:TOKEN",
+    "UsageError": "jarvisd.errors:UsageError",
+    "amount": "jarvisd.words:amount",
+    "blas_environment": "jarvisd.host.processes:blas_environment",
+    "conditions": "jarvisd.host.power:conditions",
+    "db": "jarvisd.store.database:db",
+    "disk_error": "jarvisd.store.database:disk_error",
+    "expand_path": "jarvisd.paths:expand",
+    "flush_file": "jarvisd.host.files:flush",
+    "free_disk_mb": "jarvisd.host.machine:free_disk_mb",
+    "jobs_of": "jarvisd.store.queries:jobs_of",
+    "lasting": "jarvisd.words:lasting",
+    "nearest": "jarvisd.words:nearest",
+    "now": "jarvisd.store.database:now",
+    "rate": "jarvisd.words:rate",
+    "read_settings": "jarvisd.plan.settings:read",
+    "replace_file": "jarvisd.host.files:replace",
+    "run_script": "jarvisd.store.schema:script",
+    "sweep_private_copies": "jarvisd.host.files:sweep_private_copies",
+    "total_mb": "jarvisd.host.machine:total_mb",
+    "write": "jarvisd.store.database:write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DEFINED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _DEFINED[name].partition(":")
+    globals()[name] = value = getattr(importlib.import_module(module), attribute)
+    return value
 
 
 def load_yaml(path: Path, model: type[Model]) -> Model:

@@ -146,6 +146,15 @@ READERS = {
 }
 
 
+#: The functions that make the job of one program, without what a plan needs.
+_PROGRAMS = "jobs.command.programs"
+
+
+def programs() -> ModuleType:
+    """The module behind `enqueue command`: `one`, `environment` and `check_one`."""
+    return importlib.import_module(_PROGRAMS)
+
+
 @cache
 def registry() -> dict[str, Kind]:
     """Every kind by name, in the order in which the sections of a plan become jobs; the report is last."""

@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from jarvisd.cli.common import App, note, on_terminal, say
-from jarvisd.cli.submitted import sentences
-from jarvisd.errors import UsageError
-from jarvisd.operations import service, submit
+from jarvisd.errors import JarvisError, UsageError
+from jarvisd.operations import submit
 from jarvisd.operations.submit import NotSubmitted, Submitted
 from jarvisd.paths import Home
 from jarvisd.plan.rows import Start
@@ -93,12 +92,21 @@ def enqueue(ctx: click.Context, /, plan: str | None, as_json: bool, strict: bool
             say(json.dumps({"run": None, "jobs": [], "warnings": [submitted.reason]}))
         note(submitted.reason)
         return
-    error = service.start_for_job(app.home, always=start)
+    error = _start_daemon(app, always=start)
     _print(app, submitted, as_json=as_json)
     if not submitted.new:
         _note_not_applied(plan, submitted.run_id, options)
     if error is not None:  # after the run's id: the run is stored
         raise error
+
+
+def _start_daemon(app: App, *, always: bool) -> JarvisError | None:
+    """Start the daemon if a job must start it. Returns the error that prevents it."""
+    if app.daemon is not None and app.home.ready.exists():
+        return None  # it takes jobs, and nearly always this is so: what follows takes longer to import
+    from jarvisd.operations import service
+
+    return service.start_for_job(app.home, always=always)
 
 
 def _submit(
@@ -178,6 +186,8 @@ def _print(app: App, submitted: Submitted, *, as_json: bool) -> None:
         document = {"run": submitted.run_id, "jobs": submitted.jobs, "warnings": submitted.warnings}
         say(json.dumps(document), stored)
     elif on_terminal():
+        from jarvisd.cli.submitted import sentences  # late: a script does not need it
+
         say("\n".join(sentences(app.home, submitted)), stored)
     else:
         say(submitted.run_id, stored)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
 import re
 import sys
 import uuid
@@ -77,6 +76,8 @@ def output(*command: str) -> str:
 
 def describe() -> dict[str, object]:
     """The computer, as the report's appendix names it."""
+    import platform  # late: few programs need it
+
     chip = output("sysctl", "-n", "machdep.cpu.brand_string") if MACOS else _cpu_name()
     return {
         "system": f"{platform.system()} {platform.mac_ver()[0] or platform.release()}",
@@ -95,9 +96,7 @@ def _cpu_name() -> str:
 
 def total_mb() -> int:
     """Memory of this computer, in MB."""
-    import psutil
-
-    return int(psutil.virtual_memory().total // _MB)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MB
 
 
 def available_mb() -> int:

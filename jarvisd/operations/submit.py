@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jarvisd import failpoints, paths
+from jarvisd import __version__, failpoints, paths, registry
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.host import machine, power
-from jarvisd.operations import lookup, placeholder, status, this_machine
+from jarvisd.host import machine
+from jarvisd.operations import this_machine
 from jarvisd.paths import Home
-from jarvisd.plan import missed_start, plans, rows, times
+from jarvisd.plan import missed_start, rows, times
 from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.rows import NOW, Start
 from jarvisd.plan.schedule import Schedule
-from jarvisd.registry import JobSpec, find
+from jarvisd.registry import JobSpec
 from jarvisd.store import database, models, queries, queue
 from jarvisd.store.models import Dependency
 from jarvisd.words import plain
@@ -53,6 +53,9 @@ def submit_nightly(
     start: Start = NOW,
 ) -> Submitted | NotSubmitted:
     """Store a run of a plan for the night that `schedule` was last due in, unless its `late` refuses that now."""
+    from jarvisd.host import power
+    from jarvisd.plan import plans  # late: it imports pydantic and YAML, which the submission of a program needs not
+
     moment = database.now()
     nightly = NightlyStart(schedule.last(moment), moment)
     if not nightly.may_run(plans.read_plan(home, name).common.late):
@@ -80,6 +83,8 @@ def submit_plan(
     start: Start = NOW,
 ) -> Submitted:
     """Store a run of a plan. Raises UsageError for what is wrong with the plan; then nothing is written."""
+    from jarvisd.plan import plans  # late: it imports pydantic and YAML, which the submission of a program needs not
+
     plan = plans.read_plan(home, name, overrides, only)
     run, jobs = rows.run_of(plan, database.now(), until, again=again, nightly=nightly, start=start)
     after = _awaited(home, run, start)
@@ -102,12 +107,12 @@ def submit_command(
     start: Start = NOW,
 ) -> Submitted:
     """Store one program as a run of one job."""
-    kind = find("command").plan()
-    spec: JobSpec = kind.one(
+    programs = registry.programs()
+    spec: JobSpec = programs.one(
         program,
         cwd=str(paths.expand(cwd or ".").resolve()),
         name=name,
-        env=kind.environment(env),
+        env=programs.environment(env),
         timeout_s=timeout_s,
         memory_mb=memory_mb,
         attempts=attempts,
@@ -123,8 +128,8 @@ def submit_command(
         deadline=times.requested_deadline(until, begins) if until else None,
         start_at=start_at,
         priority=start.priority,
-        snapshot={"plan": {}, "versions": rows.versions(), "machine": machine.describe()},
-        warnings=[*map(str, kind.check_one(spec)), *rows.too_large(home, [("command", spec)])],
+        snapshot={"plan": {}, "versions": {"jarvisd": __version__}, "machine": machine.describe()},
+        warnings=[*map(str, programs.check_one(spec)), *rows.too_large(home, [("command", spec)])],
     )
     after = _awaited(home, run, start)
     _refuse_warnings(run, strict=strict)
@@ -135,6 +140,8 @@ def _awaited(home: Home, run: models.Run, start: Start) -> list[Dependency]:
     """What the run waits for. One that has failed already is a warning. Raises UsageError for an unknown name."""
     if not start.after and not start.after_any:
         return []
+    from jarvisd.operations import lookup, status  # late: most submissions wait for nothing
+
     lookup.open_database(home)
     named = [(text, False) for text in start.after] + [(text, True) for text in start.after_any]
     after = [_dependency(lookup.find_job_or_run(text), any_end=any_end) for text, any_end in named]
@@ -169,6 +176,8 @@ def _refusing_unstorable() -> Iterator[None]:
 def show_as_latest(home: Home, run: models.Run) -> None:
     """Give a run that will have a report its folder, with a page that says that it waits, and the name `latest`."""
     if queries.report_row(run, 1) is not None:
+        from jarvisd.operations import placeholder  # late: the run of one program has no page
+
         placeholder.waiting_page(home, run)
 
 

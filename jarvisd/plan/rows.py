@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.metadata
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jarvisd import __version__
 from jarvisd.errors import UsageError
 from jarvisd.host import machine
 from jarvisd.paths import Home
-from jarvisd.plan import settings, times
+from jarvisd.plan import times
 from jarvisd.plan.missed_start import NightlyStart
-from jarvisd.plan.plans import Plan
 from jarvisd.plan.warnings import grouped
 from jarvisd.registry import JobSpec
 from jarvisd.store import models
 from jarvisd.store.models import Job, Run
+
+if TYPE_CHECKING:
+    from jarvisd.plan.plans import Plan
 
 #: Packages whose version a figure of the report may depend on.
 _VERSIONS = (
@@ -96,6 +97,8 @@ def _deadline(plan: Plan, until: str | None, moment: dt.datetime) -> dt.datetime
 
 def _too_little_disk(home: Home) -> list[str]:
     """What the supervisor will refuse a job for, said already now."""
+    from jarvisd.plan import settings
+
     free, wanted = machine.free_disk_mb(home.var), settings.read(home).disk.keep_free_mb
     if free >= wanted:
         return []
@@ -106,6 +109,10 @@ def _too_little_disk(home: Home) -> list[str]:
 
 def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
     """Jobs that would wait for more memory than there is, and be skipped then."""
+    if not any(spec.memory_mb for _, spec in specs):
+        return []
+    from jarvisd.plan import settings  # late: it imports pydantic, which the submission of a program needs not
+
     total, margin = machine.total_mb(), settings.read(home).memory.margin_mb
     return [
         f"{spec.name}: it can never fit: it needs {spec.memory_mb:,} MB beside {margin:,} that are kept free, and this "
@@ -131,6 +138,8 @@ def _snapshot(plan: Plan) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Installed versions of what a figure may depend on; nothing is imported for it."""
+    import importlib.metadata
+
     installed = {}
     for name in _VERSIONS:
         try:

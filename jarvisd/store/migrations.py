@@ -88,6 +88,12 @@ def known() -> dict[str, Sequence[Migration]]:
     return {"jarvisd": OWN, **{package: registry.load(dotted) for package, dotted in registry.MIGRATIONS.items()}}
 
 
+def _folders() -> dict[str, str]:
+    """Package -> dotted name of the package that holds its scripts."""
+    modules = {package: dotted.partition(":")[0] for package, dotted in registry.MIGRATIONS.items()}
+    return {"jarvisd": "jarvisd.store"} | {package: module.rpartition(".")[0] for package, module in modules.items()}
+
+
 def refuse_newer(have: dict[str, int], lists: dict[str, Sequence[Migration]]) -> None:
     """Raise LedgerError when a newer version of one of these packages wrote the database."""
     for package, migrations in lists.items():
@@ -145,7 +151,10 @@ def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> No
         files.flush_folder(home.root)  # else a power cut may take the name of var/, and all that is below it
     database.connect(home.database, patience_s=patience_s)
     with sqlite.usable(home):
-        have, lists = applied(), known()
+        have = applied()
+        if have == {package: schema.newest(folder) for package, folder in _folders().items()}:
+            return
+        lists = known()
         refuse_newer(have, lists)
         if _is_current(have, lists):
             return

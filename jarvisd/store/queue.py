@@ -12,7 +12,7 @@ from typing import Any
 
 from jarvisd import failpoints
 from jarvisd.errors import UsageError
-from jarvisd.store import database, dependencies, models, queries, transitions, wakeup
+from jarvisd.store import database, dependencies, models, queries, signals, transitions
 from jarvisd.store.models import SETTLED, Dependency, GivenRun, Job, Machine, Run, Status
 
 _log = logging.getLogger("jarvisd.store.queue")
@@ -29,7 +29,7 @@ def submit(run: Run, jobs: list[Job], after: Sequence[Dependency] = ()) -> None:
         transitions.raise_last_number("run", run.number)
         transitions.store(jobs)
         failpoints.failpoint("submit.rows-stored")
-        wakeup.wake_worker([job.id for job in jobs])
+        signals.wake_worker([job.id for job in jobs])
         failpoints.failpoint("submit.before-commit")
 
 
@@ -60,7 +60,7 @@ def _try_next_round(job: Job, reason: str | None) -> str | None:
     """Begin the next round. Returns the job's reason, with a remark where a faulty proposal left no next round."""
     try:
         with database.savepoint():
-            wakeup.wake_worker([row.id for row in _begin_next_round(job)])
+            signals.wake_worker([row.id for row in _begin_next_round(job)])
     except Exception as error:
         if database.may_pass(error):
             raise  # the same may succeed later
@@ -74,7 +74,7 @@ def fail_unconditionally(job_id: int, reason: str, at: dt.datetime) -> None:
     """End an open job as failed without reading its row: a row that cannot be settled must not block the others."""
     with database.write():
         transitions.fail_unread(job_id, reason, at)
-        wakeup.wake_worker([job_id])
+        signals.wake_worker([job_id])
 
 
 def _begin_next_round(job: Job) -> list[Job]:
@@ -106,7 +106,7 @@ def _wake_followers(jobs: list[Job]) -> None:
     reports = [queries.report_row(run_id, round_) for run_id, round_ in sorted(rounds)]
     due = [report.id for report in reports if report is not None and report.status == Status.QUEUED]
     follower = dependencies.queued_after({run_id for run_id, _ in rounds}) if rounds else None
-    wakeup.wake_worker([*due, *([follower.id] if follower is not None else [])])
+    signals.wake_worker([*due, *([follower.id] if follower is not None else [])])
 
 
 def requeue(job: Job, reason: str | None, **fields: Any) -> None:
@@ -116,7 +116,7 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
             settle(job, Status.CANCELLED, "cancelled by you", database.now())
         else:
             transitions.requeue(job, reason, **fields)
-            wakeup.wake_worker([job.id])
+            signals.wake_worker([job.id])
             failpoints.failpoint("requeue.before-commit")
     failpoints.failpoint("requeue.committed")
 
@@ -173,7 +173,7 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
         chosen += _requeue_reports(chosen)
         _drop_failed_dependencies({job.run_id for job in chosen})
         Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
-        wakeup.wake_worker([job.id for job in chosen])
+        signals.wake_worker([job.id for job in chosen])
         return chosen
 
 
@@ -224,5 +224,5 @@ def resume(machine: str) -> bool:
         changed = int(ended.execute())
         job = queries.next_due(machine, database.now())
         if changed and job is not None:
-            wakeup.wake_worker([job.id])
+            signals.wake_worker([job.id])
         return bool(changed)

@@ -18,8 +18,9 @@ from huey.contrib.sql_huey import SqlStorage
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from jarvisd.store import channel, database, queries
+from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Status
+from jarvisd.store.signals import QUEUE, wake_worker
 
 _log = logging.getLogger("jarvisd.store.wakeup")
 
@@ -85,14 +86,14 @@ class WakeUps:
         self.database = connected
         self.on_wakeup: Callable[[], None] | None = None  #: what the daemon's consumer calls per message
         self.huey = Huey(
-            "jarvisd",
+            QUEUE,
             results=False,
             serializer=JSONMessages(),
             storage_class=WakeUpStorage,
             database=connected,
             create_tables=False,
         )
-        #: Put one message into the queue; the job's id in it is a hint for people.
+        #: Put one message into the queue, as `signals.wake_worker` does without Huey.
         self.send = self.huey.task(name="wake_up")(self._received)
 
     def _received(self, job_id: int) -> None:
@@ -115,23 +116,6 @@ def messages() -> WakeUps:
     if _queue is None or _queue.database is not database.db.obj:
         _queue = WakeUps(database.db.obj)
     return _queue
-
-
-def wake_worker(job_ids: list[int]) -> None:
-    """Put one message for these jobs into the queue, inside the caller's transaction; none for an empty list.
-
-    One is enough for ten thousand jobs: the worker that takes it does every due job. The daemon is signalled when the
-    transaction is committed.
-    """
-    if job_ids:
-        messages().send(job_ids[0])
-        database.after_commit(_signal)
-
-
-def _signal() -> None:
-    folder = database.folder()
-    if folder is not None:
-        channel.send(folder)
 
 
 def requeue_wakeups() -> int:

@@ -17,7 +17,7 @@ import pytest
 from jarvisd.errors import LedgerError
 from jarvisd.paths import Home
 from jarvisd.store import database as store_database
-from jarvisd.store import migrations, models, queries
+from jarvisd.store import migrations, models, queries, schema
 from jarvisd.store.database import Record
 from jarvisd.store.models import Run
 from jobs.lib.comparison.explain import left_out
@@ -183,3 +183,11 @@ def _models() -> list[type[peewee.Model]]:
         for model in Record.__subclasses__()
         if model.__module__ in ("jarvisd.store.models", "jobs.lib.results.tables")
     ]
+
+
+def test_the_scripts_of_each_package_number_its_migrations() -> None:
+    """So that a program that submits need not import them to see that the schema is the present one."""
+    lists = migrations.known()
+    assert {name: schema.newest(folder) for name, folder in migrations._folders().items()} == {
+        name: len(functions) for name, functions in lists.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -185,3 +186,15 @@ def test_a_retry_and_the_end_of_a_pause_signal_too(home: Home, make_run: MakeRun
     assert queue.resume("here")
     assert made.wait(0)
     made.close()
+
+
+def test_a_message_is_the_one_that_huey_would_write(home: Home) -> None:
+    """It is written without Huey, which takes long to import."""
+    wakeup.messages().send(7)
+    wakeup.wake_worker([7])
+    rows = database.db.execute_sql("SELECT queue, data, priority FROM task ORDER BY id").fetchall()
+    of_huey, written = [(name, json.loads(data), priority) for name, data, priority in rows]
+    assert of_huey[1].pop("id") != written[1].pop("id")
+    assert of_huey == written
+    for _ in rows:
+        assert list(wakeup.messages().huey.dequeue().args) == [7]

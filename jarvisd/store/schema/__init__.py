@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from jarvisd.store.database import db
+
+
+def newest(package: str) -> int:
+    """How many migrations a package has, from the highest number of a script: to import them all takes longer."""
+    folder = os.path.join(__import__(package, fromlist=["__path__"]).__path__[0], "schema")
+    return max(int(name.partition("_")[0]) for name in os.listdir(folder) if name.endswith(".sql"))
 
 
 def script(package: str, name: str) -> None:
