@@ -25,7 +25,7 @@ def mine(context: JobContext) -> Outcome:
     stats = _store(task, mined)
     document = templates_document.document(context.run_id)
     if document is not None:
-        document["stats"]["would_answer"] = reviews_document.of_run(context.run_id)
+        reviews_document.add(document, context.run_id)
     context.publish("templates.json", json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     problems = (mined.matching.problem, mined.matching.manual_problem)
     return Outcome(

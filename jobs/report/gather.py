@@ -180,7 +180,7 @@ def _templates(run_id: str) -> dict[str, Any] | None:
     templates = templates_document.document(run_id)
     if templates is None:
         return None
-    templates["stats"]["would_answer"] = reviews_document.of_run(run_id)
+    reviews_document.add(templates, run_id)
     return dict(documents.plain(templates))
 
 

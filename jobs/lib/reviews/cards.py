@@ -72,6 +72,11 @@ class Deck:
         """Cards of this mining that have an answer."""
         return sum(self.answer(card) is not None for band in self.bands for card in band.cards)
 
+    @property
+    def wanted(self) -> int:
+        """Cards to ask about in all."""
+        return sum(min(band.wanted, len(band.cards)) for band in self.bands)
+
     def reviewed(self, band: Band) -> list[Card]:
         """The cards of a band that have an answer, in their random order."""
         return [card for card in band.cards if self.answer(card) is not None]

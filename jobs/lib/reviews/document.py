@@ -1,13 +1,23 @@
-"""What the reviews say, as the part `would_answer` of templates.json."""
+"""What the reviews say, as parts of templates.json: `stats.would_answer`, and `reviewed` of each template."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jobs.lib.results.tables import Mining
-from jobs.lib.reviews import levels
-from jobs.lib.reviews.cards import GOAL, Deck, deck
+from jobs.lib.reviews import levels, verdicts
+from jobs.lib.reviews.cards import Deck, deck
 from jobs.lib.reviews.levels import LEAST, Known, Level
+
+
+def add(document: dict[str, Any], run_id: str) -> None:
+    """Put what the reviews say into the document of a run."""
+    document["stats"]["would_answer"] = of_run(run_id)
+    reviews = verdicts.verdicts()
+    for template in document["templates"]:
+        review = reviews.get(template["id"])
+        template["reviewed"] = str(review.verdict) if review is not None else None
+        template["edited"] = review.edited if review is not None else None
 
 
 def of_run(run_id: str) -> dict[str, Any] | None:
@@ -29,7 +39,7 @@ def would_answer(cards: Deck) -> dict[str, Any]:
         "fired": automatic.turns if automatic else 0,
         "right": automatic.literal if automatic else 0,
         "reviewed": cards.answered,
-        "wanted": min(GOAL, sum(len(band.cards) for band in cards.bands)),
+        "wanted": cards.wanted,
         "least": LEAST,
         "levels": [_level(level) for level in certified],
         "bands": [_known(row) for row in levels.known(cards)],

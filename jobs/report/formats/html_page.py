@@ -26,6 +26,7 @@ from jobs.report.rows import metrics as metric_rows
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import pairs as pair_rows
 from jobs.report.rows import replies as reply_rows
+from jobs.report.rows import reviews as review_rows
 from jobs.report.rows import run as run_rows
 from jobs.report.rows import sentences
 from jobs.report.rows import templates as template_rows
@@ -145,6 +146,7 @@ _HEADERS = {
     "figures": change_rows.figure_header(),
     "prompts": change_rows.PROMPT_HEADER,
     "changed_templates": change_rows.TEMPLATE_HEADER,
+    "would_answer": review_rows.HEADER,
     "tiers": template_rows.TIER_HEADER,
     "rivals": template_rows.RIVAL_HEADER,
     "manual": template_rows.MANUAL_HEADER,
@@ -155,7 +157,9 @@ _PARTS: dict[str, Callable[[Report], object]] = {
     "headline": sentences.headline,
     "verdict": lambda report: to_html(sentences.verdict(report)),
     "jobs": lambda report: [run_rows.job_cells(job) for job in report.jobs],
-    "coverage": run_rows.coverage_rows,
+    "lead": lambda report: to_html(" ".join(review_rows.lead(report))),
+    "would_answer": review_rows.rows,
+    "coverage": lambda report: [*run_rows.coverage_rows(report), *review_rows.literal_row(report)],
     "drift": template_rows.drift_line,
     "sending": template_rows.verdict,
     "tiers": template_rows.tier_rows,

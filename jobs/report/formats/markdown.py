@@ -15,6 +15,7 @@ from jobs.report.rows import metrics as metric_rows
 from jobs.report.rows import models as model_rows
 from jobs.report.rows import pairs as pair_rows
 from jobs.report.rows import replies as reply_rows
+from jobs.report.rows import reviews as review_rows
 from jobs.report.rows import run as run_rows
 from jobs.report.rows import sentences
 from jobs.report.rows import templates as template_rows
@@ -56,12 +57,28 @@ def opening(report: Report) -> str:
 
 
 def templates(report: Report) -> str:
-    """Coverage with its definitions, what may be sent, the rivals, the patterns by frequency, what was left out."""
+    """What could be answered and what to review; what may be sent, the rivals, the patterns; last, the coverage."""
     if report.templates is None:
         return "No templates were mined in this run." if "mine" in report.sections else ""
-    parts = [table(["Coverage", "Value", "What it means"], _cells(run_rows.coverage_rows(report)))]
-    parts += [inline(line) for line in (template_rows.drift_line(report),) if line]
-    parts += [*_tiers(report), *_rivals(report), *_patterns(report)]
+    parts = ["### What could be answered", " ".join(review_rows.lead(report))]
+    if rows := review_rows.rows(report):
+        parts.append(table(review_rows.HEADER, _cells(rows), right=(1,)))
+    parts += [*_tiers(report), *_rivals(report), *_patterns(report), *_left_out(report), *_coverage(report)]
+    return "\n\n".join(parts)
+
+
+def _coverage(report: Report) -> list[str]:
+    """Coverage by each definition, the old ones among them."""
+    rows = [*run_rows.coverage_rows(report), *review_rows.literal_row(report)]
+    drift = [inline(line) for line in (template_rows.drift_line(report),) if line]
+    return ["### Coverage, by each definition", table(["Coverage", "Value", "What it means"], _cells(rows)), *drift]
+
+
+def _left_out(report: Report) -> list[str]:
+    """What can never become a template, by reason."""
+    parts: list[str] = []
+    if report.templates is None:
+        return parts
     left = report.templates["stats"].get("left_out") or {}
     if left:
         reasons = [f"- {inline(why)}: {number:,}" for why, number in left.items()]
@@ -69,7 +86,7 @@ def templates(report: Report) -> str:
     if refused := report.templates["stats"].get("refused"):
         reasons = [f"- {inline(why)}: {number:,}" for why, number in refused.items()]
         parts.append("Messages refused as a template:\n\n" + "\n".join(reasons))
-    return "\n\n".join(parts)
+    return parts
 
 
 def _tiers(report: Report) -> list[str]:

@@ -257,7 +257,10 @@ def next_steps(report: Report) -> str:
     again = [job for job in report.jobs if job.remedy]
     steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
     if report.templates:
-        steps.append("`jarvisctl deploy templates --dry-run` shows what would be written into JARVIS.")
+        steps.append(
+            "`jarvisctl review` asks which drafts you would send; `jarvisctl review --templates` what you keep."
+        )
+        steps.append("`jarvisctl export templates` and `jarvisctl deploy templates` write what you kept, nothing else.")
     if report.comparison and report.comparison.verdict.action is Action.SWITCH:
         steps.append("`jarvisctl deploy model --dry-run` shows the change of its model.")
     if report.comparison and (wanted := report.comparison.verdict.votes_wanted):

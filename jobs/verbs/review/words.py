@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from jarvisd.words import counted, plain
 from jobs.lib.reviews import levels
-from jobs.lib.reviews.cards import GOAL, Card, Deck
+from jobs.lib.reviews.cards import Card, Deck
 from jobs.lib.reviews.levels import LEAST, Known, Level
 from jobs.lib.reviews.session import CardSession, TemplateCard, TemplateSession, Use
 
@@ -21,17 +21,12 @@ _MEANS = {"automatic": "answer by themselves", "suggest": "be suggested"}
 def card_page(session: CardSession, card: Card) -> str:
     """The message that came in with what the owner had written before it, and the draft; the real answer is folded."""
     deck = session.deck
-    number = min(deck.answered + 1, GOAL)
+    number = deck.answered + 1
     band = next(band for band in deck.bands if any(other.turn == card.turn for other in band.cards))
-    head = f"\n{number} of {wanted(deck)}, most confident {percent(band.share)}"
+    head = f"\n{number} of {deck.wanted}, most confident {percent(band.share)}"
     lines = [_block("you", card.previous)] if card.previous else []
     lines += [_block("them" if not place else "", text) for place, text in enumerate(card.incoming.splitlines())]
     return "\n".join([head, "", *lines, "", _block("draft", card.reply), ""])
-
-
-def wanted(deck: Deck) -> int:
-    """Cards to ask about in all."""
-    return sum(min(band.wanted, len(band.cards)) for band in deck.bands)
 
 
 def real_answer(card: Card) -> str:
@@ -78,7 +73,7 @@ def quoted(text: str) -> str:
 def known(deck: Deck) -> list[str]:
     """What the answers say of each band, and which levels they certify."""
     rows = [row for row in levels.known(deck) if row.n]
-    lines = [f"{deck.run}: {deck.answered} of {wanted(deck)} cards answered."]
+    lines = [f"{deck.run}: {deck.answered} of {deck.wanted} cards answered."]
     lines += [f"  {sentence(row)}" for row in rows]
     return lines + [_certified(level) for level in levels.levels(deck)]
 
