@@ -88,6 +88,11 @@ def turn_id(sent_at: dt.datetime, incoming: str) -> str:
     return hashlib.sha256(f"{moment}\n{incoming}".encode("utf-8", "replace")).hexdigest()[:32]
 
 
+def reviewed_turns() -> frozenset[str]:
+    """Digests of all turns that have an answer of the owner's, of whatever night."""
+    return frozenset(str(row.turn) for row in DraftReview.select(DraftReview.turn).distinct())
+
+
 def text_id(template: str, edited: str | None) -> str:
     """The uuid of the text that stands for a template: its own, or that of the owner's wording."""
     return template if edited is None else str(uuid.uuid5(_NAMESPACE, edited))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from jobs.lib.results.tables import Mining
 from jobs.lib.reviews import levels, verdicts
 from jobs.lib.reviews.cards import Deck, deck
-from jobs.lib.reviews.levels import LEAST, Known, Level
+from jobs.lib.reviews.levels import LEAST, Known
 
 
 def add(document: dict[str, Any], run_id: str) -> None:
@@ -24,37 +25,67 @@ def of_run(run_id: str) -> dict[str, Any] | None:
     """`would_answer` of the run's newest mining; None where it has no held-out drafts."""
     mining = Mining.select().where(Mining.run == run_id).order_by(Mining.job.desc()).first()
     cards = deck(mining) if mining is not None else None
-    return would_answer(cards) if cards is not None and cards.turns else None
+    return asdict(would_answer(cards)) if cards is not None and cards.turns else None
 
 
-def would_answer(cards: Deck) -> dict[str, Any]:
-    """Held-out turns, those that the automatic level would answer, and what is known about each level.
+@dataclass(frozen=True, kw_only=True)
+class BandPart:
+    """What is known about the turns down to a confidence; None where nothing is."""
+
+    confidence: float | None = None
+    share: float | None = None  #: of all turns
+    turns: int | None = None
+    acceptable: float | None = None  #: share that the owner would send
+    acceptable_low: float | None = None  #: lower end of its exact interval
+    n: int | None = None  #: answers
+    sent: int | None = None
+    literal: float | None = None  #: share of the turns on which the owner really wrote the draft
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelPart(BandPart):
+    """A level, with figures where it is certified."""
+
+    level: str  #: automatic | suggest
+    target: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WouldAnswer:
+    """The part `would_answer` of templates.json.
 
     `right` counts literally: the owner really wrote that reply. `acceptable` is what the owner says of the drafts.
     """
+
+    turns: int  #: held-out turns
+    fired: int  #: those that the automatic level would answer
+    right: int
+    reviewed: int
+    wanted: int  #: cards to ask about
+    least: int  #: answers below which nothing is certified
+    levels: list[LevelPart]
+    bands: list[BandPart]
+
+
+def would_answer(cards: Deck) -> WouldAnswer:
     certified = levels.levels(cards)
     automatic = certified[0].known
-    return {
-        "turns": cards.turns,
-        "fired": automatic.turns if automatic else 0,
-        "right": automatic.literal if automatic else 0,
-        "reviewed": cards.answered,
-        "wanted": cards.wanted,
-        "least": LEAST,
-        "levels": [_level(level) for level in certified],
-        "bands": [_known(row) for row in levels.known(cards)],
-    }
+    return WouldAnswer(
+        turns=cards.turns,
+        fired=automatic.turns if automatic else 0,
+        right=automatic.literal if automatic else 0,
+        reviewed=cards.answered,
+        wanted=cards.wanted,
+        least=LEAST,
+        levels=[
+            LevelPart(level=level.name, target=level.target, **(_figures(level.known) if level.known else {}))
+            for level in certified
+        ],
+        bands=[BandPart(**_figures(row)) for row in levels.known(cards)],
+    )
 
 
-def _level(level: Level) -> dict[str, Any]:
-    row = {"level": level.name, "target": level.target}
-    return row | (_known(level.known) if level.known else dict.fromkeys(_KEYS))
-
-
-_KEYS = ("confidence", "share", "turns", "acceptable", "acceptable_low", "n", "sent", "literal")
-
-
-def _known(row: Known) -> dict[str, Any]:
+def _figures(row: Known) -> dict[str, Any]:
     return {
         "confidence": row.confidence,
         "share": round(row.share, 5),
@@ -65,3 +96,11 @@ def _known(row: Known) -> dict[str, Any]:
         "sent": row.sent,
         "literal": round(row.literal / row.turns, 5) if row.turns else None,
     }
+
+
+def parsed(part: Any) -> WouldAnswer | None:
+    """The part as it stands in templates.json; None where there is none."""
+    if not part:
+        return None
+    rows = {"levels": [LevelPart(**row) for row in part["levels"]], "bands": [BandPart(**row) for row in part["bands"]]}
+    return WouldAnswer(**{**part, **rows})

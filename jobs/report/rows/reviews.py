@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from jobs.lib.reviews import document
+from jobs.lib.reviews.document import LevelPart, WouldAnswer
 from jobs.report.escape import percent
 from jobs.report.gather import Report
 
@@ -15,9 +15,9 @@ _MEANS = {"automatic": "answer by itself", "suggest": "be suggested"}
 _FEW = 0.1
 
 
-def would_answer(report: Report) -> Mapping[str, Any]:
-    """The part of templates.json; {} for a run without held-out drafts."""
-    return (report.templates or {}).get("stats", {}).get("would_answer") or {}
+def would_answer(report: Report) -> WouldAnswer | None:
+    """The part of templates.json; None for a run without held-out drafts."""
+    return document.parsed(report.templates["stats"].get("would_answer")) if report.templates else None
 
 
 def lead(report: Report) -> list[str]:
@@ -25,33 +25,35 @@ def lead(report: Report) -> list[str]:
     if report.templates is None:
         return []
     part = would_answer(report)
-    lines = [_answered(part)] if part else ["This run has no drafts on later messages, so none can be reviewed."]
-    lines += [_level(level) for level in part.get("levels", ()) if part.get("reviewed")]
+    if part is None:
+        lines = ["This run has no drafts on later messages, so none can be reviewed."]
+    else:
+        lines = [_answered(part), *(_level(level) for level in part.levels if part.reviewed)]
     return [*lines, *_few(report), *_to_do(report, part)]
 
 
-def _answered(part: Mapping[str, Any]) -> str:
-    turns, fired = part["turns"], part["fired"]
-    if fired:
-        sure = math.floor(100 * part["levels"][0]["acceptable_low"])
+def _answered(part: WouldAnswer) -> str:
+    low = part.levels[0].acceptable_low
+    if part.fired and low is not None:
         return (
-            f"Of {turns:,} later messages {fired:,} ({percent(fired / turns)}) would have been answered by itself: at "
-            f"least {sure} % of such drafts are as you would send them. Literally your reply were {part['right']:,}."
+            f"Of {part.turns:,} later messages {part.fired:,} ({percent(part.fired / part.turns)}) would have been "
+            f"answered by itself: at least {math.floor(100 * low)} % of such drafts are as you would send them. "
+            f"Literally your reply were {part.right:,}."
         )
     why = "your answers certify no level for that yet"
-    if not part["reviewed"]:
+    if not part.reviewed:
         why = "you have not said yet which drafts you would send"
-    return f"Of {turns:,} later messages none would be answered by itself: {why}."
+    return f"Of {part.turns:,} later messages none would be answered by itself: {why}."
 
 
-def _level(level: Mapping[str, Any]) -> str:
-    goal = percent(level["target"], 0)
-    if level["confidence"] is None:
-        return f"No draft may {_MEANS[level['level']]} yet: for that the lower end must reach {goal}."
+def _level(level: LevelPart) -> str:
+    goal = percent(level.target, 0)
+    if level.confidence is None or level.acceptable_low is None:
+        return f"No draft may {_MEANS[level.level]} yet: for that the lower end must reach {goal}."
     return (
-        f"A draft may {_MEANS[level['level']]} from a probability of {level['confidence']:.3f} on, the most confident "
-        f"{percent(level['share'])}: you would send {level['sent']} of {level['n']}, at least "
-        f"{math.floor(100 * level['acceptable_low'])} % of all such drafts."
+        f"A draft may {_MEANS[level.level]} from a probability of {level.confidence:.3f} on, the most confident "
+        f"{percent(level.share)}: you would send {level.sent} of {level.n}, at least "
+        f"{math.floor(100 * level.acceptable_low)} % of all such drafts."
     )
 
 
@@ -75,12 +77,12 @@ def literal_share(report: Report) -> float | None:
     return float(sum(row.get("uses") or 0 for row in report.templates["templates"])) / float(total)
 
 
-def _to_do(report: Report, part: Mapping[str, Any]) -> list[str]:
+def _to_do(report: Report, part: WouldAnswer | None) -> list[str]:
     templates = report.templates["templates"] if report.templates else []
-    left, without = part["wanted"] - part["reviewed"] if part else 0, sum(not row.get("reviewed") for row in templates)
+    left, without = part.wanted - part.reviewed if part else 0, sum(not row.get("reviewed") for row in templates)
     lines = []
-    if left > 0:
-        lines.append(f"To do: `jarvisctl review` asks about {left} of {part['wanted']} drafts, five seconds each.")
+    if part and left > 0:
+        lines.append(f"To do: `jarvisctl review` asks about {left} of {part.wanted} drafts, five seconds each.")
     if without:
         verdict = f"`jarvisctl review --templates` keeps or rejects {without} templates"
         lines.append(f"{verdict}; only kept ones are deployed and exported.")
@@ -89,16 +91,17 @@ def _to_do(report: Report, part: Mapping[str, Any]) -> list[str]:
 
 def rows(report: Report) -> list[list[str]]:
     """What the answers say down to each level of confidence, as HEADER; none where nothing was answered."""
+    part = would_answer(report)
     return [
         [
-            percent(band["share"]),
-            f"{band['turns']:,}",
-            f"{band['sent']} of {band['n']}",
-            f"{math.floor(100 * band['acceptable_low'])} %",
-            percent(band["literal"]),
+            percent(band.share),
+            f"{band.turns:,}",
+            f"{band.sent} of {band.n}",
+            f"{math.floor(100 * (band.acceptable_low or 0))} %",
+            percent(band.literal),
         ]
-        for band in would_answer(report).get("bands", ())
-        if band["n"]
+        for band in (part.bands if part else ())
+        if band.n
     ]
 
 

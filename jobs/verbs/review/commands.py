@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -80,7 +81,7 @@ def _known(mining: Mining, as_json: bool) -> int:
     kept = verdicts.kept()
     if as_json:
         templates = {"kept": len(kept), "rejected": len(verdicts.rejected())}
-        answers = document.would_answer(deck) if deck.turns else None
+        answers = asdict(document.would_answer(deck)) if deck.turns else None
         click.echo(json.dumps({"run": deck.run, "would_answer": answers, "templates": templates}))
         return 0
     for line in words.known(deck) if deck.turns else []:
