@@ -11,7 +11,8 @@ from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import subjects
 from jobs.lib.matching.normalise import normal
-from jobs.mine import backtest, baseline, drafting, rolling_origin
+from jobs.lib.reviews import cards
+from jobs.mine import backtest, baseline, drafting, reviewed, rolling_origin
 from jobs.mine.answers import Places
 from jobs.mine.backtest import MatchData, Trial
 from jobs.mine.baseline import Manual, ManualSet
@@ -71,7 +72,8 @@ def _open_matcher(task: Task, messages: Messages) -> tuple[Encoder | None, str]:
 
 
 def _drafting(task: Task, data: MatchData, coverage: Coverage, matcher: Encoder) -> Drafting:
-    return drafting.draft(task, data, coverage.chosen, _newest(data), matcher)
+    parts = reviewed.set_aside(data.turns, *_newest(data), cards.reviewed_turns())
+    return drafting.draft(task, data, coverage.chosen, parts, matcher)
 
 
 def _newest(data: MatchData) -> tuple[Places, Places]:

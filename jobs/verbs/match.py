@@ -22,12 +22,13 @@ _MOST_BYTES = 1 << 20  # of a text on standard input
 
 
 @click.command("match")
-@click.argument("text")
+@click.argument("text", required=False)
 @click.option("--drafts", type=click.IntRange(1, 10), help="How many drafts to show (1; 3 with --json).")
 @click.option("--context", metavar="TEXT", help="Your own message before TEXT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--serve", is_flag=True, help="Answer JSON lines on standard input until its end, for another program.")
 @click.pass_obj
-def match(app: App, text: str, drafts: int | None, context: str | None, as_json: bool) -> int:
+def match(app: App, text: str | None, drafts: int | None, context: str | None, as_json: bool, serve: bool) -> int:
     """Show which of your replies would answer TEXT, a message that comes in, and how likely each is.
 
     TEXT is read from standard input where it is `-`; several messages are one per line. The templates are those of the
@@ -39,8 +40,13 @@ def match(app: App, text: str, drafts: int | None, context: str | None, as_json:
       jarvisctl match "are you free tomorrow?" --drafts 3
       jarvisctl match "and sunday?" --context "saturday is full"
       pbpaste | jarvisctl match - --json
+      echo '{"text": "are you free?", "previous": "hi"}' | jarvisctl match --serve
     """
     began = time.perf_counter()
+    if serve:
+        if text is not None or drafts or context or as_json:
+            raise UsageError("--serve takes its texts from standard input", "Leave out TEXT and the other options.")
+        return _serve(app)
     incoming = _incoming(text)
     app.need_ledger()
     app.open_ledger()
@@ -58,7 +64,31 @@ def match(app: App, text: str, drafts: int | None, context: str | None, as_json:
     return 0 if reply.fires else 1
 
 
-def _incoming(text: str) -> str:
+def _serve(app: App) -> int:
+    """Answer JSON lines until the end of standard input; the model is loaded before the first."""
+    from jobs.lib.matching import triggers
+    from jobs.lib.matching.answerer import Answerer
+    from jobs.verbs.match_serve import serve
+
+    app.need_ledger()
+    app.open_ledger()
+    mining = triggers.newest()
+    answerer = Answerer.of(app.home, mining)
+    if not answerer.can_answer:
+        raise triggers.none_sendable(mining)
+    answerer.warm()
+
+    def answer(text: str, previous: str | None, drafts: int) -> dict[str, Any]:
+        document = _answer(text, answerer.answer(text, previous, drafts), 0.0, answerer)
+        return {name: value for name, value in document.items() if name not in ("text", "cold_ms")}
+
+    serve(answer, sys.stdin.buffer, sys.stdout.buffer)
+    return 0
+
+
+def _incoming(text: str | None) -> str:
+    if text is None:
+        raise UsageError("Missing argument 'TEXT'.", 'Give it in quotes: jarvisctl match "see you soon".')
     if text == "-":
         text = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8", "replace")
     valid = text.encode("utf-8", "replace").decode("utf-8")  # a shell may pass bytes that are not valid UTF-8

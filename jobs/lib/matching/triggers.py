@@ -12,6 +12,7 @@ from jobs.lib.matching.rules import FIRES_AT, form_of
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import Mining, Template
+from jobs.lib.reviews import verdicts
 
 SENDABLE = ("automatic", "suggest")
 MINE_AGAIN = "Mine again with `jarvisctl enqueue templates`."
@@ -46,9 +47,10 @@ def newest() -> Mining:
 
 
 def sendable(mining: Mining, tiers: Sequence[str] = SENDABLE) -> list[Template]:
-    """The templates of these tiers that have a trigger and a reply, in order of rank."""
+    """The templates of these tiers that have a trigger and a reply, and that the owner did not reject; by rank."""
+    rejected = verdicts.rejected()
     rows = Template.select().where(Template.job == mining.job_id, Template.tier.in_(tiers)).order_by(Template.rank)
-    return [row for row in rows if row.representative.strip() and _texts(row.triggers)]
+    return [row for row in rows if row.representative.strip() and _texts(row.triggers) and row.uuid not in rejected]
 
 
 def triggers(mining: Mining) -> list[Trigger]:
@@ -60,14 +62,18 @@ def triggers(mining: Mining) -> list[Trigger]:
 
 
 def find_triggers(mining: Mining) -> list[Trigger]:
-    """Every trigger of every sendable template, the most precise template first, so that ties go to it."""
+    """Every trigger of every sendable template, the most precise template first, so that ties go to it.
+
+    The owner's wording takes the place of a template that was edited.
+    """
+    edited = verdicts.edited()
     rows = sorted(sendable(mining), key=lambda row: (-(row.precision or 0.0), row.rank))
     triggers = [
         Trigger(
             form=form_of(text),
             shown=text,
             template=str(row.uuid),
-            reply=str(row.representative),
+            reply=edited.get(str(row.uuid), str(row.representative)),
             tier=str(row.tier),
             threshold=FIRES_AT if row.threshold is None else float(row.threshold),
         )
