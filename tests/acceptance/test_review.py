@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from jarvisd.store import database, migrations
 from tests import review_rows
 from tests.acceptance.conftest import BIN, House
 from tests.acceptance.terminal import Terminal
+from tests.integration import report_nights
 
 
 @pytest.fixture
@@ -23,6 +25,16 @@ def mined(house: House) -> House:
     """A home whose newest run has held-out drafts."""
     migrations.migrate(Home(house.root, "--home"))
     review_rows.mining(2000)
+    database.db.close()
+    return house
+
+
+@pytest.fixture
+def reported(house: House) -> House:
+    """The same with a report that is written."""
+    migrations.migrate(Home(house.root, "--home"))
+    made = review_rows.mining(2000, total_messages=300)
+    report_nights.job(made.run, "report")
     database.db.close()
     return house
 
@@ -78,6 +90,35 @@ def test_sixty_cards_at_a_terminal_certify_levels(mined: House) -> None:
     assert [level["level"] for level in document["levels"]] == ["automatic", "suggest"]
     assert document["levels"][1]["confidence"] is not None
     assert document["levels"][1]["n"] >= 25
+
+
+def test_everything_follows_the_answers(reported: House, tmp_path: Path) -> None:
+    """Sixty cards and the verdicts on templates change templates.json, the report, the export and what is deployed."""
+    terminal = Terminal(reported, "review")
+    review(terminal, 60)
+    terminal.until("\n> ")
+    terminal.press("q")
+    assert "The report: " in terminal.until(None)
+    assert terminal.close() == 0
+    terminal = Terminal(reported, "review", "--templates")
+    for key in "yynyy":
+        terminal.until("\n> ")
+        terminal.press(key)
+    terminal.until(None)
+    assert terminal.close() == 0
+    folder = reported.root / "var" / "results" / "run-1"
+    document = json.loads((folder / "templates.json").read_text())
+    assert document["stats"]["would_answer"] == known(reported)
+    assert [row["reviewed"] for row in document["templates"]] == ["kept", "kept", "rejected", "kept", "kept"]
+    report = (folder / "REPORT.md").read_text()
+    assert "### What could be answered" in report
+    assert re.search(r"\| \d+ of \d+ \|", report)
+    exported = json.loads(reported.ctl("export", "templates").stdout)
+    assert {row["reply"] for row in exported} == {"haha", "On my way", "thanks!", "Idk"}
+    (tmp_path / "jarvis").mkdir()
+    reported.ctl("deploy", "templates", "--to", str(tmp_path / "jarvis"))
+    deployed = json.loads((tmp_path / "jarvis" / "custom_templates.json").read_text())["templates"]
+    assert {entry["template_text"] for entry in deployed} == {row["reply"] for row in exported}
 
 
 def test_a_killed_review_loses_at_most_the_card_at_hand(mined: House) -> None:

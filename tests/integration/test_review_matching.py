@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,24 @@ def test_a_kind_that_must_never_be_answered_gets_no_draft(ranked: Run, home: Hom
     answer = Matcher.load(home).answer(f"{card.incoming.upper()}!!")
     assert answer.drafts == ()
     assert answer.about == "a message that you said never to answer"
+
+
+def test_the_example_of_the_docs_answers_json_lines(ranked: Run, home: Home) -> None:
+    program = Path(__file__).parents[2] / "docs" / "examples" / "answer.py"
+    assert len([line for line in program.read_text().splitlines() if line.strip()]) <= 25
+    database.db.close()
+    done = subprocess.run(
+        [sys.executable, program],
+        input='{"text": "where are you"}\n{"text": "my grandma died"}\n',
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"JARVISD_HOME": str(home.root)},
+    )
+    first, second = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["drafts"][0]["reply"] == "On my way"
+    assert second["drafts"] == []
+    assert second["about"]
 
 
 def test_serve_answers_json_lines_and_goes_on_after_a_broken_one(ranked: Run, home: Home) -> None:
