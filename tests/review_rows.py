@@ -42,7 +42,7 @@ def mining(
                 uses=20 - rank,
                 people=4,
                 examples=[],
-                triggers=[f"what leads to {reply}?"],
+                triggers=[f"what leads to {reply.lower()}?"],
                 tier="suggest",
             )
         _held_out(job, run, turns, len(replies) if drafts else 0, random.Random(seed))
