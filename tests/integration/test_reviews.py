@@ -144,3 +144,16 @@ def test_kept_templates_have_the_owners_words_and_outlast_the_run(home: Home) ->
     with database.write():
         Run.delete().execute()
     assert [(one.reply, one.triggers) for one in verdicts.kept()] == [("On my way", ()), ("hahaha!", ())]
+
+
+def test_a_rejected_first_draft_leaves_room_for_the_next_turns(home: Home) -> None:
+    """The cards are the most confident drafts of what is left, as many as before."""
+    made = review_rows.mining(2000)
+    before = cards.deck(made)
+    verdicts.decide(review_rows.template_uuid(1), "haha", Verdict.REJECTED)
+    after = cards.deck(made)
+    assert after.wanted == before.wanted == 100
+    assert after.turns == 2000
+    assert [len(band.cards) for band in after.bands] == [len(band.cards) for band in before.bands]
+    assert "haha" not in {card.reply for band in after.bands for card in band.cards}
+    assert after.bands[-1].confidence < before.bands[-1].confidence

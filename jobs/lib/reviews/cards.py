@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import heapq
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 from jobs.lib.results.tables import Answer, DraftReview, HeldOutDraft, Mining, Template, Verdict
 from jobs.lib.reviews import verdicts
@@ -60,7 +62,7 @@ class Deck:
     """The cards of one mining."""
 
     run: str
-    turns: int  #: held-out turns, those without a draft included
+    turns: int  #: held-out turns that a template may answer
     bands: tuple[Band, ...]
     answers: Mapping[tuple[str, str], Answer]  #: (turn, text) -> what the owner said, of every night
 
@@ -105,10 +107,15 @@ def words(text: str) -> str:
 
 def deck(mining: Mining) -> Deck:
     """The cards of a mining, with all answers that are stored for them."""
-    rows = list(HeldOutDraft.select().where(HeldOutDraft.job == mining.job_id).order_by(HeldOutDraft.place))
-    cards = _cards(rows, _replies(mining))
+    of_mining = HeldOutDraft.job == mining.job_id
+    turns = HeldOutDraft.select().where(of_mining).count()
+    needed = max(math.ceil(SHARES[-1] * turns), GOAL)
+    columns = [getattr(HeldOutDraft, name) for name in _Row._fields]
+    query = HeldOutDraft.select(*columns).where(of_mining).order_by(HeldOutDraft.probability.desc())
+    rows = (_Row(*row) for row in query.tuples().iterator())
+    cards = _cards(rows, _replies(mining), needed)
     answers = {(str(row.turn), str(row.template)): Answer(row.answer) for row in DraftReview.select()}
-    return Deck(str(mining.run_id), len(rows), tuple(bands(cards, len(rows))), answers)
+    return Deck(str(mining.run_id), turns, tuple(bands(cards, turns)), answers)
 
 
 def _replies(mining: Mining) -> dict[str, tuple[str, str]]:
@@ -124,28 +131,49 @@ def _replies(mining: Mining) -> dict[str, tuple[str, str]]:
     return replies
 
 
-def _cards(rows: Sequence[HeldOutDraft], replies: Mapping[str, tuple[str, str]]) -> list[Card]:
-    """One card per turn that has a draft, by its first draft that was not rejected."""
-    cards = []
+class _Row(NamedTuple):
+    """What a card needs of a held-out turn; see HeldOutDraft."""
+
+    sent_at: dt.datetime
+    incoming: str
+    previous: str | None
+    answer: str | None
+    drafts: list[list[Any]]
+    probability: float
+
+
+def _cards(rows: Iterable[_Row], replies: Mapping[str, tuple[str, str]], needed: int) -> list[Card]:
+    """One card per turn that has a draft, by its first draft that was not rejected.
+
+    `rows` come the most confident first. They are read until no later one can be among the `needed` best: `match`
+    waits for this.
+    """
+    cards: list[Card] = []
+    best: list[float] = []  # a heap of the `needed` highest probabilities
     for row in rows:
+        if len(best) == needed and row.probability < best[0]:
+            break
         drafts = [(str(template), float(share)) for template, share in row.drafts if str(template) in replies]
-        if not drafts:
-            continue
-        template, probability = drafts[0]
-        text, reply = replies[template]
-        cards.append(
-            Card(
-                turn=turn_id(row.sent_at, str(row.incoming)),
-                incoming=str(row.incoming),
-                previous=row.previous,
-                real_reply=row.answer,
-                template=template,
-                text=text,
-                reply=reply,
-                probability=probability,
-            )
-        )
+        if drafts:
+            card = _card(row, drafts[0], replies)
+            cards.append(card)
+            (heapq.heappush if len(best) < needed else heapq.heappushpop)(best, card.probability)
     return cards
+
+
+def _card(row: _Row, draft: tuple[str, float], replies: Mapping[str, tuple[str, str]]) -> Card:
+    template, probability = draft
+    text, reply = replies[template]
+    return Card(
+        turn=turn_id(row.sent_at, row.incoming),
+        incoming=row.incoming,
+        previous=row.previous,
+        real_reply=row.answer,
+        template=template,
+        text=text,
+        reply=reply,
+        probability=probability,
+    )
 
 
 def bands(cards: Sequence[Card], turns: int) -> list[Band]:

@@ -57,7 +57,7 @@ class WouldAnswer:
     `right` counts literally: the owner really wrote that reply. `acceptable` is what the owner says of the drafts.
     """
 
-    turns: int  #: held-out turns
+    turns: int  #: held-out turns that a template may answer
     fired: int  #: those that the automatic level would answer
     right: int
     reviewed: int
