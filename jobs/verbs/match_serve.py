@@ -4,7 +4,7 @@
     {"id": 7, "reply": "yeah", "probability": 0.41, "tier": "suggest", "drafts": [...], "ms": 3.1, ...}
 
 Only `text` is required; `id`, a text or a whole number, comes back. What is wrong with a line is {"error": "..."}, and
-the next line is answered. The last line may lack its end.
+the next line is answered. The last line needs no end.
 """
 
 from __future__ import annotations
