@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
-from contextlib import closing
-
-import pytest
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from jarvisd.store import fence
-from tests.acceptance.conftest import ROOT, House, until
+from tests.acceptance.conftest import House, until
+from tests.acceptance.nights import Night
 
-PLAN = "pieces: {jobs: 2, pieces: 12, pause_s: 0.1}\n"
+#: A program that ends when it is let go.
+WAITS = """
+import pathlib, time
+pathlib.Path("runs").touch()
+while not pathlib.Path("go").exists():
+    time.sleep(0.05)
+"""
 
 
-@pytest.mark.slow
-def test_a_lock_that_is_held_for_longer_than_a_statement_waits_delays_the_jobs_and_fails_none(house: House) -> None:
-    (house.root / "config" / "plans").mkdir(parents=True)
-    (house.root / "config" / "plans" / "p.yaml").write_text(PLAN)
-    house.environment["PYTHONPATH"] = str(ROOT / "tests" / "packages")
-    house.daemon()
-    run = house.enqueue("p")
-    until(lambda: house.jobs(run)["pieces:1"]["status"] == "running", what="the first job runs")
+@contextmanager
+def held(house: House) -> Iterator[None]:
+    """Another program holds the write lock from here on, for longer than a statement waits."""
     with closing(sqlite3.connect(house.root / "var" / "jarvis.db", timeout=30, isolation_level=None)) as browser:
         browser.execute("BEGIN IMMEDIATE")
+        yield
         time.sleep(fence.BUSY_TIMEOUT_S + 3)
         browser.execute("ROLLBACK")
+
+
+def test_a_held_lock_delays_the_checkpoints_of_jobs_and_fails_none(house: House) -> None:
+    night = Night(house, jobs=2, pieces=20, pause_s=0.3)
+    run = night.submit()
+    house.daemon()
+    until(lambda: night.stored() > 1, what="the first job works")
+    with held(house):
+        assert night.stored() < night.expected
     jobs = house.settled(run)
-    assert [(job["status"], job["attempt"]) for job in jobs.values()] == [("succeeded", 1)] * 2
-    log = (house.root / "var" / "logs" / "jarvisd.log").read_text()
-    assert "ERROR" not in log
+    assert [(job["status"], job["attempt"]) for job in jobs.values()] == [("succeeded", 1)] * 3
+    assert night.stored() == night.expected
+    assert "ERROR" not in (house.root / "var" / "logs" / "jarvisd.log").read_text()
+
+
+def test_a_command_that_ends_while_the_lock_is_held_has_succeeded(house: House) -> None:
+    program = (
+        "import pathlib, time; pathlib.Path('runs').touch()\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
+    )
+    run = house.enqueue("command", "--", sys.executable, "-c", program)
+    house.daemon()
+    until((house.folder / "runs").exists, what="the program runs")
+    with held(house):
+        (house.folder / "go").touch()
+    (job,) = house.settled(run).values()
+    assert (job["status"], job["attempt"]) == ("succeeded", 1)

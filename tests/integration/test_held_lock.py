@@ -71,6 +71,19 @@ def test_an_outcome_waits_until_the_lock_is_free(patient: Home, make_run: MakeRu
     assert Job.get().outcome["reason"] == "done"
 
 
+def test_an_outcome_that_a_full_disk_refused_is_stored_at_the_next_try(patient: Home, make_run: MakeRun) -> None:
+    make_run("mine")
+    tries = []
+
+    def write() -> None:
+        tries.append(time.monotonic())
+        if len(tries) == 1:
+            raise peewee.OperationalError("database or disk is full")
+
+    worker._patiently(claiming.claim(patient), "the outcome", write)
+    assert len(tries) == 2
+
+
 def test_a_progress_note_that_cannot_be_written_is_dropped_and_the_next_one_counts(
     patient: Home, make_run: MakeRun
 ) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jarvisd.paths import Home, lock_holder
 from tests.acceptance.conftest import BIN
 
 
@@ -42,7 +43,8 @@ def main(home: str, acknowledged: str) -> None:
     ctl("cancel", str(submit("--", "sleep", "20")))
     ctl("enqueue", "pieces")
     ctl("wait", "--timeout", "120")
-    ctl("stop")
+    while lock_holder(Home(Path(home), "--home")) is not None:  # else strace would wait for the daemon for ever
+        ctl("stop")
     submit("--", "true")
 
 

@@ -54,7 +54,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     paths = os.pathsep.join([str(ROOT / "tests" / "packages"), str(ROOT)])
     life = [sys.executable, "-m", "tests.power_cut.life", str(home), str(acknowledged)]
     subprocess.run(
-        trace.command(folder / "trace", life), env=os.environ | {"PYTHONPATH": paths}, check=True, timeout=500
+        trace.command(folder / "trace", life), env=os.environ | {"PYTHONPATH": paths}, check=True, timeout=1500
     )
     with (folder / "trace").open() as lines:
         operations = trace.operations(lines, str(folder))
