@@ -101,9 +101,10 @@ def _huge_values(path: Path) -> None:
 
 
 def _damaged_schema(path: Path) -> None:
-    """The name of a table is no longer UTF-8, which SQLite's own message then quotes."""
+    """A word of the schema is no longer UTF-8. SQLite's own message quotes it, and cannot be decoded then."""
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"CREATE TABLE chat ", b"CREATE TABLE \xff\xfe\xfd\xfc "))
+    assert b"CREATE TABLE chat (" in content
+    path.write_bytes(content.replace(b"CREATE TABLE chat (", b"CREATE \xff\xff\xff\xff\xff chat ("))
 
 
 def _folder_for_a_log(path: Path) -> None:
