@@ -64,7 +64,7 @@ def test_the_deadline_stops_what_runs_skips_what_waits_and_the_report_comes(hous
     ("text", "message"),
     [
         ("memory: {margin: 5}\n", "settings.yaml:1: memory.margin: unknown key"),
-        ("memory: {margin_mb: lots}\n", "settings.yaml:1: memory.margin_mb: input should be a valid integer"),
+        ("memory: {margin_mb: lots}\n", "settings.yaml:1: memory.margin_mb: must be a whole number. It is 'lots'"),
     ],
 )
 def test_wrong_settings_are_named_with_file_and_line(house: House, text: str, message: str) -> None:
