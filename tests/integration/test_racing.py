@@ -349,7 +349,7 @@ def test_a_model_that_cannot_pass_a_gate_any_more_is_left_out(here: Home) -> Non
     night = Night({"a": Model(0.8), "b": Model(0.8), "mute": Model(0.9, success=0.4)})
     night.until(math.inf)
     assert "mute" not in night.models_of(2)
-    assert "replies complete, at most" in pipeline.of_run(night.run.id).as_json()["models"]["mute"]["dropped"]
+    assert "complete, so hardly more than" in pipeline.of_run(night.run.id).as_json()["models"]["mute"]["dropped"]
 
 
 def test_limits_come_from_the_first_round_and_the_judge_comes_before_the_metrics(here: Home) -> None:
