@@ -1,4 +1,4 @@
-"""How thin are `jarvisctl status` and the idle daemon?
+"""How thin are `jarvisctl status`, completion in a shell, and the idle daemon?
 
 python -m benchmarks thin
 """
@@ -6,6 +6,9 @@ python -m benchmarks thin
 from __future__ import annotations
 
 import compileall
+import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,7 +33,22 @@ def main() -> None:
         status = program(str(BIN / "jarvisctl"), "--home", home, "status")
         peer = program(sys.executable, "-c", "import click, peewee")
         print("  " + ratio_line("`jarvisctl status`", *_flat(pairs(status, peer, PAIRS))))
+        print("  " + _completion(home))
         print("  " + _idle(home))
+
+
+def _completion(home: str) -> str:
+    """How long a shell waits for the names of jobs: the time by the clock, and what of it is the processor's."""
+    words = {"COMP_WORDS": "jarvisctl cancel ", "COMP_CWORD": "2", "_JARVISCTL_COMPLETE": "zsh_complete"}
+    environment = os.environ | words | {"JARVISD_HOME": home}
+    times, before = [], resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(PAIRS):
+        began = time.perf_counter()
+        subprocess.run([BIN / "jarvisctl"], env=environment, stdout=subprocess.DEVNULL, check=True)
+        times.append(time.perf_counter() - began)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / PAIRS
+    return f"completion of jobs: {statistics.median(times) * 1000:.0f} ms, {used * 1000:.0f} ms of a processor"
 
 
 def _flat(times: tuple[list[float], list[float]]) -> tuple[list[float], str, list[float]]:

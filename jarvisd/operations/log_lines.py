@@ -31,7 +31,8 @@ def no_log(target: Job | Run) -> tuple[str, str]:
     """What is wrong, and why, where there is no log."""
     if isinstance(target, Run):
         return f"{target.id} has no log", "None of its jobs has started."
-    return f"{label(target)} has no log: it is {target.status}", target.reason or "It has not started."
+    verb = "is" if target.status in models.OPEN else "was"
+    return f"{label(target)} has no log: it {verb} {target.status}", target.reason or "It has not started."
 
 
 def outcome(target: Job | Run, *, printed: bool) -> list[str]:

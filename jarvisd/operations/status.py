@@ -141,7 +141,7 @@ def first_lines(run: Run) -> list[str]:
     names = [job.name for job in summary(run, 12).jobs]
     total = sum(summary(run, 0).counts.values())
     listed = ", ".join(names[:12]) + (f" and {total - len(names):,} more" if total > len(names) else "")
-    begins = f"run {run.id} of the plan {run.plan} begins{until}: {total:,} jobs ({listed})"
+    begins = f"run {run.id} of the plan {run.plan} begins{until}: {counted(total, 'job')} ({listed})"
     return [begins, f"on {computer}", *[f"warning: {warning}" for warning in run.warnings]]
 
 
@@ -202,7 +202,7 @@ def title(run: Run, shown: RunSummary, report_at: dt.datetime | None = None) -> 
     facts += [in_words(bad)] if bad else []
     if shown.state != "settled":
         facts += [f"report about {clock_time(report_at)}"] if report_at else []
-        facts += [f"at the latest {clock(run.deadline)}"] if run.deadline else []
+        facts += [f"{'at the latest' if report_at else 'to end by'} {clock(run.deadline)}"] if run.deadline else []
     return ", ".join(facts)
 
 
@@ -228,7 +228,7 @@ def details(job: Job, at: dt.datetime | None = None) -> str:
     """Why a job ended, its progress, time, memory, attempt, and why it waits, separated by commas."""
     facts = _times(job, at or database.now())
     if job.reason and job.status in models.SETTLED:
-        facts.insert(0, plain(job.reason))
+        facts.insert(0, plain(job.reason).rstrip("."))
     if job.peak_memory_mb:
         facts.append(f"peak {job.peak_memory_mb:,} MB")
     if job.attempt > 1:
