@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,12 +24,15 @@ from jarvisd.store import database
 
 BIN = Path(sys.executable).parent
 CTL = str(BIN / "jarvisctl")
-STARTS = 11
+STARTS = 21
 JOBS = 1000
 PEER_JOBS = 1000
 ROWS, FEW, ROUNDS = 10_000, 10, 5
 IDLE_S = 60
 WAIT_S = 7200
+LONGEST_S = 60
+#: pueue needs a daemon of its own, so it is named and not started.
+PEERS = ("tsp", "nq", "pueue")
 
 
 def main() -> None:
@@ -95,18 +98,20 @@ def _first_lines() -> Iterator[tuple[str, str, str]]:
     """From calling `enqueue` to the first line that the program writes."""
     with _home() as home:
         mark = home / "mark"
-        times = [
-            _until_written(mark, lambda: _ctl(home, "enqueue", "command", "--", *_toucher(mark))) for _ in _starts()
-        ]
-        yield "enqueue to the job's first line, idle daemon, p50", _seconds(times), "aim: 1 s or less"
-        seen = [_until_written(mark, program(*_toucher(mark))) for _ in _starts()]
-        yield "  the same program alone, p50", _seconds(seen), ""
+        enqueue = (CTL, "--home", str(home), "enqueue", "command", "--")
+        times = [_until_written(mark, *enqueue, *_toucher(mark)) for _ in _starts()]
+        yield "enqueue to the job's first line, idle daemon", _milliseconds(times), "aim: p50 150 ms, p95 400 ms"
+        alone = [_until_written(mark, *_toucher(mark)) for _ in _starts()]
+        yield "  the same program alone", _milliseconds(alone), ""
     for name, call in _peers():
         with tempfile.TemporaryDirectory() as folder:
             mark = Path(folder) / "mark"
-            times = [_until_written(mark, program(*call, *_toucher(mark), **_place(folder))) for _ in _starts()]
+            times = [_until_written(mark, *call, *_toucher(mark), **_place(folder)) for _ in _starts()]
             _stop_peer(name, folder)
-            yield f"  by {name}, p50", _seconds(times), ""
+            yield f"  by {name}", _milliseconds(times), ""
+    for name in PEERS:
+        if shutil.which(name) is None:
+            yield f"  by {name}", "not installed here", ""
 
 
 def _starts() -> range:
@@ -117,18 +122,26 @@ def _toucher(mark: Path) -> tuple[str, ...]:
     return "touch", str(mark)
 
 
-def _until_written(mark: Path, call: Callable[[], object]) -> float:
+def _until_written(mark: Path, *words: str, **environment: str) -> float:
+    """Seconds from the start of this program until the mark is there."""
     mark.unlink(missing_ok=True)
+    time.sleep(0.2)  # what follows the last job ends first
     began = time.perf_counter()
-    call()
-    while not mark.exists():
-        time.sleep(0.002)
-    return time.perf_counter() - began
+    with subprocess.Popen(words, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        while not mark.exists() and time.perf_counter() - began < LONGEST_S:
+            time.sleep(0.001)
+        return time.perf_counter() - began
 
 
 def _seconds(times: list[float]) -> str:
     ordered = sorted(times)
     return f"{statistics.median(times):.2f} s ({ordered[0]:.2f} to {ordered[-1]:.2f})"
+
+
+def _milliseconds(times: list[float]) -> str:
+    ordered = sorted(times)
+    last = ordered[round(0.95 * (len(ordered) - 1))]
+    return f"p50 {statistics.median(times) * 1000:.0f}, p95 {last * 1000:.0f} ms"
 
 
 # ----------------------------------------------------------------------------------------------------------- many jobs
@@ -146,14 +159,19 @@ def _many_jobs() -> Iterator[tuple[str, str, str]]:
         settled = _ctl(home, "runs").count(f"{JOBS:,} succeeded") or _ctl(home, "runs")
         yield f"{JOBS:,} no-op commands as one plan: submitted in", f"{stored:.2f} s", ""
         yield f"{JOBS:,} no-op commands: all done in", f"{took:.0f} s", "" if settled == 1 else f"NOT ALL: {settled}"
-        yield "  a job, beyond the program's own time", f"{(took - stored) / JOBS * 1000:.0f} ms", ""
+        began = time.perf_counter()
+        for _ in range(50):
+            program("true")()
+        own = (time.perf_counter() - began) / 50
+        overhead = (took - stored) / JOBS - own
+        yield "  a job, beyond the program's own time", f"{overhead * 1000:.0f} ms", "aim: 60 ms or less"
     for name, call in _peers():
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             for _ in range(PEER_JOBS):
                 program(*call, "true", **_place(folder))()
             done = Path(folder) / "done"
-            _until_written(done, program(*call, *_toucher(done), **_place(folder)))
+            _until_written(done, *call, *_toucher(done), **_place(folder))
             took = time.perf_counter() - began
             _stop_peer(name, folder)
             yield f"  by {name}: {PEER_JOBS:,} calls and jobs", f"{took:.1f} s", ""
@@ -161,7 +179,7 @@ def _many_jobs() -> Iterator[tuple[str, str, str]]:
 
 def _peers() -> Iterator[tuple[str, tuple[str, ...]]]:
     """task-spooler and nq, where they are installed; neither stores anything that survives a reboot as pending work."""
-    for name in ("tsp", "nq"):
+    for name in PEERS[:2]:
         if path := shutil.which(name):
             yield name, (path,)
 
@@ -218,13 +236,22 @@ def _idle() -> Iterator[tuple[str, str, str]]:
         pid = json.loads(_ctl(home, "status", "--json"))["daemon"]["pid"]
         process = psutil.Process(pid)
         time.sleep(2)
-        cpu, switches = process.cpu_times(), process.num_ctx_switches()
+        cpu, switches = process.cpu_times(), _switches(process)
         time.sleep(IDLE_S)
         used = sum(process.cpu_times()[:2]) - sum(cpu[:2])
-        woken = process.num_ctx_switches().voluntary - switches.voluntary
-        yield f"idle daemon, over {IDLE_S} s: processor", f"{used / IDLE_S:.2%} of a core", "aim: below 0.5 %"
-        yield "idle daemon: wake-ups", f"{woken / IDLE_S:.1f} a second", ""
+        woken = _switches(process) - switches
+        yield f"idle daemon, over {IDLE_S} s: processor", f"{used / IDLE_S:.2%} of a core", "aim: 0.2 % or less"
+        yield "idle daemon: wake-ups", f"{woken / IDLE_S:.1f} per second", "aim: 2 or fewer"
         yield "idle daemon: memory", f"{process.memory_info().rss / 2**20:.0f} MB", "aim: below 50 MB"
+
+
+def _switches(process: psutil.Process) -> int:
+    """How often the threads of a process have gone to sleep; elsewhere than on Linux those of its main thread."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    if not tasks.exists():
+        return int(process.num_ctx_switches().voluntary)
+    lines = [line for task in tasks.iterdir() for line in (task / "status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
 
 
 if __name__ == "__main__":
