@@ -135,6 +135,9 @@ def report(people: dict[str, Measured]) -> None:
             print(f"    {name:22}  {hits[:, 0].mean():6.2%} / {hits[:, 1].mean():6.2%}")
     for place, name in enumerate(("first right", "one of three right")):
         for rival in (NEAREST, NEAREST_REFITTED, FREQUENT):
+            if not all(one.hits[rival][:, place].any() for one in people.values()):
+                print(f"    {name}, regression against {rival}: the rival was never right, so there is no ratio")
+                continue
             gain, low, high = gained(list(people.values()), RANKED, rival, place)
             verdict = f" (wanted: +{WANTED:.0%}, {'met' if gain >= WANTED else 'missed'})" if rival == NEAREST else ""
             print(
@@ -158,7 +161,7 @@ def gained(people: list[Measured], name: str, rival: str, place: int) -> tuple[f
     random = np.random.default_rng(0)
     sums = [_by_chat(one, name, rival, place) for one in people]
     draws = np.array([[_rates(rows[random.integers(0, len(rows), len(rows))]) for rows in sums] for _ in range(ROUNDS)])
-    gains = draws[:, :, 0].mean(axis=1) / draws[:, :, 1].mean(axis=1) - 1
+    gains = draws[:, :, 0].mean(axis=1) / np.maximum(draws[:, :, 1].mean(axis=1), 1e-9) - 1
     whole = np.array([_rates(rows) for rows in sums]).mean(axis=0)
     low, high = np.quantile(gains, [0.025, 0.975])
     return float(whole[0] / whole[1] - 1), float(low), float(high)

@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 TURNS = 300
 REPLIES, TRIGGERS = 100, 8  #: templates, and triggers of each
 WORDS = 12  #: of a trigger
+MOST_WORDS, WANTED_P95_MS = 40, 10.0  #: of a turn that is to be answered in so many ms
 PAIRS = 40  #: texts that both libraries embed, one by one
 COLD = 5  #: starts of the program
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
@@ -63,6 +64,7 @@ def measure(root: Path, cache: Path) -> None:
     print(f"  cold: {_cold(asked)}")
     _agreement(index, asked)
     _library(index, cache, asked)
+    _drafts(home, asked)
 
 
 def _fill(home: Home, cache: Path) -> list[str]:
@@ -161,7 +163,8 @@ def _agreement(index: object, asked: Sequence[str]) -> None:
 def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
     """The same texts through sentence-transformers: the same answers, and how long it takes for one text."""
     from jobs.lib.embedding.encoder import Encoder
-    from jobs.lib.matching.index import Index, _full_reader, _numpy_reader
+    from jobs.lib.embedding.single import full_reader, numpy_reader
+    from jobs.lib.matching.index import Index
     from jobs.lib.matching.rules import form_of
 
     assert isinstance(index, Index)
@@ -172,9 +175,59 @@ def _library(index: object, cache: Path, asked: Sequence[str]) -> None:
     same = sum(index.triggers[int(row.argmax())] == trigger for row, trigger in zip(scores, full, strict=True))
     print(f"  numpy and sentence-transformers name the same trigger for {same} of {len(asked)} turns")
     fast_forms, slow_forms = iter(forms), iter(forms)
-    quick, slow = _numpy_reader(folder), _full_reader(folder)
+    quick, slow = numpy_reader(folder), full_reader(folder)
     times = pairs(lambda: quick(next(fast_forms)), lambda: slow(next(slow_forms)), min(PAIRS, len(forms) - 1))
     print("  " + ratio_line("one text in numpy", times[0], "sentence-transformers", times[1]))
+
+
+def _drafts(home: Home, asked: Sequence[str]) -> None:
+    """Drafts for new texts of up to 40 words, with numpy in float32 and with the extra in int8.
+
+    The weights of the ranker are noise: its time does not depend on them.
+    """
+    from jobs.lib.embedding import onnx_bert
+    from jobs.lib.matching import Matcher
+    from jobs.lib.matching.readers import FLOAT32, INT8
+    from jobs.lib.results.tables import Ranking
+
+    texts = [text for text in asked if len(text.split()) <= MOST_WORDS]
+    longer = [text for text in texts if len(text.split()) > WORDS]
+    for space, name in ((FLOAT32, "without the extra"), (INT8, "with jarvisd[fast]")):
+        if space == INT8 and not onnx_bert.installed():
+            print("  with jarvisd[fast]: not installed, so not measured")
+            continue
+        with database.write():
+            Ranking.delete().execute()
+            _noise(space)
+        matcher = Matcher.load(home)
+        matcher.warm()
+        times: dict[str, tuple[float, float]] = {}
+        for text in texts:
+            wall, cpu = time.perf_counter(), time.process_time()
+            matcher.drafts(text)
+            times[text] = (1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - cpu))
+        for label, some in ((f"{WORDS + 1} to {MOST_WORDS} words", longer), (f"up to {MOST_WORDS} words", texts)):
+            walls, busy = zip(*(times[text] for text in some), strict=True)
+            verdict = "met" if statistics.quantiles(walls, n=20)[-1] <= WANTED_P95_MS else "missed"
+            print(
+                f"  drafts {name}, {label} ({len(some)} turns): {_quantiles(walls)} ms; processor time "
+                f"{_quantiles(busy)} ms (wanted: p95 {WANTED_P95_MS:.0f}, {verdict})"
+            )
+
+
+def _noise(space: str) -> None:
+    import numpy as np
+
+    from jobs.lib.matching import inputs
+    from jobs.lib.matching.inputs import Asked
+    from jobs.lib.matching.ranker import Ranker
+    from jobs.lib.results.tables import Mining, Ranking, Template
+
+    mining, ids = Mining.get(), tuple(str(row.uuid) for row in Template.select())
+    size = 3 * 384 + len(inputs.numbers(Asked(("",))))
+    weights = np.random.default_rng(0).normal(0, 0.1, (size, len(ids) + 1)).astype(np.float32)
+    ranker = Ranker(weights, np.zeros(len(ids) + 1, dtype=np.float32), ids)
+    Ranking.create(job=mining.job_id, run=mining.run_id, space=space, weights=ranker.to_bytes(), figures={})
 
 
 if __name__ == "__main__":
