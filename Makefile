@@ -6,8 +6,8 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test test-units test-programs test-slow lint docs bench clean
 
-demo: $(READY)  ## a whole night on real messages and small models, then its report
-	$(BIN)/jarvisctl demo
+demo: $(READY)  ## a whole night on real messages and two small models, then what to do
+	@$(BIN)/jarvisctl demo
 
 test: test-units test-programs  ## all tests but the slow ones
 
@@ -45,10 +45,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
 	  echo "Python 3.11 to 3.14 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name one: make PYTHON=python3.13" >&2; \
 	  exit 1; }
-	if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); else \
+	@echo "Installing into $(VENV): some minutes the first time, with PyTorch and MLX about 2 GB of disk"
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); else \
 	  { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv \
 	    || $(PYTHON) -m pip install --quiet --user virtualenv; } \
 	  && $(PYTHON) -m virtualenv --quiet --clear $(VENV); fi
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
-	touch $(READY)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --constraint constraints.txt --group dev --editable .
+	@touch $(READY)

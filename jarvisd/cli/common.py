@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,22 +87,22 @@ def note(line: str) -> None:
         streams.silence(2)
 
 
-def follow(run_id: str, *, timeout_s: float | None = None) -> bool:
-    """Show a run's progress on stderr until it is settled: whether all its jobs succeeded. Raises TimeoutError."""
+def follow(run_id: str, *, timeout_s: float | None = None, silence_s: float = math.inf) -> bool:
+    """Show a run's progress on stderr until it is settled: whether all its jobs succeeded. Raises TimeoutError.
+
+    `silence_s`: without a terminal, the seconds after which a line about the running job is printed.
+    """
     from jarvisd.operations import wait
 
-    with _progress(run_id) as show:
+    with _progress(run_id, silence_s) as show:
         return wait.until_settled(run_id, show, timeout_s=timeout_s)
 
 
 @contextmanager
-def _progress(run_id: str) -> Iterator[Callable[[], None]]:
+def _progress(run_id: str, silence_s: float) -> Iterator[Callable[[], None]]:
     """Yields what to call again and again: a live table on a terminal, elsewhere one line per change of status."""
-    from jarvisd.operations import wait
-
     if not on_terminal():
-        changes = wait.StatusChanges(run_id)
-        yield lambda: _print_lines(map(_change_line, changes.next()))
+        yield _line_printer(run_id, silence_s)
         return
     from jarvisd.cli.frame import Frame
     from jarvisd.cli.table import Screen, page_lines
@@ -113,9 +113,19 @@ def _progress(run_id: str) -> Iterator[Callable[[], None]]:
         yield lambda: frame.draw(page_lines(status_page.of_run(Run.get_by_id(run_id)), Screen.of_stdout()))
 
 
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line, err=True)
+def _line_printer(run_id: str, silence_s: float) -> Callable[[], None]:
+    from jarvisd.operations import wait
+
+    changes, running = wait.StatusChanges(run_id), wait.RunningLines(run_id, silence_s)
+
+    def print_news() -> None:
+        news = [_change_line(job) for job in changes.next()]
+        if news:
+            running.quiet()
+        for line in news or running.next():
+            click.echo(line, err=True)
+
+    return print_news
 
 
 def _change_line(job: Job) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Status
+from jarvisd.words import label, plain
 
 POLL_INTERVAL_S = 0.3
 #: An end is stamped a moment before it is stored, and the clock may be set back a little meanwhile.
@@ -46,3 +47,28 @@ class StatusChanges:
         changed = [job for job in rows.order_by(Job.round, Job.place, Job.id) if self._seen.get(job.id) != job.status]
         self._seen |= {job.id: job.status for job in changed}
         return changed
+
+
+class RunningLines:
+    """A line about the running job of a run, at most once per `interval_s` seconds."""
+
+    def __init__(self, run_id: str, interval_s: float) -> None:
+        self.run_id, self.interval_s = run_id, interval_s
+        self._last = time.monotonic()
+
+    def quiet(self) -> None:
+        """Another line was printed: begin the interval anew."""
+        self._last = time.monotonic()
+
+    def next(self) -> list[str]:
+        """Like "mine: 4,000 of 23,661, embedding", or nothing when the interval is not over or nothing runs."""
+        if time.monotonic() - self._last < self.interval_s:
+            return []
+        self.quiet()
+        running = Job.select().where(Job.run == self.run_id, Job.status == Status.RUNNING)
+        return [_running_line(job) for job in running]
+
+
+def _running_line(job: Job) -> str:
+    line = f"{label(job)}: {job.done:,} of {job.total:,}" if job.total else f"{label(job)}: still running"
+    return f"{line}, {plain(job.note)}" if job.note else line

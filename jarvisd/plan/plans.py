@@ -39,6 +39,7 @@ class Common(BaseModel):
         default="skip", description="a nightly start that came late: skip it, run it, or run it within so many minutes"
     )
     messages: str = Field(default="~/Library/Messages/chat.db", description="the Messages database, opened read-only")
+    demo: bool = Field(default=False, description="the messages are a demonstration's, and the report says so")
 
     @field_validator("until", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
 from collections import Counter
 from itertools import pairwise
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jarvisd.errors import JarvisError
-from jobs.verbs.demo import chatdb, commands, corpus, packages, preparation, weights
+from jobs.verbs.demo import chatdb, commands, conclusion, corpus, heartbeat, packages, preparation, weights
 
 OWNER, FRIEND = "owner", "friend"
 _FOLDER = Path(preparation.__file__).parent
@@ -187,8 +188,8 @@ def test_a_model_with_sliding_windows_gets_both_rotary_bases_and_its_pattern() -
 
 def test_the_line_about_templates_leaves_out_a_coverage_that_could_not_be_measured() -> None:
     stats = {"templates_extracted": 7, "total_messages": 23661, "coverage": None}
-    assert commands.templates_line(stats) == "Templates: 7 from 23,661 messages"
-    assert commands.templates_line(stats | {"coverage": 0.142}).endswith("covering 14.2% of messages that came later")
+    assert conclusion.templates_line(stats) == "Templates: 7 from 23,661 messages"
+    assert conclusion.templates_line(stats | {"coverage": 0.142}).endswith("covering 14.2% of messages that came later")
 
 
 FILES = preparation.DemoFiles(messages=Path("/h/chat.db"), embedder=Path("/h/e"), models={"a": Path("/h/a")})
@@ -208,3 +209,39 @@ def test_the_parts_of_the_large_model_are_joined_in_order() -> None:
     for package, member in preparation.QWEN.gguf:
         assert member.startswith(f"{package.replace('-', '_')}/")
     assert len(preparation.QWEN.gguf) == 22
+
+
+def test_a_long_step_is_said_again_until_the_next_line() -> None:
+    lines: list[str] = []
+    again = threading.Event()
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        if "\u2026" in line:
+            again.set()
+
+    with heartbeat.beating(keep, silence_s=0.01) as say:
+        say("converting")
+        assert again.wait(20)
+        say("ready")
+    assert lines[0] == "converting"
+    assert lines[1].startswith("converting \u2026 ")
+    assert "ready" in lines
+
+
+def test_the_end_names_a_vote_where_there_is_a_choice_and_more_models_where_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "REPORT.md").write_text("# A report\n")
+    results = tmp_path / "mlx_comparison_results.json"
+    results.write_text(json.dumps({"verdict": {"pick": "a", "why": "Best guess: A."}}))
+    conclusion.print_for(tmp_path, "2026-11-27-demo")
+    decided = capsys.readouterr().out
+    results.write_text(json.dumps({"verdict": {"pick": None, "why": "Only one model could be compared."}}))
+    conclusion.print_for(tmp_path, "2026-11-27-demo")
+    alone = capsys.readouterr().out
+    assert "Verdict: Best guess: A." in decided
+    assert "vote 2026-11-27-demo" in decided
+    assert "demo --models all" not in decided
+    assert "demo --models all" in alone
+    assert decided.splitlines()[-1] == f"Report: {tmp_path / 'REPORT.md'}"

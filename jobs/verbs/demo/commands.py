@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +18,8 @@ from jarvisd.host import processes
 from jarvisd.operations import this_machine
 from jarvisd.plugin import Home, JarvisError
 from jarvisd.store import queries
+from jobs.verbs.demo import conclusion
+from jobs.verbs.demo.heartbeat import SILENCE_S, beating
 from jobs.verbs.demo.preparation import DemoFiles, Models, Say, prepare
 
 PLAN = "demo"
@@ -32,9 +33,10 @@ GATES_OFF = (
 @click.option(
     "--models",
     type=click.Choice(["small", "all", "large"]),
-    default="small",
+    default="all",
     show_default=True,
-    help="small: SmolLM2-135M; all: Gemma 3 270M as well; large: SmolLM2-135M and Qwen2.5-Coder-1.5B.",
+    help="all: SmolLM2-135M and Gemma 3 270M; small: SmolLM2-135M alone, so no comparison; large: SmolLM2-135M and"
+    " Qwen2.5-Coder-1.5B.",
 )
 @click.option(
     "--rounds",
@@ -46,15 +48,15 @@ GATES_OFF = (
 @click.option("--keep-running", is_flag=True, help="Leave the daemon running afterwards.")
 @click.pass_obj
 def demo(app: App, models: Models, rounds: int, keep_running: bool) -> int:
-    """Show a whole night: 23,661 real messages, real models, through the real queue; ends with the report.
+    """Show a whole night: 23,661 real messages, two real models, through the real queue; ends with what to do.
 
-    The first time it downloads 184 MB (--models all: 423 MB, large: 1.3 GB) of Python packages that hold nothing but
+    The first time it downloads 423 MB (--models small: 184 MB, large: 1.3 GB) of Python packages that hold nothing but
     data. --models large takes 13 GB of memory and 9.4 GB of disk the first time, and says so.
 
     \b
     Example:
       jarvisctl demo
-      jarvisctl demo --models all --rounds 2
+      jarvisctl demo --rounds 2
     """
     _warn_if_slow()
     app.open_ledger()
@@ -62,7 +64,7 @@ def demo(app: App, models: Models, rounds: int, keep_running: bool) -> int:
     files = _prepare(app.home, models)
     with _daemon(app, keep_running=keep_running):
         run_id, code = _run(app.home, files, models, rounds)
-    _conclude(app.home.run_folder(run_id))
+    conclusion.print_for(app.home.run_folder(run_id), run_id)
     return code
 
 
@@ -86,7 +88,7 @@ def _say(line: str) -> None:
 def _prepare(home: Home, models: Models) -> DemoFiles:
     """Make what is missing, with one line per step and the time since the start; on a terminal with a spinner."""
     began = time.monotonic()
-    with _reporting() as say:
+    with _reporting() as print_line, beating(print_line) as say:
         return prepare(home, models, lambda line: say(f"{time.monotonic() - began:4.0f} s  {line}"))
 
 
@@ -142,38 +144,8 @@ def _run(home: Home, files: DemoFiles, models: Models, rounds: int) -> tuple[str
     for warning in submitted.warnings:
         _say(f"warning: {warning}")
     try:
-        return submitted.run_id, 0 if follow(submitted.run_id) else 1
+        return submitted.run_id, 0 if follow(submitted.run_id, silence_s=SILENCE_S) else 1
     except KeyboardInterrupt:
         run_id = submitted.run_id
         _say(f"{run_id} is kept: `jarvisctl start` goes on with it, `jarvisctl cancel {run_id}` ends it.")
         raise
-
-
-def _conclude(folder: Path) -> None:
-    """Print the results of the run, one line each, and where the report is."""
-    stats = _json(folder / "templates.json").get("stats")
-    if stats and stats.get("total_messages") is not None:  # null when mining failed
-        click.echo(templates_line(stats))
-    why = _json(folder / "mlx_comparison_results.json").get("verdict", {}).get("why")
-    if why:
-        click.echo(f"Verdict: {why}")
-    for name in ("report.html", "REPORT.md"):
-        if (folder / name).is_file():
-            click.echo(f"Report: {folder / name}")
-
-
-def templates_line(stats: dict[str, Any]) -> str:
-    """The result of mining in one line; `stats` as in templates.json."""
-    line = f"Templates: {stats['templates_extracted']} from {stats['total_messages']:,} messages"
-    if stats.get("coverage") is not None:
-        line += f", covering {stats['coverage']:.1%} of messages that came later"
-    return line
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A file of the run, or {} where the run did not get that far."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
