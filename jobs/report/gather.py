@@ -65,6 +65,7 @@ class Report:
     folder: str  #: where its files are
     title: str
     plan: str
+    is_demo: bool  #: the messages are a demonstration's, not the owner's
     night: str
     created_at: dt.datetime
     started_at: dt.datetime | None
@@ -90,6 +91,11 @@ class Report:
 
     def counted(self, *statuses: Status) -> int:
         return sum(job.status in statuses for job in self.jobs)
+
+    @property
+    def whose(self) -> str:
+        """Of whom the messages are, before a noun: "your", or "the demo's"."""
+        return "the demo's" if self.is_demo else "your"
 
     @property
     def models(self) -> Mapping[str, ModelDocument]:
@@ -137,6 +143,7 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
         folder=str(home.run_folder(run.id)),
         title=run.title or run.plan,
         plan=run.plan,
+        is_demo=_mapping(snapshot.get("plan")).get("demo") is True,
         night=run.night,
         created_at=run.created_at,
         started_at=run.started_at,

@@ -202,3 +202,14 @@ def test_votes_say_how_they_are_counted(here: Home) -> None:
         assert "The chances come from your votes and from our score together" in shown
         assert "A tie counts half a win for each" in shown and "Our score agrees with your ear in 3 of 3." in shown
         assert "Chance that you prefer its reply to another's" in shown and "log odds" not in shown
+
+
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_a_demonstration_is_marked_and_its_messages_are_not_called_yours(here: Home, is_demo: bool) -> None:
+    row = run(plan={"demo": is_demo, "mine": {}})
+    mining(row)
+    for text in both_pages(row, here):
+        assert ("Demo data: " in text) is is_demo
+        assert ("of the demo's messages" in text) is is_demo
+        assert ("of your messages" in text) is not is_demo
+    assert ("demo data" in (here.run_folder(row.id) / "report.html").read_text()) is is_demo

@@ -156,6 +156,7 @@ _HEADERS = {
 _PARTS: dict[str, Callable[[Report], object]] = {
     "headline": sentences.headline,
     "verdict": lambda report: to_html(sentences.verdict(report)),
+    "on_demo_data": sentences.on_demo_data,
     "jobs": lambda report: [run_rows.job_cells(job) for job in report.jobs],
     "lead": lambda report: to_html(" ".join(review_rows.lead(report))),
     "would_answer": review_rows.rows,
@@ -233,7 +234,7 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         stats = report.templates["stats"]
         number = len(report.templates["templates"])
         if stats.get("coverage") is not None:
-            what = f"of your later messages resemble one of {number} templates"
+            what = f"of {report.whose} later messages resemble one of {number} templates"
             figures.append((percent(stats["coverage"]), what))
         else:
             figures.append((f"{number}", "templates"))

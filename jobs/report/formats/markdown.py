@@ -53,7 +53,8 @@ def opening(report: Report) -> str:
         f"Run {inline(report.run_id)}, plan {inline(report.plan)}, night of {inline(report.night)}. "
         f"Files and log: {inline(report.folder)}"
     )
-    return f"{sentences.verdict(report)}\n\n{about}"
+    paragraphs = [sentences.verdict(report), sentences.on_demo_data(report), about]
+    return "\n\n".join(part for part in paragraphs if part)
 
 
 def templates(report: Report) -> str:

@@ -48,6 +48,13 @@ def _model_headline(report: Report, verdict: Verdict) -> str:
     return f"Best guess: {name(report, verdict.pick)}"
 
 
+def on_demo_data(report: Report) -> str:
+    """What a reader of a demonstration must know, or ""."""
+    if not report.is_demo:
+        return ""
+    return "Demo data: the messages come from a public collection of chats. Here “your” means the writer of those."
+
+
 def _cancelled(report: Report) -> bool:
     """Whether the run had jobs, and every one was cancelled."""
     return bool(report.jobs) and report.counted(Status.CANCELLED) == len(report.jobs)
@@ -121,12 +128,12 @@ def _on_templates(report: Report) -> str:
     if report.templates is None:
         return "No templates were mined." if "mine" in report.sections else ""
     stats, templates = report.templates["stats"], report.templates["templates"]
-    text = f"{len(templates)} templates were mined from {stats.get('total_messages') or 0:,} of your messages"
+    text = f"{len(templates)} templates were mined from {stats.get('total_messages') or 0:,} of {report.whose} messages"
     if deployed := template_rows.deployed(report):
         return f"{text}. {deployed}"
     if (coverage := stats.get("coverage")) is None:
         return f"{text}; what they cover of later messages was not measured."
-    later = f"{percent(coverage)} of your later messages resemble one of them"
+    later = f"{percent(coverage)} of {report.whose} later messages resemble one of them"
     return f"{text}. {later}{_range(stats)}; that is no rate of right answers."
 
 
