@@ -88,8 +88,13 @@ def _say(line: str) -> None:
 def _prepare(home: Home, models: Models) -> DemoFiles:
     """Make what is missing, with one line per step and the time since the start; on a terminal with a spinner."""
     began = time.monotonic()
-    with _reporting() as print_line, beating(print_line) as say:
-        return prepare(home, models, lambda line: say(f"{time.monotonic() - began:4.0f} s  {line}"))
+    with _reporting() as print_line:
+
+        def say(line: str) -> None:
+            print_line(f"{time.monotonic() - began:4.0f} s  {line}")
+
+        with beating(say) as beat:
+            return prepare(home, models, beat)
 
 
 @contextmanager

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Say = Callable[[str], None]
 #: Seconds without a line after which the last one is said again.
-SILENCE_S = 10.0
+SILENCE_S = 15.0
 
 
 class _Heartbeat:
     def __init__(self, say: Say, silence_s: float) -> None:
         self._say, self._silence_s = say, silence_s
-        self._line, self._since = "", time.monotonic()
+        self._line = ""
         self._news, self._ended = threading.Event(), False
 
     def say(self, line: str) -> None:
-        self._line, self._since = line, time.monotonic()
+        self._line = line
         self._news.set()
         self._say(line)
 
@@ -28,16 +27,16 @@ class _Heartbeat:
         self._news.set()
 
     def beat(self) -> None:
-        """Say the last line again, with the time since it was first said, whenever nothing else came for a while."""
+        """Say the last line again whenever nothing else came for a while."""
         while not self._ended:
             self._news.clear()
             if not self._news.wait(self._silence_s) and self._line:
-                self._say(f"{self._line} … {time.monotonic() - self._since:.0f} s")
+                self._say(f"… still {self._line}")
 
 
 @contextmanager
 def beating(say: Say, silence_s: float = SILENCE_S) -> Iterator[Say]:
-    """Yields a `say` whose last line is said again, with its duration, every `silence_s` seconds without another."""
+    """Yields a `say` whose last line is said again after every `silence_s` seconds without another."""
     heartbeat = _Heartbeat(say, silence_s)
     thread = threading.Thread(target=heartbeat.beat, daemon=True)
     thread.start()
