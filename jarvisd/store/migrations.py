@@ -20,6 +20,8 @@ from jarvisd.store import database, schema, sqlite
 from jarvisd.store.database import InstantField, Record
 
 Migration = Callable[[], None]
+#: Seconds that a starting daemon gets to bring the schema up to date.
+_DAEMON_STARTS_S = 5.0
 
 
 class Applied(Record):
@@ -115,14 +117,21 @@ def _is_current(have: dict[str, int], lists: dict[str, Sequence[Migration]]) -> 
 
 
 def _refuse_under_another_daemon(home: Home) -> None:
-    """Raise LedgerError while a daemon of another version runs: it does not know the new schema."""
-    holder = _living_holder(home)
-    if holder is not None and holder["version"] not in (None, __version__):
-        raise LedgerError(
-            f"jarvisd {holder['version']} runs (pid {holder['pid']}), and this is version {__version__}, which needs a "
-            "newer schema of the database",
-            "`jarvisctl restart` starts the daemon of this version.",
-        )
+    """Raise LedgerError while a daemon runs that did not bring the schema up to date at its start: it does not know it.
+
+    A daemon that is just starting gets a moment to do so.
+    """
+    end = time.monotonic() + _DAEMON_STARTS_S
+    while (holder := _living_holder(home)) is not None and holder["pid"] != os.getpid():
+        if _is_current(applied(), known()):
+            return
+        if holder["version"] not in (None, __version__) or time.monotonic() > end:
+            raise LedgerError(
+                f"jarvisd {holder['version']} runs (pid {holder['pid']}), and this is version {__version__}, which "
+                "needs a newer schema of the database",
+                "`jarvisctl restart` starts the daemon of this version.",
+            )
+        time.sleep(0.1)
 
 
 def _living_holder(home: Home) -> dict[str, object] | None:
@@ -160,6 +169,8 @@ def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> No
             return
         if have:
             _refuse_under_another_daemon(home)
+            if _is_current(applied(), lists):
+                return
             sqlite.back_up(home, have)
         with database.write():
             Applied.create_table(safe=True)

@@ -72,16 +72,31 @@ def test_a_verb_that_reads_does_not_migrate_either(old: Home) -> None:
         migrations.open_existing(old)
 
 
-@pytest.mark.parametrize("version", [None, __version__])
-def test_a_client_migrates_where_no_daemon_runs_or_one_of_its_own_version_is_about_to(
-    old: Home, version: str | None
-) -> None:
-    if version is None:
-        migrations.migrate(old)
-    else:
-        with daemon_of(old, version):
-            migrations.migrate(old)
+def test_a_client_migrates_where_no_daemon_runs(old: Home) -> None:
+    migrations.migrate(old)
     assert migrations.matches_code()
+
+
+def test_a_client_leaves_the_migration_to_a_daemon_of_its_own_version_that_is_starting(
+    old: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder of the lock migrates: here this process does, at the client's first look after its refusal to."""
+    migrates = [migrations.applied(), migrations.applied(), {p: len(m) for p, m in migrations.known().items()}]
+    monkeypatch.setattr(migrations, "applied", lambda: migrates.pop(0) if len(migrates) > 1 else migrates[0])
+    with daemon_of(old, __version__):
+        migrations.migrate(old)
+    assert not (old.var / "backups").exists()  # the client changed nothing
+
+
+def test_a_client_does_not_migrate_under_a_daemon_that_says_the_same_version_and_does_not_migrate(
+    old: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a checkout, whose code changes while its version stays."""
+    monkeypatch.setattr(migrations, "_DAEMON_STARTS_S", 0.2)
+    have = migrations.applied()
+    with daemon_of(old, __version__), pytest.raises(LedgerError, match="jarvisctl restart"):
+        migrations.migrate(old)
+    assert migrations.applied() == have
 
 
 def test_the_entry_of_a_daemon_that_has_ended_does_not_count(old: Home) -> None:
