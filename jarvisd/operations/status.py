@@ -99,11 +99,14 @@ class RunSummary:
 
 
 def summary(run: Run, most: int) -> RunSummary:
-    """The state of a run, with all its jobs up to `most`; of a larger run the running, the failed and the next ones."""
+    """The state of a run, with all its jobs up to `most`; of a larger run the running, the failed and the next ones.
+
+    With `most` 0 it has no jobs.
+    """
     rows = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.run == run.id).group_by(Job.status).tuples()
     by_name = dict(rows)
     counts = {status: by_name[status] for status in Status if status in by_name}
-    jobs = queries.jobs_of(run) if sum(counts.values()) <= most else _few(run)
+    jobs = queries.jobs_of(run) if sum(counts.values()) <= most else _few(run) if most else []
     if not set(counts) & set(models.OPEN):
         return RunSummary("settled", counts, jobs)
     begun = set(counts) != {Status.QUEUED} or Job.select().where(Job.run == run.id, Job.attempt > 0).exists()

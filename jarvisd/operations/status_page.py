@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from jarvisd.operations import moments, queue_order, status
 from jarvisd.operations.queue_order import Place, Queue
+from jarvisd.operations.status import RunSummary
 from jarvisd.store import database, models, queries
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.words import counted, label, plain
@@ -47,13 +48,14 @@ class Page:
 def of_queue() -> Page:
     """The page of all runs: what runs, what waits, and what ended in open runs, in the newest run, or badly."""
     at = database.now()
-    queue, runs = queue_order.now(at), status.active_runs()
-    summaries = [_summary(run, queue) for run in runs if _has_several(run)]
+    queue = queue_order.now(at)
+    runs = [(run, status.summary(run, most=0)) for run in status.active_runs()]
+    summaries = [_summary(run, shown, queue) for run, shown in runs if shown.total > 1]
     since, recent = moments.yesterday(at), queries.ended_since(moments.yesterday(at))
     bad = queries.unsuccessful_since(since, MOST_ENDED)
     if bad:
         summaries.append(f"Since yesterday: {status.in_words(recent)}.")
-    ended = {job.id: job for run in runs for job in queries.ended_last(run.id, MOST_ENDED)}
+    ended = {job.id: job for run, _ in runs for job in queries.ended_last(run.id, MOST_ENDED)}
     ended |= {job.id: job for job in bad}
     return Page(summaries, _rows(queue, queue.places, ended.values(), at), _below(queue.queued, runs))
 
@@ -64,16 +66,12 @@ def of_run(run: Run) -> Page:
     queue, shown = queue_order.now(at), status.summary(run, FULL_LIST)
     ended = [job for job in shown.jobs if job.status in models.SETTLED]
     mine = Queue([job for job in queue.running if job.run_id == run.id], [], 0, {})
-    below = _below(shown.counts.get(Status.QUEUED, 0), [run])
-    return Page([_summary(run, queue)], _rows(mine, queue.of_run(run.id), ended, at, most=FULL_LIST), below)
+    below = _below(shown.counts.get(Status.QUEUED, 0), [(run, shown)])
+    return Page([_summary(run, shown, queue)], _rows(mine, queue.of_run(run.id), ended, at, most=FULL_LIST), below)
 
 
-def _has_several(run: Run) -> bool:
-    return Job.select().where(Job.run == run.id).count() > 1
-
-
-def _summary(run: Run, queue: Queue) -> str:
-    return f"{status.title(run, status.summary(run, most=0), queue.reports.get(run.id))}."
+def _summary(run: Run, shown: RunSummary, queue: Queue) -> str:
+    return f"{status.title(run, shown, queue.reports.get(run.id))}."
 
 
 def _rows(
@@ -116,12 +114,12 @@ def _remedy(job: Job) -> str:
     return f"logs {job.id} / retry {job.id}" if job.attempt else f"retry {job.id}"
 
 
-def _below(queued: int, runs: list[Run]) -> list[str]:
+def _below(queued: int, runs: list[tuple[Run, RunSummary]]) -> list[str]:
     """How many queued jobs are not shown, and the first warnings of open runs."""
     lines = []
     if queued > FULL_LIST:
         lines.append(f"{counted(queued - FEW, 'more job')} wait: {queued:,} queued")
-    for run in runs:
+    for run, shown in runs:
         name = f"{run.id}: " if len(runs) > 1 else ""
-        lines += [f"{name}{line}" for line in status.warnings(run, status.summary(run, most=0))]
+        lines += [f"{name}{line}" for line in status.warnings(run, shown)]
     return lines
