@@ -41,14 +41,19 @@ def status(app: App, run: str | None, as_json: bool, watch: bool) -> None:
 
         keep_watching(app, lambda screen: _read(app, run, screen))
     else:
-        click.echo("\n".join(_read(app, run, Screen.of_stdout())[0]), color=True)
+        click.echo("\n".join(lines(app, run)), color=True)
+
+
+def lines(app: App, name: str | None) -> list[str]:
+    """The page as it is printed on stdout."""
+    return _read(app, name, Screen.of_stdout())[0]
 
 
 def _read(app: App, name: str | None, screen: Screen) -> tuple[list[str], Page | None]:
     """The page as lines, and its content."""
     page = _page(app, name)
-    lines = page_lines(page, screen) if page else [_NO_RUN]
-    return [*_head(app, has_database=page is not None), *lines], page
+    below = page_lines(page, screen) if page else [_NO_RUN]
+    return [*_head(app, has_database=page is not None), *below], page
 
 
 def _page(app: App, name: str | None) -> Page | None:
