@@ -31,7 +31,7 @@ lint: $(READY)  ## style, types, and the rules of the house
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
 
 docs: $(READY)  ## the documents as a site, in build/site; a broken link is an error
-	$(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
 bench: $(READY)  ## every question of benchmarks/, answered as ratios

@@ -1,4 +1,4 @@
-"""Write docs/configuration.md: every key of every file, from the models that read them.
+"""Write docs/configuration.md (every key of every file, from the models that read them) and docs/verbs.md (`--help`).
 
 .venv/bin/python docs/reference.py
 """
@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 from pydantic import BaseModel
 
 from jarvisd import registry
+from jarvisd.cli import VERBS, cli
 from jarvisd.plan import plans, settings
 from jobs.evaluate import scenarios
 from jobs.lib.models.catalogue import Catalogue
 
 TARGET = Path(__file__).with_name("configuration.md")
+VERBS_TARGET = Path(__file__).with_name("verbs.md")
 SIMPLE = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
 HEAD = """\
 # Every key of every file
@@ -27,6 +31,13 @@ that does not fit, is an error with file, line and key. A file in the `config/` 
 one of that name: `jarvisctl init` writes copies of settings.yaml and overnight.yaml there, with comments, and beside
 them, in `schemas/`, a JSON schema of every file for your editor. A copy of another shipped file finds its schema there
 too; `jarvisctl config` says where each file is, what is in force, and where each value comes from."""
+VERBS_HEAD = """\
+# Every verb
+
+Written by `docs/reference.py` from `--help`; a test compares the two. `--home DIR` and `--help` go for every verb and
+are left out below. An error is one line: what is wrong, where, and what to do. Exit codes: 0 success, 1 failure, 2
+wrong usage; `wait --timeout` ends with 124 when the time is over. A job's name means the running job, else one of an
+open run, else the newest run that has it; a number is a job's id; `latest` is the newest run with a report to come."""
 SETTINGS = """\
 What holds for every run. The daemon reads it when it starts: after a change, `jarvisctl restart`. Without a file, and
 for each key that is not in it, the defaults hold."""
@@ -156,9 +167,47 @@ def _limits(value: dict[str, Any]) -> str:
     return "".join(f", {one}" for one in limits if one)
 
 
+def verbs() -> str:
+    """The page of verbs, in the groups and the order of `--help`."""
+    parts = [VERBS_HEAD]
+    for title, names in VERBS.items():
+        parts += [f"## {title}", *(section for name in names for section in _verb(_command(cli, name), name))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(group: click.Group, name: str) -> click.Command:
+    command = group.get_command(click.Context(cli), name)
+    if command is None:
+        raise LookupError(name)
+    return command
+
+
+def _verb(command: click.Command, name: str) -> Iterator[str]:
+    """A heading and the help of a verb, then those of the verbs inside it."""
+    yield f"### `{name}`"
+    yield f"```text\n{_help(command, name)}\n```"
+    for inner in command.commands if isinstance(command, click.Group) else ():
+        yield from _verb(_command(command, inner), f"{name} {inner}")
+
+
+def _help(command: click.Command, name: str) -> str:
+    """The help, 100 columns wide, without the options that every verb has."""
+    context = click.Context(command, info_name=f"jarvisctl {name}", terminal_width=100, max_content_width=100)
+    formatter = context.make_formatter()
+    shown = [each for each in command.params if each.name != "home"]
+    command.params, every = shown, command.params
+    context.help_option_names = []
+    try:
+        command.format_help(context, formatter)
+    finally:
+        command.params = every
+    return "\n".join(line.rstrip() for line in formatter.getvalue().rstrip().splitlines())
+
+
 def main() -> int:
-    TARGET.write_text(text())
-    print(TARGET)
+    for target, page in ((TARGET, text()), (VERBS_TARGET, verbs())):
+        target.write_text(page)
+        print(target)
     return 0
 
 

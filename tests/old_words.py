@@ -59,6 +59,7 @@ ALLOWED = (
     Allowed("layer", "tests/unit/test_comparison.py", _PLAN_KEY, "defaults.layers"),
     Allowed("layer", "tests/unit/test_plans.py", _PLAN_KEY, "report.layers"),
     Allowed("layer", "jobs/lib/comparison/scores.py", _JSON_KEY, '{"json": "layers"}'),
+    Allowed("layer", "docs/results.md", _JSON_KEY, "| `layers` |"),
     Allowed("layer", "tests/integration/test_comparison.py", _JSON_KEY, '["layers"]'),
     Allowed("layer", "jobs/lib/evaluate_task.py", _OLD_ROW, 'params.get("layers")'),
     Allowed("layer", "jobs/lib/results/tables.py", _OLD_ROW),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -20,11 +22,24 @@ from jarvisd.plan import yamlfile
 from jarvisd.plan.settings import Settings
 from jarvisd.store import database, salvage, transitions
 from jobs.evaluate.replies import prompt
+from jobs.lib.comparison import document, scores
+from jobs.lib.comparison.two_measures import MeasureFigures
+from jobs.lib.comparison.votes import VoteSummary
 from jobs.lib.imessage import database as imessage
+from jobs.lib.results import templates_document
+from jobs.lib.results.tables import Template
+from jobs.report.formats import csv_export
+from jobs.report.rows import metrics as metric_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [verb for group in VERBS.values() for verb in group]
-DOCS = [ROOT / "README.md", ROOT / "launchd" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "launchd" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def command(verb: str) -> click.Command:
@@ -42,8 +57,8 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ALL)
-def test_every_verb_is_in_the_readme(verb: str) -> None:
-    assert re.search(rf"`{verb}\b", (ROOT / "README.md").read_text()), verb
+def test_every_verb_is_in_the_reference(verb: str) -> None:
+    assert f"### `{verb}`\n" in (ROOT / "docs" / "verbs.md").read_text()
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -69,15 +84,79 @@ def test_every_file_the_docs_link_to_exists(path: Path) -> None:
         assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
-def test_the_reference_of_the_configuration_is_what_its_models_say() -> None:
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """docs/reference.py, which writes the generated pages."""
     spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
     assert spec is not None
     assert spec.loader is not None
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_of_the_configuration_is_what_its_models_say(reference: ModuleType) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     assert text == reference.text(), "run: .venv/bin/python docs/reference.py"
     assert [line for line in text.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
+def test_the_reference_of_verbs_is_what_their_help_says(reference: ModuleType) -> None:
+    text = (ROOT / "docs" / "verbs.md").read_text()
+    assert text == reference.verbs(), "run: .venv/bin/python docs/reference.py"
+    for title, verbs in VERBS.items():
+        section = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        assert re.findall(r"^### `(\w+)`$", section, flags=re.M) == list(verbs)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(document.ComparisonDocument, document.ModelDocument, document.Generation, document.PairDocument),
+        *(document.Verdict, document.Difference, document.Split, document.Scenario),
+        *(scores.ModelFigures, scores.MetricFigures, scores.AdjustedFigures, MeasureFigures, VoteSummary),
+    ],
+)
+def test_the_page_of_results_has_every_key_of_the_comparison(part: type) -> None:
+    page = (ROOT / "docs" / "results.md").read_text()
+    keys = [each.metadata.get("json", each.name) for each in dataclasses.fields(part)]
+    assert [key for key in keys if f"`{key}`" not in page] == []
+
+
+def test_the_page_of_results_has_every_column_and_every_key_of_a_template() -> None:
+    page = (ROOT / "docs" / "results.md").read_text()
+    columns = {*csv_export._REPLY, *csv_export._STATS, *metric_rows.METRICS}
+    keys = {*columns, *templates_document._template(Template())}
+    assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
+
+
+def test_every_page_is_in_the_site_and_on_its_first_page() -> None:
+    """`make docs` itself, which also checks every link, needs mkdocs-material."""
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert site["theme"]["font"] is False, "a page must not load fonts from the network"
+    named = re.findall(r"[\w-]+\.md", str(site["nav"]))
+    pages = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    assert sorted(named) == pages
+    first = (ROOT / "docs" / "index.md").read_text()
+    assert [name for name in pages if name != "index.md" and f"({name})" not in first] == []
+    assert [name for name in pages if "](../" in (ROOT / "docs" / name).read_text()] == []
+
+
+def test_the_commands_of_make_and_the_files_that_contributing_names_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    targets = re.findall(r"`make ([\w-]+)", text)
+    makefile = (ROOT / "Makefile").read_text()
+    assert [target for target in targets if f"\n{target}:" not in makefile] == []
+    paths = re.findall(r"`((?:jarvisd|jobs|tests|docs)/[\w./]*)`", text)
+    assert len(paths) >= 10
+    assert [path for path in paths if not re.search("NAME|N_what", path) and not (ROOT / path).exists()] == []
+
+
+def test_the_badges_of_the_readme_are_facts() -> None:
+    from jarvisd import __version__
+
+    badges = re.findall(r"!\[([^\]]+)\]\(https://img\.shields\.io", (ROOT / "README.md").read_text())
+    assert badges[:2] == [f"version {__version__}", "Python 3.11 to 3.14"]
 
 
 def rooms() -> list[Path]:
@@ -127,6 +206,7 @@ def test_the_answers_to_the_ten_questions_are_where_the_page_says() -> None:
 def test_every_message_of_the_faq_is_said_by_the_code() -> None:
     """A heading of the FAQ quotes a message; `…` stands for what differs each time. The rest stands in the source."""
     headings = re.findall(r"^### (.+)$", (ROOT / "docs" / "faq.md").read_text(), flags=re.M)
+    headings = [heading for heading in headings if not re.fullmatch(r"[^`]+\?", heading)]  # questions of beginners
     quoted = [heading.strip("` ") if "``" not in heading else heading[3:-3] for heading in headings]
     assert len(quoted) >= 20
     source = "\n".join(literals())
@@ -152,16 +232,6 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
     picture = (ROOT / "docs" / "report.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 400_000
-
-
-def test_the_verbs_stand_in_the_readme_as_in_the_help() -> None:
-    rows = (ROOT / "README.md").read_text().partition("## Verbs")[2].partition("## Your own night")[0]
-    groups = re.split(r"^\| \*\*(\w+)\*\* \| \|$", rows, flags=re.M)[1:]
-    shown = dict(zip(groups[::2], groups[1::2], strict=True))
-    assert list(shown) == list(VERBS)
-    for title, verbs in VERBS.items():
-        named = set(re.findall(r"`([a-z]+)", "\n".join(re.findall(r"^\| ([^|]+) \|", shown[title], flags=re.M))))
-        assert set(verbs) == named, title
 
 
 def test_the_changelog_has_the_version_of_the_package() -> None:
