@@ -238,7 +238,7 @@ def test_the_judge_is_held_against_the_owner_on_the_pairs_that_both_saw(judging:
     vote("judge:tiny", one[3], two[3], "invalid")
     vote(OWNER, one[3], two[3], "left")
     vote(OWNER, one[4], two[4], "left")
-    assert agreement(load(judging.run_id).votes) == Agreement(judge=1.0, n=3)
+    assert agreement(load(judging.run_id).votes) == Agreement(judge=1.0, n=3, same=3)
 
 
 def test_without_votes_of_both_there_is_no_agreement(judging: JobContext) -> None:

@@ -12,7 +12,11 @@ from jarvisd import registry
 from jarvisd.host import machine, power
 from jarvisd.operations import doctor
 from jarvisd.operations.doctor import mac
-from jarvisd.plugin import Home  # imports functions of machine by name, so it must be loaded before a test patches them
+from jarvisd.plugin import Home, free_disk_mb
+
+_LOADED = (
+    free_disk_mb  #: plugin takes a function of machine when it is first asked for it: before a test patches that one
+)
 
 
 def broken(folder: Path) -> NoReturn:

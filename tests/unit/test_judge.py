@@ -140,4 +140,4 @@ def test_agreement_counts_the_pairs_that_both_compared() -> None:
     one = VoteRow(by=OWNER, left=1, right=2, choice="left")
     same = VoteRow(by="judge:tiny", left=2, right=1, choice="right")
     other = VoteRow(by=OWNER, left=3, right=4, choice="left")
-    assert agreement([one, same, other]) == Agreement(judge=None, n=1)
+    assert agreement([one, same, other]) == Agreement(judge=None, n=1, same=1)

@@ -80,11 +80,10 @@ def test_a_computer_short_of_memory_is_said_once() -> None:
 
 
 def test_the_limit_leaves_the_system_a_quarter_of_eight_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    import psutil
-
+    pages, page = "SC_PHYS_PAGES", "SC_PAGE_SIZE"
     for total_gb, most in ((8, 6144), (16, 12288), (64, 61440)):
-        memory = psutil.virtual_memory()._replace(total=total_gb * 1024**3)
-        monkeypatch.setattr(psutil, "virtual_memory", lambda memory=memory: memory)
+        system = {pages: total_gb * 1024**3 // 4096, page: 4096}
+        monkeypatch.setattr("os.sysconf", system.__getitem__)
         assert machine.most_mb() == most
 
 

@@ -63,10 +63,10 @@ def _few(report: Report) -> list[str]:
     if share is None or share >= _FEW:
         return []
     if not templates:
-        return ["Little can be answered: none of your messages repeats often enough to become a template."]
+        return [f"Little can be answered: none of {report.whose} messages repeats often enough to become a template."]
     return [
-        f"Little can be answered: the {templates} templates are literally {percent(share)} of your messages, because "
-        "few of them repeat. Kept templates still save typing as text replacements (`jarvisctl export templates`)."
+        f"Little can be answered: the {templates} templates are literally {percent(share)} of {report.whose} messages, "
+        "because few of them repeat. Kept templates still save typing as text replacements (`jarvisctl export templates`)."
     ]
 
 

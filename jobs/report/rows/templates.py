@@ -131,7 +131,7 @@ def verdict(report: Report) -> str:
     automatic, suggest = (tiers[tier] for tier in SENDABLE)
     total = len(report.templates["templates"]) if report.templates else 0
     if automatic["templates"]:
-        safe = f"{automatic['templates']} of {total} templates look safe on the newest tenth of your messages"
+        safe = f"{automatic['templates']} of {total} templates look safe on the newest tenth of {report.whose} messages"
         first = f"{safe}; {_on_unseen(automatic)}."
     else:
         reason = "what came in did not predict your reply well enough"
