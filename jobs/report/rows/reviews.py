@@ -66,7 +66,8 @@ def _few(report: Report) -> list[str]:
         return [f"Little can be answered: none of {report.whose} messages repeats often enough to become a template."]
     return [
         f"Little can be answered: the {templates} templates are literally {percent(share)} of {report.whose} messages, "
-        "because few of them repeat. Kept templates still save typing as text replacements (`jarvisctl export templates`)."
+        "because few of them repeat. Kept templates still save typing as text replacements: "
+        "`jarvisctl export templates`."
     ]
 
 
