@@ -281,4 +281,4 @@ def test_a_cancelled_run_says_so_where_its_report_would_be(house: House) -> None
     house.ctl("pause")
     house.ctl("cancel", run_id)
     assert {job["status"] for job in house.jobs(run_id).values()} == {"cancelled"}
-    assert house.ctl("cancel", run_id, code=2).stderr.startswith("jarvisctl: nothing to cancel")
+    assert house.ctl("cancel", run_id, code=1).stderr.startswith("jarvisctl: nothing to cancel")

@@ -46,16 +46,17 @@ addEventListener("load", async () => {
   const found = { width: document.documentElement.scrollWidth, room: innerWidth };
   found.paper = getComputedStyle(document.body).backgroundColor;
   const names = () => [...document.querySelectorAll(".replies .who")].filter((one) => one.offsetParent).length;
-  const rows = () => [...document.querySelectorAll("table.sortable tbody tr")];
-  const column = () => rows().map((row) => row.cells[4].textContent.trim());
+  const rows = () => [...document.querySelectorAll("table.sortable tbody tr:not(.reference)")];
+  const column = () => rows().map((row) => row.cells[5].textContent.trim());
   found.blind = names();
   const buttons = [...document.querySelectorAll(".reveal")];
   buttons.forEach((button) => button.click());
   found.revealed = names();
-  document.querySelectorAll(".sort")[4].click();
+  document.querySelectorAll(".sort")[5].click();
   found.rising = column();
-  document.querySelectorAll(".sort")[4].click();
+  document.querySelectorAll(".sort")[5].click();
   found.falling = column();
+  found.last = [...document.querySelectorAll("table.sortable tbody tr")].pop().className;
   document.querySelectorAll("details").forEach((one) => { one.open = true; });
   if (self.axe) {
     const result = await axe.run(document, { resultTypes: ["violations"] });
@@ -212,6 +213,7 @@ def test_the_table_of_models_sorts(findings: dict[str, dict[str, Any]]) -> None:
     rising = [float(cell.split()[0]) for cell in findings["light and wide"]["rising"]]
     assert len(rising) == 6 and rising == sorted(rising)
     assert [float(cell.split()[0]) for cell in findings["light and wide"]["falling"]] == rising[::-1]
+    assert findings["light and wide"]["last"] == "reference"  # rows for comparison stay below the models
 
 
 def test_the_policy_lets_our_script_run_and_no_other(page: Path) -> None:

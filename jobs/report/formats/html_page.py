@@ -62,6 +62,7 @@ def compose(report: Report, charts: Sequence[Chart]) -> str:
             script_hash=_hash(script),
             headers=_HEADERS | {"models": model_rows.header(report), "memory": model_rows.memory_header(report)},
             numeric={"models": model_rows.NUMERIC},
+            reference_mark=model_rows.REFERENCE_MARK,
             heat_note=attempt("the heat map", partial(reply_rows.heat_note, report), lambda _: reply_rows.HEAT_NOTE),
             tiles=attempt("the figures of the page", partial(tiles, report), Failed),
         )

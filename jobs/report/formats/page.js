@@ -43,7 +43,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const rows = [...table.tBodies[0].rows];
-      rows.sort((first, second) => (down ? -1 : 1) * compare(first.cells[column], second.cells[column]));
+      const isModel = (row) => !row.classList.contains("reference");
+      rows.sort((first, second) =>
+        isModel(second) - isModel(first) || (down ? -1 : 1) * compare(first.cells[column], second.cells[column]));
       table.tBodies[0].append(...rows);
     });
   });

@@ -34,6 +34,8 @@ REFERENCE_NAMES = {
     "another": "Another real reply of yours",
     "real": "Your real reply",
 }
+#: The mark of such a row.
+REFERENCE_MARK = "for comparison, no model"
 
 
 def name(report: Report, key: str) -> str:
@@ -131,7 +133,7 @@ def _reference_cells(report: Report, key: str, figures: Mapping[str, MeasureFigu
     asked = _measure(figures.get("instructions", empty), "prompt")
     own = _measure(figures.get("own_turns", empty), "conversation")
     rest = len(header(report)) - 5
-    return [REFERENCE_NAMES[key], "–", asked, own, *["–"] * rest, "for comparison, no model"]
+    return [REFERENCE_NAMES[key], "–", asked, own, *["–"] * rest, REFERENCE_MARK]
 
 
 def _of_100(chance: float | None) -> str:
