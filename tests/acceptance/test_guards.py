@@ -80,7 +80,7 @@ def test_a_stopped_child_is_found_stalled_and_the_night_goes_on(house: House) ->
     [
         ("SIGKILL", "most likely by the system because memory ran out"),
         ("SIGSEGV", "in native code"),
-        ("SIGABRT", "memory on the GPU"),
+        ("SIGABRT", "the GPU ran out of memory"),
     ],
 )
 def test_a_job_that_kills_its_own_process_is_given_up_after_three_starts_with_the_likeliest_cause(
