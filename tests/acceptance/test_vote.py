@@ -92,7 +92,8 @@ def test_an_interrupt_keeps_what_was_answered(night: House) -> None:
     terminal.press("\x03")
     end = terminal.until(None)
     assert "Traceback" not in end
-    assert "1 vote stored, 1 in all. Your votes do not separate them yet" in end
+    assert "1 vote stored, 1 in all." in end
+    assert "Your votes do not separate them yet" in end
     assert terminal.close() == 130
     assert json.loads(night.ctl("vote", "--json").stdout)["votes"]["by_owner"] == 1
 
