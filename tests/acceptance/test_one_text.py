@@ -67,6 +67,7 @@ def speakers(small_models: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_models_that_write_one_text_to_everything_are_not_recommended_and_the_rude_one_is_last(
     house: House, speakers: Path
 ) -> None:

@@ -58,13 +58,14 @@ class Terminal:
 def terminal(house: House, *words: str, columns: int = 300, rows: int = 40, **environment: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    outer = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # it would go before the size
     process = subprocess.Popen(
         [BIN / "jarvisctl", *words],
         stdin=slave,
         stdout=slave,
         stderr=slave,
         cwd=house.folder,
-        env={**os.environ, "JARVISD_HOME": str(house.root), "TERM": "xterm", **house.environment, **environment},
+        env={**outer, "JARVISD_HOME": str(house.root), "TERM": "xterm", **house.environment, **environment},
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
     )
