@@ -18,6 +18,8 @@ PROGRAM = """
 import signal, threading, time
 from jobs.verbs.vote.keys import answers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background with it ignored
+
 def interrupt():
     time.sleep(0.5)
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
