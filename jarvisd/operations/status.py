@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import peewee
-
 from jarvisd.operations import lookup, queue_order, this_machine
 from jarvisd.operations.moments import clock, clock_time, stamp
 from jarvisd.paths import Home, lock_holder
@@ -31,6 +29,7 @@ def document(home: Home, name: str | None) -> dict[str, Any]:
         paused = queries.paused(machine_id, database.now())
         row = models.Machine.get_or_none(models.Machine.id == machine_id) if paused else None
         until = row.paused_until if row is not None else None
+    positions = _positions() if runs else {}
     return {
         "home": str(home.root),
         "daemon": {
@@ -40,7 +39,7 @@ def document(home: Home, name: str | None) -> dict[str, Any]:
             "paused": bool(paused),
             "paused_until": stamp(until),
         },
-        "runs": [of_run(run, _positions() if runs else {}) for run in runs or ()],
+        "runs": [of_run(run, positions) for run in runs or ()],
     }
 
 
@@ -103,14 +102,27 @@ def summary(run: Run, most: int) -> RunSummary:
 
     With `most` 0 it has no jobs.
     """
-    rows = Job.select(Job.status, peewee.fn.COUNT(Job.id)).where(Job.run == run.id).group_by(Job.status).tuples()
-    by_name = dict(rows)
+    ((_, shown),) = summaries([run])
+    if most:
+        shown.jobs.extend(queries.jobs_of(run) if shown.total <= most else _few(run))
+    return shown
+
+
+def summaries(runs: list[Run]) -> list[tuple[Run, RunSummary]]:
+    """The runs, each with its state and without its jobs, in one query: a queue may hold a thousand runs."""
+    counted_jobs: dict[str, dict[str, int]] = {run.id: {} for run in runs}
+    begun: set[str] = set()
+    for run_id, status, count, attempt in queries.jobs_by_status(list(counted_jobs)):
+        counted_jobs[run_id][status] = count
+        if status != Status.QUEUED or attempt:
+            begun.add(run_id)
+    return [(run, _summary(counted_jobs[run.id], begun=run.id in begun)) for run in runs]
+
+
+def _summary(by_name: dict[str, int], *, begun: bool) -> RunSummary:
     counts = {status: by_name[status] for status in Status if status in by_name}
-    jobs = queries.jobs_of(run) if sum(counts.values()) <= most else _few(run) if most else []
-    if not set(counts) & set(models.OPEN):
-        return RunSummary("settled", counts, jobs)
-    begun = set(counts) != {Status.QUEUED} or Job.select().where(Job.run == run.id, Job.attempt > 0).exists()
-    return RunSummary("running" if begun else "queued", counts, jobs)
+    state = "settled" if not set(counts) & set(models.OPEN) else "running" if begun else "queued"
+    return RunSummary(state, counts, [])
 
 
 def why_hopeless(dependency: Dependency) -> str:

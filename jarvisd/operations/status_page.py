@@ -49,15 +49,14 @@ def of_queue() -> Page:
     """The page of all runs: what runs, what waits, and what ended in open runs, in the newest run, or badly."""
     at = database.now()
     queue = queue_order.now(at)
-    runs = [(run, status.summary(run, most=0)) for run in status.active_runs()]
-    summaries = [_summary(run, shown, queue) for run, shown in runs if shown.total > 1]
-    since, recent = moments.yesterday(at), queries.ended_since(moments.yesterday(at))
+    runs = status.summaries(status.active_runs())
+    sentences = [_summary(run, shown, queue) for run, shown in runs if shown.total > 1]
+    since = moments.yesterday(at)
     bad = queries.unsuccessful_since(since, MOST_ENDED)
     if bad:
-        summaries.append(f"Since yesterday: {status.in_words(recent)}.")
-    ended = {job.id: job for run, _ in runs for job in queries.ended_last(run.id, MOST_ENDED)}
-    ended |= {job.id: job for job in bad}
-    return Page(summaries, _rows(queue, queue.places, ended.values(), at), _below(queue.queued, runs))
+        sentences.append(f"Since yesterday: {status.in_words(queries.ended_since(since))}.")
+    ended = {job.id: job for job in [*queries.ended_last([run.id for run, _ in runs], MOST_ENDED), *bad]}
+    return Page(sentences, _rows(queue, queue.places, ended.values(), at), _below(queue.queued, runs))
 
 
 def of_run(run: Run) -> Page:

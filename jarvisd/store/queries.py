@@ -214,10 +214,16 @@ def unsuccessful_since(moment: dt.datetime, limit: int) -> list[Job]:
     return list(rows.order_by(Job.ended_at.desc(), Job.id.desc()).limit(limit))[::-1]
 
 
-def ended_last(run_id: str, limit: int) -> list[Job]:
-    """The jobs of a run that ended last."""
-    rows = Job.select(*SHOWN).where(Job.run == run_id, Job.status.not_in(OPEN))
+def ended_last(run_ids: list[str], limit: int) -> list[Job]:
+    """The jobs of these runs that ended last."""
+    rows = Job.select(*SHOWN).where(Job.run.in_(run_ids), Job.status.not_in(OPEN))
     return list(rows.order_by(Job.ended_at.desc(), Job.id.desc()).limit(limit))
+
+
+def jobs_by_status(run_ids: list[str]) -> list[tuple[str, str, int, int]]:
+    """Run, status, number of its jobs with that status, and the highest attempt among them."""
+    columns = (Job.run, Job.status, peewee.fn.COUNT(Job.id), peewee.fn.MAX(Job.attempt))
+    return list(Job.select(*columns).where(Job.run.in_(run_ids)).group_by(Job.run, Job.status).tuples())
 
 
 def last_end(run_id: str) -> dt.datetime | None:

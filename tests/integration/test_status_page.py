@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from jarvisd.cli import cli
 from jarvisd.cli.table import Screen, page_lines
-from jarvisd.operations import history, moments, queue_order, status_page
+from jarvisd.operations import history, moments, queue_order, status, status_page
 from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Dependency, Job, Run, Status
@@ -148,3 +148,34 @@ def test_the_moment_of_a_run_is_told_by_the_local_day() -> None:
         "Wed 00:00",
         "2026-11-07 12:00",
     ]
+
+
+def asked(caplog: pytest.LogCaptureFixture, show: Callable[[], object]) -> list[str]:
+    """The statements that peewee gives the database meanwhile."""
+    caplog.clear()
+    with caplog.at_level("DEBUG", "peewee"):
+        show()
+    return [record.getMessage() for record in caplog.records if record.name == "peewee"]
+
+
+def test_the_page_asks_the_database_as_often_for_thirty_runs_as_for_three(
+    make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        make_run(f"command:{number}")
+    few = asked(caplog, status_page.of_queue)
+    assert few
+    for number in range(27):
+        make_run(f"command:more-{number}")
+    assert len(asked(caplog, status_page.of_queue)) == len(few)
+    assert len(status_page.of_queue().rows) == 30
+
+
+def test_the_document_puts_the_queue_in_order_once_for_all_runs(
+    home: Home, make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(5):
+        make_run(f"command:{number}")
+    statements = asked(caplog, lambda: status.document(home, None))
+    assert sum('"priority" DESC' in statement for statement in statements) == 1
+    assert [job["position"] for run in status.document(home, None)["runs"] for job in run["jobs"]] == [1, 2, 3, 4, 5]
