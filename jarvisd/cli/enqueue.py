@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -151,7 +151,7 @@ def _start(options: dict[str, Any]) -> Start:
     return Start(options["at"], (), (*after, *named), options["priority"])
 
 
-def _refuse_no_plan(home: Home) -> str:
+def _refuse_no_plan(home: Home) -> NoReturn:
     names = sorted(path.stem for path in home.config_files("plans/*.yaml"))
     raise UsageError(f"no plan given. Plans: {', '.join(names)}", "`enqueue command -- PROGRAM` runs one program.")
 

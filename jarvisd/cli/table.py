@@ -69,7 +69,7 @@ def page_lines(page: Page, screen: Screen) -> list[str]:
 
 def _table(rows: list[Row], screen: Screen) -> list[str]:
     """The rows below a header. A narrow screen shows no run, and shortens the names."""
-    cells = [[f"{row.job_id:>5}", row.run_id, shorten(row.name), str(row.state)] for row in rows]
+    cells = [[f"{row.job_id:>5}", row.run_id, cut(row.name, _LONGEST), str(row.state)] for row in rows]
     table = [[f"{_HEADINGS[0]:>5}", *_HEADINGS[1:]], *cells]
     if screen.width is not None and _width(table) > screen.width:
         table = [[line[0], *line[2:]] for line in table]
@@ -111,10 +111,6 @@ def bar(share: float, screen: Screen) -> str:
     full, empty = screen.bar[0], screen.bar[1]
     filled = round(share * _BAR)
     return full * filled + empty * (_BAR - filled)
-
-
-def shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def cut(text: str, width: int) -> str:

@@ -25,6 +25,8 @@ from jarvisd.words import plain
 _KEYS = "q quits, l shows the log of the running job, c cancels it"
 #: Lines of the log that are shown below the page, and bytes that are read for them.
 _LOG_LINES, _LOG_BYTES = 8, 8000
+#: Columns of a terminal that does not tell its own.
+_WIDTH = 80
 
 
 #: Reads the page anew: its lines for a screen, and its content.
@@ -84,26 +86,25 @@ class _Watcher:
         screen = Screen.of_stdout()
         lines, page = self.read(screen)
         self.running = page.running if page else []
-        below = [*self._log(), "", self._last_line(screen)]
+        below = [*self._log(screen), "", self._last_line(screen)]
         self.frame.draw(lines, below)
 
     def _last_line(self, screen: Screen) -> str:
-        clock = f"{database.now().astimezone():%a %H:%M:%S}"
+        clock, width = f"{database.now().astimezone():%a %H:%M:%S}", screen.width or _WIDTH
         if self.asked is not None:
-            return screen.paint(f"Cancel {self.asked.job_id} {self.asked.name}? y / n", bold=True)
+            return screen.paint(cut(f"Cancel {self.asked.job_id} {self.asked.name}? y / n", width), bold=True)
         text = f"{self.message}  " if self.message else ""
-        return screen.paint(f"{clock}  {text}{_KEYS if self.has_keys else 'Ctrl-C ends'}", dim=True)
+        return screen.paint(cut(f"{clock}  {text}{_KEYS if self.has_keys else 'Ctrl-C ends'}", width), dim=True)
 
-    def _log(self) -> list[str]:
+    def _log(self, screen: Screen) -> list[str]:
         """The last lines of the running job's log."""
         if not self.shows_log or not self.running:
             return []
         row = self.running[0]
         path = self.app.home.job_log(row.job_id)
-        text = _tail(path) if path.exists() else []
-        width = Screen.of_stdout().width or 80
-        heading = f"log of {row.job_id} {row.name}:"
-        return ["", heading, *(cut(f"  {plain(line)}", width) for line in text or ["(it has printed nothing yet)"])]
+        text = (_tail(path) if path.exists() else []) or ["(it has printed nothing yet)"]
+        lines = [f"log of {row.job_id} {row.name}:", *(f"  {plain(line)}" for line in text)]
+        return ["", *(cut(line, screen.width or _WIDTH) for line in lines)]
 
     def _answer(self, key: str) -> None:
         row, self.asked = self.asked, None

@@ -25,9 +25,9 @@ DURABLE = {
 BUSY_TIMEOUT_S = 10.0
 
 
-def schema() -> int:
-    """The schema of jarvisd's own tables that this code knows: the highest number of a migration's script."""
-    scripts = os.listdir(os.path.join(os.path.dirname(__file__), "schema"))
+def schema(package: str = os.path.dirname(__file__)) -> int:
+    """The schema that the code of a package's folder knows, jarvisd's own if not given: the highest script's number."""
+    scripts = os.listdir(os.path.join(package, "schema"))
     return max(int(name.partition("_")[0]) for name in scripts if name.endswith(".sql"))
 
 

@@ -88,6 +88,20 @@ def main(words: list[str]) -> str:
         return "DAEMON_GONE"
     os.set_inheritable(child.lifeline, False)  # or the program would hold it
     _thread.start_new_thread(_die_with_daemon, (child,))
+    try:
+        return _do(child)
+    except Stale:
+        child.remark(fence.refusal(child.job, child.attempt))
+        return "STALE_ATTEMPT"
+    except NotStored as error:
+        child.remark(str(error))
+    except _sqlite3.Error as error:  # it is damaged
+        child.remark(f"the database cannot be used: {error}")
+    return "NOT_STORED"
+
+
+def _do(child: Child) -> str:
+    """The job itself. Raises Stale and NotStored, and what SQLite raises for a database that cannot be used."""
     database = child.open()
     if database.execute(fence.SCHEMA_FOUND).fetchone() != (fence.schema(),):
         print("the database has another schema than this version of jarvisd: restart the daemon", file=sys.stderr)
@@ -96,18 +110,19 @@ def main(words: list[str]) -> str:
     params, is_limited = _read(database, child)
     _signal.signal(_signal.SIGTERM, child.ask_to_stop)
     failpoints.failpoint("attempt.begun")
-    try:
-        if is_limited:
-            _patiently(child, database, "that work begins", fence.WORK_BEGAN, (child.job,))
-        outcome = _load(child.entry)(params, child.should_stop)
-        _patiently(child, database, "the outcome", fence.OUTCOME, (_document(child, outcome), child.job), "outcome")
-    except Stale:
-        child.remark(fence.refusal(child.job, child.attempt))
-        return "STALE_ATTEMPT"
-    except NotStored as error:
-        child.remark(str(error))
-        return "NOT_STORED"
+    if is_limited:
+        _patiently(child, database, "that work begins", fence.WORK_BEGAN, (child.job,))
+    outcome = _run(child, params)
+    _patiently(child, database, "the outcome", fence.OUTCOME, (_document(child, outcome), child.job), "outcome")
     return "SUCCEEDED" if outcome["ok"] else "FAILED"
+
+
+def _run(child: Child, params: dict[str, Any]) -> dict[str, Any]:
+    """What the job's code returns. Of an exception that it did not foresee only the type is kept."""
+    try:
+        return _load(child.entry)(params, child.should_stop)
+    except Exception as error:
+        return {"ok": False, "reason": f"unexpected {type(error).__name__} in {child.entry}", "summary": {}}
 
 
 def _say_other_version(child: Child) -> None:

@@ -83,8 +83,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _die_with_daemon(lifeline: int, token: str) -> None:
     """Wait for the end of the lifeline, then end this job's whole process tree, because no daemon is left to do it."""
-    while os.read(lifeline, 1):
-        pass
+    with contextlib.suppress(OSError):  # the daemon ended without reading what was written to it
+        while os.read(lifeline, 1):
+            pass
     orphan.end_own_tree(token)
 
 

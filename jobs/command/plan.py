@@ -40,6 +40,14 @@ class Program(BaseModel):
             raise ValueError("the first word is the program, and it is empty")
         return value
 
+    @field_validator("env")
+    @classmethod
+    def _are_variables(cls, env: dict[str, str]) -> dict[str, str]:
+        for name in env:
+            if not name or "=" in name:
+                raise ValueError(f"{name!r} cannot be the name of a variable; write it without =")
+        return env
+
     @field_validator("name")
     @classmethod
     def _can_be_a_name(cls, name: str | None) -> str | None:

@@ -192,6 +192,27 @@ def test_an_outcome_that_cannot_be_stored_is_said_by_the_exit_code(start: Start,
     assert "the outcome cannot be stored: OperationalError" in output
 
 
+def test_an_error_that_the_code_of_the_job_did_not_foresee_is_one_line(start: Start) -> None:
+    child = start("true", **{"A=B": "no name of a variable"})
+    child.release()
+    assert child.end() == (ExitCode.FAILED, "")
+    assert Job.get().outcome["reason"] == "unexpected ValueError in jobs.command.program:run"
+
+
+def test_a_damaged_database_is_said_in_one_line(start: Start, home: Home, tmp_path: Path) -> None:
+    child = start("touch", str(tmp_path / "touched"))
+    database.db.close()
+    for name in ("-wal", "-shm"):
+        home.database.with_name(f"{home.database.name}{name}").unlink(missing_ok=True)
+    home.database.write_bytes(b"no database" * 1000)
+    child.release()
+    code, output = child.end()
+    assert code == ExitCode.NOT_STORED
+    assert output.endswith("the database cannot be used: file is not a database\n")
+    assert output.count("\n") == 1
+    assert not (tmp_path / "touched").exists()
+
+
 def test_another_schema_is_refused(start: Start, tmp_path: Path) -> None:
     child = start("touch", str(tmp_path / "touched"))
     with database.write():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
+from jarvisd.store import fence
 from jarvisd.store.database import db
 
 
 def newest(package: str) -> int:
     """How many migrations a package has, from the highest number of a script: to import them all takes longer."""
-    folder = os.path.join(__import__(package, fromlist=["__path__"]).__path__[0], "schema")
-    return max(int(name.partition("_")[0]) for name in os.listdir(folder) if name.endswith(".sql"))
+    return fence.schema(__import__(package, fromlist=["__path__"]).__path__[0])
 
 
 def script(package: str, name: str) -> None:
