@@ -42,7 +42,7 @@ def begin(home: Home, name: str) -> Edited:
     path = home.root / "config" / ("plans" if source.parent.name == "plans" else "") / source.name
     edited = Edited(path, home.root / "config" / "drafts" / source.name)
     if not edited.draft.exists():
-        files.replace(edited.draft, source.read_text("utf-8") if source.is_file() else "")
+        files.replace(edited.draft, source.read_bytes() if source.is_file() else b"")
     return edited
 
 
@@ -88,7 +88,7 @@ def check(edited: Edited) -> PlanError | None:
 
 def accept(edited: Edited) -> None:
     """Put the draft in the place of the file."""
-    files.replace(edited.path, edited.draft.read_text("utf-8"))
+    files.replace(edited.path, edited.draft.read_bytes())
     drop(edited)
 
 

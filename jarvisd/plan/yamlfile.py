@@ -31,7 +31,7 @@ Place = tuple[int | str, ...]
 _ABSENT = ("missing", "extra_forbidden", "invalid_key")
 _LIST, _LINES = "a list, as [a, b]", "lines of `key: value`"
 _UNKNOWN = "unknown key"
-_WHOLE, _NUMBER = "a whole number", "a number"
+_WHOLE, _NUMBER, _TEXT = "a whole number", "a number", "text"
 #: What a value has to be, by the type of pydantic's error. Of {} the error says more.
 _WANTED = {
     "tuple_type": _LIST,
@@ -46,7 +46,7 @@ _WANTED = {
     "greater_than_equal": "a number of at least {ge}",
     "less_than_equal": "a number of at most {le}",
     "literal_error": "{expected}",
-    "string_type": "text",
+    "string_type": _TEXT,
 }
 
 
@@ -266,7 +266,7 @@ def _bool_as_number(data: Any, valid: Any, place: Place = ()) -> Place | None:
 def _in_words(error: Any) -> tuple[str, str]:
     """Pydantic's finding as what is wrong and what to do."""
     kind, message = error["type"], str(error["msg"]).removeprefix("Value error, ")
-    if _WANTED.get(kind) in (_LIST, _LINES, _WHOLE, _NUMBER):
+    if _WANTED.get(kind) in (_LIST, _LINES, _WHOLE, _NUMBER, _TEXT):
         return f"must be {_WANTED[kind]}", _it_is(error["input"])
     if kind == "too_short":
         least = error["ctx"]["min_length"]

@@ -62,3 +62,16 @@ def test_what_cannot_be_edited_is_said_in_one_line(house: House, name: str, visu
     assert refused.returncode in (1, 2)
     assert refused.stderr.startswith(f"jarvisctl: {message}")
     assert refused.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_not_text_is_opened_for_its_owner_to_mend(house: House, editor: Path) -> None:
+    path = house.root / "config" / "settings.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"keep: 7 # \xff\n")
+    editor.write_text("")
+    refused = house.ctl("config", "edit", code=1)
+    assert "not text in UTF-8. Save it as UTF-8." in refused.stderr
+    assert path.read_bytes() == b"keep: 7 # \xff\n"
+    (path.parent / "drafts" / "settings.yaml").write_text("keep: 8\n")
+    house.ctl("config", "edit")
+    assert path.read_text() == "keep: 8\n"

@@ -154,7 +154,7 @@ def test_a_file_that_is_there_outside_the_plans_is_no_plan_either(home: Home) ->
         ("mine: {templates: true}\n", r"mine.templates: must be a number. It is true or false."),
         ("report:\n  gates:\n", r":2: report.gates: must be lines of `key: value`. It is empty."),
         ("command:\n  - run: [a]\n    name: X Y\n", r":3: command\[0\].name: this cannot be a job's name"),
-        ("command:\n  - run: [a]\n    env: {int: 3}\n", r"command\[0\].env.int: input should be a valid string"),
+        ("command:\n  - run: [a]\n    env: {int: 3}\n", r"command\[0\].env.int: must be text. It is 3."),
         (
             "command:\n  - run: [a]\n    env: {A=B: c}\n",
             r"command\[0\].env: 'A=B' cannot be the name of a variable; write it without =",
