@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+#: Characters of a reply that are read: some patterns take time with the square of the length.
+LONGEST = 2000
 _QUOTES = {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}
 _REPEATED = re.compile(r"(.)\1{2,}")
 _EMOJI = re.compile(r"([\U0001F300-\U0001FAFF❤✨☺])")
@@ -82,8 +84,9 @@ _LEAST_AFTER_FILLER = 4  # words
 
 @lru_cache(maxsize=8192)
 def plain_words(text: str) -> str:
-    """Lower case, contractions and slang spelled out, a letter at most twice in a row, emoji apart."""
-    shown = _EMOJI.sub(r" \1 ", _REPEATED.sub(r"\1\1", text.translate(_QUOTES).lower()))
+    """Lower case, contractions and slang spelled out, a letter at most twice in a row, emoji apart; of a long text the
+    beginning."""
+    shown = _EMOJI.sub(r" \1 ", _REPEATED.sub(r"\1\1", text[:LONGEST].translate(_QUOTES).lower()))
     for pattern, words in _SPELLED:
         shown = pattern.sub(words, shown)
     return " ".join(shown.split())

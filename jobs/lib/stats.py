@@ -1,4 +1,4 @@
-"""Intervals, quantiles, tests and rankings for small, clustered samples, each with its source.
+"""Intervals, quantiles and tests for small, clustered samples, each with its source.
 
 Every function takes plain Python numbers and returns plain Python numbers, so that a result can go into JSON
 as it is. Whatever cannot be estimated is None, never NaN.
@@ -13,7 +13,6 @@ import math
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 CONFIDENCE = 0.95
 
@@ -288,82 +287,3 @@ def clusters_needed(difference: float, spread: float, alpha: float = 0.05, power
         if n >= (quantiles * spread / difference) ** 2:
             return n
     return None
-
-
-# --------------------------------------------------------------------------------------------- paired comparisons
-
-
-@dataclass(frozen=True)
-class Strengths:
-    """Bradley-Terry strengths, centred on 0, with what resampled votes made of them."""
-
-    players: tuple[str, ...]
-    strengths: tuple[float, ...]
-    resampled: Any  #: numpy array, resamples x players
-
-    def of(self, player: str) -> Estimate:
-        """Strength with its 95 % interval; `n` is the number of resamples."""
-        place = self.players.index(player)
-        return self._estimate(self.strengths[place], self.resampled[:, place])
-
-    def difference(self, player: str, other: str) -> Estimate:
-        """Log odds that `player` is preferred to `other`, with its 95 % interval."""
-        one, two = self.players.index(player), self.players.index(other)
-        value = self.strengths[one] - self.strengths[two]
-        return self._estimate(value, self.resampled[:, one] - self.resampled[:, two])
-
-    @staticmethod
-    def _estimate(value: float, resampled: Any) -> Estimate:
-        values = [float(item) for item in resampled]
-        ends = (quantile(values, share) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-        low, high = (None if end is None else round(end, _DIGITS) for end in ends)
-        return Estimate(round(value, _DIGITS), low, high, len(values))
-
-
-def bradley_terry(
-    votes: Iterable[tuple[str, str, float]], ridge: float = 1.0, resamples: int = 400, seed: int = 20261122
-) -> Strengths | None:
-    """Strengths from votes (one, other, share of the win that goes to the first: 1, 0.5 or 0); None for no votes.
-
-    R. A. Bradley and M. E. Terry, "Rank analysis of incomplete block designs: I", Biometrika 39 (1952) 324-345, a tie
-    as half a win for each, with `ridge` / 2 times the squared strengths as penalty, so that a player that never lost
-    has a finite one. It is a logistic regression without intercept. The interval is the percentile interval of
-    `resamples` bootstrap samples of votes (B. Efron, Ann. Statist. 7 (1979) 1-26). Votes are put into one order
-    first: in which order they were given changes nothing, to the last digit.
-    """
-    import numpy as np
-
-    ordered = sorted((a, b, share) if a < b else (b, a, 1 - share) for a, b, share in votes if a != b)
-    if not ordered:
-        return None
-    players = tuple(sorted({name for a, b, _ in ordered for name in (a, b)}))
-    kinds = sorted(set(ordered))
-    counts = np.array([ordered.count(kind) for kind in kinds], dtype=float)
-    drawn = np.random.default_rng(seed).multinomial(len(ordered), counts / counts.sum(), size=resamples)
-    weights = np.vstack([counts, drawn])
-    wins = np.zeros((len(weights), len(players), len(players)))
-    for place, (a, b, share) in enumerate(kinds):
-        one, two = players.index(a), players.index(b)
-        wins[:, one, two] += share * weights[:, place]
-        wins[:, two, one] += (1 - share) * weights[:, place]
-    fitted = _newton(wins, ridge)
-    return Strengths(players, tuple(float(value) for value in fitted[0]), fitted[1:])
-
-
-def _newton(wins: Any, ridge: float) -> Any:
-    """The penalised strengths of each matrix of wins (samples x players x players), centred on 0."""
-    import numpy as np
-
-    played = wins + wins.transpose(0, 2, 1)
-    strengths = np.zeros(wins.shape[:2])
-    for _ in range(100):
-        chance = 1 / (1 + np.exp(strengths[:, None, :] - strengths[:, :, None]))
-        slope = (wins - played * chance).sum(axis=2) - ridge * strengths
-        bend = -played * chance * (1 - chance)
-        bend += (ridge - bend.sum(axis=2))[:, :, None] * np.eye(wins.shape[1])
-        step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
-        # No step beyond 1: where one side won everything, a full one would overshoot.
-        strengths = strengths + np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-12:
-            break
-    return strengths - strengths.mean(axis=1, keepdims=True)

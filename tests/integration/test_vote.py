@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -235,13 +236,20 @@ def prefer(row: Run, order: str, count: int) -> None:
         session.answer(ballot, "left" if better_left else "right")
 
 
+def test_without_scores_every_pair_of_models_is_asked_about_as_often(row: Run) -> None:
+    prefer(row, "cab", 18)
+    models = {reply.id: reply.model for reply in Reply.select()}
+    asked = Counter(frozenset((models[vote.left_id], models[vote.right_id])) for vote in Vote.select())
+    assert asked == {frozenset("ab"): 6, frozenset("ac"): 6, frozenset("bc"): 6}
+
+
 def test_the_ranking_follows_the_answers(here: Home, row: Run) -> None:
     prefer(row, "cab", 20)
     assert list(pipeline.of_run(row.id).as_json()["votes"]["ratings"]) == ["c", "a", "b"]
     output = call(here, "--stats").output
     assert "20 votes of yours" in output
     assert output.index("1. Model C") < output.index("2. Model A") < output.index("3. Model B")
-    assert "won 10 of 10; preferred to another one in " in output and "log odds" not in output
+    assert "won 13 of 13; preferred to another one in " in output and "log odds" not in output
     assert "You prefer Model " in output or "do not separate them yet" in output
     document = json.loads(call(here, "--json").output)
     assert document["votes"]["by_owner"] == 20

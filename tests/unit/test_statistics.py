@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from sklearn.linear_model import LogisticRegression
 
 from jobs.lib import stats
 
@@ -243,86 +242,3 @@ def test_no_number_of_clusters_shows_what_is_not_there() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- paired comparisons
-
-VOTES = (
-    [("a", "b", 1.0)] * 7 + [("b", "a", 1.0)] * 2 + [("b", "c", 1.0)] * 5 + [("a", "c", 0.5)] * 3 + [("c", "b", 1.0)]
-)
-
-
-def _by_sklearn(votes: list[tuple[str, str, float]], ridge: float) -> dict[str, float]:
-    players = sorted({name for a, b, _ in votes for name in (a, b)})
-    rows = [[(name == a) - (name == b) for name in players] for a, b, _ in votes]
-    weights = [share for *_, share in votes] + [1 - share for *_, share in votes]
-    model = LogisticRegression(fit_intercept=False, C=1 / ridge, tol=1e-10, max_iter=10_000)
-    model.fit(rows + rows, [1] * len(votes) + [0] * len(votes), sample_weight=weights)
-    strengths = model.coef_[0] - model.coef_[0].mean()
-    return dict(zip(players, map(float, strengths), strict=True))
-
-
-@pytest.mark.parametrize("ridge", [0.1, 1.0, 5.0])
-def test_bradley_terry_is_a_logistic_regression_without_intercept(ridge: float) -> None:
-    """sklearn's, with the same penalty, a tie as half a win for each."""
-    ranking = stats.bradley_terry(VOTES, ridge)
-    assert ranking is not None
-    assert dict(zip(ranking.players, ranking.strengths, strict=True)) == pytest.approx(
-        _by_sklearn(VOTES, ridge), abs=1e-5
-    )
-    assert sum(ranking.strengths) == pytest.approx(0, abs=1e-12)
-
-
-def test_bradley_terry_agrees_with_a_published_example() -> None:
-    """Baseball 1987, A. Agresti, Categorical Data Analysis (2nd edition, 2002), table 10.10: Milwaukee 1.58 before
-    Baltimore, Detroit 1.44, Toronto 1.29, New York 1.25, Boston 1.11, Cleveland 0.68."""
-    teams = ["Milwaukee", "Detroit", "Toronto", "New York", "Boston", "Cleveland", "Baltimore"]
-    won = [
-        [0, 7, 9, 7, 7, 9, 11],
-        [6, 0, 7, 5, 11, 9, 9],
-        [4, 6, 0, 7, 7, 8, 12],
-        [6, 8, 6, 0, 6, 7, 10],
-        [6, 2, 6, 7, 0, 7, 12],
-        [4, 4, 5, 6, 6, 0, 6],
-        [2, 4, 1, 3, 1, 7, 0],
-    ]
-    votes = [(teams[i], teams[j], 1.0) for i, row in enumerate(won) for j, n in enumerate(row) for _ in range(n)]
-    ranking = stats.bradley_terry(votes, ridge=1e-6)
-    assert ranking is not None
-    against = [ranking.difference(team, "Baltimore").mean for team in teams[:-1]]
-    assert against == pytest.approx([1.58, 1.44, 1.29, 1.25, 1.11, 0.68], abs=0.005)
-
-
-def test_the_order_of_votes_changes_nothing() -> None:
-    """Not one digit, of strengths and intervals; a vote seen from the other side is the same vote."""
-    mirrored = [(b, a, 1 - share) for a, b, share in reversed(VOTES)]
-    one, other = stats.bradley_terry(VOTES), stats.bradley_terry(mirrored)
-    assert one is not None and other is not None
-    assert one.strengths == other.strengths
-    assert [one.of(key) for key in "abc"] == [other.of(key) for key in "abc"]
-
-
-def test_who_never_lost_has_a_finite_strength() -> None:
-    """A thousand wins of a thousand; the interval lies around the strength."""
-    ranking = stats.bradley_terry([("a", "b", 1.0)] * 1000 + [("b", "c", 1.0)] * 3)
-    assert ranking is not None
-    best = ranking.of("a")
-    assert best.low is not None and best.high is not None
-    assert 0 < best.low <= best.mean <= best.high < 10
-    assert ranking.difference("a", "b").above_zero and ranking.difference("b", "a").below_zero
-
-
-def test_no_votes_give_no_ranking() -> None:
-    """Nor does a vote of a model against itself."""
-    assert stats.bradley_terry([]) is None
-    assert stats.bradley_terry([("a", "a", 1.0)]) is None
-
-
-def test_the_bootstrap_interval_covers_the_true_difference() -> None:
-    """True log odds 1, 40 votes: 85 % or more of 300 nights' 95 % intervals hold it, ridge and few votes included."""
-    random, chance = np.random.default_rng(11), 1 / (1 + np.exp(-1))
-    held = 0
-    for _ in range(300):
-        won = int(random.binomial(40, chance))
-        ranking = stats.bradley_terry([("a", "b", 1.0)] * won + [("a", "b", 0.0)] * (40 - won), ridge=0.1)
-        assert ranking is not None
-        gap = ranking.difference("a", "b")
-        held += gap.low is not None and gap.high is not None and gap.low <= 1 <= gap.high
-    assert held / 300 >= 0.85

@@ -13,10 +13,8 @@ import peewee
 
 from jarvisd.plugin import JobContext
 from jobs.evaluate.metrics import canned, letters, similarity
-from jobs.evaluate.reader import Encode
 from jobs.evaluate.scenarios import ResolvedScenarios
 from jobs.evaluate.scoring import Answer, ReplyScore, Scorer
-from jobs.lib import stopping
 from jobs.lib.results.tables import CANNED, REAL_TURNS, ReferenceScore, Reply, Score
 
 METRIC = "reading"
@@ -32,7 +30,7 @@ def measure(context: JobContext) -> int | str:
         return "the plan holds no scenarios"
     sheet = ResolvedScenarios.model_validate({"guide": plan["guide"], "scenarios": plan["scenarios"]})
     answers = _answers(context.run_id, sheet)
-    scorer = Scorer(sheet, _encode(context))
+    scorer = Scorer(sheet, similarity.encode_of(context))
     read = scorer.score([answer for _, answer in answers])
     judged = _judged(context.run_id)
     rows = [
@@ -42,19 +40,6 @@ def measure(context: JobContext) -> int | str:
     bars = _canned(scorer, sheet)
     _store(context, rows, bars, sum(len(scenario.prompts) for scenario in sheet.scenarios))
     return len(rows)
-
-
-def _encode(context: JobContext) -> Encode | None:
-    """None where the plan's embedder is not on disk."""
-    encoder = similarity.encoder_of(context)
-    if isinstance(encoder, str):
-        return None
-
-    def encode(texts: list[str]) -> similarity.Vectors:
-        stopping.check(context)
-        return encoder.encode(texts, should_stop=context.should_stop)
-
-    return encode
 
 
 def _answers(run_id: str, sheet: ResolvedScenarios) -> list[tuple[int, Answer]]:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jarvisd.plugin import JobContext, JobFailed
-from jobs.lib import stats
+from jobs.lib import stats, stopping
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.models import catalogue
 from jobs.lib.models.catalogue import ModelEntry
@@ -46,6 +46,19 @@ def encoder_of(context: JobContext) -> Encoder | str:
         return Encoder(catalogue.require(named, context.home), named.name, context.home.cache / "embeddings")
     except JobFailed as failure:
         return failure.what
+
+
+def encode_of(context: JobContext) -> Callable[[list[str]], Vectors] | None:
+    """What embeds texts with the plan's embedder, or None without one; it raises Stopped and OutOfTime."""
+    encoder = encoder_of(context)
+    if isinstance(encoder, str):
+        return None
+
+    def encode(texts: list[str]) -> Vectors:
+        stopping.check(context)
+        return encoder.encode(texts, should_stop=context.should_stop)
+
+    return encode
 
 
 @dataclass(frozen=True, kw_only=True)

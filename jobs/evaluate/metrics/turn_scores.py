@@ -19,7 +19,7 @@ from jobs.evaluate.metrics import fit as fit_metric
 from jobs.evaluate.metrics.fit import Fit
 from jobs.evaluate.metrics.own_turns import AskedTurn, OwnTurns, Reference
 from jobs.evaluate.metrics.style_set import Voice
-from jobs.lib import imessage, stopping
+from jobs.lib import imessage
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ReferenceScore, Reply, Score, TrainTestSplit
 
 METRIC = "own_turns"
@@ -83,15 +83,8 @@ def _asked(row: HeldOutTurn) -> AskedTurn:
 
 def _fit(context: JobContext, before: Sequence[fit_metric.Turn], turns: Sequence[HeldOutTurn]) -> Fit | None:
     """None where the plan's embedder is not on disk, or where fit cannot be told from chance."""
-    encoder = similarity.encoder_of(context)
-    if isinstance(encoder, str):
-        return None
-
-    def encode(texts: list[str]) -> fit_metric.Vectors:
-        stopping.check(context)
-        return encoder.encode(texts, should_stop=context.should_stop)
-
-    model = fit_metric.train(before, encode)
+    encode = similarity.encode_of(context)
+    model = None if encode is None else fit_metric.train(before, encode)
     if model is None:
         return None
     return fit_metric.measure(model, [(row.incoming, row.answer) for row in turns], [row.chat for row in turns])

@@ -17,7 +17,6 @@ import peewee
 
 from jarvisd import plugin
 from jarvisd.plugin import Run
-from jobs.lib import stats
 from jobs.lib.comparison.preference import MOST_VOTES, Agreement
 from jobs.lib.comparison.preferences import KeyedVote
 from jobs.lib.comparison.votes import SHARES
@@ -25,10 +24,6 @@ from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
 from jobs.verbs.vote.challenger import Challenger
 
 CHOICES = tuple(SHARES)
-
-#: Penalty on a squared strength, as in stats.bradley_terry: the prior on a model's strength.
-_RIDGE = 1.0
-_DIGITS = 9  # of the information gain of a pair; pairs that agree in all of them are equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +83,7 @@ class Session:
     ) -> None:
         """`models` may be compared; `shown` is the text of a reply as a person will see it.
 
-        Without a `challenger` the two models are asked about of which a vote tells most about the whole ranking.
+        Without a `challenger` the two models are asked about that were compared least.
         """
         self.run, self.stored, self._challenger = run, 0, challenger
         self._votes: list[KeyedVote] = []
@@ -144,18 +139,18 @@ class Session:
     def next(self) -> Comparison | None:
         """The ballot to show next, the same one for the same votes; None where none is left.
 
-        Of the pairs of models the leader and its challenger, else the one about which least is known; of its prompts
-        one that was not shown yet, of these a turn of the owner's history.
+        Of the pairs of models the leader and its challenger, else the one that was compared least; of its prompts one
+        that was not shown yet, of these a turn of the owner's history.
         """
         if not self._left:
             return None
         pairs = {one.models for one in self._left}
         chosen = self._challenger.pair(self._votes, pairs) if self._challenger else None
-        worth = gains([(vote.first, vote.second, vote.share) for vote in self._votes], pairs)
+        compared = Counter(frozenset((vote.first, vote.second)) for vote in self._votes)
         return min(
             [one for one in self._left if one.models == chosen] or self._left,
             key=lambda one: (
-                -worth[one.models],
+                compared[frozenset(one.models)],
                 self._seen[one.place],
                 one.scenario_id != REAL_TURNS,
                 one.sample,
@@ -241,41 +236,3 @@ def _shuffled(one: Any, two: Any) -> tuple[Any, Any]:
     first, second = sorted((one, two), key=lambda row: int(row.id))
     odd = hashlib.sha256(f"{first.id}:{second.id}".encode()).digest()[0] & 1
     return (second, first) if odd else (first, second)
-
-
-# ------------------------------------------------------------------------------------------------ information gain
-
-
-def gains(votes: Iterable[tuple[str, str, float]], pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
-    """The information in one more vote between each two models: p (1 - p) times the variance of their difference.
-
-    p is the Bradley-Terry chance that the first is preferred, the variance that of a Gaussian around the estimate
-    (Laplace). Half the logarithm of 1 plus this is the information, in nats, that a vote adds: a D-optimal choice.
-    """
-    import numpy as np
-
-    given, asked = list(votes), list(pairs)
-    players = sorted({key for one, two in asked for key in (one, two)} | {key for vote in given for key in vote[:2]})
-    place = {key: number for number, key in enumerate(players)}
-    fitted = stats.bradley_terry(given, ridge=_RIDGE, resamples=0)
-    strength = dict(zip(fitted.players, fitted.strengths, strict=True)) if fitted is not None else {}
-
-    def variance(one: str, two: str) -> float:
-        """p (1 - p)"""
-        chance = 1 / (1 + float(np.exp(strength.get(two, 0.0) - strength.get(one, 0.0))))
-        return chance * (1 - chance)
-
-    precision = _RIDGE * np.eye(len(players))
-    for one, two, _ in given:
-        if one != two:
-            way = np.zeros(len(players))
-            way[place[one]], way[place[two]] = 1, -1
-            precision += variance(one, two) * np.outer(way, way)
-    spread = np.linalg.inv(precision)
-    information = {}
-    for one, two in asked:
-        a, b = place[one], place[two]
-        information[one, two] = round(
-            variance(one, two) * float(spread[a, a] + spread[b, b] - 2 * spread[a, b]), _DIGITS
-        )
-    return information
