@@ -28,10 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jarvisd import plugin
-from jarvisd.plugin import Home, JarvisError
+from jarvisd.plugin import Home
 from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.embedding.single import full_reader, numpy_reader
-from jobs.lib.matching import ngrams, subjects
+from jobs.lib.matching import ngrams, readers, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.drafts import Matcher
 from jobs.lib.matching.readers import FLOAT32
@@ -41,8 +40,6 @@ from jobs.lib.results.tables import Mining
 
 _VERSION = 2
 _REMEMBERED = 512  # vectors of texts that were asked before
-_AGREEMENT = 0.999  # cosine between numpy's and sentence-transformers' vector of the same trigger
-_CHECKED = 16  # triggers on which the two are compared
 
 Vectors = NDArray[np.float32]
 Read = Callable[[str], Vectors]
@@ -175,16 +172,10 @@ def _load(index: Index) -> _Loaded:
     fast = meta["fast_from"]
     return _Loaded(
         vectors=vectors,
-        read=_reader(index, folder, meta["reader"]),
+        read=index.matcher.vector if index.matcher else readers.open_reader(index.mining, index.home),
         grams=ngrams.Grams([trigger.form for trigger in index.triggers]) if fast is not None else None,
         fast_from=fast,
     )
-
-
-def _reader(index: Index, folder: Path, name: str) -> Read:
-    if index.matcher is not None:
-        return index.matcher.vector
-    return numpy_reader(folder) if name == "numpy" else full_reader(folder)
 
 
 def _meta(index: Index, folder: Path) -> dict[str, Any] | None:
@@ -192,15 +183,10 @@ def _meta(index: Index, folder: Path) -> dict[str, Any] | None:
     try:
         meta: dict[str, Any] = json.loads((index.folder / "meta.json").read_text("utf-8"))
         vectors = np.load(index.file, mmap_mode="r", allow_pickle=False)
-        whole = meta["digest"] == index.digest and meta["reader"] in ("numpy", "sentence-transformers")
-        if not whole or vectors.shape != (len(index.triggers), meta["size"]) or vectors.dtype != np.float32:
-            return None
+        fits = vectors.shape == (len(index.triggers), meta["size"]) and vectors.dtype == np.float32
         # Sizes and times of the files are compared, because hashing the weights takes longer than the answer.
-        return (
-            meta
-            if meta["stamp"] == trigger_rows.stamp(folder) and isinstance(meta["fast_from"], float | None)
-            else None
-        )
+        same = meta["digest"] == index.digest and meta["stamp"] == trigger_rows.stamp(folder)
+        return meta if fits and same and isinstance(meta["fast_from"], float | None) else None
     except (OSError, ValueError, LookupError, TypeError, EOFError):
         return None
 
@@ -212,10 +198,7 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
     name = str(index.mining.config["matcher"]["name"])
     encoder = Encoder(folder, name, index.home.cache / "embeddings", "cpu", Bert)
     if encoder.fingerprint != index.mining.config["matcher"]["fingerprint"]:
-        raise JarvisError(
-            f"the templates of {index.mining.run_id} were measured with another model than the one in {folder}",
-            "Mine them again with `jarvisctl enqueue templates`, or put the earlier model back.",
-        )
+        raise readers.another_model(index.mining, folder)
     vectors = _triggers(index, encoder)
     meta = {
         "digest": index.digest,
@@ -224,7 +207,6 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
         "stamp": trigger_rows.stamp(folder),
         "size": int(vectors.shape[1]),
         "space": index.space,
-        "reader": "numpy" if _agrees(folder, index, vectors) else "sentence-transformers",
         "fast_from": _calibrated(index, vectors),
     }
     raw = io.BytesIO()
@@ -242,18 +224,6 @@ def _triggers(index: Index, encoder: Encoder) -> Vectors:
     if index.matcher is None or index.space == FLOAT32:
         return encoder.encode(forms)
     return np.stack([index.matcher.vector(form) for form in forms])
-
-
-def _agrees(folder: Path, index: Index, vectors: Vectors) -> bool:
-    """Whether the forward pass in numpy gives what sentence-transformers gave for the same triggers."""
-    from jobs.lib.embedding.numpy_bert import Unfit
-
-    try:
-        read = numpy_reader(folder)
-        pairs = list(zip(index.triggers, vectors, strict=True))[:_CHECKED]
-        return all(float(read(trigger.form) @ vector) >= _AGREEMENT for trigger, vector in pairs)
-    except (Unfit, ValueError):
-        return False
 
 
 def _calibrated(index: Index, vectors: Vectors) -> float | None:
