@@ -6,6 +6,7 @@ has the same number, so that one can still see who replied the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
@@ -32,6 +33,8 @@ SHOWN = frozenset(
         "why", "winner",
     )
 )  # fmt: skip
+#: What a sentence of ours quotes, from the first mark to the last: a message may hold such marks itself.
+_QUOTED = re.compile(r"“(.*)”", re.DOTALL)
 #: Parts of which every text is hidden, whatever its field is called.
 HIDDEN = frozenset(["prompts", "manual"])
 
@@ -56,12 +59,16 @@ class Redaction:
         number = self._numbers.setdefault(text, len(self._numbers) + 1)
         return f"{'#' * MARKS[sum(len(text) > longest for longest in CLASSES)]} {number}"
 
+    def _sentence(self, text: str) -> str:
+        """A text of ours, which may quote a message."""
+        return _QUOTED.sub(lambda quote: f"“{self.text(quote[1])}”", _without_home(text))
+
     def _value(self, name: str, value: Any) -> Any:
         """A value under this name; what is below a hidden part stays hidden."""
         if isinstance(value, Enum):
             return value
         if isinstance(value, str):
-            return _without_home(value) if name in SHOWN else self.text(value)
+            return self._sentence(value) if name in SHOWN else self.text(value)
         if isinstance(value, Mapping):
             return {key: self._value(_below(name, key), inner) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from jarvisd.store import database
 from jarvisd.store.models import Run
 from jobs.lib.results.tables import HeldOutTurn, Mining, Reply, Template, TurnExample
 from jobs.report.commands import report
+from jobs.report.gather import gather
 from jobs.report.redact import CLASSES, MARKS, Redaction
 from tests.integration.report_nights import home
 from tests.integration.two_round_nights import two_rounds
@@ -68,6 +70,19 @@ def test_no_text_of_a_message_or_a_reply_is_left_in_any_form(night: Home) -> Non
         assert str(Path.home()) not in text or str(Path.home()) == "/"
     assert "canary" in call(night, "--format", "json"), "what was searched for is in the report that is not redacted"
     assert not (night.run_folder(RUN) / "report.html").exists(), "the report itself is left as it is"
+
+
+def test_a_message_that_a_sentence_quotes_is_hidden(night: Home) -> None:
+    gathered = gather(RUN, night)
+    assert gathered.comparison is not None
+    told = "Model A does nothing of what was asked in reply to “Mom: canary” and “say “canary” again”. Keep it."
+    verdict = replace(gathered.comparison.verdict, why=told)
+    shown = Redaction().report(replace(gathered, comparison=replace(gathered.comparison, verdict=verdict)))
+    assert shown.comparison is not None
+    why = shown.comparison.verdict.why
+    assert "canary" not in why and "say" not in why and "Mom" not in why
+    assert why.startswith("Model A does nothing of what was asked in reply to “###")
+    assert why.endswith("Keep it.")
 
 
 def test_figures_models_and_hardware_stay(night: Home) -> None:
