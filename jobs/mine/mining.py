@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import peewee
+
 from jarvisd.plugin import JobContext, Outcome
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import HeldOutDraft, Mining, Ranking, Template
@@ -13,6 +15,8 @@ from jobs.lib.stopping import Stopped
 from jobs.mine import candidates, latency, matching, rolling_origin, stored, stored_ranking, tiers
 from jobs.mine.inputs import Task, read_messages
 from jobs.mine.stored import Mined
+
+_ROWS = 200  # of an INSERT
 
 
 def mine(context: JobContext) -> Outcome:
@@ -59,12 +63,9 @@ def _store(task: Task, mined: Mined) -> dict[str, Any]:
     with context.checkpoint():
         for table in (Template, Mining, Ranking, HeldOutDraft):
             table.delete().where(table.job == context.job_id).execute()
-        for row in rows:
-            Template.insert(row).execute()
-        for row in rankings:
-            Ranking.insert(row).execute()
-        for row in drafted:
-            HeldOutDraft.insert(row).execute()
+        for table, values in ((Template, rows), (Ranking, rankings), (HeldOutDraft, drafted)):
+            for batch in peewee.chunked(values, _ROWS):
+                table.insert_many(batch).execute()
         Mining.insert(
             job=context.job_id,
             run=context.run_id,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jarvisd import plugin
+from jobs.lib.stopping import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +25,12 @@ MAX_TOKENS = 128
 
 
 _HASH = 32  # bytes of SHA-256
+COMMIT = 1024  #: texts embedded between two commits to the cache
+
+
+def digests(texts: Sequence[str]) -> list[bytes]:
+    """Under which a text's vector is stored."""
+    return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
 
 
 class Cache:
@@ -46,6 +54,37 @@ class Cache:
             return int(json.loads((self.folder / "meta.json").read_text())["size"])
         except (OSError, ValueError, LookupError, TypeError):
             return 0
+
+    def missing(self, texts: Sequence[str]) -> list[str]:
+        """The texts without a vector here, each once, the short ones first."""
+        rows = self.rows()
+        unknown = {key: text for key, text in zip(digests(texts), texts, strict=True) if key not in rows}
+        return [text for _, text in sorted(unknown.items(), key=lambda item: (len(item[1]), item[0]))]
+
+    def known(self, texts: Sequence[str]) -> list[str]:
+        """The texts with a vector here, each once."""
+        rows = self.rows()
+        return list({key: text for key, text in zip(digests(texts), texts, strict=True) if key in rows}.values())
+
+    def fill(
+        self,
+        texts: list[str],
+        compute: Callable[[list[str]], NDArray[np.float16]],
+        progress: Callable[[int, int], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Compute and store vectors, batch by batch. Raises Stopped; the finished batches are kept."""
+        for start in range(0, len(texts), COMMIT):
+            if should_stop():
+                raise Stopped
+            progress(start, len(texts))
+            batch = texts[start : start + COMMIT]
+            self.append(digests(batch), compute(batch))
+        progress(len(texts), len(texts))
+
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts), size) rows of length 1, in the order of `texts`, which are all stored."""
+        return self.gather(digests(texts))
 
     def append(self, keys: list[bytes], vectors: NDArray[np.float16]) -> None:
         """Store a batch completely; a process that is killed before the end has stored nothing of it."""

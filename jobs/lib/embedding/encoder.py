@@ -23,14 +23,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jarvisd.plugin import JobFailed
 from jobs.lib.embedding.cache import MAX_TOKENS, Cache
-from jobs.lib.stopping import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-_COMMIT = 1024  # texts embedded between two commits to the cache
 #: Tokens in one forward pass on a CPU, and texts on a GPU: more of them take memory.
 _BATCH_TOKENS, _BATCH_MPS = 4096, 64
 _SELF_TEST = (
@@ -93,40 +91,30 @@ class Encoder:
 
         Raises Stopped; the cache then holds the vectors of all finished batches.
         """
-        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        rows = self._cache.rows()
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
-        pending = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
+        pending = self._cache.missing(texts)
         self.computed += len(pending)
-        for start in range(0, len(pending), _COMMIT):
-            if should_stop():
-                raise Stopped
-            progress(start, len(pending))
-            chunk = pending[start : start + _COMMIT]
-            vectors = self._encode_few(chunk, keys, texts) if len(pending) <= _FEW else None
-            if vectors is None:
-                vectors = self._compute([text for _, text in chunk])
-            self._cache.append([key for key, _ in chunk], vectors)
-        progress(len(pending), len(pending))
-        return self._cache.gather(keys)
 
-    def _encode_few(
-        self, chunk: list[tuple[bytes, str]], keys: list[bytes], texts: Sequence[str]
-    ) -> NDArray[np.float16] | None:
+        def compute(batch: list[str]) -> NDArray[np.float16]:
+            vectors = self._encode_few(batch, texts) if len(pending) <= _FEW else None
+            return self._compute(batch) if vectors is None else vectors
+
+        self._cache.fill(pending, compute, progress, should_stop)
+        return self._cache.vectors(texts)
+
+    def _encode_few(self, batch: list[str], texts: Sequence[str]) -> NDArray[np.float16] | None:
         """The vectors of few texts by the fast encoder; None where there is none, it fails, or it does not agree."""
         import numpy as np
 
-        rows = self._cache.rows()
-        known = list({key: text for key, text in zip(keys, texts, strict=True) if key in rows}.items())
+        known = self._cache.known(texts)
         probes = known[:: max(1, len(known) // _PROBES)][:_PROBES]
         if self._fast is None or self._model is not None or len(probes) < _PROBES:
             return None
         try:
             model = self._fast(self.folder, MAX_TOKENS)
-            computed = model.encode_all([text for _, text in probes])
-            if float((computed * self._cache.gather([key for key, _ in probes])).sum(axis=1).min()) < _AGREEMENT:
+            computed = model.encode_all(probes)
+            if float((computed * self._cache.vectors(probes)).sum(axis=1).min()) < _AGREEMENT:
                 return None
-            return model.encode_all([text for _, text in chunk]).astype(np.float16)
+            return model.encode_all(batch).astype(np.float16)
         except Exception:  # sentence-transformers computes them instead
             return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.lib.embedding.cache import MAX_TOKENS, Cache
-from jobs.lib.stopping import Stopped
 
 if TYPE_CHECKING:
     from jobs.lib.embedding.onnx_bert import OnnxBert
-
-_COMMIT = 1024  # texts embedded between two commits to the cache
 
 
 def open_model(folder: Path, fingerprint: str, cache: Path) -> OnnxBert:
@@ -49,16 +45,7 @@ class Int8Encoder:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float32]:
         """Raises Stopped; the finished batches are kept."""
-        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        rows = self._cache.rows()
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
-        pending = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
+        pending = self._cache.missing(texts)
         self.computed += len(pending)
-        for start in range(0, len(pending), _COMMIT):
-            if should_stop():
-                raise Stopped
-            progress(start, len(pending))
-            chunk = pending[start : start + _COMMIT]
-            vectors = self.model.encode_all([text for _, text in chunk])
-            self._cache.append([key for key, _ in chunk], vectors.astype(np.float16))
-        return self._cache.gather(keys)
+        self._cache.fill(pending, lambda batch: self.model.encode_all(batch).astype(np.float16), progress, should_stop)
+        return self._cache.vectors(texts)
