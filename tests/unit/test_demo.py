@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jarvisd.errors import JarvisError
+from jarvisd.paths import Home
 from jobs.verbs.demo import chatdb, commands, conclusion, corpus, heartbeat, packages, preparation, weights
 
 OWNER, FRIEND = "owner", "friend"
@@ -232,16 +233,27 @@ def test_a_long_step_is_said_again_until_the_next_line() -> None:
 def test_the_end_names_a_vote_where_there_is_a_choice_and_more_models_where_there_is_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "REPORT.md").write_text("# A report\n")
-    results = tmp_path / "mlx_comparison_results.json"
+    home = Home(tmp_path / "a home", "--home")
+    folder = home.run_folder("2026-11-27-demo")
+    folder.mkdir(parents=True)
+    (folder / "REPORT.md").write_text("# A report\n")
+    results = folder / "mlx_comparison_results.json"
     results.write_text(json.dumps({"verdict": {"pick": "a", "why": "Best guess: A."}}))
-    conclusion.print_for(tmp_path, "2026-11-27-demo")
+    conclusion.print_for(home, "2026-11-27-demo")
     decided = capsys.readouterr().out
     results.write_text(json.dumps({"verdict": {"pick": None, "why": "Only one model could be compared."}}))
-    conclusion.print_for(tmp_path, "2026-11-27-demo")
+    conclusion.print_for(home, "2026-11-27-demo")
     alone = capsys.readouterr().out
     assert "Verdict: Best guess: A." in decided
-    assert "vote 2026-11-27-demo" in decided
+    assert f"jarvisctl --home '{home.root}' vote 2026-11-27-demo " in decided
     assert "demo --models all" not in decided
     assert "demo --models all" in alone
-    assert decided.splitlines()[-1] == f"Report: {tmp_path / 'REPORT.md'}"
+    assert decided.splitlines()[-1] == f"Report: {folder / 'REPORT.md'}"
+
+
+def test_the_end_names_no_home_that_was_not_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Home(tmp_path, "checkout")
+    home.run_folder("2026-11-27-demo").mkdir(parents=True)
+    (home.run_folder("2026-11-27-demo") / "REPORT.md").write_text("# A report\n")
+    conclusion.print_for(home, "2026-11-27-demo")
+    assert "--home" not in capsys.readouterr().out

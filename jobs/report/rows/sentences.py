@@ -273,6 +273,6 @@ def next_steps(report: Report) -> str:
     if report.comparison and (wanted := report.comparison.verdict.votes_wanted):
         steps.append(f"`jarvisctl vote` compares replies blindly; {wanted} answer{'s' * (wanted != 1)} may decide.")
     if report.templates:
-        steps.append('`jarvisctl match "are you free tonight?"` shows which template would answer.')
+        steps.append('`jarvisctl match "are you free tonight?"` shows what would be drafted for a message.')
     steps.append(f"`jarvisctl report {report.run_id} --open` shows this page again at any time.")
     return "\n".join(f"- {step}" for step in steps)

@@ -64,7 +64,7 @@ def demo(app: App, models: Models, rounds: int, keep_running: bool) -> int:
     files = _prepare(app.home, models)
     with _daemon(app, keep_running=keep_running):
         run_id, code = _run(app.home, files, models, rounds)
-    conclusion.print_for(app.home.run_folder(run_id), run_id)
+    conclusion.print_for(app.home, run_id)
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ from typing import Any
 
 import click
 
+from jarvisd.plugin import Home
 
-def print_for(folder: Path, run_id: str) -> None:
-    """Print the results of the run in `folder`, three next steps, and the paths of its report."""
+
+def print_for(home: Home, run_id: str) -> None:
+    """Print the results of a run, three next steps, and the paths of its report."""
+    folder = home.run_folder(run_id)
     stats = _json(folder / "templates.json").get("stats")
     if stats and stats.get("total_messages") is not None:  # null when mining failed
         click.echo(templates_line(stats))
@@ -24,7 +28,7 @@ def print_for(folder: Path, run_id: str) -> None:
     pages = [folder / name for name in ("report.html", "REPORT.md") if (folder / name).is_file()]
     if pages:
         click.echo("")
-        for step in _next_steps(verdict, run_id):
+        for step in _next_steps(verdict, run_id, _program(home)):
             click.echo(step)
         click.echo("")
     for page in pages:
@@ -39,9 +43,8 @@ def templates_line(stats: dict[str, Any]) -> str:
     return line
 
 
-def _next_steps(verdict: dict[str, Any], run_id: str) -> Iterator[str]:
+def _next_steps(verdict: dict[str, Any], run_id: str, program: str) -> Iterator[str]:
     """Commands that work from the current folder, each with what it does."""
-    program = _program()
     yield "Next:"
     yield f"  {program} report --open {run_id}    the report, in your browser"
     if verdict.get("pick") is not None:
@@ -51,8 +54,14 @@ def _next_steps(verdict: dict[str, Any], run_id: str) -> Iterator[str]:
     yield f"  {program} init    your own messages and models (on a Mac)"
 
 
-def _program() -> str:
-    """What to type for jarvisctl in this shell: the bare name where PATH leads to this installation, else a path."""
+def _program(home: Home) -> str:
+    """What to type for jarvisctl in this shell, with the home where that was named."""
+    named = f" --home {shlex.quote(str(home.root))}" if home.source == "--home" else ""
+    return f"{shlex.quote(_path())}{named}"
+
+
+def _path() -> str:
+    """The bare name where PATH leads to this installation, else a path."""
     own = Path(sys.argv[0])
     on_path = shutil.which("jarvisctl")
     if own.name != "jarvisctl" or (on_path and Path(on_path).resolve() == own.resolve()):

@@ -29,8 +29,9 @@ class _Heartbeat:
     def beat(self) -> None:
         """Say the last line again whenever nothing else came for a while."""
         while not self._ended:
-            self._news.clear()
-            if not self._news.wait(self._silence_s) and self._line:
+            if self._news.wait(self._silence_s):
+                self._news.clear()  # after the wait: an end that comes before it is seen by the condition above
+            elif self._line:
                 self._say(f"… still {self._line}")
 
 
