@@ -1,4 +1,4 @@
-"""JARVIS with these results: a template where one fires, else the model. Measured numbers only."""
+"""JARVIS with these results: a template where the right one fires, else the model. Measured numbers only."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Expectation:
     name: str
     model_ms: float  #: mean latency of its successful replies
     n: int  #: those of them that were timed
-    expected_ms: float | None  #: hit rate x match time + (1 - hit rate) x (match time + model_ms)
+    expected_ms: float | None  #: match time + (1 - answered) x model_ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyEstimate:
     """The hybrid pipeline in numbers, and what is missing to complete them."""
 
-    hit_rate: float | None
+    answered: float | None  #: share of incoming messages on which the right template fires
     match_ms: float | None  #: mean
     match_n: int  #: matches that were timed
     expectations: tuple[Expectation, ...]
@@ -32,21 +32,22 @@ class LatencyEstimate:
 
 
 def estimate(templates: Mapping[str, Any] | None, comparison: ComparisonDocument | None) -> LatencyEstimate:
-    """Expected latency per model where hit rate, match time and model latency were all measured.
+    """Expected latency per model where the share answered, match time and model latency were all measured.
 
-    Means on both sides, because the mean of a sum is the sum of the means, which does not hold for medians.
+    A wrong template saves no time: the message still needs the model's reply. Means on both sides, because the mean of
+    a sum is the sum of the means, which does not hold for medians.
     """
     stats = templates["stats"] if templates else {}
-    hit_rate = _number(stats.get("hit_rate"))
+    answered = _number(stats.get("answered"))
     match_ms = _number(stats.get("match_mean_ms"))
-    rows = [_expect(key, model, hit_rate, match_ms) for key, model in (comparison.models.items() if comparison else ())]
+    rows = [_expect(key, model, answered, match_ms) for key, model in (comparison.models.items() if comparison else ())]
     known = tuple(row for row in rows if row is not None)
     return LatencyEstimate(
-        hit_rate=hit_rate,
+        answered=answered,
         match_ms=match_ms,
         match_n=int(stats.get("match_n") or 0),
         expectations=known,
-        missing=tuple(_missing(hit_rate, match_ms, known, stats.get("match_problem"))),
+        missing=tuple(_missing(answered, match_ms, known, stats.get("match_problem"))),
     )
 
 
@@ -54,13 +55,13 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _expect(key: str, model: ModelDocument, hit_rate: float | None, match_ms: float | None) -> Expectation | None:
+def _expect(key: str, model: ModelDocument, answered: float | None, match_ms: float | None) -> Expectation | None:
     latency = model.stats.shared_mean_ms
     if latency is None:
         return None
     expected = None
-    if hit_rate is not None and match_ms is not None:
-        expected = match_ms + (1 - hit_rate) * latency  # looking for a template costs its time on a miss too
+    if answered is not None and match_ms is not None:
+        expected = match_ms + (1 - answered) * latency  # looking for a template costs its time on a miss too
     return Expectation(
         model=key,
         name=model.name,
@@ -71,11 +72,11 @@ def _expect(key: str, model: ModelDocument, hit_rate: float | None, match_ms: fl
 
 
 def _missing(
-    hit_rate: float | None, match_ms: float | None, known: Sequence[Expectation], problem: str | None
+    answered: float | None, match_ms: float | None, known: Sequence[Expectation], problem: str | None
 ) -> list[str]:
     gaps = []
-    if hit_rate is None:
-        gaps.append("the hit rate (share of incoming messages on which a template fires)")
+    if answered is None:
+        gaps.append("the share of incoming messages on which the right template fires")
     if match_ms is None:
         gaps.append("the time that finding a template takes" + (f" ({problem})" if problem else ""))
     if not known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import re
 import subprocess
@@ -97,6 +98,29 @@ def test_a_damaged_ranker_is_refused_in_one_line(ranked: Run, home: Home, junk: 
     Ranking.update(weights=junk).execute()
     with pytest.raises(JarvisError, match="cannot be read"):
         Matcher.load(home)
+
+
+def test_a_ranker_of_a_newer_version_is_refused_in_one_line(ranked: Run, home: Home) -> None:
+    with np.load(io.BytesIO(bytes(Ranking.get().weights)), allow_pickle=False) as stored:
+        parts = {**stored, "version": np.array(9)}
+    raw = io.BytesIO()
+    np.savez_compressed(raw, **parts)
+    Ranking.update(weights=raw.getvalue()).execute()
+    with pytest.raises(JarvisError, match=r"is of version 9, and this jarvisd reads version \d.*Mine again") as error:
+        Matcher.load(home)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_newer_version_says_of_the_matcher_is_passed_over(ranked: Run, home: Home, embedder: Path) -> None:
+    """Further keys of the run's model cost nothing; values that cannot be read are one line."""
+    entry = {"key": "tiny", "name": "tiny", "kind": "embedder", "path": str(embedder)}
+    plan = {"plan": {"mine": {"model": entry | {"of_later": {"x": 1}}}}}
+    Run.update(snapshot=plan).where(Run.id == ranked.id).execute()
+    assert Matcher.load(home).drafts("where are you")[0].reply == "On my way"
+    plan["plan"]["mine"]["model"] = entry | {"kind": "of a later version"}
+    Run.update(snapshot=plan).where(Run.id == ranked.id).execute()
+    with pytest.raises(JarvisError, match=r"the run says of its model tiny what this version does not understand"):
+        Matcher.load(home).drafts("dinner")
 
 
 def test_a_model_that_changed_since_is_refused(ranked: Run, home: Home, tmp_path: Path) -> None:

@@ -141,10 +141,21 @@ def test_without_a_prefix_ordinary_words_are_not_taken(reviewed: Home) -> None:
     assert "omwt" in shortcuts
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a,b\n1,2\n", b'id,shortcut\n"x'])
-def test_a_file_of_shortcuts_that_is_not_understood_is_refused(reviewed: Home, tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\xff\xfe", r"own\.csv is not CSV in UTF-8"),
+        (b"a,b\n1,2\n", r"the first line of .*own\.csv names no column id and no column shortcut"),
+        (b"id,reply\n1,2\n", r"the first line of .*own\.csv names no column shortcut"),
+        (b'id,shortcut\n"x', r"own\.csv is not CSV in UTF-8"),
+    ],
+)
+def test_a_file_of_shortcuts_that_is_not_understood_is_refused(
+    reviewed: Home, tmp_path: Path, content: bytes, why: str
+) -> None:
+    """It is said what its first line lacks."""
     (tmp_path / "own.csv").write_bytes(content)
-    with pytest.raises(JarvisError, match=r"own\.csv"):
+    with pytest.raises(JarvisError, match=why):
         export(reviewed, "--shortcuts", str(tmp_path / "own.csv"))
     with pytest.raises(JarvisError, match="cannot be read"):
         export(reviewed, "--shortcuts", str(tmp_path / "missing.csv"))

@@ -257,25 +257,28 @@ def test_a_model_that_was_loaded_and_said_nothing(here: Home) -> None:
 
 
 def test_expected_latency_needs_every_part(here: Home) -> None:
-    """Match time plus miss rate times the model's time; without one of them, what is missing is named."""
+    """Match time plus the share without the right template times the model's time; else what is missing is named.
+
+    A template that fires wrongly saves nothing.
+    """
     row = run()
-    mining(row, stats={"hit_rate": 0.25} | MATCH)
+    mining(row, stats={"hit_rate": 0.4, "answered": 0.25} | MATCH)
     model(row, "a", "Model A", latency_ms=1000, only=("friend-banter",))
     [expected] = gather(row.id, here).design.expectations
     assert expected.expected_ms == pytest.approx(8 + 0.75 * 1018.5)
     assert gather(row.id, here).design.missing == ()
     folder, _ = rendered(row, here)
     text = (folder / "REPORT.md").read_text()
-    rule = "match time (8 ms, mean of 100) + share of messages without a template (75.0 %) × the model's mean time"
-    assert rule in text
+    rule = "match time (8 ms, mean of 100) + share of messages without the right template (75.0 %)"
+    assert rule in text and "× the model's mean time (a wrong template saves none)" in text
     other = run("2026-11-23-overnight")
     mining(other)
     mute = run("2026-11-24-overnight")
-    mining(mute, stats={"hit_rate": 0.0, "match_problem": "no template of this run may be sent"})
+    mining(mute, stats={"answered": 0.0, "match_problem": "no template of this run may be sent"})
     [what] = [what for what in gather(mute.id, here).design.missing if "finding" in what]
     assert what == "the time that finding a template takes (no template of this run may be sent)"
     assert [what.split(" (")[0] for what in gather(other.id, here).design.missing] == [
-        "the hit rate",
+        "the share of incoming messages on which the right template fires",
         "the time that finding a template takes",
         "the latency of a model",
     ]

@@ -20,7 +20,7 @@ from jarvisd.paths import Home
 from jarvisd.store import database
 from jarvisd.store.models import Job, Run
 from jobs.lib.matching import Matcher
-from jobs.lib.results.tables import Answer, DraftReview, HeldOutDraft, Mining, Verdict
+from jobs.lib.results.tables import Answer, DraftReview, HeldOutDraft, Mining, Template, Verdict
 from jobs.lib.reviews import verdicts
 from jobs.lib.reviews.session import CardSession
 from tests.rankers import make_ranked
@@ -98,7 +98,41 @@ def test_a_kind_that_must_never_be_answered_gets_no_draft(ranked: Run, home: Hom
     session.answer(card, Answer.NEVER)
     answer = Matcher.load(home).answer(f"{card.incoming.upper()}!!")
     assert answer.drafts == ()
-    assert answer.about == "a message that you said never to answer"
+    assert answer.about == "a message that you said never to answer, or one much like it"
+
+
+def never(incoming: str) -> None:
+    """The owner says of a message that nothing should answer its kind."""
+    with database.write():
+        DraftReview.create(
+            turn="t",
+            template="u",
+            reply="x",
+            incoming=incoming,
+            answer=Answer.NEVER,
+            run="r",
+            created_at=database.now(),
+        )
+
+
+def test_a_message_much_like_one_that_must_never_be_answered_gets_no_draft(ranked: Run, home: Home) -> None:
+    """It is of the same kind where the matcher's cosine says so; another message is answered as before."""
+    never("you are where")
+    matcher = Matcher.load(home)
+    assert matcher.answer("where are you").about
+    assert matcher.answer("dinner tomorrow?").about is None
+    assert matcher.drafts("dinner tomorrow?")[0].reply == "Sounds great"
+
+
+def test_the_words_of_a_trigger_that_must_never_be_answered_do_not_fire(ranked: Run, home: Home) -> None:
+    """Not with the model, and not without it, where the very words of a trigger need none."""
+    Template.update(tier="suggest").where(Template.uuid == "uuid-2").execute()
+    assert match(home, "dinner tomorrow?").return_value == 0
+    never("dinner tomorrow?")
+    assert match(home, "dinner tomorrow?").return_value == 1
+    Run.update(snapshot={}).execute()  # the model is nowhere
+    done = match(home, "Dinner tomorrow?", "--json")
+    assert (done.return_value, json.loads(done.output)["fires"]) == (1, False)
 
 
 def test_the_example_of_the_docs_answers_json_lines(ranked: Run, home: Home) -> None:

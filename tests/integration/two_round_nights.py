@@ -73,7 +73,11 @@ def two_rounds(
     """Mining, six models of which one fails the gate of memory, one by failures and one plain; scenarios, real turns,
     metrics, votes. `better` is added to what every model reaches."""
     row = run(name, plan={"report": {}}, warnings=["1 model is not on this disk"])
-    mining(row, stats=MEASURED | {"hit_rate": 0.12} | MATCH, tiers=("phrase",) * 3 + ("suggest", "automatic"))
+    mining(
+        row,
+        stats=MEASURED | {"hit_rate": 0.12, "answered": 0.1} | MATCH,
+        tiers=("phrase",) * 3 + ("suggest", "automatic"),
+    )
     TrainTestSplit.create(run=row, at=START - dt.timedelta(days=90), own_before=18210, turns_after=2644, chosen=turns)
     for place in range(turns):
         incoming, answer, chat = TURNS[place % len(TURNS)]

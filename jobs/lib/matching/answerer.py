@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass
 
 from jarvisd.plugin import Home, JarvisError
-from jobs.lib.matching import subjects
+from jobs.lib.matching import never, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.drafts import Draft, Matcher
 from jobs.lib.matching.index import Index, Match
+from jobs.lib.matching.rules import form_of
 from jobs.lib.results.tables import Mining
+from jobs.lib.reviews import verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Answerer:
 
     def __init__(self, index: Index | None, matcher: Matcher | None) -> None:
         self.index, self.matcher = index, matcher
+        self._never = frozenset(form_of(text) for text in verdicts.never_answered())
 
     @classmethod
     def of(cls, home: Home, mining: Mining) -> Answerer:
@@ -71,11 +74,15 @@ class Answerer:
     def _drafts(self, text: str, previous: str | None, limit: int) -> tuple[tuple[Draft, ...], str | None]:
         """The drafts, and why there may be none."""
         if self.matcher is None:
-            return (), subjects.sensitive(text)
+            return (), self._refused(text)
         try:
             answer = self.matcher.answer(text, previous, limit)
         except JarvisError:
             if self.index is None or not self.index.knows(text):
                 raise
-            return (), None  # the very words of a trigger need no model
+            return (), self._refused(text)  # the very words of a trigger need no model
         return answer.drafts, answer.about
+
+    def _refused(self, text: str) -> str | None:
+        """Why nothing may answer `text`, as far as that is known without a model."""
+        return subjects.sensitive(text) or (never.ABOUT if form_of(text) in self._never else None)

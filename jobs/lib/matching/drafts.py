@@ -24,19 +24,17 @@ from numpy.typing import NDArray
 from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
 from jobs.lib.embedding import onnx_bert
-from jobs.lib.matching import inputs, levels, readers, safety, subjects
+from jobs.lib.matching import inputs, levels, never, readers, safety, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.inputs import Asked
 from jobs.lib.matching.levels import Levels
 from jobs.lib.matching.ranker import Ranker, Unreadable
-from jobs.lib.matching.rules import form_of
 from jobs.lib.results.tables import Mining, Ranking, Template
 from jobs.lib.reviews import verdicts
 
 if TYPE_CHECKING:
     from jobs.lib.embedding.single import Read
 
-_NEVER = "a message that you said never to answer"
 _REMEMBERED = 512  # vectors of texts that were asked before
 Vector = NDArray[np.float32]
 
@@ -62,7 +60,7 @@ class Answer:
     """All that is known about one message."""
 
     drafts: tuple[Draft, ...]  #: the likeliest first; empty where the message must not be answered with a template
-    about: str | None  #: the subject on which nothing is drafted: grief, health, the law ...
+    about: str | None  #: the subject on which nothing is drafted: grief, the law, what you said never to answer
     ms: float  #: time taken, without loading the model
 
 
@@ -87,7 +85,7 @@ class Matcher:
         self.loading_s = 0.0  #: seconds that loading the model took so far
         self._ranker = ranker
         self._texts = _texts(mining, ranker)
-        self._never = frozenset(form_of(text) for text in verdicts.never_answered())
+        self._never = never.Never.of_owner(self._vector)
         self._known: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -133,7 +131,7 @@ class Matcher:
         with self._lock:
             self._read  # noqa: B018  # loaded before the clock starts
             began = time.perf_counter()
-            about = subjects.sensitive(text) or (_NEVER if form_of(text) in self._never else None)
+            about = subjects.sensitive(text) or (never.ABOUT if self._never.covers(text) else None)
             messages = tuple(line for line in text.splitlines() if line.strip())
             drafts = self._ranked(Asked(messages, previous), limit) if messages and about is None else ()
             return Answer(drafts, about, 1000 * (time.perf_counter() - began))
@@ -141,6 +139,7 @@ class Matcher:
     def warm(self) -> None:
         """Load the model, so that the next answer is as fast as later ones."""
         with self._lock:
+            self._never.covers("ok")
             self._read("ok")
 
     def _ranked(self, asked: Asked, limit: int) -> tuple[Draft, ...]:

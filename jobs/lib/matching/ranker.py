@@ -60,7 +60,7 @@ class Ranker:
         except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise Unreadable(type(error).__name__) from error
         if version != VERSION:
-            raise Unreadable(f"version {version}")
+            raise Unreadable(f"it is of version {version}, and this jarvisd reads version {VERSION}")
         if weights.ndim != 2 or weights.shape[1] != len(templates) + 1 or prior.shape != weights.shape[1:]:
             raise Unreadable("its parts do not fit together")
         return cls(weights, prior, templates)

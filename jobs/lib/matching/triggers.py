@@ -117,9 +117,21 @@ def matcher_folder(mining: Mining, home: Home) -> Path:
 def _entries(mining: Mining, home: Home, name: str) -> list[ModelEntry]:
     """Every known model of that name: first those that the run stored, then those of models.yaml."""
     kept = (mining.run.snapshot.get("plan") or {}).get("mine") or {}
-    stored = [ModelEntry.model_validate(value) for value in kept.values() if isinstance(value, dict) and "key" in value]
+    stored = [_entry(value) for value in kept.values() if isinstance(value, dict) and "key" in value]
     known = [*stored, *catalogue.catalogue(home)]
     return [entry for entry in known if name in (entry.name, entry.key, entry.repo)]
+
+
+def _entry(stored: dict[str, Any]) -> ModelEntry:
+    """A model as a run stored it, without the keys that a newer version gave it. Raises JarvisError."""
+    values = {name: value for name, value in stored.items() if name in ModelEntry.model_fields}
+    try:
+        return ModelEntry.model_validate(values)
+    except ValueError:
+        name = str(stored["key"])[:60]
+        raise JarvisError(
+            f"the run says of its model {name} what this version does not understand", MINE_AGAIN
+        ) from None
 
 
 def stamp(folder: Path) -> list[list[Any]]:

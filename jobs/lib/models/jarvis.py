@@ -14,15 +14,18 @@ from typing import Any
 FOLDER, NAME = "~/.jarvis", "config.json"
 _MOST_BYTES = 1 << 20
 
-#: Id in a config.json -> repository: JARVIS's list of January 2026, then its registry of March 2026.
-REPOSITORIES = {
+#: Id -> repository, as JARVIS's registry had them in March 2026; its checkout says better.
+REGISTRY = {
+    "lfm-1.2b": "mlx-community/LFM2.5-1.2B-Instruct-4bit",
+    "lfm-1.2b-base": "mlx-community/LFM2.5-1.2B-Base-4bit",
+}
+#: Id in a config.json -> repository: JARVIS's list of January 2026 beside its registry.
+REPOSITORIES = REGISTRY | {
     "qwen-0.5b": "mlx-community/Qwen2.5-0.5B-Instruct-4bit",
     "qwen-1.5b": "mlx-community/Qwen2.5-1.5B-Instruct-4bit",
     "qwen-3b": "mlx-community/Qwen2.5-3B-Instruct-4bit",
     "phi3-mini": "mlx-community/Phi-3-mini-4k-instruct-4bit",
     "gemma3-4b": "mlx-community/gemma-3-4b-it-4bit",
-    "lfm-1.2b": "mlx-community/LFM2.5-1.2B-Instruct-4bit",
-    "lfm-1.2b-base": "mlx-community/LFM2.5-1.2B-Base-4bit",
 }
 
 

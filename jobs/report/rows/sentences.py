@@ -180,7 +180,8 @@ def system_design(report: Report) -> str:
         ]
         rule = (
             f"Expected time of a reply = match time ({milliseconds(design.match_ms)}, mean of {design.match_n}) + "
-            f"share of messages without a template ({percent(1 - (design.hit_rate or 0))}) × the model's mean time:"
+            f"share of messages without the right template ({percent(1 - (design.answered or 0))}) × the model's mean "
+            "time (a wrong template saves none):"
         )
         return "\n\n".join([text, rule, "\n".join(lines)])
     return "\n\n".join([text, _no_estimate(report)])
@@ -193,9 +194,9 @@ def _no_estimate(report: Report) -> str:
     text = f"No expected latency is given, because this run did not measure:\n\n{missing}"
     if known:
         text += f"\n\nWithout templates a reply takes the model's time, mean: {', '.join(known)}."
-    if report.templates and design.hit_rate is None:
+    if report.templates and design.answered is None:
         text += (
-            "\n\nCoverage is not a hit rate: it says how many of *your own* messages resemble a template, "
+            "\n\nCoverage does not say that: it counts how many of *your own* messages resemble a template, "
             "not how often an *incoming* one would be answered rightly."
         )
     return text

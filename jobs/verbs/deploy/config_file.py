@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jarvisd.plugin import Home, JarvisError
+from jobs.lib.models import jarvis
 from jobs.verbs.deploy import files, undo
 from jobs.verbs.deploy.files import Applied, Document, Form
 
@@ -19,11 +20,8 @@ NAME = "config.json"
 RECORD = "deployed-model.json"
 #: The first and the last `config_version` of which is known what JARVIS does with `model.model_id`.
 FIRST_READ, NEWEST = 13, 16
-#: Repository -> id, as JARVIS's registry had them in March 2026; its checkout says better.
-IDS = {
-    "mlx-community/LFM2.5-1.2B-Instruct-4bit": "lfm-1.2b",
-    "mlx-community/LFM2.5-1.2B-Base-4bit": "lfm-1.2b-base",
-}
+#: Repository -> id of JARVIS's registry.
+IDS = {repository: name for name, repository in jarvis.REGISTRY.items()}
 #: MB to which JARVIS limits MLX where its config.json says nothing, and what it takes an unknown model for.
 MEMORY_LIMIT_MB, ASSUMED_MB = 768, 800
 

@@ -76,10 +76,10 @@ def of_tiers(tiers: Sequence[str]) -> Wanted:
     Raises JarvisError where none may be sent.
     """
     mining = trigger_rules.newest()
-    refused, kept = verdicts.rejected(), {template.template: template.reply for template in verdicts.kept()}
-    rows = [row for row in trigger_rules.sendable(mining, tiers) if row.uuid not in refused]
+    rows = trigger_rules.sendable(mining, tiers)
     if not rows:
         raise JarvisError(trigger_rules.none_sendable(mining, tiers).what, _remedy(mining, tiers))
+    kept = {template.template: template.reply for template in verdicts.kept()}
     entries = [
         entry(str(row.uuid), kept.get(str(row.uuid), str(row.representative)), list(row.triggers), str(row.tier))
         for row in rows

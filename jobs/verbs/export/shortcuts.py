@@ -131,8 +131,12 @@ def read(file: Path) -> dict[str, str]:
         ) from None
     except (ValueError, csv.Error):
         raise JarvisError(f"{file} is not CSV in UTF-8", "`--format csv` writes one to begin with.") from None
-    if rows and not {"id", "shortcut"} <= rows[0].keys():
-        raise JarvisError(f"{file} lacks the columns id and shortcut", "`--format csv` writes one to begin with.")
+    absent = [column for column in ("id", "shortcut") if rows and column not in rows[0]]
+    if absent:
+        raise JarvisError(
+            f"the first line of {file} names no column {' and no column '.join(absent)}",
+            "`--format csv` writes a file that has both.",
+        )
     pairs = [(row["id"], (row["shortcut"] or "").strip()) for row in rows]
     return {template: formula_free(shortcut) for template, shortcut in pairs if shortcut}
 
