@@ -282,6 +282,20 @@ class Answer(enum.StrEnum):
     NEVER = "never"  # nothing should answer a turn like this
 
 
+class CardReading(Record):
+    """What a local model says of a card of a review: it sorts cards and certifies nothing. It outlasts the run."""
+
+    turn = peewee.CharField()  #: as in DraftReview
+    template = peewee.CharField()  #: as in DraftReview
+    judge = peewee.CharField()  #: key of the model
+    chance = peewee.FloatField()  #: that the owner would send the draft, 0 to 1, by the model
+    block = peewee.CharField(null=True)  #: the cards that were sorted together; None where it had an answer already
+    created_at = InstantField()
+
+    class Meta:
+        indexes = ((("turn", "template", "judge"), True),)
+
+
 class TemplateReview(Record):
     """What the owner decided about a template. It belongs to the text and outlasts every run."""
 
@@ -340,4 +354,9 @@ def reviews() -> None:
     plugin.run_script("jobs.lib.results", "7_reviews.sql")
 
 
-MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples, rankers, reviews)
+def card_readings() -> None:
+    """What a local model says of the cards of a review."""
+    plugin.run_script("jobs.lib.results", "8_card_readings.sql")
+
+
+MIGRATIONS = (first_tables, rounds_and_layers, names, left_out, turn_examples, rankers, reviews, card_readings)
