@@ -67,6 +67,12 @@ class House:
 
     def daemon(self, *under: str) -> subprocess.Popen[str]:
         """Start jarvisd in the foreground of its own, `under` another program, and wait until it holds the lock."""
+        process = self.launch(*under)
+        until(lambda: self.status()["daemon"]["pid"] == process.pid, what="the daemon is up")
+        return process
+
+    def launch(self, *under: str) -> subprocess.Popen[str]:
+        """Start jarvisd, and do not wait for it."""
         process = subprocess.Popen(
             [*under, BIN / "jarvisd", "--home", str(self.root)],
             cwd=self.folder,
@@ -76,7 +82,6 @@ class House:
             text=True,
         )
         self.daemons.append(process)
-        until(lambda: self.status()["daemon"]["pid"] == process.pid, what="the daemon is up")
         return process
 
     def status(self, *words: str) -> dict[str, Any]:

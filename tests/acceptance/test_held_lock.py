@@ -7,8 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
-from jarvisd.store import fence
+import pytest
+
+from jarvisd.store import database, fence
 from tests.acceptance.conftest import House, until
 from tests.acceptance.nights import Night
 
@@ -21,13 +24,16 @@ while not pathlib.Path("go").exists():
 """
 
 
+OLD_DATABASE = Path(__file__).parents[1] / "fixtures" / "jarvis-0.1.0.sql"
+
+
 @contextmanager
-def held(house: House) -> Iterator[None]:
+def held(house: House, seconds: float = fence.BUSY_TIMEOUT_S + 3) -> Iterator[None]:
     """Another program holds the write lock from here on, for longer than a statement waits."""
     with closing(sqlite3.connect(house.root / "var" / "jarvis.db", timeout=30, isolation_level=None)) as browser:
         browser.execute("BEGIN IMMEDIATE")
         yield
-        time.sleep(fence.BUSY_TIMEOUT_S + 3)
+        time.sleep(seconds)
         browser.execute("ROLLBACK")
 
 
@@ -55,3 +61,17 @@ def test_a_command_that_ends_while_the_lock_is_held_has_succeeded(house: House) 
         (house.folder / "go").touch()
     (job,) = house.settled(run).values()
     assert (job["status"], job["attempt"]) == ("succeeded", 1)
+
+
+@pytest.mark.slow
+def test_a_daemon_that_has_to_migrate_waits_for_a_lock_longer_than_a_client_would(house: House) -> None:
+    (house.root / "var").mkdir(mode=0o700, parents=True)
+    with closing(sqlite3.connect(house.root / "var" / "jarvis.db")) as old:
+        old.execute("PRAGMA journal_mode=wal")
+        old.executescript(OLD_DATABASE.read_text())
+    log = house.root / "var" / "logs" / "jarvisd.log"
+    with held(house, database.CLIENT_PATIENCE_S + fence.BUSY_TIMEOUT_S + 8):
+        daemon = house.launch()
+    until(lambda: "started, pid" in log.read_text(), what="the daemon serves")
+    assert daemon.poll() is None
+    assert "ERROR" not in log.read_text()
