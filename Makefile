@@ -15,7 +15,7 @@ test-units: $(READY)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/unit tests/integration
 
 test-programs: $(READY)  ## the installed programs, from outside
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/acceptance tests/histories tests/power_cut tests/fuzz
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist worksteal tests/acceptance tests/histories tests/power_cut tests/fuzz
 
 test-slow: $(READY)  ## every test, the slow ones included; says at the end how long it took
 	@began=$$(date +%s); \

@@ -26,6 +26,7 @@ CALLS, AT_A_TIME = 200, 16
 LIMIT_S = 2.0
 
 
+@pytest.mark.slow
 def test_two_hundred_callers_sixteen_at_a_time_while_jobs_run(house: House) -> None:
     house.daemon()
 

@@ -60,9 +60,8 @@ def reports(house: House) -> Counter[int]:
     )
 
 
-@pytest.mark.parametrize(
-    ("last", "kills"), [(2, [8]), pytest.param(3, [1, 6, 15, 22], marks=pytest.mark.slow)], ids=["one", "every round"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("last", "kills"), [(2, [8]), (3, [1, 6, 15, 22])], ids=["one", "every round"])
 def test_kill_9_in_a_round_loses_no_reply_gives_none_twice_and_the_next_round_comes(
     house: House, models: Path, last: int, kills: list[int]
 ) -> None:

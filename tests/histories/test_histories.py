@@ -24,7 +24,7 @@ from tests.histories.rules import (
 )
 
 
-@pytest.mark.parametrize("seconds", [25, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [15, pytest.param(600, marks=pytest.mark.slow)])
 def test_nothing_is_lost_doubled_or_run_twice_at_once(tmp_path: Path, seconds: int, say: Callable[[str], None]) -> None:
     seed = random.SystemRandom().randrange(10**6)
     evidence = run.history(tmp_path, seconds, seed)
