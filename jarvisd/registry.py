@@ -14,6 +14,7 @@ Another package adds a kind with an entry point in the group `jarvisd.jobs`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -127,6 +128,17 @@ VERBS = {
     "score": "jobs.evaluate.commands:score",
     "vote": "jobs.verbs.vote.commands:vote",
 }
+
+
+#: Rooms of the local page that need a job's knowledge; loaded when the page starts. See `jarvisd/web/pages.py`.
+WEB: dict[str, str] = {}
+
+
+def web_rooms() -> list[str]:
+    """Dotted names of the rooms: those of WEB, and `WEB` in the module `web` of every other package's kind."""
+    packages = [kind.package for name, kind in registry().items() if name not in _OWN]
+    own = [f"{package}.web:WEB" for package in packages if importlib.util.find_spec(f"{package}.web")]
+    return [*WEB.values(), *own]
 
 
 #: Renders the report of a run again.

@@ -32,7 +32,8 @@ VERBS: dict[str, dict[str, str]] = {
         "resume": "jarvisd.cli.control:resume",
     },
     "Decide": {
-        verb: registry.VERBS[verb] for verb in ("report", "vote", "review", "match", "score", "deploy", "export")
+        "open": "jarvisd.cli.open:open_page",
+        **{verb: registry.VERBS[verb] for verb in ("report", "vote", "review", "match", "score", "deploy", "export")},
     },
     "Machine": {
         "init": "jarvisd.cli.init:init",
@@ -60,6 +61,7 @@ HELP = {
     "retry": "Queue a settled job or run again.",
     "pause": "Start no new job; the running job finishes.",
     "resume": "End a pause.",
+    "open": "Open the local page: watch, decide, vote, review, history.",
     "report": "Print or open the newest report.",
     "review": "Say which drafts you would send, and which templates you keep.",
     "vote": "Compare replies blindly; the report counts your votes.",
@@ -73,7 +75,7 @@ HELP = {
     "install": "Have launchd run the daemon and submit a run every night.",
     "uninstall": "Remove what `install` installed; data stays.",
     "start": "Start the daemon.",
-    "stop": "Stop the daemon; the running job continues at the next start.",
+    "stop": "Stop the daemon and the page; the running job continues at the next start.",
     "restart": "Stop the daemon and start it again.",
     "config": "Show the settings in force and where each comes from.",
     "completion": "Print the completion script of a shell.",

@@ -13,6 +13,7 @@ from jarvisd.errors import JarvisError
 from jarvisd.operations import service
 from jarvisd.store import salvage
 from jarvisd.store.models import Job, Status
+from jarvisd.web import process
 from jarvisd.words import plain
 
 
@@ -35,7 +36,8 @@ def start(app: App) -> None:
 @click.command()
 @click.pass_obj
 def stop(app: App) -> None:
-    """Stop the daemon. The running job continues at the next start; a command, which is run once, is ended.
+    """Stop the daemon, and the page where one is open. The running job continues at the next start; a command, which
+    is run once, is ended.
 
     \b
     Example:
@@ -43,6 +45,8 @@ def stop(app: App) -> None:
     """
     with _saying_what_ended(app):
         stopped = service.stop(app.home)
+    if process.stop(app.home):
+        note("The page has ended too.")
     say("Stopped." if stopped else "The daemon was not running.")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import peewee
 
 from jarvisd.host import disk_errors
-from jarvisd.store import sqlite
+from jarvisd.store import fence, sqlite
 from jarvisd.words import plain
 
 db = peewee.DatabaseProxy()
@@ -77,15 +77,21 @@ class Record(peewee.Model):
         legacy_table_names = False
 
 
-def connect(path: Path, *, patience_s: float = CLIENT_PATIENCE_S) -> None:
+def connect(path: Path, *, patience_s: float = CLIENT_PATIENCE_S, wait_s: float = fence.BUSY_TIMEOUT_S) -> None:
     """Bind the models to the database at `path`. Nothing is created; see `jarvisd.store.migrations`.
 
-    `patience_s`: how long a write transaction tries to begin, beyond SQLite's own waiting.
+    `patience_s`: how long a write transaction tries to begin, beyond SQLite's own waiting. `wait_s`: how long a
+    statement waits for another process.
     """
     global _patience_s
     disconnect()
     _patience_s = patience_s
-    db.initialize(sqlite.open_database(path))
+    db.initialize(sqlite.open_database(path, wait_s))
+
+
+def changes() -> str:
+    """A text that differs after every committed change of this database, by this process or by another one."""
+    return sqlite.changes(db)
 
 
 def disconnect() -> None:

@@ -64,13 +64,22 @@ _BY_WORDS = {
 }
 
 
-def open_database(path: Path) -> peewee.Database:
-    """The database in this file. Its connections are opened when they are first used, one per thread."""
+def open_database(path: Path, wait_s: float = fence.BUSY_TIMEOUT_S) -> peewee.Database:
+    """The database in this file. Its connections are opened when they are first used, one per thread.
+
+    `wait_s`: how long a statement waits for another process.
+    """
     is_new = not path.exists() or not path.stat().st_size
     first = (
         {"auto_vacuum": _INCREMENTAL} if is_new else {}
     )  # of an older one it would take the write lock; see `shrink`
-    return peewee.SqliteDatabase(str(path), timeout=fence.BUSY_TIMEOUT_S, pragmas=first | _PRAGMAS)
+    return peewee.SqliteDatabase(str(path), timeout=wait_s, pragmas=first | _PRAGMAS)
+
+
+def changes(database: peewee.Database) -> str:
+    """What changes with every commit: `data_version` with those of other connections, the total with this one's."""
+    (version,) = database.execute_sql("PRAGMA data_version").fetchone()
+    return f"{version}.{database.connection().total_changes}"
 
 
 @contextmanager

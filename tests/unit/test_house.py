@@ -29,7 +29,7 @@ FORBIDDEN_CALLS = {
 }
 STARTERS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
 #: The programs of this project: umask 077 must be in force before any of them makes a file.
-ENTRY_POINTS = ("jarvisd/cli/__init__.py", "jarvisd/daemon/main.py", "jarvisd/worker/main.py")
+ENTRY_POINTS = ("jarvisd/cli/__init__.py", "jarvisd/daemon/main.py", "jarvisd/worker/main.py", "jarvisd/web/server.py")
 #: The rooms at the top of each package.
 MOST_ROOMS = {"jarvisd": 18, "jobs": 6}
 #: The only file of the queue that names a job's modules.

@@ -1,0 +1,97 @@
+"""The local page in a real browser: Chromium of the system, driven by Playwright, which downloads none."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.conftest import House
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+AXE = importlib.util.find_spec("axe_core_python")
+#: For `pytestmark` of a file whose tests need a browser.
+NEEDS_BROWSER = pytest.mark.skipif(
+    CHROMIUM is None or importlib.util.find_spec("playwright") is None,
+    reason="no Chromium (`apt-get install chromium`) or no Playwright (`pip install --group dev .`)",
+)
+#: Names that lead to this computer, as an attacker's DNS may make them.
+REBOUND = "rebound.example"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for the tests of a file; each test has a context, so its cookies are its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"],  # no sandbox: tests run as root
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Opened:
+    """A browser that is logged in to the page of a house."""
+
+    house: House
+    context: BrowserContext
+    page: Page
+    complaints: list[str]  #: of the console: a refused script, an error in ours
+
+    @property
+    def root(self) -> str:
+        """The address below which every page lies, with its slash."""
+        return "/".join(self.page.url.split("/")[:4]) + "/"
+
+    def go(self, path: str = "tonight") -> Page:
+        """Go to a page by its path below the root."""
+        self.page.goto(self.root + path)
+        return self.page
+
+    def serious(self) -> list[Any]:
+        """What axe-core calls serious or critical on the page that is shown."""
+        assert AXE is not None and AXE.origin
+        self.page.evaluate(Path(AXE.origin).with_name("axe.min.js").read_text())
+        result = self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        bad = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
+        return [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in bad]
+
+
+def log_in(house: House, chromium: Browser, *words: str, **options: Any) -> Opened:
+    """Log in as a person does: `jarvisctl open` writes a file, which the browser opens. `options`: of the context."""
+    house.environment["BROWSER"] = "true"  # the program that does nothing with the file
+    house.ctl("open", *words)
+    context = chromium.new_context(**options)
+    page, complaints = context.new_page(), list[str]()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((house.root / "var" / "web-open.html").as_uri())
+    page.wait_for_selector("nav")
+    return Opened(house, context, page, complaints)
+
+
+@pytest.fixture
+def opened(house: House, chromium: Browser) -> Iterator[Opened]:
+    """A browser that is logged in to the page of an empty home."""
+    browser = log_in(house, chromium)
+    yield browser
+    browser.context.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Leave a picture in $JARVISD_ARTIFACTS, where that is set."""
+    if folder := os.environ.get("JARVISD_ARTIFACTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
