@@ -18,9 +18,10 @@ from jobs.lib.comparison.pipeline import Comparison
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import Mining, Reply, TurnExample
 from jobs.lib.reviews import document as reviews_document
-from jobs.report import diff, latency_estimate
+from jobs.report import diff, job_lines, latency_estimate
 from jobs.report.attempt import attempt
 from jobs.report.diff import Changes, RunResults
+from jobs.report.job_lines import Cause, JobLine
 from jobs.report.latency_estimate import LatencyEstimate
 from jobs.report.plan import Section
 
@@ -28,22 +29,6 @@ Value = TypeVar("Value")
 
 #: A report that starts this long after the deadline, in seconds, was held up by something.
 LATE_S = 120
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobLine:
-    """A job of the night, as the table shows it."""
-
-    id: int
-    name: str
-    kind: str
-    round: int
-    status: str
-    attempt: int
-    reason: str
-    remedy: str  #: the command that tries again, or ""
-    duration_s: float | None  #: of the last attempt
-    peak_memory_mb: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +59,8 @@ class Report:
     late: str  #: a sentence when the report began after the deadline, or ""
     sections: tuple[str, ...]  #: the kinds of job that the plan asked for
     jobs: tuple[JobLine, ...]  #: without the report's own
+    causes: tuple[Cause, ...]  #: of what did not succeed
+    mend: str  #: the command that runs all of that again, or ""
     warnings: tuple[str, ...]
     templates: Mapping[str, Any] | None  #: templates.json, or None when nothing was mined
     curve: tuple[Mapping[str, Any], ...]  #: coverage against number of templates
@@ -131,6 +118,7 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
         raise JarvisError(f"no run is called {run_id}", "`jarvisctl runs` lists them.")
     problems: list[str] = []
     rows = plugin.jobs_of(run)
+    lines = tuple(job_lines.line(row) for row in rows if not row.is_report)
     snapshot = run.snapshot if isinstance(run.snapshot, dict) else {}
     templates = _part("templates", problems, partial(_templates, run_id), None)
     data = _part("model comparison", problems, lambda: comparison.data if comparison else load(run_id), None)
@@ -151,7 +139,9 @@ def gather(run_id: str, home: Home, comparison: Comparison | None = None) -> Rep
         deadline=run.deadline,
         late=_late(run, rows),
         sections=_sections(rows),
-        jobs=tuple(_line(row) for row in rows if not row.is_report),
+        jobs=lines,
+        causes=job_lines.causes(lines),
+        mend=job_lines.mending_command(run.id, run.plan, lines),
         warnings=tuple(map(str, run.warnings or [])),
         templates=templates,
         curve=_part("coverage curve", problems, partial(_curve, run_id), ()),
@@ -237,25 +227,6 @@ def _changes(run: Run, now: RunResults) -> Changes | None:
 def _sections(rows: list[Job]) -> tuple[str, ...]:
     """Kinds that the run has jobs of, in order."""
     return tuple(dict.fromkeys(row.kind for row in rows if not row.is_report))
-
-
-def _line(row: Job) -> JobLine:
-    mendable = row.status in (Status.FAILED, Status.SKIPPED, Status.STOPPED, Status.CANCELLED)
-    running = row.status == Status.RUNNING
-    seconds = (plugin.now() - row.started_at).total_seconds() if running else row.took_s
-    number: int = row.__data__["id"]
-    return JobLine(
-        id=number,
-        name=row.name,
-        kind=row.kind,
-        round=row.round,
-        status=str(row.status),
-        attempt=row.attempt,
-        reason=row.reason or "",
-        remedy=f"jarvisctl retry {number}" if mendable else "",
-        duration_s=seconds,
-        peak_memory_mb=row.peak_memory_mb,
-    )
 
 
 def _late(run: Run, rows: list[Job]) -> str:

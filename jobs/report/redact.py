@@ -23,9 +23,9 @@ MARKS = (5, 14, 40, 100, 200)
 SHOWN = frozenset(
     (
         "action", "against", "architecture", "by_weights", "cause", "chip", "conditions", "confidence",
-        "coverage_baseline_source", "details", "device", "dropped", "embedder", "failure", "figure",
-        "fingerprint", "finish_reason", "first", "folder", "gates", "groups", "id", "job", "key", "kind",
-        "late", "leader", "level", "licence", "license", "machine", "matcher", "memory", "metric", "mined",
+        "coverage_baseline_source", "details", "device", "downloads", "dropped", "embedder", "failure", "figure",
+        "fingerprint", "finish_reason", "first", "folder", "gates", "groups", "id", "job", "jobs", "key", "kind",
+        "late", "leader", "level", "licence", "license", "machine", "matcher", "memory", "mend", "metric", "mined",
         "missing", "model", "name", "near", "night", "only_now", "only_then", "params", "path", "pick", "plan",
         "power", "present", "problems", "python", "quantization", "ranking", "reason", "remedy", "repo",
         "revision", "rival", "round", "run", "run_id", "scenario_id", "second", "sections", "settle", "source",

@@ -48,6 +48,35 @@ addEventListener("load", async () => {
   const names = () => [...document.querySelectorAll(".replies .who")].filter((one) => one.offsetParent).length;
   const rows = () => [...document.querySelectorAll("table.sortable tbody tr:not(.reference)")];
   const column = () => rows().map((row) => row.cells[5].textContent.trim());
+  const names_of = (table) => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent.trim());
+  const prompts = () => [...document.querySelectorAll(".prompt")].filter((one) => !one.hidden).length;
+  found.folded = [...document.querySelectorAll(".part")].filter((one) => one.open).length;
+  location.hash = "night";
+  await new Promise((done) => setTimeout(done, 100));
+  found.unfolded = document.getElementById("night").closest("details").open;
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  const ranking = document.querySelector(".ranking");
+  found.sticky = getComputedStyle(ranking.tBodies[0].rows[0].cells[0]).position;
+  found.copies = document.querySelectorAll(".command .copy").length === document.querySelectorAll(".command").length;
+  found.ranked = names_of(ranking);
+  const speed = [...document.querySelectorAll(".weights input")];
+  [0, 100, 0].forEach((weight, place) => {
+    speed[place].value = weight;
+    speed[place].dispatchEvent(new Event("input"));
+  });
+  found.byspeed = names_of(ranking);
+  found.said = document.querySelector(".changed").textContent;
+  document.querySelector(".weights button").click();
+  found.reset = names_of(ranking);
+  found.filters = [...document.querySelectorAll(".filters button")].map((button) => {
+    button.click();
+    return [button.textContent, prompts()];
+  });
+  const select = document.querySelector(".filters select");
+  select.value = select.options[1].value;
+  select.dispatchEvent(new Event("change"));
+  found.bycheck = [select.value, prompts()];
+  document.querySelector(".filters button").click();
   found.blind = names();
   const buttons = [...document.querySelectorAll(".reveal")];
   buttons.forEach((button) => button.click());
@@ -57,7 +86,6 @@ addEventListener("load", async () => {
   document.querySelectorAll(".sort")[5].click();
   found.falling = column();
   found.last = [...document.querySelectorAll("table.sortable tbody tr")].pop().className;
-  document.querySelectorAll("details").forEach((one) => { one.open = true; });
   if (self.axe) {
     const result = await axe.run(document, { resultTypes: ["violations"] });
     found.violations = result.violations.map((one) => ({
@@ -216,6 +244,33 @@ def test_the_table_of_models_sorts(findings: dict[str, dict[str, Any]]) -> None:
     assert findings["light and wide"]["last"] == "reference"  # rows for comparison stay below the models
 
 
+def test_all_but_the_first_screen_is_folded_until_a_link_leads_there(findings: dict[str, dict[str, Any]]) -> None:
+    for measured in findings.values():
+        assert measured["folded"] == 0 and measured["unfolded"]
+
+
+def test_weights_rank_the_models_anew(findings: dict[str, dict[str, Any]]) -> None:
+    """By speed alone the fastest comes first, those that miss a limit stay last; reset brings the order of the page."""
+    for measured in findings.values():
+        assert measured["byspeed"] == ["LFM2 1.2B", "Qwen2.5 1.5B", "SmolLM3 3B", "Qwen3 4B", *measured["ranked"][4:]]
+        assert measured["said"].startswith("With these weights LFM2 1.2B comes first.")
+        assert measured["reset"] == measured["ranked"] != measured["byspeed"]
+
+
+def test_prompts_are_filtered_and_every_command_can_be_copied(findings: dict[str, dict[str, Any]]) -> None:
+    """Each filter shows as many prompts as it says; one check shows those where a reply fails it."""
+    for measured in findings.values():
+        assert measured["copies"]
+        assert [name.split()[0] for name, _ in measured["filters"]] == ["all", "differ", "failed"]
+        assert all(int(name.split()[1]) == shown for name, shown in measured["filters"])
+        assert measured["bycheck"][0] == "one message" and 0 < measured["bycheck"][1] < 13
+
+
+def test_the_first_column_stays_on_a_phone(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["dark and narrow"]["sticky"] == "sticky"
+    assert findings["light and wide"]["sticky"] == "static"
+
+
 def test_the_policy_lets_our_script_run_and_no_other(page: Path) -> None:
     """The page's own script works under its policy; one that was slipped in does not; without scripts names show."""
     source = page.read_text()
@@ -227,6 +282,7 @@ def test_the_policy_lets_our_script_run_and_no_other(page: Path) -> None:
     assert "<title>taken" not in theirs and 'class="blind"' in theirs
     assert 'class="blind"' not in without and '<span class="who">Qwen3 4B</span>' in without
     assert without.count('class="reveal" hidden') == 2
+    assert 'class="copy"' in ours and 'class="copy"' not in without and "jarvisctl deploy model" in without
 
 
 def test_it_can_be_looked_at_and_printed(page: Path) -> None:

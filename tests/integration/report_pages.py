@@ -17,12 +17,13 @@ HOSTILE = (
 
 
 class Tags(HTMLParser):
-    """Names of the tags of a page, the text outside of styles, and its policy."""
+    """Names of the tags of a page, what its links lead to, the text outside of scripts and styles, and its policy."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.names: list[str] = []
         self.attributes: set[str] = set()
+        self.links: list[str] = []
         self.text = ""
         self.policy = ""
         self.feed(text)
@@ -31,11 +32,13 @@ class Tags(HTMLParser):
         self.names.append(tag)
         self.attributes |= {name for name, _ in attrs}
         given = dict(attrs)
+        self.links += [value or "" for name, value in attrs if name == "href"]
         if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
             self.policy = given["content"] or ""
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.names[-1:] not in (["script"], ["style"]):
+            self.text += data
 
 
 def rendered(row: Run, here: Home) -> tuple[Path, list[str]]:

@@ -276,6 +276,7 @@ def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
         two_rounds("2026-11-21-overnight", better=-0.08, samples=1, turns=2)
         row = two_rounds(samples=2, turns=4)
         Reply.update(reply=HOSTILE, context=HOSTILE, instruction=HOSTILE, rendered=HOSTILE).execute()
+        Reply.update(checks={HOSTILE: False}).execute()
         Reply.update(failure=HOSTILE).where(~Reply.success).execute()
         Reply.update(reply="x" * 10_000).where(Reply.model == "qwen3-4b").execute()
         HeldOutTurn.update(incoming=HOSTILE, answer=HOSTILE).execute()
@@ -288,7 +289,8 @@ def test_hostile_text_stays_text_in_every_part(here: Home) -> None:
     assert problems == []
     source = (folder / "report.html").read_text()
     tags = Tags(source)
-    assert not {"img", "a", "iframe", "object", "form", "input"} & set(tags.names)
+    assert not {"img", "iframe", "object", "form", "input"} & set(tags.names)
+    assert all(link.startswith("#") for link in tags.links)
     assert tags.names.count("script") == tags.names.count("style") == 1
     assert not [name for name in tags.attributes if name.startswith("on")]
     assert "cut here, about 9,400 more characters" in source and "x" * 1000 not in source

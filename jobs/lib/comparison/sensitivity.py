@@ -33,7 +33,7 @@ class Stability:
 
 def order(models: Mapping[str, TradeOff], keys: Sequence[str], weights: Mapping[str, float]) -> list[str]:
     """The keys by the weighted sum of quality, speed and memory; empty where quality or speed is unknown."""
-    parts = _parts(models, keys)
+    parts = scaled(models, keys)
     total = math.fsum(weights.values())
     if parts is None or not total:
         return []
@@ -48,7 +48,7 @@ def weight_sensitivity(
     What is left of the weight goes to quality and memory as the plan divides it. Quality is a share already; speed
     is the fastest model's median time over the model's own, memory the smallest peak over the model's own.
     """
-    parts = _parts(models, keys)
+    parts = scaled(models, keys)
     rest = {"quality": weights.get("quality", 0.0), "memory": weights.get("memory", 0.0)}
     if parts is None or len(keys) < 2 or not math.fsum(rest.values()):
         return None
@@ -67,7 +67,7 @@ def weight_sensitivity(
     return Stability(low=low, high=high) if low <= high else None
 
 
-def _parts(models: Mapping[str, TradeOff], keys: Sequence[str]) -> dict[str, dict[str, float]] | None:
+def scaled(models: Mapping[str, TradeOff], keys: Sequence[str]) -> dict[str, dict[str, float]] | None:
     """Quality, speed and memory of each model on a scale of 0 to 1; None where quality or speed is unknown."""
     chosen = {key: models[key] for key in keys}
     times = [model.p50_ms for model in chosen.values() if model.p50_ms]

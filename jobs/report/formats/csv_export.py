@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from jobs.lib.comparison.document import ModelDocument
+from jobs.lib.comparison.document import Generation, ModelDocument
 from jobs.report.escape import visible
 from jobs.report.gather import Report
 from jobs.report.rows import metrics as metric_rows
@@ -70,11 +70,15 @@ def files(report: Report) -> dict[str, str]:
 def replies(report: Report) -> str:
     """One line per reply, whole texts; a text that a spreadsheet would run begins with an apostrophe."""
     rows = (
-        [key, model.name, *(getattr(reply, field) for field in _REPLY)]
+        [key, model.name, *(getattr(reply, field) for field in _REPLY), _failed_checks(reply)]
         for key, model in report.models.items()
         for reply in model.generations
     )
-    return _text(["model", "name", *_REPLY], rows)
+    return _text(["model", "name", *_REPLY, "failed_checks"], rows)
+
+
+def _failed_checks(reply: Generation) -> str:
+    return "; ".join(name for name, passed in reply.checks.items() if not passed)
 
 
 def models(report: Report) -> str:

@@ -19,6 +19,8 @@ from jobs.report.attempt import attempt
 from jobs.report.charts.svg import Chart
 from jobs.report.diff import Changes
 from jobs.report.escape import clean, duration, milliseconds, percent
+from jobs.report.first_screen.compose import first_screen
+from jobs.report.first_screen.data import FirstScreen
 from jobs.report.formats.markdown import SPEED_NOTE
 from jobs.report.gather import Report
 from jobs.report.rows import changes as change_rows
@@ -48,7 +50,7 @@ def to_html(text: str) -> Markup:
 def compose(report: Report, charts: Sequence[Chart]) -> str:
     """The page. A part that fails shows its error's type in its place."""
     parts = {name: attempt(f"part {name} of the page", partial(make, report), Failed) for name, make in _PARTS.items()}
-    style, script = ((_FOLDER / name).read_text() for name in ("page.css", "page.js"))
+    style, script = (_read(f"first_screen.{kind}", f"page.{kind}") for kind in ("css", "js"))
     return (
         _environment()
         .get_template("page.html")
@@ -64,9 +66,19 @@ def compose(report: Report, charts: Sequence[Chart]) -> str:
             numeric={"models": model_rows.NUMERIC},
             reference_mark=model_rows.REFERENCE_MARK,
             heat_note=attempt("the heat map", partial(reply_rows.heat_note, report), lambda _: reply_rows.HEAT_NOTE),
+            screen=attempt("the first screen", partial(first_screen, report), Failed),
             tiles=attempt("the figures of the page", partial(tiles, report), Failed),
         )
     )
+
+
+def first_screen_html(screen: FirstScreen) -> str:
+    """The first screen alone, to be put into a page that has first_screen.css and first_screen.js."""
+    return _environment().get_template("first_screen.html").render(screen=screen)
+
+
+def _read(*names: str) -> str:
+    return "\n".join((_FOLDER / name).read_text() for name in names)
 
 
 def _hash(text: str) -> str:
@@ -89,6 +101,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "clean": clean,
+        "prose": to_html,
         "joined": joined,
         "percent": percent,
         "ms": milliseconds,
@@ -106,19 +119,6 @@ class Failed:
 
 def _checks(report: Report) -> list[str]:
     return [line.removeprefix("- [ ] ") for line in sentences.checklist(report).splitlines()]
-
-
-def _failures(report: Report) -> list[dict[str, str]]:
-    return [
-        {
-            "name": clean(job.name, 80),
-            "status": job.status,
-            "reason": clean(job.reason) or "no reason was stored",
-            "remedy": job.remedy,
-        }
-        for job in report.jobs
-        if job.remedy
-    ]
 
 
 def _model_rows(report: Report) -> list[tuple[list[str], list[str]]]:
@@ -155,9 +155,6 @@ _HEADERS = {
 
 #: What the page shows, by the name in page.html. Prose comes sanitised, all else is escaped there.
 _PARTS: dict[str, Callable[[Report], object]] = {
-    "headline": sentences.headline,
-    "verdict": lambda report: to_html(sentences.verdict(report)),
-    "on_demo_data": sentences.on_demo_data,
     "jobs": lambda report: [run_rows.job_cells(job) for job in report.jobs],
     "lead": lambda report: to_html(" ".join(review_rows.lead(report))),
     "would_answer": review_rows.rows,
@@ -181,7 +178,6 @@ _PARTS: dict[str, Callable[[Report], object]] = {
     "references": metric_rows.reference_rows,
     "heat_header": reply_rows.heat_header,
     "heat": reply_rows.heat_rows,
-    "scenes": reply_rows.scenes,
     "turn_notes": reply_rows.turn_notes,
     "turns": reply_rows.turns,
     "votes": vote_rows.notes,
@@ -200,7 +196,6 @@ _PARTS: dict[str, Callable[[Report], object]] = {
     "changed_templates": _since(change_rows.template_rows),
     "changed_prompts": _since(change_rows.prompt_rows),
     "prompts": run_rows.prompt_lines,
-    "failures": _failures,
     "design": lambda report: to_html(sentences.system_design(report)),
     "deployment": lambda report: to_html(sentences.recommendation(report)),
     "checks": _checks,

@@ -95,7 +95,7 @@ def _tiers(report: Report) -> list[str]:
     rows = template_rows.tier_rows(report)
     if not rows:
         return []
-    parts = ["### Which may be sent", inline(template_rows.verdict(report))]
+    parts = ["### What JARVIS could send", inline(template_rows.verdict(report))]
     parts.append(table(template_rows.TIER_HEADER, _cells(rows), right=(1,)))
     templates = template_rows.sendable(report)
     if templates:
@@ -108,7 +108,7 @@ def _rivals(report: Report) -> list[str]:
     """The mined templates beside what they have to beat."""
     parts = []
     if rows := template_rows.rival_rows(report):
-        parts += ["### Against simpler ways", table(template_rows.RIVAL_HEADER, _cells(rows))]
+        parts += ["### Compared with baselines", table(template_rows.RIVAL_HEADER, _cells(rows))]
         parts += [inline(line) for line in (template_rows.duel_line(report),) if line]
     if line := template_rows.manual_line(report):
         parts.append(inline(line))
@@ -143,7 +143,7 @@ def old_and_new(report: Report) -> str:
     if not any(kind in report.sections for kind in ("mine", "evaluate")):
         return ""
     rows = _cells([[row.what, row.before, row.now, row.note] for row in run_rows.contrasts(report)])
-    return table(["", "Before", "This run", "Mind"], rows)
+    return table(["", "Before", "This run", "Caveat"], rows)
 
 
 def models(report: Report) -> str:
@@ -215,6 +215,7 @@ def _line(reply: ReplyCell, width: int) -> str:
     start = f"{reply.model}:".ljust(width)
     time = f" ({reply.latency_ms:.0f}ms)" if reply.latency_ms is not None else ""
     time += f" ×{reply.times}" if reply.times > 1 else ""
+    time += f" fails: {', '.join(reply.failed_checks)}" if reply.failed_checks else ""
     if reply.failure:
         text = f' "{reply.reply}"' if reply.reply else ""
         return f"{start} failed: {reply.failure}{text}{time}"
@@ -269,15 +270,12 @@ def night(report: Report) -> str:
 
 
 def failures(report: Report) -> str:
-    """What did not work, and the command that mends it."""
-    again = [job for job in report.jobs if job.remedy]
-    if not again:
-        return ""
-    return "\n".join(
-        f"- **{inline(job.name, 80)}** {inline(job.status)}: {inline(job.reason) or 'no reason was stored'}"
-        f"  \n  To run it again: `{job.remedy}`"
-        for job in again
-    )
+    """What did not work, by cause, and the one command that mends it."""
+    lines = [
+        f"- **{', '.join(map(inline, cause.jobs))}** {inline(cause.status)}: {inline(cause.what)}"
+        for cause in report.causes
+    ]
+    return "\n".join([*lines, f"\nTo run it again: `{report.mend}`"]) if lines else ""
 
 
 def design(report: Report) -> str:

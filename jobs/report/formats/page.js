@@ -1,4 +1,3 @@
-"use strict";
 // Two extras: replies without names until asked for, and a table that sorts. Without scripts the page says the same.
 for (const section of document.querySelectorAll("[data-reveal]")) {
   for (const list of section.querySelectorAll("[data-blind]")) {

@@ -28,6 +28,8 @@ class ReplyCell:
     latency_ms: float | None  #: median of the timed ones
     failure: str  #: "" for a complete reply
     times: int = 1
+    checks: int = 0  #: yes/no checks that it was given
+    failed_checks: tuple[str, ...] = ()  #: the names of those that it does not pass
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class PromptBlock:
     instruction: str
     replies: tuple[ReplyCell, ...]
     more: int = 0  #: further replies that differ and are not shown
+    spread: float = 0.0  #: quality by the checks of the best model less that of the worst, 0..1
 
 
 @dataclass(frozen=True)
@@ -107,20 +110,35 @@ def _exchange(report: Report, models: Mapping[str, Sequence[Generation]]) -> Pro
         variants = _variants(model_rows.name(report, key)[:60], replies)
         kept += variants[:SHOWN_VARIANTS]
         more += sum(variant.times for variant in variants[SHOWN_VARIANTS:])
-    return PromptBlock(clean(_any(models).instruction, 200), tuple(kept), more)
+    return PromptBlock(clean(_any(models).instruction, 200), tuple(kept), more, _spread(models))
+
+
+def _spread(models: Mapping[str, Sequence[Generation]]) -> float:
+    """How far the models lie apart at a prompt; 0 where fewer than two were checked."""
+    means = [
+        stats.mean([reply.quality for reply in replies if reply.quality is not None]) for replies in models.values()
+    ]
+    known = [mean for mean in means if mean is not None]
+    return max(known) - min(known) if known else 0.0
 
 
 def _variants(name: str, replies: Sequence[Generation]) -> list[ReplyCell]:
     """The replies of a model, each text once, the most frequent first."""
-    same: dict[tuple[str, str], list[Generation]] = {}
+    by_text: dict[tuple[str, str], list[Generation]] = {}
     for reply in sorted(replies, key=lambda reply: reply.sample):
         failure = "" if reply.success else clean(reply.failure or "failed", 120)
-        same.setdefault((shown(reply.reply), failure), []).append(reply)
-    ordered = sorted(same.items(), key=lambda item: -len(item[1]))
+        by_text.setdefault((shown(reply.reply), failure), []).append(reply)
+    ordered = sorted(by_text.items(), key=lambda item: -len(item[1]))
     return [
-        ReplyCell(name, text, stats.median(_times(same_text)), failure, len(same_text))
-        for (text, failure), same_text in ordered
+        ReplyCell(
+            name, text, stats.median(_times(same)), failure, len(same), len(same[0].checks), _failed_checks(same[0])
+        )
+        for (text, failure), same in ordered
     ]
+
+
+def _failed_checks(reply: Generation) -> tuple[str, ...]:
+    return tuple(clean(name, 60) for name, passed in reply.checks.items() if not passed)
 
 
 def _times(replies: Sequence[Generation]) -> list[float]:

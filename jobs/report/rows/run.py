@@ -8,7 +8,8 @@ from typing import Any
 
 from jobs.lib.comparison.document import ModelDocument
 from jobs.report.escape import NOT_MEASURED, clean, count, duration, megabytes, number, percent, text_lines
-from jobs.report.gather import JobLine, Report
+from jobs.report.gather import Report
+from jobs.report.job_lines import JobLine
 
 #: Templates that the page shows; templates.json has them all.
 SHOWN_TEMPLATES = 40

@@ -20,7 +20,7 @@ _MEASURING = ("mine", "evaluate")
 
 def headline(report: Report) -> str:
     """The verdict in a few words, plain text (not escaped)."""
-    if report.comparison and (words := _model_headline(report, report.comparison.verdict)):
+    if report.comparison and (words := model_headline(report, report.comparison.verdict)):
         return words
     if report.templates:
         return f"{len(report.templates['templates'])} templates, no choice of a model"
@@ -34,7 +34,8 @@ def headline(report: Report) -> str:
     return f"{done} of {total} jobs succeeded" if total else "A run without jobs"
 
 
-def _model_headline(report: Report, verdict: Verdict) -> str:
+def model_headline(report: Report, verdict: Verdict) -> str:
+    """Switch to X, keep X, or the best guess; plain text, "" where there is no choice."""
     if verdict.conflict:
         return f"{_sides(report, verdict.conflict, plain=True)}, so no winner"
     if verdict.pick is None:
@@ -62,8 +63,8 @@ def _cancelled(report: Report) -> bool:
 
 def verdict(report: Report) -> str:
     """The best model in a sentence with the runner-up; then what to do and why; then all the rest."""
-    rest = [_on_templates(report), _on_failures(report), inline(report.late)]
-    paragraphs = [*_on_models(report), " ".join(part for part in rest if part)]
+    rest = [on_templates(report), _on_failures(report), inline(report.late)]
+    paragraphs = [on_models(report), " ".join(part for part in rest if part)]
     return "\n\n".join(part for part in paragraphs if part)
 
 
@@ -72,8 +73,12 @@ def name(report: Report, key: str) -> str:
     return report.models[key].name if key in report.models else key
 
 
+def on_models(report: Report) -> str:
+    """A sentence to decide on, and the reasons, as Markdown."""
+    return "\n\n".join(_on_models(report))
+
+
 def _on_models(report: Report) -> list[str]:
-    """A sentence to decide on, and the reasons."""
     if report.comparison is None:
         return ["No model was loaded, so no replies could be compared."] if "evaluate" in report.sections else []
     verdict = report.comparison.verdict
@@ -123,7 +128,7 @@ def _behind(gap: Difference | None) -> str:
     return "" if gap is None or gap.difference is None else f", {gap.difference:.2f} behind in quality"
 
 
-def _on_templates(report: Report) -> str:
+def on_templates(report: Report) -> str:
     """What was mined, and what it would have done as it would be deployed; its coverage where that is unknown."""
     if report.templates is None:
         return "No templates were mined." if "mine" in report.sections else ""
@@ -240,7 +245,7 @@ def _deploy_templates(report: Report) -> str:
 def checklist(report: Report) -> str:
     """The morning, step by step; "" where nothing is left to do."""
     steps = ["Read the verdict"] if report.models else []
-    if report.jobs and any(job.remedy for job in report.jobs):
+    if report.causes:
         steps.append("Decide which failed jobs to run again")
     if report.templates is not None:
         steps += [
@@ -260,10 +265,17 @@ def checklist(report: Report) -> str:
     return "\n".join(f"- [ ] {step}" for step in steps)
 
 
+def _mended(report: Report) -> str:
+    """What the command of `mend` does: runs mine again, with what it has kept."""
+    names = [name for cause in report.causes for name in cause.jobs]
+    which = inline(names[0]) if len(names) == 1 else f"the {len(names)} jobs that did not succeed"
+    fetches = "downloads what is missing and " if any(cause.downloads for cause in report.causes) else ""
+    return f"{fetches}runs {which} again, with what {'it has' if len(names) == 1 else 'they have'} kept"
+
+
 def next_steps(report: Report) -> str:
     """Commands that make sense after this run, as a list."""
-    again = [job for job in report.jobs if job.remedy]
-    steps = [f"`{job.remedy}` runs {inline(job.name)} again, with what it has kept." for job in again[:6]]
+    steps = [f"`{report.mend}` {_mended(report)}."] if report.mend else []
     if report.templates:
         steps.append(
             "`jarvisctl review` asks which drafts you would send; `jarvisctl review --templates` what you keep."
