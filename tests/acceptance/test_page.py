@@ -278,9 +278,9 @@ def test_the_policy_lets_our_script_run_and_no_other(page: Path) -> None:
     foreign.write_text(source.replace("</body>", "<script>document.title = 'taken'</script></body>"))
     off.write_text(re.sub(r"script-src '[^']*'", "script-src 'none'", source, count=1))
     ours, theirs, without = together([((one, "--dump-dom"), {}) for one in (page, foreign, off)])
-    assert 'data-reveal="" class="blind"' in ours and 'class="sort"' in ours
-    assert "<title>taken" not in theirs and 'class="blind"' in theirs
-    assert 'class="blind"' not in without and '<span class="who">Qwen3 4B</span>' in without
+    assert 'class="card blind"' in ours and 'class="sort"' in ours
+    assert "<title>taken" not in theirs and 'class="card blind"' in theirs
+    assert ' blind"' not in without and '<span class="who">Qwen3 4B</span>' in without
     assert without.count('class="reveal" hidden') == 2
     assert 'class="copy"' in ours and 'class="copy"' not in without and "jarvisctl deploy model" in without
 

@@ -161,7 +161,7 @@ def test_the_page_is_one_safe_file(here: Home) -> None:
     assert "style" not in tags.attributes
     assert not [name for name in tags.attributes if name.startswith("on")]
     assert tags.names.count("svg") == 4 + 2  # the charts, and the interval of each model
-    assert "Coverage against number of templates" in tags.text and "prefers-color-scheme" in tags.text
+    assert "Coverage against number of templates" in tags.text and "prefers-color-scheme" in source
 
 
 def test_hostile_text_stays_text(here: Home) -> None:

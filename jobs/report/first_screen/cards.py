@@ -30,7 +30,7 @@ def cards(report: Report) -> tuple[Card, ...]:
 def _plain(report: Report) -> Card:
     """A run that decides nothing, such as one of programs alone."""
     tone = Tone.ACT if report.jobs and report.counted(Status.SUCCEEDED) == len(report.jobs) else Tone.WAIT
-    return Card(topic="Run", tone=tone, heading=sentences.headline(report), why=sentences.verdict(report))
+    return Card(topic="Run", tone=tone, heading=clean(sentences.headline(report), 200), why=sentences.verdict(report))
 
 
 def _open(report: Report) -> Card | None:
@@ -59,7 +59,7 @@ def _model(report: Report) -> Card | None:
     return Card(
         topic="Model",
         tone=Tone.ACT if acts else Tone.WAIT,
-        heading=sentences.model_headline(report, verdict) or "No choice of a model",
+        heading=clean(sentences.model_headline(report, verdict), 200) or "No choice of a model",
         points=tuple(_model_points(report, report.comparison)),
         commands=tuple(_model_commands(report, report.comparison)),
         why=sentences.on_models(report),
