@@ -12,12 +12,15 @@ from click.shell_completion import get_completion_class
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script of a shell. It completes verbs, options, jobs, runs, plans and models.
 
-    zsh reads it from a folder of `fpath`: mkdir -p ~/.zfunc, and in ~/.zshrc `fpath+=~/.zfunc` before `compinit`.
-    bash with bash-completion and fish read it from the folders below. A new shell has it.
+    The first three lines below are for the file that each shell reads when it starts; a new shell has it then. Without
+    that, which costs a tenth of a second per shell, put the script into a folder that the shell searches.
 
     \b
     Example:
-      jarvisctl completion zsh > ~/.zfunc/_jarvisctl
+      echo 'eval "$(jarvisctl completion zsh)"' >> ~/.zshrc      after its compinit
+      echo 'eval "$(jarvisctl completion bash)"' >> ~/.bashrc
+      echo 'jarvisctl completion fish | source' >> ~/.config/fish/config.fish
+      jarvisctl completion zsh > ~/.zfunc/_jarvisctl             fpath+=~/.zfunc stands before compinit
       jarvisctl completion bash > ~/.local/share/bash-completion/completions/jarvisctl
       jarvisctl completion fish > ~/.config/fish/completions/jarvisctl.fish
     """

@@ -10,7 +10,7 @@ from jarvisd.cli.common import App, say
 from jarvisd.errors import UsageError
 from jarvisd.operations import moments, retention
 from jarvisd.store import database
-from jarvisd.words import counted
+from jarvisd.words import amount, counted
 
 #: The default of --keep.
 KEEP = 30
@@ -30,13 +30,19 @@ def prune(app: App, keep: int | None, dry_run: bool, yes: bool) -> None:
     """
     app.need_ledger()
     runs = retention.removable(KEEP if keep is None else keep)
+    sizes = {run.id: retention.size(app.home, run) for run in runs}
     for run in runs:
-        say(f"{run.id:<32} {moments.day_and_time(run.created_at, database.now())}")
+        when = moments.day_and_time(run.created_at, database.now())
+        say(f"{run.id:<32} {when:<32} {amount(sizes[run.id]):>8}")
     if not runs:
         click.echo("Nothing to remove.")
-    if dry_run or not runs:
+    if not runs:
+        return
+    total = f"{counted(len(runs), 'run')} with all results, {amount(sum(sizes.values()))}"
+    if dry_run:
+        say(f"Would remove {total}.")
         return
     if not yes and not sys.stdin.isatty():
         raise UsageError("nothing was removed: there is no terminal to ask for confirmation", "Add --yes.")
-    if yes or click.confirm(f"Remove {counted(len(runs), 'run')} with their results?"):
+    if yes or click.confirm(f"Remove {total}?"):
         say(f"Removed {counted(retention.remove(app.home, runs), 'run')}.")

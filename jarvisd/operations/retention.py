@@ -28,6 +28,13 @@ def removable(keep: int) -> list[Run]:
     return [run for run in Run.select().order_by(Run.number) if run.id not in needed]
 
 
+def size(home: Home, run: Run) -> int:
+    """Bytes of a run's files: its results and the logs of its jobs, without its rows in the database."""
+    logs = [home.job_log(job.id) for job in Job.select(Job.id).where(Job.run == run.id)]
+    kept = [*home.run_folder(run.id).rglob("*"), *logs, *map(log_times.path_of, logs)]
+    return sum(path.lstat().st_size for path in kept if path.is_file() and not path.is_symlink())
+
+
 def remove(home: Home, runs: list[Run]) -> int:
     """Remove these runs; returns how many. A run that was opened again meanwhile stays."""
     removed = 0

@@ -18,6 +18,8 @@ FULL_LIST = 40
 FEW = 5
 #: Ended jobs that are shown: those that ended last.
 MOST_ENDED = 12
+#: Runs of several jobs that have a sentence: those that run, and the newest.
+MOST_RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,25 @@ def of_queue() -> Page:
     at = database.now()
     queue = queue_order.now(at)
     runs = status.summaries(status.active_runs())
-    sentences = [_summary(run, shown, queue) for run, shown in runs if shown.total > 1]
+    told = _to_tell([(run, shown) for run, shown in runs if shown.total > 1], queue)
+    sentences = [_summary(run, shown, queue) for run, shown in told]
+    recent = {run.id for run, _ in [*told, *_to_tell(runs, queue)]}
+    warned = [(run, shown) for run, shown in runs if run.id in recent]
+    if left := sum(shown.total > 1 for _, shown in runs) - len(told):
+        sentences.insert(0, f"{counted(left, 'more run')} of several jobs: `jarvisctl runs` lists them.")
     since = moments.yesterday(at)
     bad = queries.unsuccessful_since(since, MOST_ENDED)
     if bad:
         sentences.append(f"Since yesterday: {status.in_words(queries.ended_since(since))}.")
     ended = {job.id: job for job in [*queries.ended_last([run.id for run, _ in runs], MOST_ENDED), *bad]}
-    return Page(sentences, _rows(queue, queue.places, ended.values(), at), _below(queue.queued, runs))
+    return Page(sentences, _rows(queue, queue.places, ended.values(), at), _below(queue.queued, warned))
+
+
+def _to_tell(runs: list[tuple[Run, RunSummary]], queue: Queue) -> list[tuple[Run, RunSummary]]:
+    """Those that run and the newest, at most MOST_RUNS, in the order of their submission."""
+    running = {job.run_id for job in queue.running}
+    first = sorted(runs, key=lambda pair: (pair[0].id not in running, -pair[0].number))[:MOST_RUNS]
+    return sorted(first, key=lambda pair: pair[0].number)
 
 
 def of_run(run: Run) -> Page:

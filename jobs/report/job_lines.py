@@ -11,6 +11,8 @@ from jarvisd.plugin import Job, Status
 
 #: Ways to end without success, the worst first.
 _MENDABLE = (Status.FAILED, Status.STOPPED, Status.SKIPPED, Status.CANCELLED)
+#: So many missing models are named; more are fetched as the plan names them.
+FEW = 2
 #: What the reason of a job says whose model can be downloaded.
 _FETCHED = re.compile(r"jarvisctl models fetch ([\w./@-]*\w)")
 
@@ -85,5 +87,8 @@ def mending_command(run_id: str, plan: str, jobs: Sequence[JobLine]) -> str:
     if not again:
         return ""
     retry = again[0].remedy if len(again) == 1 else f"jarvisctl retry {run_id}"
-    missing = any(_FETCHED.search(job.reason) for job in again)
-    return f"jarvisctl models fetch --only {plan} && {retry}" if missing else retry
+    missing = list(dict.fromkeys(name for job in again for name in _FETCHED.findall(job.reason)))
+    if not missing:
+        return retry
+    which = " ".join(missing) if len(missing) <= FEW else f"--only {plan}"
+    return f"jarvisctl models fetch {which} && {retry}"

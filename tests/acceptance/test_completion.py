@@ -93,3 +93,11 @@ def test_a_home_without_a_database_or_with_a_damaged_one_completes_nothing_and_s
 def test_h_is_help(house: House, verb: str) -> None:
     words = [verb] if verb else []
     assert house.ctl(*words, "-h").stdout == house.ctl(*words, "--help").stdout
+
+
+def test_one_line_in_the_file_that_bash_reads_is_enough(busy: House) -> None:
+    """As the help says: the script is evaluated, not kept in a file."""
+    line = 'eval "$("$JARVISCTL" completion bash)"; complete -p jarvisctl'
+    environment = {**os.environ, "JARVISD_HOME": str(busy.root), "JARVISCTL": str(BIN / "jarvisctl")}
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert "_jarvisctl_completion jarvisctl" in done.stdout

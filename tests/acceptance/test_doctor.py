@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,8 @@ def test_init_writes_a_configuration_that_is_in_force_and_overwrites_nothing(hou
     assert f"{plan}: kept as it is" in output
     assert plan.read_text() == "# mine\nreport: {}\n"
     assert f"{settings}  (yours)" in house.ctl("config").stdout
+
+
+def test_the_daemon_runs_since_a_time_of_the_local_clock(house: House) -> None:
+    house.daemon()
+    assert re.search(r"runs since today \d\d:\d\d \(just now\) \(pid \d+\)", house.ctl("doctor", code=None).stdout)

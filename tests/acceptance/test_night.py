@@ -164,7 +164,7 @@ def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: H
     assert jobs["report"]["status"] == "succeeded"
     markdown = house.ctl("report").stdout
     assert "not on this disk" in markdown
-    assert f"jarvisctl retry {failed['id']}" in markdown
+    assert f"`jarvisctl models fetch no/such-model && jarvisctl retry {failed['id']}`" in markdown
 
 
 def test_everything_missing_still_ends_in_a_report(house: House) -> None:
@@ -175,10 +175,8 @@ def test_everything_missing_still_ends_in_a_report(house: House) -> None:
     jobs = house.settled(submitted.stdout.strip(), 120)
     assert {job["status"] for name, job in jobs.items() if name != "report"} == {"failed"}
     assert jobs["report"]["status"] == "succeeded"
-    markdown = house.ctl("report").stdout
-    for name, job in jobs.items():
-        if name != "report":
-            assert f"jarvisctl retry {job['id']}" in markdown
+    run_id = submitted.stdout.strip()
+    assert f"`jarvisctl models fetch --only overnight && jarvisctl retry {run_id}`" in house.ctl("report").stdout
 
 
 def test_the_second_submission_of_a_nightly_plan_changes_nothing(house: House) -> None:

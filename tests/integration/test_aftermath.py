@@ -111,8 +111,10 @@ def test_prune_lists_first_and_asks(home: Home, make_run: MakeRun) -> None:
     old = finish(make_run("mine", "report"))
     finish(make_run("mine", "report"))
     call = ["--home", str(home.root), "prune", "--keep", "1"]
+    (logs.make_folder(home, old.id) / "replies.csv").write_bytes(b"x" * 2_600_000)
     listed = CliRunner().invoke(cli, [*call, "--dry-run"])
     assert (listed.exit_code, old.id in listed.output) == (0, True)
+    assert "Would remove 1 run with all results, 3 MB." in listed.output
     refused = CliRunner().invoke(cli, call)
     assert "--yes" in str(refused.exception)
     assert Run.select().count() == 2

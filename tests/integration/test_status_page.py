@@ -179,3 +179,14 @@ def test_the_document_puts_the_queue_in_order_once_for_all_runs(
     statements = asked(caplog, lambda: status.document(home, None))
     assert sum('"priority" DESC' in statement for statement in statements) == 1
     assert [job["position"] for run in status.document(home, None)["runs"] for job in run["jobs"]] == [1, 2, 3, 4, 5]
+
+
+def test_of_many_runs_only_the_running_and_the_newest_have_a_sentence(make_run: MakeRun) -> None:
+    """The others are counted, and `runs` has them."""
+    first = make_run("mine", "report")
+    claimed()
+    later = [make_run("mine", "report") for _ in range(20)]
+    sentences = status_page.of_queue().summaries
+    assert sentences[0] == "13 more runs of several jobs: `jarvisctl runs` lists them."
+    told = [sentence.partition(":")[0] for sentence in sentences[1:]]
+    assert told == [first.id, *(run.id for run in later[-7:])]

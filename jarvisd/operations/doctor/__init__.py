@@ -12,7 +12,7 @@ from jarvisd import __version__, registry
 from jarvisd import paths as homes
 from jarvisd.errors import JarvisError, PlanError
 from jarvisd.host import machine
-from jarvisd.operations import daemon_state, status
+from jarvisd.operations import daemon_state, moments, status
 from jarvisd.operations.doctor import access, mac
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
@@ -105,13 +105,21 @@ def _daemon(home: Home) -> list[Check]:
         return [ok("daemon", "idle; it starts with the next job")]
     if held is None:
         return [warning("daemon", "down", "`jarvisctl start` starts it; the nightly start does so too.")]
-    running = f"runs since {held['since']} (pid {held['pid']})"
+    running = f"runs since {_since(str(held['since']))} (pid {held['pid']})"
     if held["version"] != __version__:
         versions = f"{running}, version {held['version']}, and {__version__} is installed"
         return [warning("daemon", versions, "`jarvisctl restart` starts the new one.")]
     if not home.ready.exists():
         return [problem("daemon", f"{running}, but takes no jobs", f"{home.logs / 'jarvisd.log'} says why.")]
     return [ok("daemon", running)]
+
+
+def _since(stamp: str) -> str:
+    """When the daemon began, by the local clock; what the lock says where that is no instant."""
+    try:
+        return moments.day_and_time(dt.datetime.fromisoformat(stamp), database.now())
+    except ValueError:
+        return stamp
 
 
 def _clock(_home: Home) -> list[Check]:
