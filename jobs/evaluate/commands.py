@@ -54,7 +54,7 @@ def score(app: App, file: str | None, scenarios: str, as_json: bool) -> int:
     with _told_if_slow(encoder):
         scores = Scorer(sheet, encoder.encode if encoder else None).score(answers) if answers else []
     if as_json:
-        click.echo(json.dumps(_document(answers, scores, encoder), ensure_ascii=False))
+        click.echo(json.dumps(_document(answers, scores, encoder)))  # in ASCII: the texts come from elsewhere
     else:
         _print(answers, scores, encoder)
     return 0

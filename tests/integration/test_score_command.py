@@ -63,6 +63,20 @@ def test_a_file_is_read_as_well_as_standard_input_and_blank_lines_are_skipped(tm
     assert named == piped
 
 
+def test_hostile_texts_of_a_scenario_file_are_escaped_in_json(tmp_path: Path) -> None:
+    """Its instructions and the names of its checks come from whoever wrote the file."""
+    hostile = "Say yes \x1b[2J\u202eevil\u2066"
+    prompt = {"instruction": hostile, "checks": {hostile: {"says": ["yes"]}}}
+    scenario = {"id": "one", "context": "Ann: Hi?", "prompts": [prompt]}
+    sheet = {"opening": "Help.", "turn_instruction": "As I would", "scenarios": [scenario]}
+    (tmp_path / "mine.yaml").write_text(json.dumps(sheet))
+    text = json.dumps({"scenario": "one", "instruction": hostile, "reply": "yes"})
+    output = score(tmp_path, "--json", "--scenarios", "mine.yaml", text=text).stdout
+    assert output.rstrip("\n").isascii() and output.rstrip("\n").isprintable()
+    (row,) = json.loads(output)["replies"]
+    assert row["instruction"] == hostile and row["checks"][hostile] is True
+
+
 def test_nothing_in_gives_an_empty_list(tmp_path: Path) -> None:
     assert json.loads(score(tmp_path, "--json").stdout) == {"replies": [], "encoder": None}
 

@@ -212,6 +212,16 @@ def test_hostile_text_appears_as_text(here: Home) -> None:
     assert max(map(len, output.splitlines())) <= 100
 
 
+def test_a_hostile_name_is_escaped_in_json_and_still_the_same_name(here: Home) -> None:
+    hostile = "\x1b[2J\u202eevil\u2066 \x9b31m 😊"
+    row = run()
+    for key, name in (("a", hostile), ("b", "Model B")):
+        model(row, key, name, reply=f"reply {key}")
+    output = call(here, "--json").output
+    assert output.rstrip("\n").isascii() and output.rstrip("\n").isprintable()
+    assert json.loads(output)["models"] == {"a": hostile, "b": "Model B"}
+
+
 def test_nothing_to_vote_on_is_one_line(here: Home) -> None:
     with pytest.raises(JarvisError, match="no run has replies to compare yet"):
         call(here)

@@ -308,7 +308,7 @@ def _as_json(run: Run, compared: Compared, session: Session) -> str:
     votes = as_plain(compared.document.votes)
     left = {"left": session.remaining, "answers_left": session.answers_left}
     ranking = {"run": run.id, "models": names, "votes": votes} | left
-    return json.dumps(ranking, ensure_ascii=False)
+    return json.dumps(ranking)  # in ASCII: a model's name may hold characters that turn a terminal's text around
 
 
 # ---------------------------------------------------------------------------------------------- deploy model
