@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, expand_path
-from jobs.lib.comparison.rules import MEASURES, MEMORY_MB, METRICS, P95_MS, SUCCESS, WEIGHTS
+from jobs.lib.comparison.rules import MEASURES, MEMORY_MB, METRICS, P95_MS, SUCCESS, WEIGHTS, Rules, of_plan
 from jobs.lib.models import jarvis
 
 Weight = Annotated[float, Field(ge=0, le=1)]
@@ -45,11 +45,13 @@ class Metrics(_Part):
 
 
 class Weights(_Part):
-    """How models that quality does not separate are ordered."""
+    """How models that quality does not separate are ordered; the two measures may stand here instead of `measures`."""
 
     quality: Weight = Field(default=WEIGHTS["quality"], description="of the replies")
     speed: Weight = Field(default=WEIGHTS["speed"], description="of a reply")
     memory: Weight = Field(default=WEIGHTS["memory"], description="at the peak")
+    instructions: Weight | None = Field(default=None, description="of this measure in quality; null = as in `measures`")
+    own_turns: Weight | None = Field(default=None, description="of this measure in quality; null = as in `measures`")
 
 
 class Section(_Part):
@@ -65,6 +67,11 @@ class Section(_Part):
         description="what JARVIS calls its model, where `present` names none; null = as ~/.jarvis/config.json has it "
         "when the plan is submitted",
     )
+
+    @property
+    def in_force(self) -> Rules:
+        """The rules by which a run is compared."""
+        return of_plan(self.model_dump())
 
 
 def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:

@@ -129,9 +129,10 @@ def test_failed_replies_to_the_owners_turns_count_0_where_the_others_were_measur
     assert values == [pytest.approx(0.4), None, 0]
 
 
-def test_the_weights_of_the_measures_are_those_of_the_plan(night: Night) -> None:
-    """The same in every round, however many turns were asked."""
-    Run.update(snapshot={"plan": {"report": {"measures": {"instructions": 0.9, "own_turns": 0.1}}}}).execute()
+@pytest.mark.parametrize("key", ["measures", "weights"])
+def test_the_weights_of_the_measures_are_those_of_the_plan(night: Night, key: str) -> None:
+    """The same in every round, however many turns were asked; `weights` may name them beside those of the order."""
+    Run.update(snapshot={"plan": {"report": {key: {"instructions": 0.9, "own_turns": 0.1}}}}).execute()
     job = night.first_round({"a": 1.0})["a"][0].job
     night.turns(list(range(20)))
     for place in range(20):

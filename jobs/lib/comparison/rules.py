@@ -30,10 +30,12 @@ class Rules:
 
 
 def of_plan(section: Mapping[str, Any]) -> Rules:
-    """The rules of a plan's `report` section, completed by the defaults."""
+    """The rules of a plan's `report` section, completed by the defaults; `weights` may name the measures too."""
+    named = {name: weight for name, weight in (section.get("weights") or {}).items() if weight is not None}
+    of_measures = {name: weight for name, weight in named.items() if name in MEASURES}
     return Rules(
         gates=GATES | (section.get("gates") or {}),
-        measures=MEASURES | (section.get("measures") or {}),
+        measures=MEASURES | (section.get("measures") or {}) | of_measures,
         metrics=METRICS | (section.get("layers") or {}),
-        weights=WEIGHTS | (section.get("weights") or {}),
+        weights=WEIGHTS | {name: weight for name, weight in named.items() if name not in MEASURES},
     )

@@ -165,8 +165,9 @@ def _fired(stats: Mapping[str, Any]) -> str:
 
 def _quality_contrast(report: Report) -> Contrast:
     """Quality of the present model against that of the winner, else of the first by the numbers, leader-adjusted."""
-    weights = report.rules.measures
-    measure = f"does what you ask and your own messages, weighed {weights.instructions:g} and {weights.own_turns:g}"
+    weights = report.rules.in_force.measures
+    weighed = f"{weights['instructions']:g} and {weights['own_turns']:g}"
+    measure = f"does what you ask and your own messages, weighed {weighed}"
     best, rank = _best(report)
     if best is None:
         return Contrast("Reply quality", NOT_MEASURED, NOT_MEASURED, measure)
@@ -267,10 +268,11 @@ def setting_rows(report: Report) -> list[list[str]]:
         licence = clean(model.info.get("licence") or "licence not stated", 40)
         where = f"{clean(model.info.get('path'), 300)} · {revision} · {licence}"
         rows.append([f"model: {clean(model.name, 80)}", where])
-    rules = report.rules.model_dump(include={"gates", "measures", "weights"}) if report.models else {}
+    in_force = report.rules.in_force
+    rules = {"gates": in_force.gates, "measures": in_force.measures, "weights": in_force.weights}
     rows += [
         [f"rule: {part}", ", ".join(f"{key} {'none' if value is None else value}" for key, value in values.items())]
-        for part, values in rules.items()
+        for part, values in (rules.items() if report.models else ())
     ]
     for load in report.loads:
         conditions = (f"{clean(key, 40)} {_condition(value)}" for key, value in load.conditions.items())
