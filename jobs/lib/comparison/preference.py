@@ -36,8 +36,9 @@ REAL_CHANCE = 0.02  #: of being better than the leader, under which a model is n
 #: two and 5 % of three. Two need more than three, because all votes are about one pair.
 NAMED, NAMED_OF_TWO, LEAST_VOTES = 0.95, 0.99, 10
 
-#: Agreement before any vote, as pseudo-votes for and against the scores: correlation 0.5.
+#: Agreement before any vote, as pseudo-votes for and against the scores: an expected correlation of 0.5.
 AGREED_BEFORE, DIFFERED_BEFORE = 4.0, 2.0
+BETA_PARTS = 64  #: parts of equal chance over whose middles is averaged
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,22 @@ class Agreement:
 
     @property
     def correlation(self) -> float:
-        """Correlation of scores with the owner's ear, drawn towards 0.5 while votes are few; never under 0.
+        """Expected correlation of scores with the owner's ear: 0.5 before a vote, then moved by the votes; 0 to 1.
 
         W. F. Sheppard, Phil. Trans. A 192 (1899) 101-167: two normal variables with correlation r have differences of
-        the same sign with chance 1/2 + arcsin(r) / pi.
+        the same sign with chance 1/2 + arcsin(r) / pi. That chance has a beta distribution, and a chance under a half
+        counts as a correlation of 0. The mean over it, so that a few votes that differ silence no score.
         """
-        share = (self.agreed + AGREED_BEFORE) / (self.of + AGREED_BEFORE + DIFFERED_BEFORE)
-        return max(0.0, math.sin(math.pi * (share - 0.5)))
+        return _expected_correlation(self.agreed, self.of - self.agreed)
+
+
+@functools.cache
+def _expected_correlation(agreed: int, differed: int) -> float:
+    from scipy.special import betaincinv
+
+    parts = (np.arange(BETA_PARTS) + 0.5) / BETA_PARTS
+    shares = betaincinv(agreed + AGREED_BEFORE, differed + DIFFERED_BEFORE, parts)
+    return float(np.maximum(0.0, np.sin(np.pi * (shares - 0.5))).mean())
 
 
 def agreement(votes: Sequence[Vote]) -> Agreement:
