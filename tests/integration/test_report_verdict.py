@@ -213,3 +213,16 @@ def test_a_demonstration_is_marked_and_its_messages_are_not_called_yours(here: H
         assert ("of the demo's messages" in text) is is_demo
         assert ("of your messages" in text) is not is_demo
     assert ("demo data" in (here.run_folder(row.id) / "report.html").read_text()) is is_demo
+
+
+def test_the_best_of_models_that_are_no_better_than_a_canned_reply_is_called_no_winner(here: Home) -> None:
+    """Better than each other model, and still not to be used: headline, mark of the table and comparison with before."""
+    row = run()
+    model(row, "a", "Model A", qualities=shares([0.4, 0.5, 0.4, 0.5, 0.4]))
+    model(row, "b", "Model B", qualities=shares([0.0, 0.1, 0.0, 0.1, 0.0]), reply="sure, see u")
+    comparison = gather(row.id, here).comparison
+    assert comparison and comparison.verdict.winner == "a"
+    for text in both_pages(row, here):
+        assert "Keep what you have" in text
+        assert "best of these, but no better than a canned reply" in text
+        assert "winner" not in text.replace("Pick the winner on how its replies sound", "")

@@ -174,7 +174,7 @@ def peak_mb(stats: ModelFigures) -> float | None:
 
 def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     """What a reader has to know about a model before its figures, in words."""
-    marks = ["winner"] * (winner(report) == key)
+    marks = [_of_winner(report)] * (winner(report) == key)
     marks += ["best guess"] * (winner(report) is None and pick(report) == key and not model.gates)
     marks += ["in use"] * (report.comparison is not None and report.comparison.verdict.present == key)
     marks += [f"misses a limit: {clean(reason, 160)}" for reason in model.gates]
@@ -190,6 +190,12 @@ def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     if model.info.get("chat_template") is False:
         marks.append("plain prompt: it has no chat template")
     return marks
+
+
+def _of_winner(report: Report) -> str:
+    """The mark of the model that is better than each other one."""
+    recommended = report.comparison is not None and report.comparison.verdict.recommended
+    return "winner" if recommended else "best of these, but no better than a canned reply"
 
 
 def is_behind(stats: ModelFigures) -> bool:

@@ -185,7 +185,7 @@ def _best(report: Report) -> tuple[ModelDocument | None, str]:
     if report.comparison is None:
         return None, ""
     verdict = report.comparison.verdict
-    if verdict.winner is not None:
+    if verdict.winner is not None and verdict.recommended:
         return report.models[verdict.winner], "the winner"
     if verdict.pick is not None and verdict.recommended:
         return report.models[verdict.pick], "the best guess"
