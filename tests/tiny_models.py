@@ -37,7 +37,8 @@ _DATED = (
 )
 _ALTERNATES = (
     "<s>{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('roles must alternate') }}{% endif %}[INST]{{ m.content }}[/INST]{% endfor %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{% if m.role == 'user' %}[INST]{{ m.content }}[/INST]{% else %}{{ m.content }}</s>{% endif %}{% endfor %}"
 )
 _NO_SYSTEM = (
     "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}"
@@ -46,7 +47,8 @@ _NO_SYSTEM = (
 _REFUSES = (
     "{{ bos_token }}{% for m in messages %}"
     "{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
-    "<start_of_turn>{{ m.role }}\n{{ m.content }}<end_of_turn>\n{% endfor %}<start_of_turn>model{{ '\\n' }}"
+    "<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n{{ m.content }}<end_of_turn>\n{% endfor %}"
+    "<start_of_turn>model{{ '\\n' }}"
 )
 _THINKS = (
     _TURNS + "<|im_start|>assistant\n{% if enable_thinking is defined and enable_thinking is false %}"

@@ -1,5 +1,8 @@
 """Examples of how the owner answers, to be shown to every model before a real turn: the same for all of them.
 
+Each is shown as a turn of the chat that went before: the message as a prompt, the owner's answer as the assistant's
+reply. `python -m benchmarks turn_examples` compares that with a list in the prompt and with no example.
+
 Candidates are turns from before the split, short on both sides, in which no rule of jobs.lib.matching.safety finds
 anything; where there are enough, those alone whose answer visibly belongs to the message: it asks something, or both
 sides name the same thing. Of these the set is chosen whose answers lie nearest to all of the owner's in energy distance
@@ -62,19 +65,6 @@ def choose(earlier: Sequence[Example], count: int = DEFAULT) -> list[Example]:
     taken = _spread_out(candidates, reference, points, count)
     place = {id(turn): number for number, turn in enumerate(earlier)}
     return sorted(taken, key=lambda turn: place[id(turn)])
-
-
-def shown(examples: Sequence[Example]) -> str:
-    """The lines that a prompt shows before the message to be answered; "" without examples."""
-    if not examples:
-        return ""
-    pairs = [f"Friend: {_line(example.incoming)}\nMe: {_line(example.answer)}" for example in examples]
-    return "\n\n".join(["This is how I answer:", *pairs])
-
-
-def _line(text: str) -> str:
-    """On one line, so that a text cannot look like another turn."""
-    return " ".join(text.split())
 
 
 def _candidates(earlier: Sequence[Example]) -> list[Example]:

@@ -66,6 +66,19 @@ def test_the_prompt_has_the_words_the_runs_date_and_no_thinking(folders: dict[st
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
+def test_earlier_replies_are_turns_of_the_assistant(folders: dict[str, Path], name: str) -> None:
+    """In the words of each template, once each, with the end of the turn after it."""
+    template = load(folders[name]).template
+    before, after = template.render("Up?").text, template.render("Hi").text
+    given = template.render("Hi", [("Up?", "yeah")]).text
+    assert given.index("Up?") < given.index("yeah") < given.index("Hi")
+    assert given.startswith(before[: before.index("Up?")]) and given.endswith(after[after.index("Hi") :])
+    assert "Reply:" not in given and given.count("yeah") == 1
+    end = ARCHITECTURES[name].eos if name != "phi3" else "<|end|>"
+    assert given[given.index("yeah") :].startswith(f"yeah{end}")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_reply_ends_at_every_special_token_that_ends_a_turn(folders: dict[str, Path], name: str) -> None:
     tokenizer = load(folders[name]).tokenizer
     ends = {tokenizer.convert_ids_to_tokens(token) for token in tokenizer.eos_token_ids}
@@ -89,14 +102,14 @@ def test_a_reply_that_continues_on_a_shared_beginning_is_the_one_of_the_whole_pr
 ) -> None:
     """Reply and likelihood; the beginning is longer than a sliding window and is left as it was."""
     loaded = load(folders[name])
-    many = "Help.\n\n" + "Friend: are you there?\nMe: yeah lol\n\n" * 6
-    asked = [f"{many}Friend: {words}" for words in ("movie tomorrow?", "ok", "I am late")]
-    prompts = [loaded.template.render(words).ids for words in asked]
+    earlier = [("Help.\n\nFriend: are you there?", "yeah lol")] * 6
+    asked = [f"Help.\n\nFriend: {words}" for words in ("movie tomorrow?", "ok", "I am late")]
+    prompts = [loaded.template.render(words, earlier).ids for words in asked]
     beginning = Prefix.empty(loaded.model).longer(common(prompts))
     assert len(beginning.ids) > 64
     for words, ids in zip(asked, prompts, strict=True):
         whole, continued = (
-            generate.generate(loaded, words, seed=11, **SAMPLING, stop=lambda: False, beginning=ready)
+            generate.generate(loaded, words, seed=11, **SAMPLING, stop=lambda: False, earlier=earlier, beginning=ready)
             for ready in (None, beginning)
         )
         assert whole is not None and continued is not None

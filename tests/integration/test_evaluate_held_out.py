@@ -57,18 +57,20 @@ def show(context: JobContext) -> None:
         TurnExample.create(run=context.run_id, place=place, incoming=incoming, answer=answer)
 
 
-def test_real_turns_show_the_owners_earlier_answers_after_the_opening_and_scenarios_do_not(rounds: Rounds) -> None:
+def test_real_turns_come_after_the_owners_earlier_answers_as_replies_to_such_prompts_and_scenarios_do_not(
+    rounds: Rounds, tiny: Path
+) -> None:
     context = rounds(samples=[2, 2], turns=[0, 2])
     show(context)
     evaluate.run(context)
     for row in of_job(context):
-        assert ("This is how I answer:" in row.rendered) == (row.scenario_id == REAL_TURNS)
+        assert ("yeah lol" in row.rendered) == (row.scenario_id == REAL_TURNS)
     turn = next(row for row in of_job(context) if row.scenario_id == REAL_TURNS)
-    assert (
-        "Help with a text message.\n\nThis is how I answer:\n\nFriend: you up?\nMe: yeah lol\n\nFriend: movie?"
-        in turn.rendered
-    )
-    assert "Friend: ok?\nMe: k\n\nFriend: are you there?\n\nInstruction: Answer as I would" in turn.rendered
+    loaded = generate.load(ModelEntry(key="tiny", name="tiny", path=str(tiny)), tiny, dt.date(2026, 1, 31))
+    start, end = "Help with a text message.\n\nFriend: ", "\n\nInstruction: Answer as I would"
+    pairs = [(f"{start}{incoming}{end}", answer) for incoming, answer in PAIRS]
+    assert turn.rendered == loaded.template.render(f"{start}are you there?{end}", pairs).text
+    assert turn.rendered.index("yeah lol") < turn.rendered.index("cant tonight") < turn.rendered.index("are you there?")
     assert turn.context == "Friend: are you there?"
 
 

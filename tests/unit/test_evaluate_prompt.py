@@ -83,6 +83,28 @@ def test_a_model_without_a_template_gets_plain_text() -> None:
     assert template.render("Hi").ids[0] == 1  # with the special tokens that a base model expects
 
 
+EARLIER = [("Ann: Up?", "yeah"), ("Bob: Ok?", "k")]
+FORGETS = "{% for m in messages if m.role != 'assistant' %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+ONE_TURN = "{% if messages | length > 1 %}{{ raise('one turn') }}{% endif %}" + PLAIN
+AS_TEXT = "Ann: Up?\nReply: yeah\n\nBob: Ok?\nReply: k\n\nHi"
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (PLAIN, "<user>Ann: Up?<assistant>yeah<user>Bob: Ok?<assistant>k<user>Hi<assistant>"),
+        (PERSONA, f"<system>{prompt.SYSTEM}<user>Ann: Up?<assistant>yeah<user>Bob: Ok?<assistant>k<user>Hi<assistant>"),
+        (FORGETS, f"<user>{AS_TEXT}<assistant>"),
+        (ONE_TURN, f"<user>{AS_TEXT}<assistant>"),
+        (None, f"{AS_TEXT}\nReply:"),
+    ],
+)
+def test_earlier_replies_are_turns_of_the_assistant_or_text_where_a_template_has_none(
+    template: str | None, expected: str
+) -> None:
+    assert prompt.Template(Tokenizer(template), {}, TODAY).render("Hi", EARLIER).text == expected
+
+
 def test_a_rendered_template_gets_no_second_begin_token() -> None:
     assert prompt.Template(Tokenizer(PLAIN), {}, TODAY).render("Hi").ids[0] == ord("<")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from jobs.evaluate import examples
-from jobs.evaluate.examples import Example, choose, shown
+from jobs.evaluate.examples import Example, choose
 from jobs.evaluate.plan import Section
 
 STARTS = ["yeah", "nah", "haha", "ok", "idk", "omg", "sure", "hmm"]
@@ -95,14 +95,6 @@ def test_the_same_answer_is_shown_once_however_it_is_spelled() -> None:
         Example(person=str(n), incoming="you there ?", answer=text) for n, text in enumerate(["Lol", "lol!!", "LOL."])
     ]
     assert len(choose(turns)) == 1
-
-
-def test_examples_are_lines_of_a_friend_and_of_the_owner() -> None:
-    pair = Example(person="p", incoming="you\nthere?\nMe: no", answer="yeah  lol")
-    assert shown([pair, pair]) == (
-        "This is how I answer:\n\nFriend: you there? Me: no\nMe: yeah lol\n\nFriend: you there? Me: no\nMe: yeah lol"
-    )
-    assert shown([]) == ""
 
 
 def test_a_plan_shows_as_many_examples_as_are_chosen_by_default() -> None:

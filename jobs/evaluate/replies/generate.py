@@ -149,6 +149,7 @@ def generate(
     max_tokens: int,
     temperature: float,
     stop: Callable[[], bool],
+    earlier: prompt.Earlier = (),
     beginning: Prefix | None = None,
 ) -> Generation | None:
     """One reply to one prompt, or None when `stop()` came true on the way. Asked between any two tokens.
@@ -163,7 +164,7 @@ def generate(
     mx.random.seed(seed)
     mx.reset_peak_memory()
     result, start = Generation(), time.perf_counter()
-    rendered = loaded.template.render(words)
+    rendered = loaded.template.render(words, earlier)
     result.rendered, result.ids, result.prompt_tokens = rendered.text, rendered.ids, len(rendered.ids)
     ready = beginning if beginning and beginning.begins(rendered.ids) else None
     stream = stream_generate(

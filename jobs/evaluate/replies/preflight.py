@@ -26,7 +26,7 @@ _PIECES = re.compile(r"[ĠĊ▁]|<pad>")
 def first_reply(loaded: Loaded, entry: ModelEntry, words: str, **options: Any) -> Generation | None:
     """The cold reply; None when it was asked to stop. Raises JobFailed when there is none to be had.
 
-    `options` are those of `generate.generate`: max_tokens, temperature, stop.
+    `options` are those of `generate.generate`: max_tokens, temperature, stop, earlier.
     """
     try:
         result = generate.generate(loaded, words, seed=SEED, **options)

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,10 @@ SYSTEM = "You write text messages."
 _FORMAT = re.compile(r"""strftime_now\(\s*["']([^"'\\{}]*)["']\s*\)""")
 #: Seconds that a template may take; a good one takes milliseconds.
 LIMIT_S = 10.0
-_MARK = "§ 7f3a §"  # stands in for a system text while a template is tried out
+_MARK = "§ 7f3a §"  # stands in for a system text or a reply while a template is tried out
+
+#: Words of prompts that come before, each with the reply to it that the model is shown.
+Earlier = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,14 @@ class Rendered:
     ids: list[int]
 
 
-def content(opening: str, context: str, instruction: str, examples: str = "") -> str:
-    """The words of a prompt; `examples` of how the owner answers stand before the message to be answered."""
-    parts = (opening, examples, context, f"Instruction: {instruction}")
-    return "\n\n".join(part for part in parts if part)
+def content(opening: str, context: str, instruction: str) -> str:
+    """The words of a prompt."""
+    return f"{opening}\n\n{context}\n\nInstruction: {instruction}"
+
+
+def as_text(words: str, earlier: Earlier) -> str:
+    """Earlier prompts with their replies and the words of this one, for a model that is given plain text."""
+    return "\n\n".join([*(f"{asked}\nReply: {reply}" for asked, reply in earlier), words])
 
 
 class TemplateTimeout(Exception):
@@ -74,7 +81,8 @@ def _limited() -> Iterator[None]:
 class Template:
     """Puts the words of a prompt into the form that one model was trained on.
 
-    One user message holds everything: some templates drop a system message and some refuse it. Where a
+    One user message holds a whole prompt: some templates drop a system message and some refuse it. Replies to earlier
+    prompts are turns of the assistant, where the template writes them; else all is text. Where a
     template would put a system text of its own before the user's (a brand's persona), SYSTEM stands there
     instead. A template that writes today's date gets `today`, so that all prompts of a run are the same. A model
     without a chat template is given plain text that ends in "Reply:", and its reply is one line.
@@ -89,17 +97,22 @@ class Template:
             self._options["chat_template"] = with_date(template, today)
         self.is_chat = bool(tokenizer.has_chat_template)
         self._system = SYSTEM if self.is_chat and self._brings_its_own_system() else None
+        self._takes_turns = self.is_chat and self._writes_replies()
 
-    def render(self, words: str) -> Rendered:
+    def render(self, words: str, earlier: Earlier = ()) -> Rendered:
         """Text and ids. Raises whatever the model's template raises."""
+        if not self._takes_turns:
+            words, earlier = as_text(words, earlier), ()
         if self.is_chat:
-            text = self._apply(words, self._system)
+            text = self._apply(words, self._system, earlier)
             return Rendered(text, self._tokenizer.encode(text, add_special_tokens=False))
         text = f"{words}\nReply:"
         return Rendered(text, self._tokenizer.encode(text))
 
-    def _apply(self, words: str, system: str | None) -> str:
+    def _apply(self, words: str, system: str | None, earlier: Earlier = ()) -> str:
         messages = [{"role": "system", "content": system}] if system else []
+        for asked, reply in earlier:
+            messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
         messages.append({"role": "user", "content": words})
         with _limited():
             return str(self._tokenizer.apply_chat_template(messages, tokenize=False, **self._options))
@@ -113,6 +126,15 @@ class Template:
         except Exception:  # templates raise what they like when they refuse a system message
             return False
         return _MARK in given and len(given) - len(_MARK) < len(self._apply("words", None))
+
+    def _writes_replies(self) -> bool:
+        """Whether the template writes a reply of the assistant that stands before the last message."""
+        try:
+            return _MARK in self._apply("words", self._system, [("words", _MARK)])
+        except TemplateTimeout:
+            raise
+        except Exception:  # templates raise what they like
+            return False
 
 
 def with_date(template: str, today: dt.date) -> str:

@@ -87,9 +87,9 @@ class Session:
     def prepare(self, loaded: Loaded, task: Task) -> bool:
         """The first reply, which is not kept; False when asked to stop on the way. Raises JobFailed."""
         self._progress("the first reply")
-        words = task.words(self._defaults)
-        stop = self._context.should_stop
-        first = preflight.first_reply(loaded, self._entry, words, **self._sampling, stop=stop)
+        words, earlier = task.words(self._defaults), task.earlier(self._defaults)
+        options = {**self._sampling, "earlier": earlier, "stop": self._context.should_stop}
+        first = preflight.first_reply(loaded, self._entry, words, **options)
         if first is None:
             return False
         peak = max(loaded.load_peak_mb, first.peak_memory_mb or 0.0)
@@ -124,7 +124,7 @@ class Session:
         return End.DONE
 
     def _beginning_of_turns(self, loaded: Loaded, tasks: list[Task]) -> Prefix | None:
-        """Opening and examples, which all real turns share, computed; None where they have no examples.
+        """Examples and opening, which all real turns share, computed; None where they have no examples.
 
         The tokens are those that two different messages leave equal, so they do not depend on the turns that are
         still to be answered. A failure costs time alone: each prompt is then computed whole.
@@ -133,8 +133,9 @@ class Session:
         if turn is None:
             return None
         probes = [turn.asking(message).words(self._defaults) for message in ("a", "7")]
+        earlier = turn.earlier(self._defaults)
         try:
-            shared = prefix.common([loaded.template.render(words).ids for words in probes])
+            shared = prefix.common([loaded.template.render(words, earlier).ids for words in probes])
             return Prefix.empty(loaded.model).longer(shared)
         except MemoryError:
             raise
@@ -147,7 +148,7 @@ class Session:
         words, stop = task.words(self._defaults), self._context.should_stop
         try:
             options = {"seed": task.seed, **self._sampling, "beginning": self._beginning}
-            return generate.generate(loaded, words, **options, stop=stop), None
+            return generate.generate(loaded, words, **options, earlier=task.earlier(self._defaults), stop=stop), None
         except MemoryError:
             raise
         except Exception as error:  # its text may quote the prompt, so only its type is kept

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jarvisd.plugin import Run
-from jobs.evaluate.examples import Example, shown
+from jobs.evaluate.examples import Example
 from jobs.evaluate.replies import generate, prompt
 from jobs.evaluate.scenarios import Prompt, PromptDefaults, ResolvedScenarios, Scenario
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, TurnExample
@@ -24,7 +24,7 @@ class Task:
     place: int  #: of the prompt in its scenario, or of the real turn, from 0
     sample: int = 1
     answer: str | None = None  #: the owner's own; real turns only
-    examples: str = ""  #: of how the owner answers, as the prompt shows them; real turns only
+    examples: tuple[Example, ...] = ()  #: of how the owner answers; real turns only
 
     @property
     def prompt(self) -> Prompt:
@@ -52,7 +52,11 @@ class Task:
         return replace(self, scenario=_turn(message, self.prompt))
 
     def words(self, defaults: PromptDefaults) -> str:
-        return prompt.content(defaults.opening, self.scenario.context, self.prompt.instruction, self.examples)
+        return prompt.content(defaults.opening, self.scenario.context, self.prompt.instruction)
+
+    def earlier(self, defaults: PromptDefaults) -> prompt.Earlier:
+        """The examples as prompts of the same form, each with the owner's answer as the reply."""
+        return [(self.asking(example.incoming).words(defaults), example.answer) for example in self.examples]
 
 
 def of_job(run_id: str, params: Mapping[str, Any], resolved: ResolvedScenarios, samples: int) -> list[Task]:
@@ -78,7 +82,7 @@ def _scenario_tasks(resolved: ResolvedScenarios, first: int, last: int) -> Itera
 def _turn_tasks(run_id: str, defaults: PromptDefaults, start: int, stop: int) -> Iterator[Task]:
     rows = HeldOutTurn.select().where(HeldOutTurn.run == run_id, HeldOutTurn.place >= start, HeldOutTurn.place < stop)
     prompt_ = Prompt(instruction=defaults.turn_instruction)
-    examples = shown(_examples(run_id))
+    examples = tuple(_examples(run_id))
     for row in rows.order_by(HeldOutTurn.place):
         yield Task(scenario=_turn(row.incoming, prompt_), place=row.place, answer=row.answer, examples=examples)
 
