@@ -216,7 +216,7 @@ def test_a_demonstration_is_marked_and_its_messages_are_not_called_yours(here: H
 
 
 def test_the_best_of_models_that_are_no_better_than_a_canned_reply_is_called_no_winner(here: Home) -> None:
-    """Better than each other model, and still not to be used: headline, mark of the table and comparison with before."""
+    """Better than each other one, and still not to be used: headline, mark of the table and comparison with before."""
     row = run()
     model(row, "a", "Model A", qualities=shares([0.4, 0.5, 0.4, 0.5, 0.4]))
     model(row, "b", "Model B", qualities=shares([0.0, 0.1, 0.0, 0.1, 0.0]), reply="sure, see u")

@@ -37,7 +37,8 @@ def test_a_snapshot_without_rules_means_the_defaults_of_a_plan() -> None:
     assert assumed.gates == defaults.gates.model_dump()
     assert assumed.measures == defaults.measures.model_dump()
     assert assumed.metrics == defaults.layers.model_dump()
-    assert assumed.weights == defaults.weights.model_dump()
+    assert assumed.weights == defaults.weights.model_dump(exclude_none=True)
+    assert assumed == defaults.in_force
     section = Evaluate(models=("a",)).model_dump()
     assert {name: section[name] for name in rules.ROUNDS} == rules.ROUNDS
 
@@ -47,6 +48,12 @@ def test_a_plan_may_change_one_rule_and_keep_the_others() -> None:
     changed = rules.of_plan({"gates": {"success": 0.5, "p95_ms": None}, "weights": None})
     assert changed.gates == {"success": 0.5, "memory_mb": 6144, "p95_ms": None}
     assert changed.weights == rules.WEIGHTS
+
+
+def test_the_weights_of_a_plan_may_name_the_measures_too() -> None:
+    """They then go before those of `measures`, and leave the weights of the order as they are."""
+    changed = rules.of_plan({"measures": {"own_turns": 0.2}, "weights": {"own_turns": 0.9, "instructions": None}})
+    assert (changed.measures, changed.weights) == ({"instructions": 0.5, "own_turns": 0.9}, rules.WEIGHTS)
 
 
 def timed(*latencies: float) -> list[ReplyScores]:
