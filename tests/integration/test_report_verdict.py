@@ -226,3 +226,14 @@ def test_the_best_of_models_that_are_no_better_than_a_canned_reply_is_called_no_
         assert "Keep what you have" in text
         assert "best of these, but no better than a canned reply" in text
         assert "winner" not in text.replace("Pick the winner on how its replies sound", "")
+    assert "No model may be used that does better than one canned reply to everything" in text
+
+
+def test_the_best_model_that_misses_a_limit_is_not_said_to_be_as_good_as_a_canned_reply(here: Home) -> None:
+    row = run()
+    model(row, "a", "Model A", qualities=shares([0.9, 1.0, 0.9, 1.0, 0.9]))
+    model(row, "b", "Model B", qualities=shares([0.2, 0.3, 0.2, 0.3, 0.2]), reply="sure, see u")
+    Reply.update(peak_memory_mb=7000).where(Reply.model == "a").execute()
+    told = "Model A did best, but misses a limit of the plan; a canned reply to everything would have done as well as"
+    for text in both_pages(row, here):
+        assert f"{told} the others. Keep what you have." in text

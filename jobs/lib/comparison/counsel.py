@@ -42,10 +42,10 @@ class Counsel:
         return self.names.get(key, key)
 
     def _nothing_better(self, advice: Advice) -> list[str]:
-        return [
-            f"{self.name(advice.pick)} did best, but a canned reply to everything would have done as well. "
-            "Keep what you have."
-        ]
+        but = "but a canned reply to everything would have done as well."
+        if advice.pick not in advice.below_canned:
+            but = "but misses a limit of the plan; a canned reply to everything would have done as well as the others."
+        return [f"{self.name(advice.pick)} did best, {but} Keep what you have."]
 
     def _what_to_do(self, advice: Advice) -> str:
         pick, present = self.name(advice.pick), advice.present

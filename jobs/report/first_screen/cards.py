@@ -67,11 +67,13 @@ def _model(report: Report) -> Card | None:
 
 
 def _model_points(report: Report, comparison: ComparisonDocument) -> list[Point]:
-    """Better, faster, how sure: each against the model in use, or the runner-up."""
+    """Better, faster, how sure: each against the model in use, or the runner-up; and why none is recommended."""
     pick, rival = comparison.verdict.pick, model_rows.runner_up(report)
     if pick is None:
         number = len(report.models)
         return [Point(strong=f"{number} model{'s' * (number != 1)}", text="gave replies; a choice needs two")]
+    if not comparison.verdict.recommended:
+        return [Point(strong="No model", text="may be used that does better than one canned reply to everything")]
     points = [_better(report, pick, rival), _time_and_memory(report, pick, rival)] if rival else []
     return [point for point in [*points, _by_votes(report, pick)] if point] + [_sureness(comparison)]
 

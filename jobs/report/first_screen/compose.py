@@ -26,7 +26,7 @@ def first_screen(report: Report) -> FirstScreen:
     A part that fails is empty and named in `problems`.
     """
     problems: list[str] = []
-    weights = report.rules.weights.model_dump()
+    weights = report.rules.in_force.weights
     total = sum(weights.values()) or 1
     succeeded = report.counted(Status.SUCCEEDED)
     return FirstScreen(

@@ -56,7 +56,7 @@ class RankedModel:
     low: float | None  #: its interval
     high: float | None
     seconds: str
-    usable: str  #: complete replies of all
+    complete: str  #: complete replies of all
     memory: str
     against_first: str
     is_present: bool  #: the model that the owner uses now

@@ -32,7 +32,7 @@ def _ranked(report: Report, key: str, model: ModelDocument, parts: Mapping[str, 
         low=low,
         high=high,
         seconds="–" if figures.shared_p50_ms is None else f"{figures.shared_p50_ms / 1000:.1f}",
-        usable=f"{figures.successes}/{figures.total_tests}",
+        complete=f"{figures.successes}/{figures.total_tests}",
         memory="–" if peak is None else megabytes(peak),
         against_first=_against_first(report, key, model),
         is_present=report.comparison is not None and report.comparison.verdict.present == key,
@@ -46,7 +46,7 @@ def _against_first(report: Report, key: str, model: ModelDocument) -> str:
     if model.gates:
         return f"misses a limit: {clean(model.gates[0], 160)}"
     if key == model_rows.winner(report):
-        return "winner"
+        return model_rows.of_winner(report)
     best = model_rows.pick(report)
     if key == best:
         return "best guess"

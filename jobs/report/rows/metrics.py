@@ -87,8 +87,8 @@ def _references(report: Report) -> Mapping[str, Mapping[str, Reference]]:
 
 
 def _measures(report: Report) -> str:
-    weights = report.rules.measures
-    return f"{weights.instructions:g} and {weights.own_turns:g}"
+    weights = report.rules.in_force.measures
+    return f"{weights['instructions']:g} and {weights['own_turns']:g}"
 
 
 def reference_rows(report: Report) -> list[list[str]]:

@@ -174,7 +174,7 @@ def peak_mb(stats: ModelFigures) -> float | None:
 
 def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     """What a reader has to know about a model before its figures, in words."""
-    marks = [_of_winner(report)] * (winner(report) == key)
+    marks = [of_winner(report)] * (winner(report) == key)
     marks += ["best guess"] * (winner(report) is None and pick(report) == key and not model.gates)
     marks += ["in use"] * (report.comparison is not None and report.comparison.verdict.present == key)
     marks += [f"misses a limit: {clean(reason, 160)}" for reason in model.gates]
@@ -192,7 +192,7 @@ def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     return marks
 
 
-def _of_winner(report: Report) -> str:
+def of_winner(report: Report) -> str:
     """The mark of the model that is better than each other one."""
     recommended = report.comparison is not None and report.comparison.verdict.recommended
     return "winner" if recommended else "best of these, but no better than a canned reply"
