@@ -10,6 +10,7 @@ from typing import Any
 from jarvisd.plugin import Run
 from jobs.evaluate.examples import Example
 from jobs.evaluate.replies import generate, prompt
+from jobs.evaluate.replies.prompt import Earlier
 from jobs.evaluate.scenarios import Prompt, PromptDefaults, ResolvedScenarios, Scenario
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, Reply, TurnExample
 
@@ -54,7 +55,7 @@ class Task:
     def words(self, defaults: PromptDefaults) -> str:
         return prompt.content(defaults.opening, self.scenario.context, self.prompt.instruction)
 
-    def earlier(self, defaults: PromptDefaults) -> prompt.Earlier:
+    def earlier(self, defaults: PromptDefaults) -> Earlier:
         """The examples as prompts of the same form, each with the owner's answer as the reply."""
         return [(self.asking(example.incoming).words(defaults), example.answer) for example in self.examples]
 
