@@ -23,10 +23,21 @@ def cancel(home: Home, target: Job | Run) -> list[Job]:
     if not cancelled:
         name = target.id if isinstance(target, Run) else target.name
         raise JarvisError(f"nothing to cancel: {name} has ended", "`jarvisctl status` shows what is open.")
+    _leave_placeholders(home, cancelled)
+    return cancelled
+
+
+def cancel_jobs(home: Home, jobs: list[Job]) -> list[Job]:
+    """Cancel the open ones of these jobs, of any run. Returns them."""
+    cancelled = queue.cancel(jobs, database.now())
+    _leave_placeholders(home, cancelled)
+    return cancelled
+
+
+def _leave_placeholders(home: Home, cancelled: list[Job]) -> None:
     for job in cancelled:
         if job.is_report and home.run_folder(job.run_id).exists():
             placeholder.plain_report(home, job.run, "it was cancelled", keep=True)
-    return cancelled
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,11 @@ def retry(home: Home, target: Job | Run, *, fresh: bool = False, until: str | No
     jobs = _worth_retrying(target, fresh=fresh) if isinstance(target, Run) else [target]
     queued = queue.retry(jobs, fresh=fresh, deadline=deadline)
     return Retried(queued, service.start_for_job(home))
+
+
+def retry_jobs(home: Home, jobs: list[Job]) -> Retried:
+    """Queue the settled ones of these jobs again, of any run; their runs have no deadline after that."""
+    return Retried(queue.retry(jobs), service.start_for_job(home))
 
 
 def _deadline(until: str) -> dt.datetime:

@@ -25,9 +25,10 @@ class Entry:
     verdict: str  #: what its newest report says, in a few words; "" without one
 
 
-def newest(number: int) -> list[Entry]:
+def newest(number: int, skipped: int = 0) -> list[Entry]:
+    """The newest runs, without the first `skipped` of them."""
     at = database.now()
-    return [_entry(run, at) for run in Run.select().order_by(Run.number.desc()).limit(number)]
+    return [_entry(run, at) for run in Run.select().order_by(Run.number.desc()).limit(number).offset(skipped)]
 
 
 def _entry(run: Run, at: dt.datetime) -> Entry:

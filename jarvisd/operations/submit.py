@@ -92,6 +92,16 @@ def submit_plan(
     return store(home, run, jobs, after)
 
 
+def preview_plan(
+    home: Home, name: str, overrides: Iterable[str] = (), *, only: Iterable[str] = (), until: str | None = None
+) -> tuple[list[str], list[str]]:
+    """The names of the jobs that a submission would store, and its warnings. Raises UsageError as that would."""
+    from jarvisd.plan import plans  # late, as above
+
+    run, jobs = rows.run_of(plans.read_plan(home, name, overrides, only), database.now(), until, again=True)
+    return [plain(job.name) for job in jobs], [plain(line) for line in run.warnings]
+
+
 def submit_command(
     home: Home,
     program: list[str],

@@ -245,6 +245,25 @@ def usual_seconds(names: set[str]) -> dict[str, float]:
     return dict(list(rows.where(Job.name.in_(list(names))).order_by(Job.id).tuples()))
 
 
+def matching(status: str = "", kind: str = "", run: str = "", named: str = "") -> peewee.Select:
+    """Jobs with that status, of that kind, of runs and with names that begin so; "" = all. Newest first."""
+    rows = Job.select(*SHOWN)
+    for wanted in (
+        Job.status == status if status else None,
+        Job.kind == kind if kind else None,
+        Job.run.startswith(run) if run else None,
+        Job.name.startswith(named) if named else None,
+    ):
+        rows = rows if wanted is None else rows.where(wanted)
+    return rows.order_by(Job.id.desc())
+
+
+def count_by_status(rows: peewee.Select) -> dict[str, int]:
+    """The number of jobs of a query, by status."""
+    counts = rows.select(Job.status, peewee.fn.COUNT(Job.id)).order_by().group_by(Job.status)
+    return dict(list(counts.tuples()))
+
+
 #: The order of due jobs.
 ORDER = (Run.priority.desc(), Run.deadline.is_null(), Run.deadline, Run.number, Job.round, Job.place, Job.id)
 #: What the order and the lists need of a job's run.

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route as HttpRoute
 
 from jarvisd import __version__, logs
-from jarvisd.errors import JarvisError, UsageError
+from jarvisd.errors import JarvisError, LedgerError, UsageError
 from jarvisd.paths import Home
 from jarvisd.store import database
 from jarvisd.web import process, rendering, rooms
@@ -52,6 +52,10 @@ def application(home: Home, keys: Keys) -> Starlette:
 
 async def _static(name: str, media_type: str, _request: HttpRequest) -> Response:
     return Response(rendering.static(name), media_type=media_type)
+
+
+class _Unusable(Exception):
+    """The database cannot be used now: it is held, damaged, or of a newer version."""
 
 
 class _Site:
@@ -102,7 +106,7 @@ class _Site:
 
         async def handle(http: HttpRequest) -> Response:
             try:
-                if not self.ledger.open():
+                if not self._is_open():
                     return problem(http, "Nothing was submitted yet", _FIRST_STEP, 200)
                 if route.version is not None:
                     return await self._poll(http, route)
@@ -110,6 +114,8 @@ class _Site:
             except JarvisError as error:
                 status = 400 if isinstance(error, UsageError) else 409
                 return problem(http, error.what, error.remedy, status)
+            except _Unusable as error:
+                return problem(http, str(error), "This page goes on trying.", 503)
             except (peewee.PeeweeException, OSError) as error:
                 self.ledger.close()
                 return problem(http, _trouble(error), "This page goes on trying.", 503)
@@ -118,6 +124,14 @@ class _Site:
                 return problem(http, f"unexpected {type(error).__name__}", _BUG, 500)
 
         return handle
+
+    def _is_open(self) -> bool:
+        """Open the database. Raises _Unusable where that is impossible now."""
+        try:
+            return self.ledger.open()
+        except LedgerError as error:
+            self.ledger.close()
+            raise _Unusable(str(error)) from error
 
     async def _request(self, http: HttpRequest) -> Request:
         query = parse_qs(http.url.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
@@ -167,7 +181,12 @@ class _Site:
     def _confirm(self, http: HttpRequest, room: Room, request: Request, ask: Confirm) -> Response:
         """The question as a page, or for the script, which shows it above the page, as JSON."""
         if "application/json" in http.headers.get("accept", ""):
-            content = {"question": ask.question, "lines": list(ask.lines), "button": ask.button, "seen": ask.seal}
+            content = {
+                "question": ask.question,
+                "lines": [*ask.lines, *ask.notes],
+                "button": ask.button,
+                "seen": ask.seal,
+            }
             return JSONResponse(rendering.cleaned(content))
         hidden = [(name, value) for name, values in request.fields.items() if name != "seen" for value in values]
         data = {"ask": ask, "hidden": hidden, "action": http.url.path, **ask.data}

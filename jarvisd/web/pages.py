@@ -53,6 +53,7 @@ class Confirm:
 
     question: str
     lines: Sequence[str] = ()  #: what will change
+    notes: Sequence[str] = ()  #: what may change before the answer, such as warnings
     button: str = "Yes"
     state: str = ""  #: what else must not change between question and answer, such as a hash of a file
     template: str = "confirm.html"  #: another template gets `ask`, `data` and the form's fields as `hidden`
@@ -107,8 +108,13 @@ class Request:
 
     def link(self, path: str, **query: object) -> str:
         """The address of a page: link("queue", state="failed"). Values that are "" or None are left out."""
+        return f"{self.root}/{self.path(path, **query)}"
+
+    @staticmethod
+    def path(path: str, **query: object) -> str:
+        """The same, below the page's root: what GoTo and a form's `back` hold."""
         kept = {name: str(value) for name, value in query.items() if value not in ("", None)}
-        return f"{self.root}/{quote(path)}" + (f"?{urlencode(kept)}" if kept else "")
+        return quote(path) + (f"?{urlencode(kept)}" if kept else "")
 
     def confirms(self, ask: Confirm) -> bool:
         """Whether the user has answered this very question with yes."""

@@ -6,9 +6,9 @@ import logging
 
 from jarvisd import logs, registry
 from jarvisd.web.pages import Room
-from jarvisd.web.screens import acts, tonight
+from jarvisd.web.screens import acts, history, log, queue, tonight
 
-_OWN = (tonight.WEB, acts.WEB)
+_OWN = (tonight.WEB, history.WEB, queue.WEB, log.WEB, acts.WEB)
 _log = logging.getLogger("jarvisd.web")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from jarvisd.errors import JarvisError
-from jarvisd.operations import control, lookup, moments, service
+from jarvisd.operations import control, lookup, moments
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.web.pages import Answer, Confirm, GoTo, Request, Room, post
 from jarvisd.web.rendering import TEMPLATES
@@ -49,7 +49,7 @@ def cancel(request: Request) -> Answer:
     target = lookup.find_job_or_run(request.field("target"), ends_it=True)
     jobs = _jobs_of(target, is_open=True)
     remark = ["All processes of a running job end within 10 seconds."] if _runs(jobs) else []
-    ask = Confirm(f"Cancel {_name(target)}?", [*named(jobs), *remark], "Cancel it")
+    ask = Confirm(f"Cancel {_name(target)}?", [*named(jobs), *remark], button="Cancel it")
     if not request.confirms(ask):
         return ask
     cancelled = control.cancel(request.home, target)
@@ -66,14 +66,15 @@ def retry(request: Request) -> Answer:
     remark = "Checkpoints are deleted: it starts from the beginning." if fresh else "What is finished of them is kept."
     deadline = f"The run's new deadline: {until}." if until else "The run has no deadline after that."
     jobs = _jobs_of(target, is_open=False)
-    ask = Confirm(f"Queue {_name(target)} again?", [*named(jobs), remark, deadline], "Queue again")
+    ask = Confirm(f"Queue {_name(target)} again?", [*named(jobs), remark, deadline], button="Queue again")
     if not request.confirms(ask):
         return ask
     retried = control.retry(request.home, target, fresh=fresh, until=until)
-    return back(request, f"{counted(len(retried.jobs), 'job')} queued.{_error(retried.start_error)}")
+    return back(request, f"{counted(len(retried.jobs), 'job')} queued.{start_error(retried.start_error)}")
 
 
-def _error(error: JarvisError | None) -> str:
+def start_error(error: JarvisError | None) -> str:
+    """What follows a message where the daemon did not start."""
     return f" {error}" if error is not None else ""
 
 
@@ -81,7 +82,7 @@ def pause(request: Request) -> Answer:
     text = request.field("for").strip()
     length = duration(text) if text else None
     until = f"It ends after {text}." if text else "It ends when you resume, or with the next nightly run."
-    ask = Confirm("Pause this computer?", ["No new job starts. The running job finishes.", until], "Pause")
+    ask = Confirm("Pause this computer?", ["No new job starts. The running job finishes.", until], button="Pause")
     if not request.confirms(ask):
         return ask
     paused = control.pause(request.home, length)
@@ -90,17 +91,21 @@ def pause(request: Request) -> Answer:
 
 
 def resume(request: Request) -> Answer:
-    ask = Confirm("Resume?", ["The next job starts when it is due."], "Resume")
+    ask = Confirm("Resume?", ["The next job starts when it is due."], button="Resume")
     if not request.confirms(ask):
         return ask
     resumed = control.resume(request.home)
-    return back(request, f"{'Resumed.' if resumed.was_paused else 'Nothing was paused.'}{_error(resumed.start_error)}")
+    return back(
+        request, f"{'Resumed.' if resumed.was_paused else 'Nothing was paused.'}{start_error(resumed.start_error)}"
+    )
 
 
 def start(request: Request) -> Answer:
-    ask = Confirm("Start the daemon?", ["It takes the queued jobs, one at a time."], "Start")
+    ask = Confirm("Start the daemon?", ["It takes the queued jobs, one at a time."], button="Start")
     if not request.confirms(ask):
         return ask
+    from jarvisd.operations import service  # late: launchd's part of it takes long to import
+
     return back(request, f"The daemon runs (pid {service.start(request.home)}).")
 
 

@@ -113,6 +113,25 @@
     });
   }
 
+  // -------------------------------------------------------------------------------------------- checked as it is typed
+  async function check(form) {
+    const answer = await fetch(form.dataset.check, {
+      method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" },
+    });
+    const news = await answer.json();
+    for (const [id, text] of Object.entries(news.texts || { check: news.trouble })) setText(id, text);
+  }
+
+  for (const form of document.querySelectorAll("form[data-check]")) {
+    let wait = 0;
+    const later = () => {
+      clearTimeout(wait);
+      wait = setTimeout(() => check(form).catch(() => say("The page does not answer.")), 400);
+    };
+    form.addEventListener("input", later);
+    later();
+  }
+
   // ---------------------------------------------------------------------------------------------------------- keys
   // Inside an element with data-keys, a key clicks what has it as data-key; ArrowLeft and the like work too.
   const begun = performance.now();
