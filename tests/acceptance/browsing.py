@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = importlib.util.find_spec("axe_core_python")
+ARTIFACTS = os.environ.get("JARVISD_ARTIFACTS")  # at import: a test has none of these variables
 #: For `pytestmark` of a file whose tests need a browser.
 NEEDS_BROWSER = pytest.mark.skipif(
     CHROMIUM is None or importlib.util.find_spec("playwright") is None,
@@ -93,5 +94,5 @@ def opened(house: House, chromium: Browser) -> Iterator[Opened]:
 
 def screenshot(page: Page, name: str) -> None:
     """Leave a picture in $JARVISD_ARTIFACTS, where that is set."""
-    if folder := os.environ.get("JARVISD_ARTIFACTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    if ARTIFACTS:
+        page.screenshot(path=Path(ARTIFACTS) / f"{name}.png", full_page=True)

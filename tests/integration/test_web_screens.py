@@ -31,9 +31,9 @@ def confirmed(browser: Browser, path: str, fields: dict[str, str]) -> Reply:
 def seal(question: Reply) -> str:
     """What the answer to a question must hold."""
     assert question.status == 200, question.text
-    found = re.search(r'name="seen" value="(\w+)"', question.text)
-    assert found is not None, question.text
-    return found[1]
+    match = re.search(r'name="seen" value="(\w+)"', question.text)
+    assert match is not None, question.text
+    return match[1]
 
 
 def states() -> dict[str, str]:
