@@ -196,6 +196,7 @@ class _Site:
         self, http: HttpRequest, what: str, remedy: str, status: int, room: Room | None = None, *, polls: bool = False
     ) -> Response:
         """What went wrong, and what to do. A page that is polled goes on polling."""
+        what, remedy = (text.replace("`", "") for text in (what, remedy))  # they mark code on a terminal
         if polls or "application/json" in http.headers.get("accept", ""):
             return JSONResponse(rendering.cleaned({"trouble": f"{what.rstrip('.')}. {remedy}"}), status)
         data = {"what": what.rstrip("."), "remedy": remedy, "retry": http.method == "GET" and status in (200, 503)}

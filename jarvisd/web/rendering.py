@@ -10,6 +10,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from jarvisd.words import counted
+
 #: The templates that every room can use.
 TEMPLATES = Path(__file__).parent / "templates"
 #: Sequences that move a terminal's cursor or colour its text.
@@ -28,7 +30,7 @@ def clean(value: Any) -> Any:
 @cache
 def environment(folder: Path) -> jinja2.Environment:
     """The templates of a room; "base.html" and the other shared ones are found behind them."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -36,6 +38,8 @@ def environment(folder: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["counted"] = counted
+    return made
 
 
 def page(folder: Path, template: str, data: dict[str, Any]) -> str:

@@ -137,7 +137,7 @@ def test_no_form_leads_to_another_place(browser: Browser, make_run: MakeRun, bac
     assert answer.headers["location"] == f"{browser.keys.root}/tonight"
 
 
-def test_pause_and_resume(browser: Browser, make_run: MakeRun, home: Home) -> None:
+def test_pause_and_resume(browser: Browser, make_run: MakeRun) -> None:
     make_run("command:first")
     confirmed(browser, "act/pause", {"for": "2h"})
     assert "Paused until" in browser.get("tonight").text and "act/resume" in browser.get("tonight").text

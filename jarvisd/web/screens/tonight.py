@@ -93,7 +93,7 @@ def _read(request: Request) -> tuple[status_page.Page, Live]:
 def _head(home: Home) -> list[str]:
     """Whether the daemon takes jobs, what the notification does, and when the next night begins."""
     lines = [daemon_state.sentence(home, has_database=True), notification.line(home), *daemon_state.night_lines(home)]
-    return [line for line in lines if line]
+    return [line.replace("`", "") for line in lines if line]
 
 
 def _is_open(row: Row) -> bool:
