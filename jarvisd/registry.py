@@ -131,7 +131,9 @@ VERBS = {
 
 
 #: Rooms of the local page that need a job's knowledge; loaded when the page starts. See `jarvisd/web/pages.py`.
-WEB: dict[str, str] = {}
+WEB: dict[str, str] = {
+    "vote": "jobs.verbs.vote.web:WEB",
+}
 
 
 def web_rooms() -> list[str]:

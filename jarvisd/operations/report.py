@@ -50,10 +50,14 @@ def write_again(home: Home, run: Run, comparison: object = None) -> Path:
     return folder
 
 
+def is_due(run: Run) -> bool:
+    """Whether a report job of the run is settled, so that its files should hold what was stored since."""
+    return bool(Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED)).exists())
+
+
 def write_after_vote(home: Home, run: Run, comparison: object = None) -> Path | None:
     """Render the run's report with its new votes. Returns the page; None where no report job is settled yet."""
-    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED))
-    if not settled.exists():
+    if not is_due(run):
         return None
     folder = write_again(home, run, comparison)
     page = folder / "report.html"

@@ -38,14 +38,17 @@ Example:
 @click.option("--open", "show", is_flag=True, help="Open it with the program your desktop has for it.")
 @click.option("--path", "where", is_flag=True, help="Print where the file is.")
 @click.option("--format", "form", type=click.Choice(["md", "html", "json", "csv"]), help="Which rendering.")
+@click.option("--again", is_flag=True, help="Write the files again first, from what the database holds now.")
 @click.option("--redacted", is_flag=True, help="Hide every text of a message, a reply or a prompt; figures stay.")
 @click.pass_obj
-def report(app: App, run: str | None, show: bool, where: bool, form: str | None, redacted: bool) -> None:
+def report(app: App, run: str | None, show: bool, where: bool, form: str | None, again: bool, redacted: bool) -> None:
     printed = _PRINTED.get(form or "")
     if printed and (show or where):
         raise UsageError(f"{form} is printed, not a file", "Leave out --open and --path, or name another format.")
     app.need_ledger()
     chosen = lookup.find_run(run) if run else report_files.newest_reported_run()
+    if again:
+        report_files.write_again(app.home, chosen)
     if printed:
         click.echo(printed(_gathered(app, chosen, redacted=redacted)), nl=False)
         return

@@ -21,8 +21,8 @@ from jobs.lib.comparison import pipeline
 from jobs.lib.comparison.load import load
 from jobs.lib.comparison.pipeline import compare
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
-from jobs.verbs.vote import keys
-from jobs.verbs.vote.commands import _shown, vote
+from jobs.verbs.vote import keys, words
+from jobs.verbs.vote.commands import vote
 from jobs.verbs.vote.session import Session
 from tests.integration.report_nights import SCENARIOS, home, job, model, run
 
@@ -175,7 +175,7 @@ def test_models_that_were_compared_least_come_next(here: Home, row: Run) -> None
 def test_what_looks_the_same_or_failed_is_not_asked(here: Home) -> None:
     row = night(a="alpha", b="al\u200bpha")
     model(row, "f", "Model F", failure="TimeoutError", reply="never shown")
-    assert Session(row, ("a", "b", "f"), _shown).remaining == 0
+    assert Session(row, ("a", "b", "f"), words.shown).remaining == 0
     assert "no two models gave different replies" in call(here, typed="1\n").output
     assert stored() == []
 

@@ -45,6 +45,11 @@ _HOSTILE = re.compile(
 )
 
 
+def names_itself(reply: str) -> bool:
+    """Whether a reply speaks as a model, or names its maker."""
+    return _SELF.search(reply) is not None
+
+
 def marks(incoming: Sequence[str], replies: Sequence[str]) -> list[frozenset[Mark]]:
     """The marks of each reply of one model; `incoming` has the message that each answers."""
     repeated = _repeated(incoming, replies)
@@ -56,7 +61,7 @@ def marks(incoming: Sequence[str], replies: Sequence[str]) -> list[frozenset[Mar
 
 def _of_text(message: str, reply: str) -> frozenset[Mark]:
     tests = {
-        Mark.NAMES_ITSELF: _SELF.search(reply) is not None,
+        Mark.NAMES_ITSELF: names_itself(reply),
         Mark.HOSTILE: _HOSTILE.search(reply) is not None,
         Mark.ECHO: _is_echo(message, reply),
     }

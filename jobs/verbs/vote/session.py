@@ -21,6 +21,7 @@ from jobs.lib.comparison.preference import MOST_VOTES, Agreement
 from jobs.lib.comparison.preferences import KeyedVote
 from jobs.lib.comparison.votes import SHARES
 from jobs.lib.results.tables import OWNER, REAL_TURNS, Reply, Vote
+from jobs.verbs.vote import own_names
 from jobs.verbs.vote.challenger import Challenger
 
 CHOICES = tuple(SHARES)
@@ -68,6 +69,7 @@ class _Given:
 
     vote: int
     ballot: Comparison
+    choice: str
     dropped: list[Comparison]
 
 
@@ -114,6 +116,11 @@ class Session:
     def _vote(self, left: Option, right: Option, choice: str) -> KeyedVote:
         scores = self._challenger.scores(left.id, right.id) if self._challenger else None
         return KeyedVote(first=left.model, second=right.model, share=SHARES[choice], scores=scores)
+
+    @property
+    def given(self) -> list[tuple[Comparison, str]]:
+        """The answers of this session, each a ballot with one of CHOICES."""
+        return [(given.ballot, given.choice) for given in self._given]
 
     @property
     def remaining(self) -> int:
@@ -176,7 +183,7 @@ class Session:
         except peewee.IntegrityError:
             return False
         self._votes.append(self._vote(ballot.left, ballot.right, choice))
-        self._given.append(_Given(vote.id, ballot, dropped))
+        self._given.append(_Given(vote.id, ballot, choice, dropped))
         self.stored += 1
         return True
 
@@ -205,22 +212,23 @@ class Session:
         return dropped
 
 
-def newest_with_replies() -> Run | None:
-    """The newest run that holds a reply."""
-    newest: Run | None = Run.select().where(Run.id.in_(Reply.select(Reply.run))).order_by(Run.number.desc()).first()
-    return newest
-
-
 # ------------------------------------------------------------------------------------------------- what may be asked
 
 
 def _ballots(run: Run, shown: Callable[[str], str]) -> Iterator[Comparison]:
-    """Every pair of successful replies of two models to the same prompt and sample that do not look the same."""
+    """Every pair of successful replies of two models to the same prompt and sample that do not look the same.
+
+    A reply that names its model or its maker is left out.
+    """
     fields = (Reply.scenario_id, Reply.prompt, Reply.sample)
     wanted = (Reply.id, Reply.model, Reply.reply, Reply.context, Reply.instruction, *fields)
-    rows = Reply.select(*wanted).where(Reply.run == run, Reply.success).order_by(*fields, Reply.model)
+    query = Reply.select(*wanted).where(Reply.run == run, Reply.success).order_by(*fields, Reply.model)
+    rows = list(query)
+    tells = own_names.tells({row.model for row in rows})
     together: dict[tuple[str, int, int], list[Any]] = {}
     for row in rows:
+        if tells(row.reply):
+            continue
         together.setdefault((row.scenario_id, row.prompt, row.sample), []).append(row)
     for (scenario, prompt, sample), group in together.items():
         texts = {row.id: shown(row.reply) for row in group}
