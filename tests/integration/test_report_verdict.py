@@ -226,7 +226,7 @@ def test_the_best_of_models_that_are_no_better_than_a_canned_reply_is_called_no_
         assert "Keep what you have" in text
         assert "best of these, but no better than a canned reply" in text
         assert "winner" not in text.replace("Pick the winner on how its replies sound", "")
-    assert "No model may be used that does better than one canned reply to everything" in text
+    assert "No better than a canned reply: one text sent to everything does as well as the models" in text
 
 
 def test_the_best_model_that_misses_a_limit_is_not_said_to_be_as_good_as_a_canned_reply(here: Home) -> None:

@@ -73,7 +73,8 @@ def _model_points(report: Report, comparison: ComparisonDocument) -> list[Point]
         number = len(report.models)
         return [Point(strong=f"{number} model{'s' * (number != 1)}", text="gave replies; a choice needs two")]
     if not comparison.verdict.recommended:
-        return [Point(strong="No model", text="may be used that does better than one canned reply to everything")]
+        text = "one text sent to everything does as well as the models that keep the limits"
+        return [Point(strong="No better than a canned reply:", text=text)]
     points = [_better(report, pick, rival), _time_and_memory(report, pick, rival)] if rival else []
     return [point for point in [*points, _by_votes(report, pick)] if point] + [_sureness(comparison)]
 
