@@ -132,6 +132,7 @@ VERBS = {
 
 #: Rooms of the local page that need a job's knowledge; loaded when the page starts. See `jarvisd/web/pages.py`.
 WEB: dict[str, str] = {
+    "search": "jobs.verbs.search.web:WEB",
     "vote": "jobs.verbs.vote.web:WEB",
 }
 

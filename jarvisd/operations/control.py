@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.operations import placeholder, service, this_machine
+from jarvisd.operations import placeholder, this_machine
 from jarvisd.paths import Home
 from jarvisd.store import database, models, queries, queue
 from jarvisd.store.models import Job, Run, Status
@@ -57,12 +57,19 @@ def retry(home: Home, target: Job | Run, *, fresh: bool = False, until: str | No
     deadline = _deadline(until) if until else None
     jobs = _worth_retrying(target, fresh=fresh) if isinstance(target, Run) else [target]
     queued = queue.retry(jobs, fresh=fresh, deadline=deadline)
-    return Retried(queued, service.start_for_job(home))
+    return Retried(queued, _start_daemon(home))
+
+
+def _start_daemon(home: Home) -> JarvisError | None:
+    """Jobs were queued: start the daemon if it runs on demand. Returns the error that prevents it."""
+    from jarvisd.operations import service  # late: with launchd's part of it, it takes long to import
+
+    return service.start_for_job(home)
 
 
 def retry_jobs(home: Home, jobs: list[Job]) -> Retried:
     """Queue the settled ones of these jobs again, of any run; their runs have no deadline after that."""
-    return Retried(queue.retry(jobs), service.start_for_job(home))
+    return Retried(queue.retry(jobs), _start_daemon(home))
 
 
 def _deadline(until: str) -> dt.datetime:
@@ -107,4 +114,4 @@ class Resumed:
 def resume(home: Home) -> Resumed:
     """End a pause, and start the daemon where it runs on demand and jobs wait."""
     was_paused = queue.resume(this_machine.identity(home))
-    return Resumed(was_paused, service.start_for_job(home) if queries.is_anything_open() else None)
+    return Resumed(was_paused, _start_daemon(home) if queries.is_anything_open() else None)

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from jarvisd.paths import Home
+from jarvisd.web import process
 from tests.acceptance.conftest import ROOT, House
+from tests.web_client import log_in
 
 EXAMPLE = ROOT / "docs" / "examples" / "wordcount"
 PAGE = (ROOT / "docs" / "writing-a-job.md").read_text()
@@ -30,15 +33,18 @@ def site(tmp_path: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "wordcount/plan.py", "wordcount/__init__.py", "words.yaml"])
+FILES = ("pyproject.toml", *(f"wordcount/{name}" for name in ("plan.py", "__init__.py", "web.py", "words.html")))
+
+
+@pytest.mark.parametrize("name", [*FILES, "words.yaml"])
 def test_the_page_quotes_the_example_as_it_is(name: str) -> None:
-    language = {".py": "python", ".toml": "toml", ".yaml": "yaml"}[Path(name).suffix]
+    language = {".py": "python", ".toml": "toml", ".yaml": "yaml", ".html": "html"}[Path(name).suffix]
     assert f"```{language}\n{(EXAMPLE / name).read_text()}```" in PAGE
 
 
 def test_the_example_is_all_there_is() -> None:
     suffixes = {path.suffix for path in EXAMPLE.rglob("*") if path.is_file()} - {".pyc"}
-    assert suffixes == {".py", ".toml", ".yaml"}
+    assert suffixes == {".py", ".toml", ".yaml", ".html"}
 
 
 def test_a_kind_from_a_package_runs_keeps_its_checkpoints_and_goes_with_its_job(
@@ -72,6 +78,14 @@ def test_a_kind_from_a_package_runs_keeps_its_checkpoints_and_goes_with_its_job(
     report = Path(house.ctl("report", "--path").stdout.strip())
     document = json.loads((report.parent / "wordcount.json").read_text())
     assert document == {"files": 2, "words": 5, "top": [["two", 3], ["one", 1], ["three", 1]]}
+
+    house.ctl("open", "--url")
+    home = Home(house.root, "--home")
+    running = process.running(home)
+    assert running is not None
+    screen = log_in(home, running).text("wordcount")
+    assert "Words</a>" in screen and "5 words in all files." in screen
+    assert '<th scope="row">two</th><td>3</td>' in screen
 
     house.ctl("retry", "wordcount", "--fresh")
     house.settled(run)

@@ -6,12 +6,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from jarvisd.errors import JarvisError, UsageError
-from jarvisd.plan.rows import Start
 from jarvisd.web.pages import Answer, Confirm, GoTo, Live, Request, render
 from jarvisd.words import counted, plain
 
 if TYPE_CHECKING:
     from jarvisd.operations.submit import Submitted
+    from jarvisd.plan.rows import Start
 
 #: Jobs that are named; more are counted.
 _MOST_NAMED = 15
@@ -95,6 +95,8 @@ def submit_form(request: Request) -> Answer:
 
 
 def _start(request: Request) -> Start:
+    from jarvisd.plan.rows import Start
+
     return Start(request.field("at").strip() or None)
 
 
