@@ -10,16 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.lib import imessage
+from jobs.lib.embedding import onnx_bert
 from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.int8 import Int8Encoder
 from jobs.lib.imessage import Message
 from jobs.lib.matching import subjects
-from jobs.mine import answers, backtest, corpus, coverage, person_names, ranking, rolling_origin, tiers
+from jobs.mine import answers, backtest, corpus, coverage, drafting, person_names, ranking, rolling_origin, tiers
 from jobs.mine.backtest import ALONE, CONTEXT, MatchData
+from jobs.mine.drafting import Fast
 from jobs.mine.ranking import TurnInputs
 from jobs.mine.rolling_origin import Origin
 
@@ -121,6 +125,36 @@ def measure(data: MatchData, origins: list[Origin]) -> Measured:
         chats=np.concatenate(chats),
         ceiling=float(np.concatenate(any_right).mean()),
         calibration=np.concatenate(drafted),
+    )
+
+
+def in_int8(data: MatchData, encoder: Encoder, cache: Path) -> Fast | None:
+    """Templates of the whole history, drafts on its newest tenth; None where the extra is not installed."""
+    if not onnx_bert.installed():
+        return None
+    n = len(data.corpus.ids)
+    begin = round(n * (1 - rolling_origin.SPAN))
+    parts = data.turns.past(begin), data.turns.within(begin, n, n)
+    chosen, _ = coverage.greedy(data.near, data.corpus.counts(), TEMPLATES, LEAST, allowed=data.corpus.candidate)
+    before = backtest.fitted(data, chosen, *parts)[0]
+    chances = backtest.chances_of(data, before, parts[1])[CONTEXT]
+    vectors = inputs_of(data.turns, Int8Encoder(encoder.folder, encoder.fingerprint, cache).encode)
+    return drafting.in_int8(data, vectors, chosen, parts, before.epochs, chances)
+
+
+def report_int8(people: list[Fast | None]) -> None:
+    """How often the first draft in int8 is that in float32."""
+    known = [fast for fast in people if fast is not None]
+    if not known:
+        print("    int8: the extra jarvisd[fast] is not installed, so not measured")
+        return
+    same, turns = sum(fast.same for fast in known), sum(fast.turns for fast in known)
+    share = same / turns
+    print(
+        f"    int8: the same first draft as float32 on {same:,} of {turns:,} turns of the newest tenth, {share:.1%} "
+        f"(wanted: {drafting.LEAST_AGREEMENT:.0%}, {'met' if share >= drafting.LEAST_AGREEMENT else 'missed'}); "
+        "by person "
+        + ", ".join(f"{fast.same / fast.turns:.1%}{'' if fast.agrees else ' (not used)'}" for fast in known)
     )
 
 

@@ -55,11 +55,11 @@ def measure(root: Path, cache: Path) -> None:
     index = Index.of_newest(home)
     index.warm()
     print(f"  made and loaded in {time.perf_counter() - began:.1f} s with the model's own library, once per mining")
-    meta = json.loads((index.folder / "meta.json").read_text())
+    meta, reader = (json.loads((index.folder / name).read_text()) for name in ("meta.json", "reader.json"))
     fast = (
         "not believed: it agrees too seldom" if meta["fast_from"] is None else f"believed from {meta['fast_from']:.2f}"
     )
-    print(f"  {len(index.triggers)} triggers, {len(asked)} turns; encoder in {meta['reader']}; fast encoder {fast}")
+    print(f"  {len(index.triggers)} triggers, {len(asked)} turns; encoder in {reader['reader']}; fast encoder {fast}")
     _warm(index.match, asked)
     print(f"  cold: {_cold(asked)}")
     _agreement(index, asked)

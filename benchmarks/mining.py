@@ -1,20 +1,25 @@
 """How much do the templates cover, and what do they cost, beside the recipe "embed everything, DBSCAN"?
 
 python -m benchmarks mining
-python -m benchmarks.mining [--people N] [--only ranking|tiers|coverage|cost|match|scikit|corpus]
+python -m benchmarks.mining [--people N] [--minutes N] [--only ranking|tiers|coverage|embedding|cost|match|...]
 
 The recipe: encode everything with batch 32, sklearn's DBSCAN(eps 0.35, min_samples 5, cosine), clusters of at least 8,
 the message nearest the centre of each. Same encoder (all-MiniLM-L6-v2), same messages: the demonstration's corpus.
 
-ranking   first right and one of three right on later turns, three people, paired with k-nearest neighbours by chat
+ranking   first right and one of three right on later turns, three people, paired with k-nearest neighbours by chat;
+          with the extra jarvisd[fast] how often the first draft in int8 is that in float32, on the newest tenth
 tiers     how often calibration calls a template automatic, by its true precision, simulated
 coverage  held-out reply coverage at cosine 0.8 over five origins, three people; vectors come from var/cache
+embedding processor time of many short texts, beside 0.1.0's way
 cost      wall time and peak memory of whole processes with an empty cache, then this miner again with 1 % new messages
           "hindsight" chooses with the held-out part before its eyes, from what was said before it and may be a
           template (said to three people, not refused); "any text" from all short texts that were said before it
 match     time of one match on one core, with and without the extra jarvisd[fast]
 scikit    scikit-learn's logistic regression beside the shipped one, on one origin; only on request
 corpus    all messages of the corpus at once, as if one person had written them; only on request, it takes long
+
+Vectors are kept in var/cache, so what was interrupted goes on where it was. With --minutes a part that would begin
+later is left out, and the last line says which.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 import os
 import subprocess
 import sys
@@ -36,7 +42,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import _mining, _ranking, _tiers, match
+from benchmarks import _embedding, _mining, _ranking, _tiers, match
 from benchmarks._mining import LEAST, MAX_WORDS, SIMILARITY, SMALLEST, TEMPLATES
 from jarvisd import paths as homes
 from jobs.lib.embedding.encoder import Encoder
@@ -49,36 +55,81 @@ from jobs.verbs.demo import corpus as demo
 from jobs.verbs.demo import packages, preparation
 
 PEOPLE = (demo.OWNER, "720840be-e522-47ba-9e9f-143f66372673", "0f9fe1f8-9afe-4bc0-b283-4841cf9954d8")
-PARTS = ("ranking", "tiers", "coverage", "cost", "match", "scikit", "corpus")
-#: What is shown without --only.
-USUAL = ("ranking", "tiers", "coverage", "cost", "match")
+#: What is shown without --only, in this order.
+USUAL = ("ranking", "tiers", "embedding", "match", "cost", "coverage")
+PARTS = (*USUAL, "scikit", "corpus")
 NEW = 0.01  # share of messages that the second run has more than the first
 
 
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mining")
     parser.add_argument("--people", type=int, default=len(PEOPLE), choices=range(1, len(PEOPLE) + 1))
+    parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--only", action="append", choices=PARTS)
     chosen = parser.parse_args(words or [])
-    parts = chosen.only or USUAL
-    home = homes.find()
-    files = preparation.prepare(home, "small", lambda line: print("  " + line))
-    data = conversations(home)
-    encoder = Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings")
-    if "ranking" in parts or "scikit" in parts:
-        rank(data, PEOPLE[: chosen.people], encoder, scikit="scikit" in parts)
-    if "tiers" in parts:
-        _tiers.simulate()
-    if "coverage" in parts:
-        for owner in PEOPLE[: chosen.people]:
-            coverage(owner, _own(data, owner), encoder)
+    began, left_out = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
-        if "cost" in parts:
-            cost(_own(data, PEOPLE[0]), files.embedder, Path(folder))
-        if "match" in parts:
-            match.main()
-        if "corpus" in parts:
-            whole(data, files.embedder, Path(folder))
+        bench = Bench.prepared(PEOPLE[: chosen.people], Path(folder))
+        for part in chosen.only or USUAL:
+            if time.monotonic() - began > 60 * chosen.minutes:
+                left_out.append(part)
+                continue
+            print(f"{part}, after {time.monotonic() - began:.0f} s:", flush=True)
+            getattr(bench, part)()
+    print(f"  done after {time.monotonic() - began:.0f} s; left out: {', '.join(left_out) or 'nothing'}")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the parts share; each method is a part."""
+
+    home: homes.Home
+    owners: Sequence[str]
+    data: bytes  #: the corpus as it lies in its wheel
+    encoder: Encoder
+    folder: Path  #: for what a part writes
+
+    @classmethod
+    def prepared(cls, owners: Sequence[str], folder: Path) -> Bench:
+        home = homes.find()
+        files = preparation.prepare(home, "small", lambda line: print("  " + line))
+        encoder = Encoder(files.embedder, "all-MiniLM-L6-v2", home.cache / "embeddings")
+        return cls(home, owners, conversations(home), encoder, folder)
+
+    def ranking(self) -> None:
+        """The ranking of each person, embedded once and kept in var/cache."""
+        people: dict[str, _ranking.Measured] = {}
+        agreements = []
+        for owner in self.owners:
+            data, origins = _ranking.data_of(_all(self.data, owner), self.encoder)
+            people[owner] = _ranking.measure(data, origins)
+            agreements.append(_ranking.in_int8(data, self.encoder, self.home.cache))
+        _ranking.report(people)
+        _ranking.report_int8(agreements)
+
+    def tiers(self) -> None:
+        _tiers.simulate()
+
+    def coverage(self) -> None:
+        for owner in self.owners:
+            coverage(owner, _own(self.data, owner), self.encoder)
+
+    def embedding(self) -> None:
+        texts = sorted({message.text for message in _own(self.data, self.owners[0])})
+        _embedding.compare([text for text in texts if len(text.split()) <= MAX_WORDS], self.encoder.folder)
+
+    def cost(self) -> None:
+        cost(_own(self.data, self.owners[0]), self.encoder.folder, self.folder)
+
+    def match(self) -> None:
+        match.main()
+
+    def scikit(self) -> None:
+        data, origins = _ranking.data_of(_all(self.data, self.owners[0]), self.encoder)
+        _ranking.scikit(data, origins[0])
+
+    def corpus(self) -> None:
+        whole(self.data, self.encoder.folder, self.folder)
 
 
 def conversations(home: homes.Home) -> bytes:
@@ -90,18 +141,6 @@ def conversations(home: homes.Home) -> bytes:
     ]
     wheel = packages.obtain(pins, home.cache / "packages", print)["chitchat-dataset"]
     return packages.read_member(wheel, demo.MEMBER)
-
-
-def rank(data: bytes, owners: Sequence[str], encoder: Encoder, *, scikit: bool) -> None:
-    """The ranking of each person, embedded once and kept in var/cache."""
-    people: dict[str, _ranking.Measured] = {}
-    for owner in owners:
-        told, origins = _ranking.data_of(_all(data, owner), encoder)
-        if scikit:
-            _ranking.scikit(told, origins[0])
-            return
-        people[owner] = _ranking.measure(told, origins)
-    _ranking.report(people)
 
 
 def _all(data: bytes, owner: str) -> list[Message]:

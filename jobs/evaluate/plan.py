@@ -60,7 +60,8 @@ class Section(BaseModel):
     )
     judge: str | None = Field(
         default=None,
-        description="a model that also compares replies and tells which prompt each follows; off unless one is named",
+        description="a model that also compares replies, tells which prompt each follows and sorts the cards of "
+        "`review`; off unless one is named",
     )
     max_tokens: int = Field(default=50, ge=1, le=1000, description="longest reply")
     temperature: float = Field(default=0.7, ge=0, le=2, description="how freely a reply is drawn; 0 = the likeliest")

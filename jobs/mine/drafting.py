@@ -75,14 +75,21 @@ def _fast(
     epochs: int,
     chances: Values,
 ) -> Fast | None:
-    """The same training on the same turns, with vectors in int8."""
+    """The ranker in int8; None where it cannot be had."""
     if not onnx_bert.installed():
         return None
     try:
         encoder = Int8Encoder(matcher.folder, matcher.fingerprint, task.context.home.cache)
     except Unfit:
         return None
-    small = dataclasses.replace(data, given=given(task, data.turns, encoder))
+    return in_int8(data, given(task, data.turns, encoder), chosen, parts, epochs, chances)
+
+
+def in_int8(
+    data: MatchData, vectors: TurnInputs, chosen: list[int], parts: tuple[Places, Places], epochs: int, chances: Values
+) -> Fast:
+    """The same training on `vectors` in int8, compared with the `chances` of float32 on the newest part."""
+    small = dataclasses.replace(data, given=vectors)
     replies = backtest.replies_of(small, chosen)
     before = ranking.after(small.given, replies, parts[0], epochs)
     both = np.concatenate([parts[0], data.turns.answered(parts[1])]).astype(np.int32)

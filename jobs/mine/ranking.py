@@ -4,7 +4,7 @@ The prior, how often each template was right in the past, is a fixed offset: wit
 the most frequent replies. AdamW (Loshchilov and Hutter, arXiv 1711.05101) moves the weights from there; the number of
 epochs is the one after which the calibration part is predicted best, and the ranker is then fitted to both parts for
 as many. scikit-learn's LogisticRegression knows no offset and no early stopping; `python -m benchmarks.mining --only
-ranking` has it beside this one.
+scikit` has it beside this one.
 """
 
 from __future__ import annotations

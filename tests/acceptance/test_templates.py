@@ -117,12 +117,15 @@ def test_an_empty_tier_says_what_would_give_more(mined: House, tmp_path: Path) -
 
 
 def test_a_file_that_is_not_understood_stays_as_it_was(mined: House, tmp_path: Path) -> None:
+    """Of a newer version nobody is told to move it away."""
     path = tmp_path / "custom_templates.json"
-    path.write_text('{"version": 3, "templates": []}')
-    done = mined.ctl("deploy", "templates", "--to", str(tmp_path), "--tier", "suggest", code=1)
-    assert done.stderr.count("\n") == 1
-    assert "is not of version 1" in done.stderr
-    assert path.read_text() == '{"version": 3, "templates": []}'
+    for version, why in (("3", "1 is the newest that jarvisd knows. jarvisd is older"), ('"1"', "is not of version 1")):
+        text = f'{{"version": {version}, "templates": []}}'
+        path.write_text(text)
+        done = mined.ctl("deploy", "templates", "--to", str(tmp_path), "--tier", "suggest", code=1)
+        assert done.stderr.count("\n") == 1
+        assert why in done.stderr
+        assert path.read_text() == text
 
 
 def test_wrong_use_is_told_apart(mined: House) -> None:

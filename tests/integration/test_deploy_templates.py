@@ -298,6 +298,18 @@ def test_a_folder_that_is_not_there(mined: Run, home: Home, tmp_path: Path, monk
         deploy(home, tmp_path / "named" / "custom_templates.json")
 
 
+def test_with_a_checkout_the_patch_needs_no_folder_of_jarvis(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    matcher = tmp_path / "checkout" / "models" / "templates.py"
+    matcher.parent.mkdir(parents=True)
+    matcher.write_text("def _load_templates():\n    return _get_minimal_fallback_templates()\n")
+    words = ["deploy", "templates", "--patch", "--source", str(tmp_path / "checkout")]
+    done = CliRunner().invoke(cli, words, obj=App(home), catch_exceptions=False, standalone_mode=False)
+    assert "+    return own + _get_minimal_fallback_templates()" in done.stdout
+
+
 def test_home_may_stand_behind_the_subverb(mined: Run, home: Home, jarvis: Path) -> None:
     words = ["deploy", "templates", "--to", str(jarvis), "--tier", "suggest", "--home", str(home.root)]
     assert CliRunner().invoke(cli, words, standalone_mode=False, catch_exceptions=False).return_value == 0

@@ -145,6 +145,8 @@ def test_without_a_prefix_ordinary_words_are_not_taken(reviewed: Home) -> None:
     ("content", "why"),
     [
         (b"\xff\xfe", r"own\.csv is not CSV in UTF-8"),
+        (b"mine\n", r"the first line of .*own\.csv names no column id and no column shortcut"),
+        (b"", r"the first line of .*own\.csv names no column id and no column shortcut"),
         (b"a,b\n1,2\n", r"the first line of .*own\.csv names no column id and no column shortcut"),
         (b"id,reply\n1,2\n", r"the first line of .*own\.csv names no column shortcut"),
         (b'id,shortcut\n"x', r"own\.csv is not CSV in UTF-8"),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from jarvisd import plugin
 from jarvisd.plugin import JobContext, JobFailed, Outcome
-from jobs.evaluate.metrics import letters
+from jobs.evaluate.metrics import card_readings, letters
 from jobs.evaluate.metrics.quoting import FENCE, quoted
 from jobs.evaluate.replies import generate
 from jobs.evaluate.replies.generate import Loaded
@@ -66,6 +66,23 @@ class Pair:
 
     left: Reply
     right: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """What the judge has to read besides comparing: replies to scenarios, and cards of a review."""
+
+    cases: Sequence[letters.Case]
+    blocks: Sequence[card_readings.Block]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.cases or self.blocks)
+
+    def figures(self, run_id: str, judge: str) -> dict[str, int]:
+        """How many were read, for the outcome."""
+        figures = {"read": letters.stored(run_id)}
+        return figures | {"cards": card_readings.stored(judge)} if self.blocks else figures
 
 
 # ------------------------------------------------------------------------------------------------------- the question
@@ -138,34 +155,35 @@ def compare(context: JobContext) -> Outcome:
     have = Vote.select().where(Vote.run == context.run_id, Vote.by == by).count()
     # Judging begins in round 2. What a round did not get to, the next one may do; a restart adds nothing.
     pending = pairs(context.run_id, by, MOST_PAIRS * max(1, context.round - 1) - have)
-    unread = letters.pending(context)
-    if not pending and not unread:
+    unread = _Unread(letters.pending(context), card_readings.pending(context, str(context.params["judge"])))
+    if not pending and not unread.any:
         return Outcome(reason="nothing new to compare", summary=_summary(context.run_id, by))
     try:
         stopping.check(context, LEAST_S)
-        context.progress(0, len(pending) + len(unread), "loading the judge")
+        context.progress(0, len(pending), "loading the judge")
         loaded = _load(context)
     except (Stopped, OutOfTime) as ended:
         return _outcome(ended, 0, len(pending))
     outcome = judge(context, pending, by, _asking(context, loaded))
-    return _read(context, loaded, unread, outcome) if outcome.ok and unread else outcome
+    return _read(context, loaded, unread, outcome) if outcome.ok and unread.any else outcome
 
 
-def _read(context: JobContext, loaded: Loaded, unread: Sequence[letters.Case], outcome: Outcome) -> Outcome:
-    """Let the judge read the replies to scenarios by the likelihood of letters; a failure of it is a remark."""
-    remark = ""
+def _read(context: JobContext, loaded: Loaded, unread: _Unread, outcome: Outcome) -> Outcome:
+    """Let the judge read replies and cards by the likelihood of letters; a failure of it is a remark."""
+    remark, judge = "", str(context.params["judge"])
     try:
-        letters.read(context, unread, lambda case: letters.chooser(loaded, case))
+        letters.read(context, unread.cases, lambda case: letters.chooser(loaded, case))
+        card_readings.read(context, unread.blocks, judge, lambda card: card_readings.chance(loaded, card))
     except MemoryError:
         raise
     except Stopped:
         return Outcome(ok=False, reason="asked to stop while the judge was reading", summary=outcome.summary)
     except OutOfTime:
-        remark = "out of time before the judge had read every reply"
+        remark = "out of time before the judge had read everything"
     except Exception as error:  # a template or a model raises what it likes; its text may quote the replies
         context.log.warning("the judge broke off with %s", type(error).__name__)
         remark = f"the judge broke off reading ({type(error).__name__})"
-    summary = {**outcome.summary, "read": letters.stored(context.run_id)}
+    summary = {**outcome.summary, **unread.figures(context.run_id, judge)}
     return Outcome(reason="; ".join(filter(None, (outcome.reason, remark))), summary=summary)
 
 

@@ -17,7 +17,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import peewee
 
@@ -56,6 +56,15 @@ Answer with one letter."""
 Choose = Callable[[Sequence[str]], list[float]]
 
 
+class Asked(Protocol):
+    """What is asked by letters."""
+
+    @property
+    def options(self) -> tuple[str, ...]: ...
+
+    def question(self, order: Sequence[str]) -> str: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A reply to be read, and the instructions of its scenario, the asked one first."""
@@ -89,7 +98,7 @@ def value(case: Case, choose: Choose) -> float:
 # ------------------------------------------------------------------------------------------------------- the model
 
 
-def chooser(loaded: Loaded, case: Case) -> Choose:
+def chooser(loaded: Loaded, case: Asked) -> Choose:
     """Reads the letters' likelihoods of one case; what the questions share is computed once."""
     from jobs.evaluate.replies.prefix import Prefix, common
 

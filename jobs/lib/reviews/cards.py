@@ -12,12 +12,13 @@ import heapq
 import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from jobs.lib.results.tables import Answer, DraftReview, HeldOutDraft, Mining, Template, Verdict
-from jobs.lib.reviews import verdicts
+from jobs.lib.reviews import presorted, verdicts
+from jobs.lib.reviews.presorted import Key, Readings
 
 #: The bands as shares of all held-out turns, cumulative, and the cards to ask about in each: 100 in all. Less confident
 #: drafts are not asked about: 100 answers cannot certify that half of everything would be sent.
@@ -41,6 +42,10 @@ class Card:
     reply: str  #: the draft as it is shown
     probability: float
 
+    @property
+    def key(self) -> Key:
+        return self.turn, self.text
+
 
 @dataclass(frozen=True)
 class Band:
@@ -48,7 +53,7 @@ class Band:
 
     share: float  #: of all turns, from the most confident one to this band's last; the real share, not the planned one
     confidence: float  #: the lowest probability in it
-    cards: tuple[Card, ...]  #: in the order in which they are asked about
+    cards: tuple[Card, ...]  #: in their random order
     wanted: int  #: cards to ask about
 
     @cached_property
@@ -64,10 +69,11 @@ class Deck:
     run: str
     turns: int  #: held-out turns that a template may answer
     bands: tuple[Band, ...]
-    answers: Mapping[tuple[str, str], Answer]  #: (turn, text) -> what the owner said, of every night
+    answers: Mapping[Key, Answer]  #: what the owner said, of every night
+    readings: Readings = field(default_factory=Readings)  #: what a local model said, where one was asked
 
     def answer(self, card: Card) -> Answer | None:
-        return self.answers.get((card.turn, card.text))
+        return self.answers.get(card.key)
 
     @cached_property
     def answered(self) -> int:
@@ -80,8 +86,26 @@ class Deck:
         return sum(min(band.wanted, len(band.cards)) for band in self.bands)
 
     def reviewed(self, band: Band) -> list[Card]:
-        """The cards of a band that have an answer, in their random order."""
-        return [card for card in band.cards if self.answer(card) is not None]
+        """The cards of a band whose answers count, in their random order.
+
+        An answer to a card that a model sorted counts once its block is answered whole: of a block in progress those
+        have an answer that the model preferred.
+        """
+        blocks = self.readings.blocks
+        answered = (card for card in band.cards if self.answer(card) is not None)
+        return [card for card in answered if self._begun.isdisjoint(blocks.get(card.key, ()))]
+
+    @cached_property
+    def _begun(self) -> frozenset[str]:
+        """The blocks in which a card has no answer."""
+        blocks = self.readings.blocks
+        left = (card.key for band in self.bands for card in band.cards if self.answer(card) is None)
+        return frozenset(block for key in left for block in blocks.get(key, ()))
+
+    def asked(self, band: Band) -> list[Card]:
+        """The cards of a band in the order in which they are shown."""
+        known = {card.key: card for card in band.cards}
+        return [known[key] for key in self.readings.order(list(known))]
 
 
 def turn_id(sent_at: dt.datetime, incoming: str) -> str:
@@ -115,7 +139,7 @@ def deck(mining: Mining) -> Deck:
     rows = (_Row(*row) for row in query.tuples().iterator())
     cards = _cards(rows, _replies(mining), needed)
     answers = {(str(row.turn), str(row.template)): Answer(row.answer) for row in DraftReview.select()}
-    return Deck(str(mining.run_id), turns, tuple(bands(cards, turns)), answers)
+    return Deck(str(mining.run_id), turns, tuple(bands(cards, turns)), answers, presorted.read())
 
 
 def _replies(mining: Mining) -> dict[str, tuple[str, str]]:

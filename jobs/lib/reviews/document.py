@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jobs.lib.results.tables import Mining
-from jobs.lib.reviews import levels, verdicts
+from jobs.lib.reviews import levels, presorted, verdicts
 from jobs.lib.reviews.cards import Deck, deck
 from jobs.lib.reviews.levels import LEAST, Known
+from jobs.lib.reviews.presorted import Agreement
 
 
 def add(document: dict[str, Any], run_id: str) -> None:
@@ -65,6 +66,7 @@ class WouldAnswer:
     least: int  #: answers below which nothing is certified
     levels: list[LevelPart]
     bands: list[BandPart]
+    judge: Agreement | None = None  #: of the local model that sorted the cards, with your answers; it certifies nothing
 
 
 def would_answer(cards: Deck) -> WouldAnswer:
@@ -82,6 +84,7 @@ def would_answer(cards: Deck) -> WouldAnswer:
             for level in certified
         ],
         bands=[BandPart(**_figures(row)) for row in levels.known(cards)],
+        judge=presorted.agreement(cards.readings, cards.answers),
     )
 
 
@@ -103,4 +106,5 @@ def parsed(part: Any) -> WouldAnswer | None:
     if not part:
         return None
     rows = {"levels": [LevelPart(**row) for row in part["levels"]], "bands": [BandPart(**row) for row in part["bands"]]}
-    return WouldAnswer(**{**part, **rows})
+    judge = Agreement(**part["judge"]) if part.get("judge") else None
+    return WouldAnswer(**{**part, **rows, "judge": judge})

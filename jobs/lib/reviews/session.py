@@ -37,8 +37,8 @@ class CardSession:
         """The next card: of the first band that has fewer answers than it should; None where all have enough."""
         for band in self.deck.bands:
             if len(self.deck.reviewed(band)) < band.wanted:
-                left = (card for card in band.cards if self.deck.answer(card) is None)
-                card = next((card for card in left if (card.turn, card.text) not in self._skipped), None)
+                left = (card for card in self.deck.asked(band) if self.deck.answer(card) is None)
+                card = next((card for card in left if card.key not in self._skipped), None)
                 if card is not None:
                     return card
         return None
@@ -64,7 +64,7 @@ class CardSession:
             return False
         self._given.append(_Given(card, before, edited is not None))
         self.stored += 1
-        self._renew({**self.deck.answers, (card.turn, card.text): answer}, edited is not None)
+        self._renew({**self.deck.answers, card.key: answer}, edited is not None)
         return True
 
     def _renew(self, answers: dict[tuple[str, str], Answer], reworded: bool) -> None:
@@ -73,7 +73,7 @@ class CardSession:
 
     def skip(self, card: Card) -> None:
         """Do not ask about it again in this session."""
-        self._skipped.add((card.turn, card.text))
+        self._skipped.add(card.key)
 
     def undo(self) -> Card | None:
         """Take the last answer of this session back; returns its card, None where there is none."""
@@ -86,8 +86,7 @@ class CardSession:
             if last.edited:
                 verdicts.restore(card.template, last.earlier)
         self.stored -= 1
-        key = (card.turn, card.text)
-        self._renew({other: answer for other, answer in self.deck.answers.items() if other != key}, last.edited)
+        self._renew({key: answer for key, answer in self.deck.answers.items() if key != card.key}, last.edited)
         return card
 
 

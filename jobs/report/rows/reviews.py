@@ -6,7 +6,7 @@ import math
 
 from jobs.lib.reviews import document
 from jobs.lib.reviews.document import LevelPart, WouldAnswer
-from jobs.report.escape import percent
+from jobs.report.escape import inline, percent
 from jobs.report.gather import Report
 
 HEADER = ["Most confident", "Messages", "Would send", "At least", "Literally your reply"]
@@ -29,6 +29,7 @@ def lead(report: Report) -> list[str]:
         lines = ["This run has no drafts on later messages, so none can be reviewed."]
     else:
         lines = [_answered(part), *(_level(level) for level in part.levels if part.reviewed)]
+        lines += [inline(part.judge.sentence)] if part.judge else []
     return [*lines, *_few(report), *_to_do(report, part)]
 
 
@@ -64,8 +65,9 @@ def _few(report: Report) -> list[str]:
         return []
     if not templates:
         return [f"Little can be answered: none of {report.whose} messages repeats often enough to become a template."]
+    what = "the one template is" if templates == 1 else f"the {templates} templates are"
     return [
-        f"Little can be answered: the {templates} templates are literally {percent(share)} of {report.whose} messages, "
+        f"Little can be answered: {what} literally {percent(share)} of {report.whose} messages, "
         "because few of them repeat. Kept templates still save typing as text replacements: "
         "`jarvisctl export templates`."
     ]

@@ -213,21 +213,29 @@ def name_of(item: Entry) -> str:
 
 def read(path: Path) -> Document:
     """The file as it is now, an empty one where there is none. Raises JarvisError for one that is not understood."""
-    return files.read(path, FORM).document
+    return files.read(path, form(path)).document
 
 
 def apply(path: Path, change: Change, *, dry_run: bool = False) -> Applied:
     """Read, change, back up, write; see jobs.verbs.deploy.files.apply."""
-    return files.apply(path, FORM, change, dry_run=dry_run)
+    return files.apply(path, form(path), change, dry_run=dry_run)
 
 
-def _flaw(document: Document) -> str | None:
-    if type(document.get("version")) is not int or document["version"] != VERSION:
+def form(path: Path) -> files.Form:
+    """What the file at `path` must look like."""
+    return files.Form(flaw=lambda document: _flaw(path, document), empty={"version": VERSION, "templates": []})
+
+
+def _flaw(path: Path, document: Document) -> str | None:
+    version = document.get("version")
+    if type(version) is int and version > VERSION:
+        raise JarvisError(
+            f"{path} is of version {version}, and {VERSION} is the newest that jarvisd knows",
+            "jarvisd is older than this JARVIS: update jarvisd. Nothing was changed.",
+        )
+    if type(version) is not int or version != VERSION:
         return f"it is not of version {VERSION}"
     templates = document.get("templates")
     if not isinstance(templates, list) or not all(isinstance(item, dict) for item in templates):
         return "its templates are not a list of templates"
     return None
-
-
-FORM = files.Form(flaw=_flaw, empty={"version": VERSION, "templates": []})

@@ -61,9 +61,9 @@ def deploy_templates(
         only_alone(name, {**given, "--dry-run": dry_run})
     for name in ("--undo", "--disable-unused"):
         only_alone(name, given)
-    path = _path(folder)
     if words["patch"]:
-        return _patch(path, source)
+        return _patch(folder, source)
+    path = _path(folder)
     if words["check"]:
         return _check(app, path, source)
     return write_if_wanted(_writer(app, path, words), dry_run=dry_run, yes=yes)
@@ -165,14 +165,14 @@ def _undo(app: App, path: Path, dry_run: bool) -> Applied:
     return done
 
 
-def _patch(path: Path, source: str | None) -> int:
-    """Print the change on stdout, and on stderr what to do with it."""
+def _patch(named: str | None, source: str | None) -> int:
+    """Print the change on stdout, and on stderr what to do with it. With a checkout JARVIS's folder is not needed."""
     from jobs.verbs.deploy import config_file
     from jobs.verbs.deploy import source as checkout
 
     folder = Path(source).expanduser() if source else None
-    config = path.with_name(config_file.NAME)
-    version = config_file.version(config_file.read(config)) if folder is None and config.exists() else None
+    config = _path(named).with_name(config_file.NAME) if folder is None else None
+    version = config_file.version(config_file.read(config)) if config is not None and config.exists() else None
     change = checkout.patch(folder, version, config_file.FIRST_READ)
     if not change:
         click.echo(f"The change is in {folder}: its matcher loads custom_templates.json.")
@@ -188,7 +188,7 @@ def _check(app: App, path: Path, source: str | None) -> int:
     from jobs.verbs.deploy import templates as work
     from jobs.verbs.deploy import templates_record as record
 
-    content = files.read(path, work.FORM)
+    content = files.read(path, work.form(path))
     known = record.state(app.home, path, content.document)
     if known is None:
         raise JarvisError(f"nothing was deployed to {path} from here", f"Do it with `{_again(path)}`.")

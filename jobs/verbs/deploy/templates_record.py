@@ -75,7 +75,7 @@ def take_back(home: Home, path: Path, *, dry_run: bool) -> Applied:
     def revert(document: Document) -> Document:
         return {**document, "templates": _reverted(document["templates"], deploy.before, deploy.after)}
 
-    done = undo.apply(path, templates.FORM, deploy, revert, dry_run=dry_run)
+    done = undo.apply(path, templates.form(path), deploy, revert, dry_run=dry_run)
     if not dry_run:
         undo.forget(home, NAME, path)
         record = _record(home, path) or {}

@@ -124,14 +124,15 @@ def read(file: Path) -> dict[str, str]:
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise JarvisError(f"{file} is larger than {_MOST_BYTES >> 20} MB", "Name the file of shortcuts.")
-        rows = list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig")), strict=True))
+        table = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig")), strict=True)
+        rows, named = list(table), table.fieldnames or ()
     except OSError as error:
         raise JarvisError(
             f"{file} cannot be read ({(error.strerror or 'error').lower()})", "Nothing was written."
         ) from None
     except (ValueError, csv.Error):
         raise JarvisError(f"{file} is not CSV in UTF-8", "`--format csv` writes one to begin with.") from None
-    absent = [column for column in ("id", "shortcut") if rows and column not in rows[0]]
+    absent = [column for column in ("id", "shortcut") if column not in named]
     if absent:
         raise JarvisError(
             f"the first line of {file} names no column {' and no column '.join(absent)}",

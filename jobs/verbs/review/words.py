@@ -8,14 +8,15 @@ import textwrap
 from collections.abc import Iterable
 
 from jarvisd.words import counted, plain
-from jobs.lib.reviews import levels
+from jobs.lib.reviews import levels, presorted
 from jobs.lib.reviews.cards import Card, Deck
 from jobs.lib.reviews.levels import LEAST, Known, Level
 from jobs.lib.reviews.session import CardSession, TemplateCard, TemplateSession, Use
 
 _WIDEST = 100  # columns
 _LONGEST = 600  # characters of a text that are shown
-_MEANS = {"automatic": "answer by themselves", "suggest": "be suggested"}
+#: What drafts of a level may do: one of them, and all.
+_MEANS = {"automatic": ("answer by itself", "answer by themselves"), "suggest": ("be suggested", "be suggested")}
 
 
 def card_page(session: CardSession, card: Card) -> str:
@@ -75,7 +76,9 @@ def known(deck: Deck) -> list[str]:
     rows = [row for row in levels.known(deck) if row.n]
     lines = [f"{deck.run}: {deck.answered} of {deck.wanted} cards answered."]
     lines += [f"  {sentence(row)}" for row in rows]
-    return lines + [_certified(level) for level in levels.levels(deck)]
+    lines += [_certified(level) for level in levels.levels(deck)]
+    agreed = presorted.agreement(deck.readings, deck.answers)
+    return lines + ([plain(agreed.sentence)] if agreed else [])
 
 
 def sentence(row: Known) -> str:
@@ -88,12 +91,13 @@ def sentence(row: Known) -> str:
 
 def _certified(level: Level) -> str:
     goal = f"{100 * level.target:.0f} %"
+    single, many = _MEANS[level.name]
     if level.known is None:
         needed = f"the lower end must reach {goal}, with at least {LEAST} answers"
-        return f"No draft may {_MEANS[level.name]} yet: for that {needed}."
+        return f"No draft may {single} yet: for that {needed}."
     part = f"the most confident {percent(level.known.share)}"
     return (
-        f"From a probability of {level.known.confidence:.3f} on ({part}) drafts may {_MEANS[level.name]}: "
+        f"From a probability of {level.known.confidence:.3f} on ({part}) drafts may {many}: "
         f"at least {goal} are as you would send them."
     )
 
