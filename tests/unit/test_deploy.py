@@ -135,7 +135,7 @@ def add(document: dict[str, Any]) -> dict[str, Any]:
         b"{",
         b"[]",
         b"null",
-        b'{"version": 2, "templates": []}',
+        b'{"version": 0, "templates": []}',
         b'{"version": true, "templates": []}',
         b'{"version": 1.0, "templates": []}',
         b'{"templates": []}',
@@ -155,6 +155,16 @@ def test_a_file_that_is_not_understood_is_refused_and_left_alone(tmp_path: Path,
         templates.apply(path, add)
     assert path.read_bytes() == raw
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_of_a_newer_version_is_refused_without_a_word_of_moving_it_away(tmp_path: Path) -> None:
+    path = tmp_path / templates.NAME
+    raw = b'{"version": 2, "templates": [], "of_later": 1}'
+    path.write_bytes(raw)
+    with pytest.raises(JarvisError, match="of version 2, and 1 is the newest that jarvisd knows") as error:
+        templates.apply(path, add)
+    assert "move" not in str(error.value) and "\n" not in str(error.value)
+    assert path.read_bytes() == raw
 
 
 def test_a_link_to_another_folder_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
