@@ -79,7 +79,7 @@ def agreement(readings: Readings, answers: Mapping[Key, Answer]) -> Agreement | 
         for key, chance in readings.chances.items()
         if key in answers
     ]
-    same, sent = sum(said == sends for said, sends in pairs), sum(sends for _, sends in pairs)
+    same, sent = sum(judge == owner for judge, owner in pairs), sum(owner for _, owner in pairs)
     ends = wilson(same, len(pairs))
     if ends is None:
         return None
