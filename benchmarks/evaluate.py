@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._measure import pairs
-from jarvisd.host import processes
+from jarvisd.host import openblas
 from jarvisd.paths import Home
 from jarvisd.registry import PlanContext
 from jarvisd.store import database, migrations, transitions
@@ -43,7 +43,7 @@ SAMPLES = (2, 5)
 
 def main() -> None:
     """In a process of its own, which can preload a library."""
-    blas = processes.openblas()
+    blas = openblas.find()
     environment = os.environ | ({"LD_PRELOAD": str(blas)} if blas else {})
     subprocess.run([sys.executable, "-m", "benchmarks.evaluate"], env=environment, cwd=ROOT, check=True)
 

@@ -36,6 +36,7 @@ PEERS = ("tsp", "nq", "pueue")
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its modules compiled
     rows = [*_first_lines(), *_many_jobs(), *_long_run(), *_idle()]
     for what, figure, aim in rows:
         print(f"  {what:<58} {figure:>22}   {aim}".rstrip())

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from jarvisd.host.files import flush as flush_file
     from jarvisd.host.files import replace as replace_file
     from jarvisd.host.machine import free_disk_mb, total_mb
+    from jarvisd.host.openblas import blas_environment
     from jarvisd.host.power import conditions
-    from jarvisd.host.processes import TOKEN, blas_environment
+    from jarvisd.host.processes import TOKEN
     from jarvisd.paths import Home
     from jarvisd.paths import expand as expand_path
     from jarvisd.plan.settings import read as read_settings
@@ -104,7 +105,7 @@ _DEFINED = {
     "TOKEN": "jarvisd.host.processes:TOKEN",
     "UsageError": "jarvisd.errors:UsageError",
     "amount": "jarvisd.words:amount",
-    "blas_environment": "jarvisd.host.processes:blas_environment",
+    "blas_environment": "jarvisd.host.openblas:blas_environment",
     "conditions": "jarvisd.host.power:conditions",
     "db": "jarvisd.store.database:db",
     "disk_error": "jarvisd.store.database:disk_error",

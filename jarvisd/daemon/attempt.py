@@ -30,7 +30,7 @@ from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
 _log = logging.getLogger("jarvisd.daemon.attempt")
 
 #: The file of the child that imports next to nothing.
-LIGHT_CHILD = PACKAGE / "worker" / "light.py"
+LIGHT_CHILD = PACKAGE / "worker" / "light_start.py"
 #: Time between two checks whether the child must be ended.
 CHECK_INTERVAL_S = 0.2
 #: Time between two measurements of memory and progress.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 import peewee
 
 from jarvisd.store import dependencies
+from jarvisd.store.database import db
 from jarvisd.store.models import LONGEST_WAIT, OPEN, GivenRun, Job, LastNumber, Machine, Run, Status
 
 
@@ -169,15 +171,32 @@ def is_due(machine: str, at: dt.datetime) -> peewee.Expression:
 
 def next_due(machine: str, at: dt.datetime) -> Job | None:
     """The next due job: by priority; then runs with a deadline, by deadline; then by submission, round and place."""
-    query = Job.select(Job, Run).join(Run).where(is_due(machine, at)).order_by(*ORDER).limit(1)
-    return query.first()
+    job_id = next_due_id(machine, at)
+    return None if job_id is None else Job.select(Job, Run).join(Run).where(Job.id == job_id).first()
 
 
 def next_due_id(machine: str, at: dt.datetime) -> int | None:
     """The id of the next due job, whatever the rest of its row holds."""
-    query = Job.select(Job.id).join(Run).where(is_due(machine, at)).order_by(*ORDER).limit(1)
-    job_id: int | None = query.scalar()
-    return job_id
+    statement, names = _due_statement()
+    values: dict[object, object] = {_MACHINE: machine, _AT: _instant(at), _LATEST: _instant(at + LONGEST_WAIT)}
+    row = db.execute_sql(statement, [values.get(name, name) for name in names]).fetchone()
+    return None if row is None else int(row[0])
+
+
+#: What stands in the statement for the three values that differ from call to call.
+_MACHINE, _AT, _LATEST = "\0machine", "2000-01-01T00:00:00.000000+00:00", "2000-01-01T01:00:00.000000+00:00"
+
+
+@functools.cache
+def _due_statement() -> tuple[str, tuple[str | int, ...]]:
+    """The statement and its parameters. It is built once: that takes longer than SQLite takes to answer it."""
+    query = Job.select(Job.id).join(Run).where(is_due(_MACHINE, dt.datetime.fromisoformat(_AT)))
+    statement, parameters = query.order_by(*ORDER).limit(1).sql()
+    return statement, tuple(parameters)
+
+
+def _instant(moment: dt.datetime) -> object:
+    return Job.not_before.db_value(moment)
 
 
 #: What a list shows of a job: all but its parameters, its outcome and its environment, which may be long.

@@ -258,3 +258,14 @@ def test_keep_removes_the_oldest_after_a_run(home: Home, make_run: MakeRun) -> N
     (home.root / "config" / "settings.yaml").write_text("keep: 2")
     hooks.run_settled(home, runs[-1])
     assert [run.id for run in Run.select().order_by(Run.number)] == [run.id for run in runs[1:]]
+
+
+def test_settings_that_were_changed_go_for_the_next_run(home: Home, make_run: MakeRun) -> None:
+    """They are kept while their file is the same, and read again when it is not."""
+    (home.root / "config").mkdir(exist_ok=True)
+    first, second = finish(make_run("command:a")), finish(make_run("command:b"))
+    for text, left in (("keep: 9", 2), ("keep: 9", 2), ("keep: 1\n# now", 1)):
+        (home.root / "config" / "settings.yaml").write_text(text)
+        hooks.run_settled(home, second)
+        assert Run.select().count() == left
+    assert Run.get().id == second.id != first.id

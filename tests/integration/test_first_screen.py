@@ -68,6 +68,18 @@ def test_a_present_model_that_is_better_is_kept_and_nothing_is_to_be_deployed(he
     assert not any("deploy" in command.text for command in card.commands)
 
 
+def test_where_no_model_is_recommended_the_card_says_so_and_names_what_it_compares(here: Home) -> None:
+    """The heading names no model then, so that "better" would be said of none."""
+    row = run(plan={"report": {"present": "b"}})
+    model(row, "a", "Model A", qualities=shares([0.3, 0.3, 0.3, 0.3, 0.3]), latency_ms=1500)
+    model(row, "b", "Model B", qualities=shares([0.1, 0.1, 0.1, 0.1, 0.1]), latency_ms=900, reply="sure, see u")
+    card = card_of(screen_of(row, here), "Model")
+    assert (card.tone, card.heading) == (Tone.WAIT, "Keep what you have")
+    assert card.points[0].strong == "No model is recommended:"
+    assert card.points[1].strong == "Model A has better checks on 13 of 13 prompts"
+    assert card.points[-1].text.endswith("that Model A is the best")
+
+
 def test_templates_wait_for_a_review(here: Home) -> None:
     row = run()
     mining(row)

@@ -22,6 +22,7 @@ from jarvisd.paths import Home
 from jarvisd.registry import LIGHT
 from jarvisd.store import database, fence, migrations
 from jarvisd.store.models import Job, Run
+from jarvisd.worker import light
 from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
 from tests.claiming import claimed
 
@@ -272,3 +273,21 @@ def test_it_imports_none_of_the_libraries(start: Start) -> None:
         "jarvisd.store.database",
     }
     assert not imported & heavy
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"ok": True, "reason": 'a "quoted"\tname ✓', "summary": {"exit_status": -9}, "next_round": []},
+        {"nested": [1, 0, False, "", {"": []}]},
+    ],
+)
+def test_the_outcome_is_written_as_json_would_write_it(value: dict[str, object]) -> None:
+    assert light.as_json(value) == json.dumps(value, ensure_ascii=False)
+    with pytest.raises(TypeError):
+        light.as_json(1.5)
+
+
+def test_the_file_that_python_compiles_at_each_start_is_short() -> None:
+    """What it imports is kept compiled; the file itself never is."""
+    assert len(LIGHT_CHILD.read_text().splitlines()) < 20

@@ -76,7 +76,14 @@ def _model_points(report: Report, comparison: ComparisonDocument) -> list[Point]
         text = "one text sent to everything does as well as the models that keep the limits"
         return [Point(strong="No better than a canned reply:", text=text)]
     points = [_better(report, pick, rival), _time_and_memory(report, pick, rival)] if rival else []
-    return [point for point in [*points, _by_votes(report, pick)] if point] + [_sureness(comparison)]
+    first = None if comparison.verdict.recommended else _NONE_RECOMMENDED
+    every = [first, *points, _by_votes(report, pick), _sureness(report, comparison, pick)]
+    return [point for point in every if point]
+
+
+_NONE_RECOMMENDED = Point(
+    strong="No model is recommended:", text="none is within the limits and better than a canned reply to everything"
+)
 
 
 def _better(report: Report, pick: str, rival: str) -> Point | None:
@@ -89,7 +96,16 @@ def _better(report: Report, pick: str, rival: str) -> Point | None:
     worse = sum(mine[prompt] < other[prompt] - 1e-9 for prompt in common)
     is_present = report.comparison is not None and report.comparison.verdict.present == rival
     against = f"{'your present ' if is_present else ''}{model_rows.name(report, rival)}"
-    return Point(strong=f"Better checks on {better} of {len(common)} prompts", text=f"than {against}, worse on {worse}")
+    told = f"etter checks on {better} of {len(common)} prompts"
+    subject = _subject(report, pick)
+    return Point(strong=f"{subject} has b{told}" if subject else f"B{told}", text=f"than {against}, worse on {worse}")
+
+
+def _subject(report: Report, pick: str) -> str:
+    """The name of the best guess where the heading names another model, or none."""
+    name = model_rows.name(report, pick)
+    verdict = report.comparison.verdict if report.comparison else None
+    return "" if verdict is None or name in sentences.model_headline(report, verdict) else name
 
 
 def _by_prompt(report: Report, key: str) -> dict[tuple[str, int], float]:
@@ -123,10 +139,10 @@ def _by_votes(report: Report, pick: str) -> Point | None:
     return Point(strong="By your votes:", text=f"our score alone would put {model_rows.name(report, best)} first")
 
 
-def _sureness(comparison: ComparisonDocument) -> Point:
+def _sureness(report: Report, comparison: ComparisonDocument, pick: str) -> Point:
     """How sure: moderate, about 7 in 10 that it is the best."""
     verdict = comparison.verdict
-    text = f"{verdict.confidence}, {in_ten(verdict.p_best)} that it is the best"
+    text = f"{verdict.confidence}, {in_ten(verdict.p_best)} that {_subject(report, pick) or 'it'} is the best"
     if wanted := verdict.votes_wanted or verdict.answers_left:
         text += f"; {wanted} answer{'s' * (wanted != 1)} of yours would tell"
     return Point(strong="How sure:", text=text)
