@@ -53,6 +53,23 @@ class App:
         return homes.lock_holder(self.home)
 
 
+class Whole(click.IntRange):
+    """A whole number between two bounds, which the error names."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__(low, high)
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.low - 1
+        if not self.low <= number <= self.high:
+            self.fail(f"{value!r} is not a whole number from {self.low:,} to {self.high:,}.", param, ctx)
+        return number
+
+
 class Seconds(click.FloatRange):
     """A time in seconds. click takes nan and inf for numbers too, and a wait until nan never ends."""
 

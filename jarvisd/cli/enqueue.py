@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from jarvisd.cli.common import App, note, on_terminal, say
+from jarvisd.cli.common import App, Whole, note, on_terminal, say
 from jarvisd.errors import JarvisError, UsageError
 from jarvisd.operations import submit
 from jarvisd.operations.submit import NotSubmitted, Submitted
@@ -47,7 +47,7 @@ class PlanOrCommand(click.Command):
 )
 @click.option(
     "--priority",
-    type=click.IntRange(-1000, 1000),
+    type=Whole(-1000, 1000),
     default=0,
     metavar="N",
     help="Runs with a higher number come first, also before those with a deadline; 0 if not given.",
@@ -59,11 +59,11 @@ class PlanOrCommand(click.Command):
 @click.option("--cwd", metavar="DIR", help="command: the folder to run in, instead of this one.")
 @click.option("--name", metavar="N", help="command: the job's name, instead of the program's.")
 @click.option("--env", multiple=True, metavar="NAME", help="command: pass on this variable of the environment.")
-@click.option("--timeout", type=click.IntRange(1, 10**8), metavar="S", help="command: seconds it may take.")
-@click.option("--memory", type=click.IntRange(0, 10**8), metavar="MB", help="command: memory it needs.")
+@click.option("--timeout", type=Whole(1, 10**8), metavar="S", help="command: seconds it may take.")
+@click.option("--memory", type=Whole(0, 10**8), metavar="MB", help="command: memory it needs.")
 @click.option(
     "--attempts",
-    type=click.IntRange(1, 10**6),
+    type=Whole(1, 10**6),
     metavar="N",
     help="command: most starts of the program, when a crash or a stop of jarvisd ends it; 1 if not given. A start that "
     "ends before the program began is not counted. A failure ends the job.",

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from jarvisd import logs as log_files
-from jarvisd.cli.common import App, note
+from jarvisd.cli.common import App, Whole, note
 from jarvisd.errors import UsageError
 from jarvisd.host.log_times import KnownTimes, stamp_of
 from jarvisd.operations import daemon_state, log_lines
@@ -28,7 +28,7 @@ POLL_INTERVAL_S = 0.25
 @click.command()
 @click.argument("name", metavar="[JOB|RUN]", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Print what is added until the end; exit code 1 where it failed.")
-@click.option("-n", "--lines", type=click.IntRange(0, 10**9), metavar="N", help="Only the last N lines.")
+@click.option("-n", "--lines", type=Whole(0, 10**9), metavar="N", help="Only the last N lines.")
 @click.option("--since", metavar="TIME", help="Only lines from this time on: 10m, 2h, 22:30 or a full timestamp.")
 @click.option("--timestamps", is_flag=True, help="Write before each line when it was written.")
 @click.pass_obj

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from jarvisd.cli.common import App, say
+from jarvisd.cli.common import App, Whole, say
 from jarvisd.errors import UsageError
 from jarvisd.operations import moments, retention
 from jarvisd.store import database
@@ -17,7 +17,7 @@ KEEP = 30
 
 
 @click.command()
-@click.option("--keep", type=click.IntRange(0, 10**9), metavar="N", help=f"Newest runs that stay; {KEEP} if not given.")
+@click.option("--keep", type=Whole(0, 10**9), metavar="N", help=f"Newest runs that stay; {KEEP} if not given.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.pass_obj

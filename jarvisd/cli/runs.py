@@ -6,7 +6,7 @@ import json
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, Whole
 from jarvisd.cli.table import COLOURS, Screen, columns
 from jarvisd.operations import history, status
 from jarvisd.store.models import Run
@@ -15,9 +15,7 @@ _HEADINGS = ("Run", "Submitted", "Took", "State", "Jobs", "Title", "Verdict")
 
 
 @click.command()
-@click.option(
-    "-n", "--number", type=click.IntRange(1, 10**9), default=20, metavar="N", help="How many; 20 if not given."
-)
+@click.option("-n", "--number", type=Whole(1, 10**9), default=20, metavar="N", help="How many; 20 if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def runs(app: App, number: int, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, on_terminal
 from jarvisd.operations import lookup
 from jarvisd.operations import report as report_files
 from jarvisd.plugin import JarvisError, UsageError, replace_file
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 _FILES = {"md": "REPORT.md", "html": "report.html"}
 
 _HELP = """Print or open a report: of RUN, else of the newest run that has one. Where its job did not write it (the run
-is open, was cancelled or asks for no report), it is written from what the database holds now.
+is open, was cancelled or asks for no report), it is written from what the database holds now. A terminal gets its first
+screen, a pipe all of it.
 
 \b
 Example:
-  jarvisctl report                      REPORT.md on standard output
+  jarvisctl report                      what to do, the ranking, and where the page is
+  jarvisctl report --full               all of REPORT.md, as in a pipe
   jarvisctl report --open               report.html in the browser
   jarvisctl report 2026-11-22 --path    where report.html is
   jarvisctl report --format json        every number of it, as JSON
@@ -39,9 +41,12 @@ Example:
 @click.option("--path", "where", is_flag=True, help="Print where the file is.")
 @click.option("--format", "form", type=click.Choice(["md", "html", "json", "csv"]), help="Which rendering.")
 @click.option("--again", is_flag=True, help="Write the files again first, from what the database holds now.")
+@click.option("--full", is_flag=True, help="Print all of REPORT.md on a terminal, too.")
 @click.option("--redacted", is_flag=True, help="Hide every text of a message, a reply or a prompt; figures stay.")
 @click.pass_obj
-def report(app: App, run: str | None, show: bool, where: bool, form: str | None, again: bool, redacted: bool) -> None:
+def report(
+    app: App, run: str | None, show: bool, where: bool, form: str | None, again: bool, full: bool, redacted: bool
+) -> None:
     printed = _PRINTED.get(form or "")
     if printed and (show or where):
         raise UsageError(f"{form} is printed, not a file", "Leave out --open and --path, or name another format.")
@@ -56,7 +61,22 @@ def report(app: App, run: str | None, show: bool, where: bool, form: str | None,
     path = _redacted_file(app, chosen, name) if redacted else _file(app, chosen, name)
     if show and _opened(path):
         return
+    if on_terminal() and not (full or form or show or where):
+        _print_first_screen(app, chosen, path.with_name("report.html"), redacted=redacted)
+        return
     click.echo(path if show or where else path.read_text(), nl=show or where)
+
+
+def _print_first_screen(app: App, run: Run, page: Path, *, redacted: bool) -> None:
+    from jarvisd.cli.table import Screen
+    from jobs.report.first_screen.compose import first_screen
+    from jobs.report.formats import terminal
+
+    screen = Screen.of_stdout()
+    data = first_screen(_gathered(app, run, redacted=redacted))
+    click.echo(
+        terminal.compose(data, page, lambda text, colour: screen.paint(text, bold=True, fg=colour or None)), nl=False
+    )
 
 
 def _file(app: App, run: Run, name: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jarvisd.cli.common import App
+from jarvisd.cli.common import App, Whole
 from jarvisd.plugin import UsageError
 from jarvisd.words import plain
 
@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 20  # of a text on standard input
 
 @click.command("match")
 @click.argument("text", required=False)
-@click.option("--drafts", type=click.IntRange(1, 10), help="How many drafts to show (1; 3 with --json).")
+@click.option("--drafts", type=Whole(1, 10), help="How many drafts to show (1; 3 with --json).")
 @click.option("--context", metavar="TEXT", help="Your own message before TEXT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--serve", is_flag=True, help="Answer JSON lines on standard input until its end, for another program.")

@@ -218,7 +218,10 @@ def test_logs_follow_waits_for_the_job_and_ends_with_it(house: House) -> None:
         (["enqueue", "command"], "no program given"),
         (["enqueue", "command", "--env", "NOT_SET", "--", "echo"], "--env NOT_SET: this variable is not set"),
         (["stauts"], "no verb is called 'stauts'. Did you mean status?"),
-        (["enqueue", "command", "--timeout", "soon", "--", "echo"], "'soon' is not a valid integer range"),
+        (
+            ["enqueue", "command", "--timeout", "soon", "--", "echo"],
+            "'soon' is not a whole number from 1 to 100,000,000",
+        ),
         (["pause", "--for", "soon"], "'soon' is not a duration"),
         (["logs", "17"], "nothing was submitted"),
         (["enqueue", "command", "--until", "never", "--", "echo"], "--until: 'never' is not a time"),

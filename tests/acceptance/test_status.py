@@ -152,3 +152,16 @@ def test_watch_ends_with_ctrl_c_and_leaves_the_terminal_as_it_was(house: House) 
         after = termios.tcgetattr(screen.master)[3]
         assert not before & termios.ICANON
         assert after & termios.ICANON
+
+
+def test_a_report_on_a_terminal_is_one_screen(house: House) -> None:
+    """In a pipe it is the whole of REPORT.md."""
+    house.ctl("enqueue", "overnight")
+    house.ctl("cancel", "latest")
+    with terminal(house, "report") as screen:
+        assert screen.ends() == 0
+        shown = screen.read()
+    assert "7 of 7 jobs did not finish" in shown and "jarvisctl retry " in shown
+    assert len(shown.splitlines()) < 40 and "prints all of it here" in shown
+    whole = house.ctl("report").stdout
+    assert whole.startswith("# ") and "## Appendix" in whole

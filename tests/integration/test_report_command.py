@@ -13,6 +13,9 @@ from jarvisd.errors import UsageError
 from jarvisd.paths import Home
 from jarvisd.store.models import Job, Status
 from jobs.report.commands import report
+from jobs.report.first_screen.compose import first_screen
+from jobs.report.formats import terminal
+from jobs.report.gather import gather
 from tests.integration.report_nights import home, job, model, run
 
 
@@ -118,3 +121,19 @@ def test_a_cancelled_run_alone_is_better_than_none(tmp_path: Path) -> None:
 def test_help_has_an_example() -> None:
     """--help shows how it is called."""
     assert "jarvisctl report --open" in CliRunner().invoke(report, ["--help"]).output
+
+
+def test_a_terminal_gets_the_first_screen(here: Home) -> None:
+    """What to do with its command, the ranking, and where the page is; no Markdown."""
+    data = first_screen(gather("2026-11-22-overnight", here))
+    text = terminal.compose(data, here.run_folder("2026-11-22-overnight") / "report.html", lambda part, _: f"<{part}>")
+    lines = text.splitlines()
+    assert lines[0].startswith("<Overnight> · Sun 22 Nov ")
+    assert "1 Model: <No choice of a model>" in lines
+    assert [line.split()[:4] for line in lines if line.startswith("Model A ")] == [["Model", "A", "0.80", "0.9"]]
+    assert lines[-2].endswith("/2026-11-22-overnight/report.html")
+    assert "`jarvisctl report --full` prints all of it here." in lines[-1] and "|" not in text
+
+
+def test_full_is_what_a_pipe_gets(here: Home) -> None:
+    assert call(here, "--full").output == call(here).output

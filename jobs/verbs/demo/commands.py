@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from jarvisd import plugin
-from jarvisd.cli.common import App, follow, on_terminal
+from jarvisd.cli.common import App, Whole, follow, on_terminal
 from jarvisd.host import openblas
 from jarvisd.operations import this_machine
 from jarvisd.plugin import Home, JarvisError
@@ -40,7 +40,7 @@ GATES_OFF = (
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1, 9),
+    type=Whole(1, 9),
     default=1,
     show_default=True,
     help="2: more samples and real turns; 3 and more: further real turns.",
