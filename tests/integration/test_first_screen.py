@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.store.models import Run, Status
+from jobs.lib.comparison.action import Action
 from jobs.lib.results.tables import Reply
 from jobs.report.first_screen import cards as first_cards
 from jobs.report.first_screen import compose
@@ -68,16 +70,28 @@ def test_a_present_model_that_is_better_is_kept_and_nothing_is_to_be_deployed(he
     assert not any("deploy" in command.text for command in card.commands)
 
 
-def test_where_no_model_is_recommended_the_card_says_so_and_names_what_it_compares(here: Home) -> None:
-    """The heading names no model then, so that "better" would be said of none."""
+def test_where_no_model_is_recommended_the_card_says_so(here: Home) -> None:
     row = run(plan={"report": {"present": "b"}})
     model(row, "a", "Model A", qualities=shares([0.3, 0.3, 0.3, 0.3, 0.3]), latency_ms=1500)
     model(row, "b", "Model B", qualities=shares([0.1, 0.1, 0.1, 0.1, 0.1]), latency_ms=900, reply="sure, see u")
     card = card_of(screen_of(row, here), "Model")
     assert (card.tone, card.heading) == (Tone.WAIT, "Keep what you have")
-    assert card.points[0].strong == "No model is recommended:"
-    assert card.points[1].strong == "Model A has better checks on 13 of 13 prompts"
-    assert card.points[-1].text.endswith("that Model A is the best")
+    assert [point.strong for point in card.points] == ["No better than a canned reply:"]
+
+
+def test_a_card_that_keeps_a_model_names_the_one_that_it_compares(here: Home) -> None:
+    """The heading names another one, so that "better" would be said of that."""
+    row = run(plan={"report": {"present": "b"}})
+    model(row, "a", "Model A", qualities=shares([0.9, 0.5, 0.9, 0.5, 0.62]), latency_ms=1500)
+    model(row, "b", "Model B", qualities=shares([0.68, 0.68, 0.68, 0.68, 0.68]), latency_ms=900, reply="sure, see u")
+    report = gather(row.id, here)
+    assert report.comparison is not None
+    verdict = dataclasses.replace(report.comparison.verdict, action=Action.KEEP, recommended=True, pick="a", rival="b")
+    kept = dataclasses.replace(report, comparison=dataclasses.replace(report.comparison, verdict=verdict))
+    card = first_cards.cards(kept)[0]
+    assert card.heading == "Keep Model B"
+    assert card.points[0].strong == "Model A has better checks on 6 of 13 prompts"
+    assert "that Model A is the best" in card.points[-1].text
 
 
 def test_templates_wait_for_a_review(here: Home) -> None:

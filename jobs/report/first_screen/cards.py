@@ -76,14 +76,8 @@ def _model_points(report: Report, comparison: ComparisonDocument) -> list[Point]
         text = "one text sent to everything does as well as the models that keep the limits"
         return [Point(strong="No better than a canned reply:", text=text)]
     points = [_better(report, pick, rival), _time_and_memory(report, pick, rival)] if rival else []
-    first = None if comparison.verdict.recommended else _NONE_RECOMMENDED
-    every = [first, *points, _by_votes(report, pick), _sureness(report, comparison, pick)]
+    every = [*points, _by_votes(report, pick), _sureness(report, comparison, pick)]
     return [point for point in every if point]
-
-
-_NONE_RECOMMENDED = Point(
-    strong="No model is recommended:", text="none is within the limits and better than a canned reply to everything"
-)
 
 
 def _better(report: Report, pick: str, rival: str) -> Point | None:

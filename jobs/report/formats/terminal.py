@@ -11,7 +11,7 @@ from jobs.report.first_screen.data import Card, FirstScreen, RankedModel, Tone
 Paint = Callable[[str, str], str]
 
 COLOURS = {Tone.ACT: "green", Tone.WAIT: "yellow", Tone.FAILED: "red"}
-_HEADER = ("Model", "Quality", "Seconds", "Usable", "Memory", "Against the first")
+_HEADER = ("Model", "Quality", "Seconds", "Complete", "Memory", "Against the first")
 #: Columns of numbers.
 _RIGHT = (1, 2, 3, 4)
 
@@ -48,7 +48,7 @@ def _ranking(models: Sequence[RankedModel], paint: Paint) -> str:
 def _cells(model: RankedModel) -> tuple[str, ...]:
     name = model.name + (" (yours today)" if model.is_present else "")
     quality = "–" if model.value is None else f"{model.value:.2f}"
-    return name, quality, model.seconds, model.usable, model.memory, model.against_first
+    return name, quality, model.seconds, model.complete, model.memory, model.against_first
 
 
 def _whole(screen: FirstScreen, page: Path) -> str:
