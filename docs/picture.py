@@ -1,6 +1,6 @@
 """Make docs/report.png: the top of the newest run's report, as headless Chromium shows it.
 
-    .venv/bin/jarvisctl demo --models all --rounds 2 && .venv/bin/python docs/picture.py
+    .venv/bin/jarvisctl demo && .venv/bin/python docs/picture.py
 
 Chromium is Debian's package `chromium`, or the application of that name on a Mac.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jarvisd import paths as homes
 
-WIDTH, HEIGHT = 1200, 1080  # down to the end of the table of models
+WIDTH, HEIGHT = 1200, 960  # down to the first prompt where the replies differ
 TARGET = Path(__file__).with_name("report.png")
 
 
