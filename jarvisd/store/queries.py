@@ -245,23 +245,24 @@ def jobs_by_status(run_ids: list[str]) -> list[tuple[str, str, int, int]]:
     return list(Job.select(*columns).where(Job.run.in_(run_ids)).group_by(Job.run, Job.status).tuples())
 
 
-def last_end(run_id: str) -> dt.datetime | None:
-    """When the last job of a run ended that has."""
-    row = Job.select(Job.ended_at).where(Job.run == run_id, Job.ended_at.is_null(False))
-    newest: Job | None = row.order_by(Job.ended_at.desc()).first()
-    return None if newest is None else newest.ended_at
+def last_ends(run_ids: list[str]) -> dict[str, dt.datetime]:
+    """By run: when the last of its jobs ended that has."""
+    rows = Job.select(Job.run, peewee.fn.MAX(Job.ended_at)).where(Job.run.in_(run_ids), Job.ended_at.is_null(False))
+    return dict(list(rows.group_by(Job.run).tuples()))
 
 
-def newest_written_report(run_id: str) -> Job | None:
-    """The report job of the newest round whose report was written."""
-    rows = Job.select().where(Job.run == run_id, Job.is_report, Job.status == Status.SUCCEEDED)
-    return rows.order_by(Job.round.desc()).first()
+def newest_written_reports(run_ids: list[str]) -> dict[str, Job]:
+    """By run: the report job of the newest round whose report was written."""
+    columns = (Job.id, Job.run, Job.outcome)
+    rows = Job.select(*columns).where(Job.run.in_(run_ids), Job.is_report, Job.status == Status.SUCCEEDED)
+    return {job.run_id: job for job in rows.order_by(Job.round)}
 
 
 def usual_seconds(names: set[str]) -> dict[str, float]:
     """How long the newest successful job of each of these names took, where there is one."""
-    rows = Job.select(Job.name, Job.took_s).where(Job.status == Status.SUCCEEDED, Job.took_s.is_null(False))
-    return dict(list(rows.where(Job.name.in_(list(names))).order_by(Job.id).tuples()))
+    ended = Job.select(peewee.fn.MAX(Job.id)).where(Job.status == Status.SUCCEEDED, Job.took_s.is_null(False))
+    newest = ended.where(Job.name.in_(list(names))).group_by(Job.name)
+    return dict(list(Job.select(Job.name, Job.took_s).where(Job.id.in_(newest)).tuples()))
 
 
 def matching(status: str = "", kind: str = "", run: str = "", named: str = "") -> peewee.Select:

@@ -221,9 +221,11 @@ def test_one_key_at_a_time_and_not_at_once(opened: Opened) -> None:
 
 
 def test_the_log_of_a_job_is_followed_unless_the_reader_has_scrolled_up(opened: Opened) -> None:
+    opened.page.add_init_script(SHIFTS)
     page = opened.go("log/job/2")
     log = page.locator("#log")
     until(lambda: log.inner_text().count("\n") > 2)
     size = len(log.inner_text())
     until(lambda: len(log.inner_text()) > size, what="the log grows")
     assert page.evaluate("document.querySelector('#outcome').textContent").startswith("command:talks is running")
+    assert page.evaluate("window.shifted") == 0

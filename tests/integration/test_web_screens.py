@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -297,8 +298,6 @@ def test_a_home_without_a_run_says_how_to_begin(tmp_path: Path) -> None:
 
 def test_a_locked_database_is_said_and_the_page_goes_on(browser: Browser, make_run: MakeRun) -> None:
     """Another program holds it exclusively; when it lets go, the next poll answers."""
-    import sqlite3
-
     make_run("command:first")
     assert browser.get("tonight").status == 200
     database.disconnect()
@@ -313,6 +312,18 @@ def test_a_locked_database_is_said_and_the_page_goes_on(browser: Browser, make_r
     other.execute("COMMIT")
     other.close()
     assert browser.get("tonight").status == 200
+
+
+def test_a_form_says_that_another_program_writes_and_changes_nothing(browser: Browser, make_run: MakeRun) -> None:
+    make_run("command:first")
+    fields = {"target": "1", "seen": seal(browser.post("act/cancel", {"target": "1"}))}
+    other = sqlite3.connect(browser.home.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answer = browser.post("act/cancel", fields)
+    other.execute("COMMIT")
+    other.close()
+    assert answer.status == 503 and "locked" in answer.text and states() == {"command:first": "queued"}
+    assert browser.post("act/cancel", fields).status == 303 and states() == {"command:first": "cancelled"}
 
 
 def test_a_damaged_database_is_said_and_a_mended_one_is_read(browser: Browser, make_run: MakeRun, home: Home) -> None:

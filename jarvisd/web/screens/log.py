@@ -7,7 +7,7 @@ from pathlib import Path
 from jarvisd import logs
 from jarvisd.errors import UsageError
 from jarvisd.operations import log_lines, lookup, moments, status
-from jarvisd.store import database, models
+from jarvisd.store import database, models, queries
 from jarvisd.store.models import Job, Run
 from jarvisd.web import log_text
 from jarvisd.web.pages import Answer, Live, Request, Room, get, poll, render
@@ -57,7 +57,7 @@ def _shown(request: Request, target: Job | Run) -> dict[str, object]:
         "path": path,
         "state": _state(target),
         "live": request.link(f"{path}/live") if grows else "",
-        "is_open": target.status in models.OPEN if isinstance(target, Job) else False,
+        "is_open": target.status in models.OPEN if isinstance(target, Job) else not queries.is_settled(target),
     }
 
 

@@ -89,8 +89,9 @@ def _read(request: Request) -> tuple[status_page.Page, Live]:
     shares = {"share": _share(job)}
     disabled = {f"cancel-{row.job_id}": not _is_open(row) for row in page.rows}
     disabled |= {f"retry-{row.job_id}": _is_open(row) for row in page.rows}
-    ids = " ".join(str(number) for number in sorted(row.job_id for row in page.rows))
-    return page, Live(texts, shares, disabled, hashlib.sha256(ids.encode()).hexdigest()[:16])
+    ids = sorted(row.job_id for row in page.rows)
+    buttons = (_is_paused(request.home), lock_holder(request.home) is None)  # which of them a page has
+    return page, Live(texts, shares, disabled, hashlib.sha256(f"{ids} {buttons}".encode()).hexdigest()[:16])
 
 
 def _head(home: Home) -> list[str]:
