@@ -132,6 +132,9 @@ VERBS = {
 
 #: Rooms of the local page that need a job's knowledge; loaded when the page starts. See `jarvisd/web/pages.py`.
 WEB: dict[str, str] = {
+    "decide": "jobs.verbs.deploy.web:WEB",
+    "report": "jobs.report.web:WEB",
+    "review": "jobs.verbs.review.web:WEB",
     "search": "jobs.verbs.search.web:WEB",
     "vote": "jobs.verbs.vote.web:WEB",
 }

@@ -13,6 +13,7 @@ import math
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 CONFIDENCE = 0.95
 
@@ -63,9 +64,7 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> list[float
         return None
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes in {n}")
-    from scipy.special import ndtri
-
-    z = float(ndtri(0.5 + confidence / 2))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share, square = successes / n, z * z
     middle = share + square / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))

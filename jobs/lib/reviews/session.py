@@ -92,7 +92,7 @@ class CardSession:
 
 # ---------------------------------------------------------------------------------------------- template by template
 
-USES = 3  #: real uses shown with a template
+USES = 3  #: real uses shown with a template, and turns on which it would have been wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,9 @@ class TemplateCard:
     tier: str
     real: tuple[Use, ...]
     led: tuple[str, ...]  #: incoming texts that it answered before, where there are too few uses
+    fired: int = 0  #: later messages that it would have answered
+    right: int = 0  #: of these, those that the owner answered so
+    wrong: tuple[Use, ...] = ()  #: messages for which it would have been the draft, with what the owner wrote
 
 
 @dataclass
@@ -131,6 +134,7 @@ class TemplateSession:
         ordered = sorted(rows, key=lambda row: (row.tier == "phrase", -row.uses, row.rank))
         self._cards = [_template_card(row) for row in ordered]
         self._uses = _real_uses(self.mining)
+        self._wrong = _wrong_drafts(self.mining)
 
     @property
     def total(self) -> int:
@@ -148,7 +152,8 @@ class TemplateSession:
         if card is None:
             return None
         real = tuple(self._uses.get(words(card.reply), [])[:USES])
-        return replace(card, real=real, led=card.led[: USES - len(real)])
+        wrong = [use for use in self._wrong.get(card.template, []) if words(use.reply) != words(card.reply)]
+        return replace(card, real=real, led=card.led[: USES - len(real)], wrong=tuple(wrong[:USES]))
 
     def decide(self, card: TemplateCard, verdict: Verdict, edited: str | None = None) -> None:
         """Store a verdict."""
@@ -172,7 +177,17 @@ class TemplateSession:
 
 def _template_card(row: Template) -> TemplateCard:
     led = tuple(text for text in row.triggers if isinstance(text, str)) if isinstance(row.triggers, list) else ()
-    return TemplateCard(str(row.uuid), str(row.representative), int(row.uses), int(row.people), str(row.tier), (), led)
+    return TemplateCard(
+        template=str(row.uuid),
+        reply=str(row.representative),
+        uses=int(row.uses),
+        people=int(row.people),
+        tier=str(row.tier),
+        real=(),
+        led=led,
+        fired=int(row.fired),
+        right=int(row.right),
+    )
 
 
 def _real_uses(mining: Mining) -> dict[str, list[Use]]:
@@ -182,3 +197,13 @@ def _real_uses(mining: Mining) -> dict[str, list[Use]]:
     for row in query.order_by(HeldOutDraft.place.desc()):
         uses.setdefault(words(str(row.answer)), []).append(Use(row.previous, str(row.incoming), str(row.answer)))
     return uses
+
+
+def _wrong_drafts(mining: Mining) -> dict[str, list[Use]]:
+    """uuid of a template -> the answered turns for which it is the first draft, the most confident first."""
+    query = HeldOutDraft.select().where(HeldOutDraft.job == mining.job_id, HeldOutDraft.answer.is_null(False))
+    turns: dict[str, list[Use]] = {}
+    for row in query.order_by(HeldOutDraft.probability.desc(), HeldOutDraft.place):
+        for template, _ in row.drafts[:1]:
+            turns.setdefault(str(template), []).append(Use(row.previous, str(row.incoming), str(row.answer)))
+    return turns

@@ -26,8 +26,8 @@ IDS = {repository: name for name, repository in jarvis.REGISTRY.items()}
 MEMORY_LIMIT_MB, ASSUMED_MB = 768, 800
 
 
-def form(path: Path) -> Form:
-    """What the file at `path` must look like."""
+def form(path: Path, expected: str | None = None) -> Form:
+    """What the file at `path` must look like; `expected` is its digest where it must still be as previewed."""
 
     def flaw(document: Document) -> str | None:
         version = document.get("config_version", 0)
@@ -40,7 +40,7 @@ def form(path: Path) -> Form:
             )
         return None if isinstance(document.get("model", {}), dict) else 'its "model" is not an object'
 
-    return Form(flaw=flaw)
+    return Form(flaw=flaw, expected=expected)
 
 
 def read(path: Path) -> Document:
@@ -63,9 +63,9 @@ def require_effect(path: Path, document: Document) -> None:
         )
 
 
-def apply(path: Path, model_id: str, *, dry_run: bool) -> Applied:
+def apply(path: Path, model_id: str, *, dry_run: bool, expected: str | None = None) -> Applied:
     """Write the model into config.json at `path`; see jobs.verbs.deploy.files.apply."""
-    return files.apply(path, form(path), lambda document: rewritten(document, model_id), dry_run=dry_run)
+    return files.apply(path, form(path, expected), lambda document: rewritten(document, model_id), dry_run=dry_run)
 
 
 def rewritten(document: Document, model_id: str) -> Document:
@@ -107,11 +107,11 @@ def _model_part(document: Document) -> Document:
     return {"model": {"model_id": model["model_id"]} if "model_id" in model else {}}
 
 
-def take_back(home: Home, path: Path, *, dry_run: bool) -> Applied:
+def take_back(home: Home, path: Path, *, dry_run: bool, expected: str | None = None) -> Applied:
     """Undo the last deploy of a model into `path`. Raises JarvisError where there is none."""
     deploy = undo.last(home, RECORD, path)
     revert = lambda document: undo.reverted(document, deploy.before, deploy.after)  # noqa: E731 - it is one expression
-    done = undo.apply(path, form(path), deploy, revert, dry_run=dry_run)
+    done = undo.apply(path, form(path, expected), deploy, revert, dry_run=dry_run)
     if not dry_run:
         undo.forget(home, RECORD, path)
     return done

@@ -28,6 +28,8 @@ from jarvisd.plugin import JarvisError, UsageError
 
 _MOST_BYTES = 64 << 20
 _TRIES = 3
+#: Stands for the digest of a file that is not there.
+NO_FILE = "none"
 #: Levels of a document; JARVIS writes four.
 _DEEPEST = 100
 
@@ -41,6 +43,8 @@ class Form:
 
     flaw: Callable[[Document], str | None]  #: why a document is not understood, or None
     empty: Document | None = None  #: used where there is no file; None = there must be one
+    #: Digest of the file as it was previewed, NO_FILE where there was none; None = any file will do.
+    expected: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,25 @@ def read(path: Path, form: Form) -> Content:
     except FileNotFoundError:
         if form.empty is None:
             raise missing(path) from None
+        _require_expected(path, form, None)
         return Content(real, None, 0, 0o600, copy.deepcopy(form.empty))
     except OSError as error:
         refuse(path, f"it cannot be read ({(error.strerror or 'error').lower()})")
+    _require_expected(path, form, raw)
     return Content(real, raw, state.st_mtime_ns, stat.S_IMODE(state.st_mode), _parsed(path, raw, form))
+
+
+def _require_expected(path: Path, form: Form, raw: bytes | None) -> None:
+    if form.expected is not None and form.expected != (NO_FILE if raw is None else digest(raw)):
+        raise JarvisError(f"{path} has changed since it was previewed", "Nothing was changed. Look at the new preview.")
+
+
+def digest_of(path: Path) -> str:
+    """Digest of the file as it is now; NO_FILE where there is none. Raises OSError for one that cannot be read."""
+    try:
+        return digest(path.read_bytes())
+    except FileNotFoundError:
+        return NO_FILE
 
 
 def apply(path: Path, form: Form, change: Change, *, dry_run: bool = False) -> Applied:

@@ -29,10 +29,18 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
 @click.option("--undo", is_flag=True, help="Put back what the last deploy changed, and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--expect", metavar="SHA256", help="Write only where the file has this digest, as when it was previewed.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.pass_obj
 def deploy_model(
-    app: App, /, name: str | None, folder: str | None, dry_run: bool, yes: bool, **words: str | bool | None
+    app: App,
+    /,
+    name: str | None,
+    folder: str | None,
+    expect: str | None,
+    dry_run: bool,
+    yes: bool,
+    **words: str | bool | None,
 ) -> int:
     """Write the model that the newest report says to switch to, or NAME, into JARVIS's config.json.
 
@@ -56,11 +64,13 @@ def deploy_model(
         raise files.missing(path)
     if words["check"]:
         return _check(app, path)
-    write = partial(_undo, app, path) if words["undo"] else partial(_deploy, app, path, name, words)
+    write = partial(_undo, app, path, expect) if words["undo"] else partial(_deploy, app, path, name, words, expect)
     return write_if_wanted(write, dry_run=dry_run, yes=yes)
 
 
-def _deploy(app: App, path: Path, name: str | None, words: dict[str, str | bool | None], dry_run: bool) -> Applied:
+def _deploy(
+    app: App, path: Path, name: str | None, words: dict[str, str | bool | None], expect: str | None, dry_run: bool
+) -> Applied:
     from jobs.verbs.deploy import config_file, source
     from jobs.verbs.deploy import model as work
 
@@ -71,7 +81,7 @@ def _deploy(app: App, path: Path, name: str | None, words: dict[str, str | bool 
     choice = work.choose(app.home, _run_to_deploy(app, str(run) if run else None), name)
     known = source.model_ids(Path(str(checkout)).expanduser()) if checkout else config_file.IDS
     model_id = choice.model_id(known)
-    done = config_file.apply(path, model_id, dry_run=dry_run)
+    done = config_file.apply(path, model_id, dry_run=dry_run, expected=expect)
     _show(path, choice, done, dry_run)
     if not dry_run:
         config_file.remember(app.home, path, model_id, done)
@@ -141,10 +151,10 @@ def _compared(choice: Choice) -> str:
     return " ".join(parts)
 
 
-def _undo(app: App, path: Path, dry_run: bool) -> Applied:
+def _undo(app: App, path: Path, expect: str | None, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import config_file
 
-    done = config_file.take_back(app.home, path, dry_run=dry_run)
+    done = config_file.take_back(app.home, path, dry_run=dry_run, expected=expect)
     if dry_run:
         print_diff(done)
     if not done.changed:

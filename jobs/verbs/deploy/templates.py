@@ -216,14 +216,15 @@ def read(path: Path) -> Document:
     return files.read(path, form(path)).document
 
 
-def apply(path: Path, change: Change, *, dry_run: bool = False) -> Applied:
+def apply(path: Path, change: Change, *, dry_run: bool = False, expected: str | None = None) -> Applied:
     """Read, change, back up, write; see jobs.verbs.deploy.files.apply."""
-    return files.apply(path, form(path), change, dry_run=dry_run)
+    return files.apply(path, form(path, expected), change, dry_run=dry_run)
 
 
-def form(path: Path) -> files.Form:
-    """What the file at `path` must look like."""
-    return files.Form(flaw=lambda document: _flaw(path, document), empty={"version": VERSION, "templates": []})
+def form(path: Path, expected: str | None = None) -> files.Form:
+    """What the file at `path` must look like; `expected` is its digest where it must still be as previewed."""
+    empty = {"version": VERSION, "templates": []}
+    return files.Form(flaw=lambda document: _flaw(path, document), empty=empty, expected=expected)
 
 
 def _flaw(path: Path, document: Document) -> str | None:

@@ -38,10 +38,18 @@ _FIRES = "JARVIS fires only its own templates until its matcher loads this file"
 @click.option("--check", is_flag=True, help="Only check that what was deployed is still there; exit code 1 if not.")
 @click.option("--undo", is_flag=True, help="Put back what the last deploy changed, and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--expect", metavar="SHA256", help="Write only where the file has this digest, as when it was previewed.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.pass_obj
 def deploy_templates(
-    app: App, /, folder: str | None, source: str | None, dry_run: bool, yes: bool, **words: Any
+    app: App,
+    /,
+    folder: str | None,
+    source: str | None,
+    expect: str | None,
+    dry_run: bool,
+    yes: bool,
+    **words: Any,
 ) -> int:
     """Write the templates that you kept into JARVIS's custom_templates.json.
 
@@ -66,18 +74,18 @@ def deploy_templates(
     path = _path(folder)
     if words["check"]:
         return _check(app, path, source)
-    return write_if_wanted(_writer(app, path, words), dry_run=dry_run, yes=yes)
+    return write_if_wanted(_writer(app, path, words, expect), dry_run=dry_run, yes=yes)
 
 
-def _writer(app: App, path: Path, words: dict[str, Any]) -> Callable[[bool], Applied]:
+def _writer(app: App, path: Path, words: dict[str, Any], expect: str | None) -> Callable[[bool], Applied]:
     """What is asked for, as a function that is told whether it is a dry run."""
     if words["undo"]:
-        return partial(_undo, app, path)
+        return partial(_undo, app, path, expect)
     if words["disable_unused"]:
-        return partial(_disable, app, path)
+        return partial(_disable, app, path, expect)
     app.need_ledger()
     app.open_ledger()
-    return partial(_deploy, app, path, _wanted(words["tier"]), words["include_deleted"])
+    return partial(_deploy, app, path, _wanted(words["tier"]), words["include_deleted"], expect)
 
 
 def _again(path: Path, *words: str) -> str:
@@ -101,14 +109,14 @@ def _wanted(tier: str | None) -> Wanted:
     return work.of_tiers(("automatic",) if tier == "automatic" else ("automatic", "suggest"))
 
 
-def _deploy(app: App, path: Path, wanted: Wanted, include_deleted: bool, dry_run: bool) -> Applied:
+def _deploy(app: App, path: Path, wanted: Wanted, include_deleted: bool, expect: str | None, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import templates as work
     from jobs.verbs.deploy import templates_record as record
 
     known = record.state(app.home, path, work.read(path))
     deleted = known.deleted if known and not include_deleted else frozenset()
     fresh = [item for item in wanted.entries if item["id"] not in deleted]
-    done = work.apply(path, lambda document: work.merge(document, fresh, _now()), dry_run=dry_run)
+    done = work.apply(path, lambda document: work.merge(document, fresh, _now()), dry_run=dry_run, expected=expect)
     _show(path, done, dry_run)
     stayed = [item for item in wanted.entries if item["id"] in deleted]
     if stayed:
@@ -133,7 +141,7 @@ def _say_effect(path: Path, done: Applied) -> None:
         click.echo(f"{_FIRES}: `{_again(path, '--patch')}` prints the change.")
 
 
-def _disable(app: App, path: Path, dry_run: bool) -> Applied:
+def _disable(app: App, path: Path, expect: str | None, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import templates as work
     from jobs.verbs.deploy import templates_record as record
 
@@ -145,7 +153,7 @@ def _disable(app: App, path: Path, dry_run: bool) -> Applied:
             f"no template of {path} has a usage count, so nothing tells the unused ones apart",
             f"{_FIRES}: `{_again(path, '--patch')}` prints the change.",
         )
-    done = work.apply(path, lambda current: work.without_unused(current, _now()), dry_run=dry_run)
+    done = work.apply(path, lambda current: work.without_unused(current, _now()), dry_run=dry_run, expected=expect)
     _show(path, done, dry_run)
     known = record.state(app.home, path, done.after)
     if not dry_run and done.changed:
@@ -154,10 +162,10 @@ def _disable(app: App, path: Path, dry_run: bool) -> Applied:
     return done
 
 
-def _undo(app: App, path: Path, dry_run: bool) -> Applied:
+def _undo(app: App, path: Path, expect: str | None, dry_run: bool) -> Applied:
     from jobs.verbs.deploy import templates_record as record
 
-    done = record.take_back(app.home, path, dry_run=dry_run)
+    done = record.take_back(app.home, path, dry_run=dry_run, expected=expect)
     if not done.changed:
         click.echo(f"{path} no longer holds what the last deploy wrote: nothing to undo.")
     else:

@@ -68,14 +68,14 @@ def remember(home: Home, path: Path, wanted: Collection[str], deleted: Collectio
     files.note_deployed(home.var / NAME, path, record)
 
 
-def take_back(home: Home, path: Path, *, dry_run: bool) -> Applied:
+def take_back(home: Home, path: Path, *, dry_run: bool, expected: str | None = None) -> Applied:
     """Undo the last deploy into `path`. Raises JarvisError where there is none."""
     deploy = undo.last(home, NAME, path)
 
     def revert(document: Document) -> Document:
         return {**document, "templates": _reverted(document["templates"], deploy.before, deploy.after)}
 
-    done = undo.apply(path, templates.form(path), deploy, revert, dry_run=dry_run)
+    done = undo.apply(path, templates.form(path, expected), deploy, revert, dry_run=dry_run)
     if not dry_run:
         undo.forget(home, NAME, path)
         record = _record(home, path) or {}

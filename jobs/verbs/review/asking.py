@@ -7,7 +7,6 @@ from typing import TypeVar
 import click
 
 from jarvisd.words import plain
-from jobs.lib.matching import safety
 from jobs.lib.results.tables import Answer, Verdict
 from jobs.lib.reviews.cards import Card
 from jobs.lib.reviews.session import CardSession, TemplateCard, TemplateSession
@@ -31,9 +30,6 @@ _TEMPLATE_KEYS = {
     **dict.fromkeys(("y", "yes", "k", "keep"), "send"),
     **dict.fromkeys(("s", "skip"), "skip"),
 }
-#: After so many answers the screen says what is known.
-_LOOKS = (30, 60, 100)
-_MOST_CHARACTERS = 300  # of a template's text
 
 
 def ask_cards(session: CardSession) -> None:
@@ -74,7 +70,7 @@ def _store(session: CardSession, card: Card, means: str, keys: Keyboard) -> None
         return  # the same card comes again
     if not session.answer(card, Answer(means), edited):
         click.echo("This card has an answer already.")
-    elif session.deck.answered in _LOOKS:
+    elif session.deck.answered in words.LOOKS:
         for line in words.known(session.deck):
             click.echo(line)
 
@@ -82,14 +78,10 @@ def _store(session: CardSession, card: Card, means: str, keys: Keyboard) -> None
 def _new_text(keys: Keyboard, reply: str) -> str | None:
     """The owner's wording; None where it stays, or must not be a template."""
     click.echo(f"Instead of {words.quoted(reply)} (Enter alone changes nothing): ", nl=False)
-    typed = " ".join(plain(keys.line()).split())[:_MOST_CHARACTERS]
-    if not typed or typed == reply:
-        click.echo("Nothing was changed.")
-        return None
-    if (reason := safety.reason(typed)) is not None:
-        click.echo(f"That cannot be a template ({reason}). Nothing was changed.")
-        return None
-    return typed
+    text, why_not = words.wording(keys.line(), reply)
+    if text is None:
+        click.echo(why_not)
+    return text
 
 
 def _taken_back(last: Shown | None) -> Shown | None:

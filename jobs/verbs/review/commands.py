@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from jarvisd.cli.common import App
-from jarvisd.operations import lookup, report
-from jarvisd.plugin import JarvisError
+from jarvisd.operations import report
 from jarvisd.words import counted
 
 if TYPE_CHECKING:
-    from jarvisd.plugin import Run
     from jobs.lib.results.tables import Mining
     from jobs.lib.reviews.session import CardSession, TemplateSession
 
@@ -40,37 +38,16 @@ def review(app: App, run: str | None, by_template: bool, stats: bool, as_json: b
       jarvisctl review --stats        what is known so far
     """
     from jobs.lib.reviews.session import CardSession, TemplateSession
+    from jobs.verbs.review import minings
 
-    mining = _mining(app, run)
+    app.need_ledger()
+    app.open_ledger()
+    mining = minings.chosen(run)
     if as_json or stats:
         return _known(mining, as_json)
     if by_template:
         return _templates(app, mining, TemplateSession(mining))
     return _cards(app, mining, CardSession(mining))
-
-
-def _mining(app: App, name: str | None) -> Mining:
-    """The newest mining of the run. Raises JarvisError where it has none, UsageError for an unknown run."""
-    from jobs.lib.matching import triggers
-    from jobs.lib.results.tables import Mining
-
-    app.need_ledger()
-    app.open_ledger()
-    if name is None:
-        return triggers.newest()
-    run: Run = lookup.find_run(name)
-    mining: Mining | None = Mining.select().where(Mining.run == run).order_by(Mining.job.desc()).first()
-    if mining is None:
-        raise JarvisError(f"{run.id} mined no templates", "`jarvisctl runs` lists the others.")
-    return mining
-
-
-def _require_cards(mining: Mining, turns: int) -> None:
-    if not turns:
-        raise JarvisError(
-            f"{mining.run_id} has no held-out turns to review",
-            "Mine again with `jarvisctl enqueue templates`; `jarvisctl review --templates` needs none.",
-        )
 
 
 def _known(mining: Mining, as_json: bool) -> int:
@@ -94,10 +71,10 @@ def _known(mining: Mining, as_json: bool) -> int:
 
 
 def _cards(app: App, mining: Mining, session: CardSession) -> int:
-    from jobs.verbs.review import words
+    from jobs.verbs.review import minings, words
     from jobs.verbs.review.asking import ask_cards
 
-    _require_cards(mining, session.deck.turns)
+    minings.require_cards(session)
     if session.next() is None:
         for line in words.nothing_left(session):
             click.echo(line)

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable
 
 from jarvisd.words import counted, plain
+from jobs.lib.matching import safety
 from jobs.lib.reviews import levels, presorted
 from jobs.lib.reviews.cards import Card, Deck
 from jobs.lib.reviews.levels import LEAST, Known, Level
@@ -15,6 +16,9 @@ from jobs.lib.reviews.session import CardSession, TemplateCard, TemplateSession,
 
 _WIDEST = 100  # columns
 _LONGEST = 600  # characters of a text that are shown
+MOST_CHARACTERS = 300  #: of a template's text
+#: After so many answers it is said what is known.
+LOOKS = (30, 60, 100)
 #: What drafts of a level may do: one of them, and all.
 _MEANS = {"automatic": ("answer by itself", "answer by themselves"), "suggest": ("be suggested", "be suggested")}
 
@@ -42,6 +46,9 @@ def template_page(session: TemplateSession, card: TemplateCard) -> str:
         lines += [*_use(use), ""]
     if card.led:
         lines += [_block("them", text) for text in card.led] + [""]
+    if card.wrong:
+        lines += ["  It would also have been the draft here, where you wrote something else:", ""]
+        lines += [line for use in card.wrong for line in [*_use(use), ""]]
     if not card.real and not card.led:
         lines += ["  No message of the newest part led to it.", ""]
     return "\n".join(lines)
@@ -66,6 +73,16 @@ def shown(text: str) -> str:
 
 def quoted(text: str) -> str:
     return f"“{shown(text)}”"
+
+
+def wording(typed: str, reply: str) -> tuple[str | None, str]:
+    """The owner's wording of a reply; else None, and why nothing was changed."""
+    text = " ".join(plain(typed).split())[:MOST_CHARACTERS]
+    if not text or text == reply:
+        return None, "Nothing was changed."
+    if (reason := safety.reason(text)) is not None:
+        return None, f"That cannot be a template ({reason}). Nothing was changed."
+    return text, ""
 
 
 # ------------------------------------------------------------------------------------------------- what is known
