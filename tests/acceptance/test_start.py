@@ -45,7 +45,7 @@ def test_a_run_starts_at_its_time_and_says_so_until_then(house: House) -> None:
         (["--after", ""], "an empty name names no job and no run"),
         (["--after-any"], "--after-any without a job or run"),
         (["--priority", "high"], "Invalid value for '--priority'"),
-        (["--priority", "1001"], "1001 is not in the range"),
+        (["--priority", "1001"], "'1001' is not a whole number from -1,000 to 1,000"),
     ],
 )
 def test_a_wrong_start_is_refused_in_one_line(house: House, words: list[str], message: str) -> None:
