@@ -208,7 +208,8 @@ def _drafts(home: Home, asked: Sequence[str]) -> None:
             times[text] = (1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - cpu))
         for label, some in ((f"{WORDS + 1} to {MOST_WORDS} words", longer), (f"up to {MOST_WORDS} words", texts)):
             walls, busy = zip(*(times[text] for text in some), strict=True)
-            verdict = "met" if statistics.quantiles(walls, n=20)[-1] <= WANTED_P95_MS else "missed"
+            met = [statistics.quantiles(column, n=20)[-1] <= WANTED_P95_MS for column in (walls, busy)]
+            verdict = "met" if met[0] else "met in processor time alone" if met[1] else "missed"
             print(
                 f"  drafts {name}, {label} ({len(some)} turns): {_quantiles(walls)} ms; processor time "
                 f"{_quantiles(busy)} ms (wanted: p95 {WANTED_P95_MS:.0f}, {verdict})"
