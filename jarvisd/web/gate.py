@@ -80,7 +80,11 @@ def _origin(keys: Keys, method: str, path: str, headers: Mapping[str, list[str]]
         allowed = origin == keys.origin and site == "same-origin"
     else:
         allowed = site in ("same-origin", "none")
-    return None if allowed else Refusal(403, "This request came from another page. Open it with `jarvisctl open`.")
+    if allowed:
+        return None
+    if site is None and method == "GET":
+        return Refusal(403, "This browser does not say where a request comes from. Use a current one.")
+    return Refusal(403, "This request came from another page. Open it with `jarvisctl open`.")
 
 
 def _session(keys: Keys, _method: str, path: str, headers: Mapping[str, list[str]]) -> Refusal | None:

@@ -143,6 +143,17 @@ def test_a_browser_logs_in_and_sees_the_night(house: House, chromium: Browser) -
 
 
 @NEEDS_BROWSER
+def test_with_a_run_it_shows_that_run(house: House, chromium: Browser) -> None:
+    house.enqueue("command", "--name", "count", "--", "true")
+    run = house.enqueue("command", "--name", "other", "--", "true")
+    opened = log_in(house, chromium, run)
+    opened.page.get_by_role("heading", name="command:other").wait_for()
+    assert opened.page.url == f"{opened.root}history/run/{run}" and opened.complaints == []
+    opened.context.close()
+    assert "no run is called 'nope'" in house.ctl("open", "nope", code=2).stderr
+
+
+@NEEDS_BROWSER
 def test_the_printed_address_logs_in_once(house: House, chromium: Browser) -> None:
     """As over SSH. The ticket stays in the part of the address that no browser sends, and leaves it at once."""
     house.enqueue("command", "--", "true")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from jarvisd.host import machine
 from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Run, Status
+from jarvisd.web.screens import tonight
 from tests.claiming import claimed, finish
 from tests.web import Browser, Reply
 
@@ -56,6 +58,18 @@ def test_tonight_shows_what_runs_and_what_waits_for_what(browser: Browser, make_
     assert "first\nred &lt;b&gt;</pre>" in text
     assert "next, after 1" in text
     assert "The daemon is down" in text
+
+
+def test_the_memory_limit_is_that_of_the_settings(browser: Browser, make_run: MakeRun, home: Home) -> None:
+    """Or three quarters of the computer's memory."""
+    make_run("command:first")
+    claimed()
+    assert f"of at most {machine.most_mb():,} MB" in browser.get("tonight").text
+    (home.root / "config").mkdir()
+    (home.root / "config" / "settings.yaml").write_text("memory: {hard_mb: 1234}\n")
+    tonight._limit_mb.cache_clear()
+    assert "of at most 1,234 MB" in browser.get("tonight").text
+    tonight._limit_mb.cache_clear()
 
 
 def test_a_poll_without_news_is_empty_and_one_with_news_has_them(browser: Browser, make_run: MakeRun) -> None:
