@@ -18,15 +18,24 @@ class Client:
     root: str
     cookie: str
 
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that stays open, as a browser's does."""
+        return http.client.HTTPConnection("127.0.0.1", self.page.port)
+
     def get(self, path: str, tag: str = "") -> tuple[int, str, bytes]:
-        """Status, ETag and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.page.port)
+        """Status, ETag and body, over a connection of its own."""
+        connection = self.connect()
+        try:
+            return self.ask(connection, path, tag)
+        finally:
+            connection.close()
+
+    def ask(self, connection: http.client.HTTPConnection, path: str, tag: str = "") -> tuple[int, str, bytes]:
+        """The same over an open connection."""
         headers = {"Cookie": self.cookie, "Sec-Fetch-Site": "same-origin"} | ({"If-None-Match": tag} if tag else {})
         connection.request("GET", f"{self.root}/{path}", headers=headers)
         answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        return answer.status, answer.getheader("ETag") or "", content
+        return answer.status, answer.getheader("ETag") or "", answer.read()
 
     def text(self, path: str) -> str:
         """A page that is there."""

@@ -16,7 +16,6 @@ from typing import IO
 
 from jarvisd import __version__
 from jarvisd.errors import JarvisError
-from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.web import keys
 
@@ -141,4 +140,12 @@ def write_entrance(home: Home, page: Running, to: str) -> Path:
         f'<input type="hidden" name="ticket" value="{html.escape(ticket(home, to))}">'
         "<button>Open the page of jarvisd</button></form><script>document.forms[0].submit()</script></html>\n"
     )
-    return files.replace(entrance(home), form)
+    return write_private(entrance(home), form.encode())
+
+
+def write_private(path: Path, content: bytes) -> Path:
+    """Write a file that is worth nothing after a power cut: without a wait for the disk."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)
+    return path

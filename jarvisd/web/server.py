@@ -21,7 +21,6 @@ import uvicorn
 from jarvisd import __version__, logs
 from jarvisd import paths as homes
 from jarvisd.errors import JarvisError
-from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.store import database
 from jarvisd.web import process
@@ -104,7 +103,7 @@ def _serve(home: Home, state: IO[str], idle_s: float) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
     keys = Keys(port=listener.getsockname()[1])
-    files.replace(process.secret_file(home), keys.secret)
+    process.write_private(process.secret_file(home), keys.secret)
     state.write(json.dumps({"port": keys.port, "pid": os.getpid(), "version": __version__}))
     state.flush()
     try:
