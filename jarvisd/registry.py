@@ -136,6 +136,7 @@ WEB: dict[str, str] = {
     "report": "jobs.report.web:WEB",
     "review": "jobs.verbs.review.web:WEB",
     "search": "jobs.verbs.search.web:WEB",
+    "trend": "jobs.verbs.trend.web:WEB",
     "vote": "jobs.verbs.vote.web:WEB",
 }
 

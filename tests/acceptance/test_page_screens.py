@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["chromium"]
 pytestmark = NEEDS_BROWSER
 
-SCREENS = ("tonight", "queue", "queue?state=failed", "queue/new", "history", "history/run/latest", "log/job/1")
+SCREENS = (
+    "tonight",
+    "trend",
+    "search",
+    "queue",
+    "queue?state=failed",
+    "queue/new",
+    "history",
+    "history/run/latest",
+    "log/job/1",
+)
 #: Sums what the browser calls layout shifts, those without an action of the user.
 SHIFTS = """
 window.shifted = 0;
