@@ -152,7 +152,7 @@ def _shared(loaded: Loaded, asked: Asked, form: Form) -> Prefix:
 def _cells(person: Person, replies: list[str]) -> str:
     turns = person.turns[: len(replies)]
     scored = measure.own_turns(person.voice, person.fit, turns, replies)
-    assert scored and scored.fit and scored.sounds
+    assert scored and scored.fit and scored.sounds, "own_turns needs 20 replies"
     marked = reply_marks.marks([turn.incoming for turn in turns], replies)
     sendable = sum(not marks & reply_marks.UNFIT for marks in marked) / len(replies)
     total, words = scored.total, statistics.mean(len(text.split()) for text in replies)
