@@ -102,6 +102,19 @@ def write_transaction(database: peewee.Database, patience_s: float) -> Iterator[
         yield
 
 
+@contextmanager
+def unflushed(database: peewee.Database) -> Iterator[None]:
+    """Commits that reach the disk with the next flushed one: for what may come back after a power cut.
+
+    The database stays whole, because its write-ahead log is flushed before anything is moved out of it.
+    """
+    database.execute_sql("PRAGMA synchronous = 1")
+    try:
+        yield
+    finally:
+        database.execute_sql(f"PRAGMA synchronous = {fence.DURABLE['synchronous']}")
+
+
 def empty_log(database: peewee.Database) -> bool:
     """Move the write-ahead log into the database and empty it, as it holds what was deleted. False while it is read."""
     busy, *_ = database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -198,3 +198,18 @@ def test_a_message_is_the_one_that_huey_would_write(home: Home) -> None:
     assert of_huey == written
     for _ in rows:
         assert list(wakeup.messages().huey.dequeue().args) == [7]
+
+
+def test_a_message_is_taken_without_a_flush_and_what_follows_is_flushed(home: Home, make_run: MakeRun) -> None:
+    """A message that comes back after a power cut costs nothing; a claim that is lost would."""
+    make_run("command:a")
+    storage, statements = wakeup.messages().huey.storage, []
+    database.db.connection().set_trace_callback(statements.append)
+    try:
+        assert storage.dequeue() is not None
+    finally:
+        database.db.connection().set_trace_callback(None)
+    taken = next(place for place, text in enumerate(statements) if text.startswith("DELETE"))
+    assert statements.index("PRAGMA synchronous = 1") < taken < statements.index("COMMIT")
+    assert statements[-1] == "PRAGMA synchronous = 2"
+    assert database.db.execute_sql("PRAGMA synchronous").fetchone() == (2,)
