@@ -16,6 +16,9 @@ from jarvisd.store import database
 settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
+#: The programs that tests start keep what Python compiles, as they do for a user: compiling is most of a short call.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 #: Under this name a test records a line for the end.
 _FIGURES = "figures"
 _OURS = ("JARVISD_", "HF_", "TRANSFORMERS_", "XDG_")
