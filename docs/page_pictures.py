@@ -54,8 +54,8 @@ def preview(page: Page) -> None:
 
 def find(page: Page) -> None:
     page.locator("main input[type=search], main input:not([type=hidden])").first.fill("milk")
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
 
 def stay(_page: Page) -> None:
@@ -71,6 +71,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "review": ("review/cards", stay),
     "templates": ("review/templates", stay),
     "history": ("history", stay),
+    "trend": ("trend", stay),
     "search": ("search", find),
     "queue": ("queue", stay),
 }
@@ -85,8 +86,9 @@ def main() -> int:
         return 1
     TARGET.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        home = prepared(Path(folder))
+        home = Path(folder) / "home"
         try:
+            prepared(Path(folder))
             chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
             for view, options in VIEWS.items():
                 ctl(home, "open")
@@ -100,23 +102,23 @@ def main() -> int:
     return 0
 
 
-def prepared(folder: Path) -> Path:
+def prepared(folder: Path) -> None:
     """A home with a finished night, a night that runs, and JARVIS's folder."""
     home = Home(folder / "home", "--home")
     migrations.migrate(home)
-    morning_rows.morning("2026-11-25-overnight")
-    morning_rows.morning("2026-11-26-overnight")
-    row = morning_rows.morning("2026-11-27-overnight")
+    nights = [("2026-11-25-overnight", 0.08), ("2026-11-26-overnight", 0.03), ("2026-11-27-overnight", 0.0)]
+    for name, worse in nights:
+        morning_rows.morning(name, worse)
     database.db.close()
     jarvis = folder / "owner" / ".jarvis"
     jarvis.mkdir(parents=True)
     (jarvis / "config.json").write_text('{\n  "config_version": 16,\n  "model": {"model_id": "lfm-0.7b"}\n}\n')
-    ctl(home.root, "report", row.id, "--again", "--path")
+    for name, _ in nights:
+        ctl(home.root, "report", name, "--again", "--path")
     talk = "import time\nfor n in range(600): print('message', n * 140, 'of 84,000', flush=True); time.sleep(1)"
-    for name in ("embed the messages", "compare the models", "write the report"):
+    for name in ("embed-messages", "compare-models", "write-summary"):
         ctl(home.root, "enqueue", "command", "--name", name, "--", sys.executable, "-c", talk)
     ctl(home.root, "start")
-    return home.root
 
 
 def ctl(home: Path, *words: str) -> None:

@@ -16,7 +16,7 @@ from jarvisd.store import database
 settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
-#: The programs that tests start keep what Python compiles, as they do for a user: compiling is most of a short call.
+#: Programs that tests start keep what Python compiles, as for a user: compiling is a quarter of a short call.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: Under this name a test records a line for the end.

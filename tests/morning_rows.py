@@ -50,21 +50,24 @@ _INCOMING = (
 )
 
 
-def morning(name: str = "2026-11-27-overnight") -> Run:
-    """A night of three models and a mining, with its report's job; the present model is `smol`."""
+def morning(name: str = "2026-11-27-overnight", worse: float = 0.0) -> Run:
+    """A night of three models and a mining, with its report's job; the present model is `smol`.
+
+    `worse` is taken from the quality of every reply.
+    """
     repos = {"smol": "mlx-community/SmolLM3-3B-4bit", "lfm": KNOWN, "tiny": "mlx-community/Qwen2.5-0.5B-Instruct-4bit"}
     models = [{"key": key, "name": called, "repo": repos[key]} for key, called in NAMES.items()]
     row = report_nights.run(name, plan={"evaluate": {"models": models}})
     for key in NAMES:
-        _model(row, key)
+        _model(row, key, worse)
     _drafts(report_nights.mining(row, patterns=PATTERNS, tiers=["suggest"] * len(PATTERNS)))
     report_nights.job(row, "report")
     return row
 
 
-def _model(row: Run, key: str) -> None:
+def _model(row: Run, key: str, worse: float) -> None:
     levels = {
-        scenario: [min(1.0, _LEVELS[key] + 0.03 * place)] * len(prompts)
+        scenario: [min(1.0, _LEVELS[key] - worse + 0.03 * place)] * len(prompts)
         for place, (scenario, (_, prompts)) in enumerate(SCENARIOS.items())
     }
     report_nights.model(row, key, NAMES[key], qualities=levels, latency_ms=2600 if key == "smol" else 900)

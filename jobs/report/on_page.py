@@ -1,4 +1,4 @@
-"""report.html as the local page shows it: its first screen alone, and the whole under a policy of its own."""
+"""The first screen of report.html, to be shown in a page of another style."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 _FORMATS = Path(__file__).parent / "formats"
 #: Where page.html and first_screen.html begin and end their parts. No text of a message holds them: it is escaped.
 _BEGIN, _CARDS_END, _END = "<!-- first screen -->", "<!-- end of the cards -->", "<!-- end of the first screen -->"
-_HASHES = re.compile(r"(style|script)-src '(sha256-[A-Za-z0-9+/=]{40,60})'")
 _ANCHOR = re.compile(r'href="#([a-z0-9-]+)"')
 
 
@@ -36,13 +35,6 @@ def first_screen(page: str, whole: str) -> FirstScreen | None:
 
     parts = (page[begin + len(_BEGIN) : middle], page[middle + len(_CARDS_END) : end])
     return FirstScreen(*(_ANCHOR.sub(link, part) for part in parts))
-
-
-def policy(page: str) -> str:
-    """The Content-Security-Policy of report.html: its one style and one script, by their digests, and nothing else."""
-    hashes = dict(_HASHES.findall(page[:4000]))
-    allowed = "; ".join(f"{kind}-src '{digest}'" for kind, digest in hashes.items())
-    return f"default-src 'none'; {allowed}; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def style() -> bytes:

@@ -40,7 +40,7 @@ def of_run(request: Request) -> Page:
 def _decide(request: Request, run: Run) -> Page:
     file = request.home.run_folder(run.id) / "report.html"
     text = file.read_text(errors="replace") if file.is_file() else ""
-    screen = on_page.first_screen(text, request.link(f"report/run/{run.id}"))
+    screen = on_page.first_screen(text, request.link(f"history/report/{run.id}"))
     return render(
         "decide.html",
         run=run,
