@@ -56,12 +56,13 @@ def in_order(jobs: list[Job], after: dict[str, list[Dependency]], at: dt.datetim
 
     `jobs` are in the order of the claims that nothing holds back. What waits for a time comes last.
     """
+    begins = {job.id: _begins(job, at) for job in jobs}
     pending, ordered = list(jobs), []
     while pending:
         free = (job for job in pending if not _is_behind(job, pending, after[job.run_id]))
-        by_time = sorted(free, key=lambda job: _begins(job, at))  # stable: equal times keep their order
-        ordered.append(by_time[0] if by_time else pending[0])
-        pending.remove(ordered[-1])
+        following = min(free, key=lambda job: begins[job.id], default=pending[0])  # of equal times the first
+        ordered.append(following)
+        pending.remove(following)
     return ordered
 
 
