@@ -132,6 +132,7 @@ VERBS = {
 
 #: Rooms of the local page that need a job's knowledge; loaded when the page starts. See `jarvisd/web/pages.py`.
 WEB: dict[str, str] = {
+    "compare": "jobs.verbs.compare.web:WEB",
     "decide": "jobs.verbs.deploy.web:WEB",
     "report": "jobs.report.web:WEB",
     "review": "jobs.verbs.review.web:WEB",

@@ -21,6 +21,7 @@ pytestmark = NEEDS_BROWSER
 
 SCREENS = (
     "tonight",
+    "compare",
     "trend",
     "search",
     "queue",

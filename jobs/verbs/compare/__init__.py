@@ -1,0 +1,1 @@
+"""Two nights beside each other, on the local page."""
