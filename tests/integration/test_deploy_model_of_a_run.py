@@ -16,6 +16,7 @@ from jarvisd.store.models import Run
 from jobs.lib.comparison import pipeline
 from jobs.report.gather import gather
 from jobs.report.rows import sentences
+from jobs.verbs.deploy import files
 from jobs.verbs.deploy.commands import deploy
 from tests.integration.report_nights import SCENARIOS, home, job, model, run
 
@@ -140,3 +141,26 @@ def test_a_deploy_without_a_run_needs_no_database(tmp_path: Path, config: Path) 
     registry.write_text('KNOWN = [ModelSpec(id="phi", path="mlx-community/Phi-3-mini-4k-instruct-4bit")]\n')
     put(Home(tmp_path / "empty", "--home"), config, "phi-3-mini")
     assert written(config) == "phi"
+
+
+def test_only_the_file_that_was_previewed_is_written(here: Home, config: Path) -> None:
+    """--expect names its digest; a deploy and an undo of another file change nothing."""
+    night("2026-11-22-overnight", a=0.2, b=0.9)
+    seen = files.digest_of(config)
+    config.write_text(config.read_text() + "\n")
+    before = config.read_bytes()
+    with pytest.raises(JarvisError, match="has changed since it was previewed"):
+        put(here, config, "--expect", seen)
+    assert config.read_bytes() == before
+    put(here, config, "--expect", files.digest_of(config))
+    assert written(config) == "id-b"
+    with pytest.raises(JarvisError, match="has changed since it was previewed"):
+        undo(here, config, seen)
+    assert written(config) == "id-b"
+    undo(here, config, files.digest_of(config))
+    assert config.read_bytes() == before
+
+
+def undo(here: Home, config: Path, digest: str) -> None:
+    parts = ["model", "--to", str(config.parent), "--undo", "--expect", digest]
+    CliRunner().invoke(deploy, parts, obj=App(here), catch_exceptions=False, standalone_mode=False)
