@@ -6,6 +6,7 @@ python -m benchmarks page
 from __future__ import annotations
 
 import datetime as dt
+import re
 import statistics
 import tempfile
 import time
@@ -15,10 +16,12 @@ from pathlib import Path
 
 import psutil
 
+from jarvisd.operations import report
 from jarvisd.paths import Home
 from jarvisd.store import database, migrations
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.web import process
+from tests import morning_rows
 from tests.web_client import Client, log_in
 
 RUNS, JOBS = 300, 10_000
@@ -28,6 +31,7 @@ LOG_LINES = 20_000
 SCREENS = (
     *("tonight", "tonight/live", "queue", "queue?state=failed", "queue?page=200", "queue?run=night-150&name=n1"),
     *("history", "history?page=12", "history/run/night-300", "log/job/10000", "log/run/night-300", "queue/new"),
+    *("decide", "vote", "review", "review/cards", "review/templates"),
 )
 
 
@@ -37,7 +41,7 @@ def main() -> None:
         fill(home)
         rows = [_first_answer(home)]
         with _page(home) as client:
-            rows += [*_screens(client), _poll(client), _memory(client)]
+            rows += [*_screens(client), _poll(client), _memory(client), *_votes(client)]
     for what, figure, aim in rows:
         print(f"  {what:<58} {figure:>22}   {aim}".rstrip())
 
@@ -61,6 +65,7 @@ def fill(home: Home, runs: int = RUNS, jobs: int = JOBS) -> None:
     folder.mkdir(parents=True)
     lines = [f"{at.isoformat(timespec='seconds')} mine: line {number} of the night" for number in range(LOG_LINES)]
     (folder / "experiment.log").write_text("\n".join(lines) + "\n")
+    report.write_again(home, morning_rows.morning())
     database.disconnect()
 
 
@@ -156,3 +161,23 @@ def _memory(client: Client) -> tuple[str, str, str]:
     """Resident memory after all of that."""
     used_mb = psutil.Process(client.page.pid).memory_info().rss / 1e6
     return "memory of the page after all of that", f"{used_mb:.0f} MB", "at most 60 MB"
+
+
+def _votes(client: Client) -> list[tuple[str, str, str]]:
+    """A session of votes, which is the one thing for which the page loads numerical libraries."""
+    begun = time.perf_counter()
+    assert client.post("vote/begin", {}) == 303
+    times, began_s = [], time.perf_counter() - begun
+    for _ in range(REQUESTS):
+        begun = time.perf_counter()
+        page = client.text("vote")
+        (pair,) = re.findall(r'name="pair" value="([\d-]+)"', page)
+        assert client.post("vote/answer", {"pair": pair, "choice": "left"}) == 303
+        times.append((time.perf_counter() - begun) * 1000)
+    used_mb = psutil.Process(client.page.pid).memory_info().rss / 1e6
+    figure = f"{statistics.median(times):.0f} ms, max {max(times):.0f}"
+    return [
+        ("the beginning of a session of votes", f"{began_s:.2f} s", ""),
+        ("a vote and the next pair", figure, "at most 300 ms"),
+        ("memory of the page with a session of votes", f"{used_mb:.0f} MB", ""),
+    ]

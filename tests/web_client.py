@@ -37,6 +37,16 @@ class Client:
         answer = connection.getresponse()
         return answer.status, answer.getheader("ETag") or "", answer.read()
 
+    def post(self, path: str, fields: dict[str, str]) -> int:
+        """Send a form; returns the status."""
+        own = {"Origin": f"http://127.0.0.1:{self.page.port}", "Sec-Fetch-Site": "same-origin", "Cookie": self.cookie}
+        connection = self.connect()
+        try:
+            connection.request("POST", f"{self.root}/{path}", urlencode(fields), own)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def text(self, path: str) -> str:
         """A page that is there."""
         code, _tag, content = self.get(path)

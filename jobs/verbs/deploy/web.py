@@ -15,7 +15,6 @@ from jarvisd.plugin import Home, JarvisError, Run
 from jarvisd.web.pages import Answer, Confirm, GoTo, Page, Request, Room, get, post, render, run_verb
 from jobs.lib.results.tables import DraftReview, ModelLoad, TemplateReview, Vote
 from jobs.report import on_page
-from jobs.verbs.deploy import config_file, files
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")
 
@@ -74,6 +73,8 @@ def _models(run: Run) -> dict[str, str]:
 
 def _targets(home: Home) -> list[Target]:
     """Both files where JARVIS's folder is there."""
+    from jobs.verbs.deploy import files
+
     try:
         folder = files.folder(None)
     except JarvisError:
@@ -82,8 +83,8 @@ def _targets(home: Home) -> list[Target]:
 
 
 def _target(home: Home, folder: Path, part: str) -> Target:
-    from jobs.verbs.deploy import templates as custom  # late: it imports pydantic
-    from jobs.verbs.deploy import templates_record
+    from jobs.verbs.deploy import config_file, files, templates_record
+    from jobs.verbs.deploy import templates as custom
 
     is_model = part == "model"
     name, record = (config_file.NAME, config_file.RECORD) if is_model else (custom.NAME, templates_record.NAME)
@@ -121,6 +122,8 @@ async def undo(request: Request) -> Answer:
 
 async def _deploy(request: Request, part: str, words: list[str], question: str) -> Answer:
     """Show what would change; write it once the user has seen this very change of this very file."""
+    from jobs.verbs.deploy import files
+
     back = GoTo(f"decide/run/{request.field('run')}" if request.field("run") else "decide")
     target = _target(request.home, files.folder(None), part)
     digest = files.digest_of(target.path)
