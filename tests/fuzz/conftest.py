@@ -47,10 +47,11 @@ class Judge:
         assert "Traceback" not in stderr
         assert "bug in jarvisd" not in stderr, (words, stderr)
         if code in (1, 2):
-            assert stderr.count("\n") == 1, (words, stderr)
-            assert not {character for character in stderr[:-1] if unicodedata.category(character) in UNSEEN}, repr(
-                stderr
-            )
+            line, *choices, end = stderr.split("\n")
+            assert line and not end, (words, stderr)
+            assert all(each.startswith("    ") for each in choices), (words, stderr)  # what an ambiguous name means
+            seen = "".join([line, *choices])
+            assert not {character for character in seen if unicodedata.category(character) in UNSEEN}, repr(stderr)
         return int(str(code)), stderr
 
 
