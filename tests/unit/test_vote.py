@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.verbs.vote import commands, keys
+from jobs.verbs.vote import commands, keys, words
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_what_was_typed_means_one_thing(typed: str, means: str) -> None:
 
 
 def test_hostile_text_is_shown_as_harmless_and_short_text() -> None:
-    shown = commands._shown("\x1b[31mred\u202egnp.exe\x07\nnext " + "x" * 10_000)
+    shown = words.shown("\x1b[31mred\u202egnp.exe\x07\nnext " + "x" * 10_000)
     assert not set("\x1b\u202e\x07\n") & set(shown)
     assert shown.startswith("[31mredgnp.exe ⏎ next xxx")
     assert len(shown) < 1100
