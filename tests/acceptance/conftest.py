@@ -71,6 +71,10 @@ class House:
         """Start jarvisd in the foreground of its own, `under` another program, and wait until it holds the lock."""
         process, home = self.launch(*under), homes.Home(self.root, "--home")
         until(lambda: (homes.lock_holder(home) or {}).get("pid") == process.pid, what="the daemon is up")
+        log, signs = home.logs / "jarvisd.log", (f"pid {process.pid},", "cannot start yet")
+        until(
+            lambda: log.exists() and any(sign in log.read_text() for sign in signs), what="it serves, or says why not"
+        )
         return process
 
     def launch(self, *under: str) -> subprocess.Popen[str]:
