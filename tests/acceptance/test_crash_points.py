@@ -86,7 +86,9 @@ def test_a_submission_that_dies_leaves_the_whole_run_or_nothing_and_can_be_repea
     assert night.ask("SELECT count(*) FROM task") != [(0,)]
 
 
-@pytest.mark.parametrize("chain", range(CHAINS))
+@pytest.mark.parametrize(
+    "chain", [*range(2), *(pytest.param(chain, marks=pytest.mark.slow) for chain in range(2, CHAINS))]
+)
 def test_a_night_with_crashes_ends_as_if_nothing_had_happened(house: House, tmp_path: Path, chain: int) -> None:
     points = sorted({*ALWAYS, *NIGHT[chain::CHAINS]})
     night = Night(house, jobs=2, pieces=5, rounds=2)

@@ -91,6 +91,7 @@ def test_a_night_goes_on_when_space_returns(house: House, small_disk: Path) -> N
     house.settled(house.enqueue("command", "--", "echo", "afterwards"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_before_a_claim_costs_no_job(house: House, small_disk: Path) -> None:
     """The ledger itself cannot be written: nothing can be claimed, nothing is lost, and the daemon looks again."""
     daemon = house.daemon()

@@ -127,6 +127,7 @@ def test_grandchildren_in_sessions_of_their_own_are_gone_two_seconds_after_their
     until(lambda: gone(below), 2, "the grandchild is gone")
 
 
+@pytest.mark.slow
 def test_thirty_jobs_leave_the_daemon_as_small_as_it_was(house: House) -> None:
     night = Night(house, jobs=10, pieces=1)
     warm = night.submit()

@@ -37,6 +37,7 @@ def held(house: House, seconds: float = fence.BUSY_TIMEOUT_S + 3) -> Iterator[No
         browser.execute("ROLLBACK")
 
 
+@pytest.mark.slow
 def test_a_held_lock_delays_the_checkpoints_of_jobs_and_fails_none(house: House) -> None:
     night = Night(house, jobs=2, pieces=20, pause_s=0.3)
     run = night.submit()

@@ -34,6 +34,7 @@ def test_too_little_disk_is_a_warning_then_a_failed_job_and_the_report_still_com
     assert jobs["report"]["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_memory_visibly_and_is_then_skipped_with_both_numbers(house: House) -> None:
     settings(house, "memory: {wait_minutes: 0.15, look_every_s: 1}\n")
     run_id = house.enqueue("command", "--memory", "90000000", "--", "echo", "never")

@@ -147,6 +147,7 @@ def test_an_installation_that_fails_leaves_the_older_one_as_it_was(house: House,
     assert DAEMON in mac.state()["loaded"]
 
 
+@pytest.mark.slow
 def test_a_first_installation_that_fails_leaves_nothing(house: House, mac: FakeMac) -> None:
     mac.orders(refused=[NIGHTLY])
     message = house.ctl("install", code=1, timeout_s=90).stderr

@@ -127,6 +127,7 @@ def night(house: House, tmp_path: Path) -> Iterator[Night]:
     mac.close()
 
 
+@pytest.mark.slow
 def test_a_night_with_sleep_battery_and_deadline_ends_in_a_report_in_time(night: Night) -> None:
     house, mac = night.house, night.mac
     house.ctl("install", "--at", "22:00")

@@ -154,6 +154,7 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_exist_fails_alone_and_the_report_says_so(house: House, small_models: Path) -> None:
     house.daemon()
     run_id = night(house, small_models, "--set", "evaluate.models=[no/such-model]")
@@ -226,6 +227,7 @@ def children(house: House) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_a_report_that_is_gone_is_rendered_again_from_the_database(house: House, small_models: Path) -> None:
     house.daemon()
     run_id = night(house, small_models, "--only", "mine")

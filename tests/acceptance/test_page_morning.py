@@ -27,8 +27,11 @@ pytestmark = NEEDS_BROWSER
 RUN = "2026-11-27-overnight"
 #: The addresses of the screens for decisions, votes and reviews.
 SCREENS = ("decide", "vote", "review", "review/cards", "review/templates")
-#: A page ignores the keys of its first 300 ms.
-TAKES_KEYS = "performance.now() > performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd + 310"
+#: The page is read, has been shown for longer than keys are ignored, and the question has the focus.
+TAKES_KEYS = """(() => {
+  const read = performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd;
+  return read > 0 && performance.now() > read + 310 && document.activeElement.closest("[data-keys]") !== null;
+})()"""
 HOSTILE = "<img src=x onerror=document.title='taken'> **bold** \u202egnp.exe"
 
 

@@ -166,6 +166,7 @@ def test_a_submission_is_checked_as_it_is_typed(night: House, opened: Opened) ->
     assert night.jobs(page.url.rpartition("/")[2])["command:echo"]["status"] == "queued"
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_said_and_later_it_is_read_again(house: House, chromium: Browser) -> None:
     """Another program holds the whole database when the page is opened."""
     house.enqueue("command", "--name", "count", "--", "true")
