@@ -115,11 +115,13 @@ def test_a_database_without_a_pending_migration_is_opened_under_any_daemon(home:
         assert migrations.open_existing(home)
 
 
+@pytest.mark.parametrize("job_name", ["command:x", "report"])
 @pytest.mark.parametrize("change", ["older", "newer"])
 def test_a_worker_of_another_version_than_its_database_does_nothing_and_its_job_waits_for_a_restart(
-    home: Home, make_run: MakeRun, change: str
+    home: Home, make_run: MakeRun, change: str, job_name: str
 ) -> None:
-    run = make_run("command:x")
+    """Both kinds of worker: the one that imports next to nothing, and the one of every other job."""
+    run = make_run(job_name)
     touched = home.var / "touched"
     params = {"program": ["touch", str(touched)], "cwd": "/", "env": {"PATH": os.environ["PATH"]}}
     Job.update(params=params, max_attempts=1).execute()
