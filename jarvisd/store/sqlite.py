@@ -138,9 +138,9 @@ def shrink(database: peewee.Database) -> None:
         if database.execute_sql("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
             database.execute_sql("PRAGMA auto_vacuum = 2")
             database.execute_sql("VACUUM")
-        database.execute_sql("PRAGMA incremental_vacuum").fetchall()
+        database.connection().executescript("PRAGMA incremental_vacuum")  # `execute` would free one page and stop
         database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except peewee.OperationalError as error:
+    except (peewee.OperationalError, sqlite3.OperationalError) as error:
         _log.info("the database was not made smaller: %s", describe_error(error))
 
 
