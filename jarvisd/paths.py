@@ -5,13 +5,9 @@ Home holds `var/` and may hold `config/`, which overrides the shipped configurat
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from jarvisd.errors import JarvisError, UsageError
 
@@ -102,31 +98,6 @@ class Home:
                 f"cannot write to {self.var}: {reason}",
                 "Make it writable, or choose another home with --home DIR or JARVISD_HOME.",
             ) from error
-
-
-def lock_holder(home: Home) -> dict[str, object] | None:
-    """The daemon that holds the lock: "pid", "since" and "version"; None when none runs."""
-    try:
-        with home.lock.open("r+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _who(lock)
-            return None
-    except (FileNotFoundError, PermissionError):
-        return None
-
-
-def _who(lock: IO[str]) -> dict[str, object]:
-    """The content of a held lock file; its holder may be about to write it."""
-    for _ in range(5):
-        try:
-            lock.seek(0)
-            holder = json.loads(lock.read())
-            return {"pid": int(holder["pid"]), "since": str(holder["since"]), "version": str(holder["version"])}
-        except (ValueError, LookupError, TypeError):
-            time.sleep(0.02)
-    return {"pid": None, "since": "an unknown time", "version": None}
 
 
 def expand(name: str) -> Path:

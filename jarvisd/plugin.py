@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
     from jarvisd.store.queries import jobs_of
     from jarvisd.store.schema import script as run_script
-    from jarvisd.words import amount, lasting, nearest, rate
+    from jarvisd.words import amount, counted, lasting, nearest, rate, visible
     from jarvisd.worker.context import JobContext
 
     Model = TypeVar("Model", bound=BaseModel)
@@ -61,6 +61,7 @@ __all__ = [
     "amount",
     "blas_environment",
     "conditions",
+    "counted",
     "db",
     "disk_error",
     "expand_path",
@@ -78,6 +79,7 @@ __all__ = [
     "run_script",
     "sweep_private_copies",
     "total_mb",
+    "visible",
     "write",
 ]
 
@@ -107,6 +109,7 @@ _DEFINED = {
     "amount": "jarvisd.words:amount",
     "blas_environment": "jarvisd.host.openblas:blas_environment",
     "conditions": "jarvisd.host.power:conditions",
+    "counted": "jarvisd.words:counted",
     "db": "jarvisd.store.database:db",
     "disk_error": "jarvisd.store.database:disk_error",
     "expand_path": "jarvisd.paths:expand",
@@ -122,6 +125,7 @@ _DEFINED = {
     "run_script": "jarvisd.store.schema:script",
     "sweep_private_copies": "jarvisd.host.files:sweep_private_copies",
     "total_mb": "jarvisd.host.machine:total_mb",
+    "visible": "jarvisd.words:visible",
     "write": "jarvisd.store.database:write",
 }
 

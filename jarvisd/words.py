@@ -101,13 +101,34 @@ def plain(text: str | None) -> str:
     """Text as one line without control characters, escapes or changes of direction.
 
     Every log line, reason, warning and line on a terminal passes through it: their text may come from a model folder,
-    a file name, or an exception of another library. The report has its own `clean` (jobs/report/escape.py), which also
-    drops whole ANSI sequences, keeps joined emoji together and cuts long texts.
+    a file name, or an exception of another library. Pages and files show longer texts, by `visible`.
     """
     if not text or text.isprintable():  # nearly always, and much quicker
         return text or ""
     characters = (" " if character in _BREAKS else character for character in text)
     return "".join(character for character in characters if unicodedata.category(character) not in _DROPPED)
+
+
+#: Sequences that move a terminal's cursor, colour its text or name its window.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]")
+_LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+_JOINER = "\u200d"  #: holds the parts of an emoji together
+
+
+def visible(text: str) -> str:
+    """Text of any length on its own lines: no ANSI sequence, control or format character, or change of direction."""
+    return text if text.isprintable() else "\n".join(map(_visible_line, _LINE_END.sub("\n", text).split("\n")))
+
+
+def _visible_line(line: str) -> str:
+    if line.isprintable():  # nearly always, and much quicker
+        return line
+    return "".join(filter(_is_shown, _ANSI.sub("", line)))
+
+
+def _is_shown(character: str) -> bool:
+    """False for control, format, surrogate, private and unassigned characters, but for a tab and a joiner."""
+    return character in ("\t", _JOINER) or not unicodedata.category(character).startswith("C")
 
 
 def label(job: Any) -> str:

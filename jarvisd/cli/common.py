@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jarvisd import paths as homes
-from jarvisd.host import streams
+from jarvisd.host import lockfile, streams
 from jarvisd.paths import Home
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class App:
     @property
     def daemon(self) -> dict[str, object] | None:
         """Pid, version and start of the process that holds the daemon's lock, or None."""
-        return homes.lock_holder(self.home)
+        return lockfile.lock_holder(self.home)
 
 
 class Whole(click.IntRange):

@@ -79,7 +79,7 @@ def _table(rows: list[Row], screen: Screen) -> list[str]:
     header, *texts = ["  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)) for line in table]
     lines = [screen.paint(header.rstrip(), dim=True)]
     for row, text in zip(rows, texts, strict=True):
-        facts = f"{bar(row.share, screen)}  {row.facts}" if row.share is not None else row.facts
+        facts = f"{bar(row.share, screen)}  {row.told}" if row.share is not None else row.told
         lines += _with_facts(text, facts, str(row.state), screen)
     return lines
 

@@ -12,7 +12,7 @@ from jarvisd.host import power
 from jarvisd.operations import history, retention, status
 from jarvisd.paths import Home
 from jarvisd.plan import settings
-from jarvisd.plan.settings import Notify, Settings
+from jarvisd.plan.settings import Notify
 from jarvisd.store import queries
 from jarvisd.store.models import Run, Status
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("jarvisd.daemon.hooks")
 def run_settled(home: Home, run: Run) -> None:
     """Notify and remove old runs, as settings.yaml says. A failure is logged and goes no further."""
     try:
-        wanted = _settings(home)
+        wanted = settings.read(home)
         if wanted.notification and queries.report_row(run, 1) is not None:
             power.notify("jarvisd", _summary(run), opens=_page(home, run))
         if wanted.notify is not None:
@@ -31,23 +31,6 @@ def run_settled(home: Home, run: Run) -> None:
             retention.remove(home, retention.removable(wanted.keep))
     except Exception as error:  # a full disk, a broken settings file: the run itself is done
         _log.warning("after run %s: %s", run.id, type(error).__name__)
-
-
-#: The settings in force, by the state of their file: a queue of short jobs would spend its time on reading YAML.
-_read: dict[tuple[int, ...], Settings] = {}
-
-
-def _settings(home: Home) -> Settings:
-    """The settings as their file is now; it is read again where it has changed."""
-    path = home.config_file("settings.yaml")
-    if not path.is_file():
-        return settings.read(home)
-    status = path.stat()
-    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if state not in _read:
-        _read.clear()
-        _read[state] = settings.read(home)
-    return _read[state]
 
 
 def _summary(run: Run) -> str:

@@ -8,8 +8,6 @@ configuration. If it exited instead, launchd would start it again for ever.
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import logging
 import os
 import signal
@@ -26,6 +24,7 @@ from jarvisd.daemon import recovery
 from jarvisd.daemon.consumer import POLL_INTERVAL_S, Listener, OneConsumer
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import JarvisError
+from jarvisd.host import lockfile
 from jarvisd.operations import this_machine
 from jarvisd.paths import Home
 from jarvisd.plan import settings
@@ -78,46 +77,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def hold_lock(home: Home, *, wait: bool = False) -> IO[str]:
     """Take the lock of a home, until the file is closed or the process ends. The file itself is never removed."""
-    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    lock = os.fdopen(descriptor, "r+")
-    if not _take(lock, wait=wait):
+    lock = lockfile.opened(home.lock)
+    if not lockfile.take(lock, wait=wait):
         lock.close()
-        held = holder(home) or {}
+        held = lockfile.lock_holder(home) or {}
         raise JarvisError(
             f"a daemon is already running for {home.root} (pid {held.get('pid', 'unknown')}, "
             f"since {held.get('since', 'an unknown time')})",
             "`jarvisctl stop` ends it; `jarvisd --wait` waits for it.",
         )
     since = database.now().astimezone().isoformat(timespec="seconds")
-    lock.truncate(0)
-    lock.write(json.dumps({"pid": os.getpid(), "since": since, "version": __version__}))
-    lock.flush()
+    lockfile.write(lock, {"pid": os.getpid(), "since": since, "version": __version__})
     return lock
-
-
-def owns(home: Home, lock: IO[str]) -> bool:
-    """Whether the held lock is still the file of that name: var/ may have been removed or replaced."""
-    try:
-        held, current = os.fstat(lock.fileno()), home.lock.stat()
-    except OSError:
-        return False
-    return (held.st_dev, held.st_ino) == (current.st_dev, current.st_ino)
-
-
-def _take(lock: IO[str], *, wait: bool) -> bool:
-    """Take the lock, or return False. A program that asks for its holder has it for an instant, so try a few times."""
-    for _ in range(10):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            return True
-        except BlockingIOError:
-            time.sleep(0.03)
-    return False
-
-
-def holder(home: Home) -> dict[str, object] | None:
-    """Who holds the lock of a home, or None when no daemon runs."""
-    return homes.lock_holder(home)
 
 
 # ------------------------------------------------------------------------------------------------------- the service
@@ -161,7 +132,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     recovery.recover(home)
     messages = wakeup.messages()
     consumer = OneConsumer(messages.huey)
-    supervisor = Supervisor(home, machine_id, configuration, consumer.stop_flag, lambda: owns(home, lock))
+    supervisor = Supervisor(home, machine_id, configuration, consumer.stop_flag, lambda: lockfile.owns(home.lock, lock))
     messages.on_wakeup = supervisor.work
     listener = Listener(home.var, consumer.stop_flag)
     listener.open()

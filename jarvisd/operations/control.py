@@ -78,10 +78,14 @@ def _deadline(until: str) -> dt.datetime:
     return times.requested_deadline(until, database.now())
 
 
+def retried_statuses(*, fresh: bool = False) -> list[Status]:
+    """Of which jobs `retry` starts those of a run again: that did not succeed, with `fresh` all that are settled."""
+    return [status for status in models.SETTLED if fresh or status != Status.SUCCEEDED]
+
+
 def _worth_retrying(run: Run, *, fresh: bool) -> list[Job]:
     """Settled jobs that did not succeed, with `fresh` all settled jobs. Only ids are read: a run may have thousands."""
-    statuses = [status for status in models.SETTLED if fresh or status != Status.SUCCEEDED]
-    jobs = list(Job.select(Job.id).where(Job.run == run.id, Job.status.in_(statuses)))
+    jobs = list(Job.select(Job.id).where(Job.run == run.id, Job.status.in_(retried_statuses(fresh=fresh))))
     if not jobs:
         raise UsageError("nothing to retry: every job succeeded or is open", "`--fresh` runs them all again.")
     return jobs

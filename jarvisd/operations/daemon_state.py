@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from jarvisd.errors import JarvisError
 from jarvisd.host import machine
+from jarvisd.host.lockfile import lock_holder
 from jarvisd.operations import this_machine
 from jarvisd.operations.moments import clock
-from jarvisd.paths import Home, lock_holder
+from jarvisd.paths import Home
 from jarvisd.plan import missed_start
 from jarvisd.store import database, models, queries
 

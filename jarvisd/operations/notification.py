@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jarvisd.host import lockfile
 from jarvisd.paths import Home
 from jarvisd.words import plain
 
@@ -20,24 +18,16 @@ def _lock_file(home: Home) -> Path:
 @contextmanager
 def alone(home: Home, program: str, run_id: str) -> Iterator[None]:
     """Hold the lock, after the end of another one's program."""
-    descriptor = os.open(_lock_file(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write(json.dumps({"program": program, "run": run_id}))
-        lock.flush()
+    with lockfile.opened(_lock_file(home)) as lock:
+        lockfile.take(lock, wait=True)
+        lockfile.write(lock, {"program": program, "run": run_id})
         yield
 
 
 def line(home: Home) -> str:
     """A line for `status` while the program runs; else ""."""
     try:
-        with _lock_file(home).open("r+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = json.loads(lock.read())
-                return plain(f"notify: {holder['program']} runs for {holder['run']}.")
-            return ""
-    except (OSError, ValueError, LookupError, TypeError):
+        held = lockfile.holder(_lock_file(home), patience_s=0)
+        return plain(f"notify: {held['program']} runs for {held['run']}.") if held else ""
+    except (OSError, LookupError):
         return ""

@@ -9,9 +9,10 @@ import sys
 import time
 
 from jarvisd.errors import JarvisError
+from jarvisd.host.lockfile import lock_holder
 from jarvisd.launchd import agents, launchctl
 from jarvisd.operations import daemon_state
-from jarvisd.paths import Home, lock_holder
+from jarvisd.paths import Home
 
 #: Longest time from a start until the daemon takes jobs: it may have to end processes of an earlier daemon.
 START_S = 20.0

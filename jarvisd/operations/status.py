@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from jarvisd.host.lockfile import lock_holder
 from jarvisd.operations import lookup, queue_order, this_machine
 from jarvisd.operations.moments import clock, clock_time, stamp
-from jarvisd.paths import Home, lock_holder
+from jarvisd.paths import Home
 from jarvisd.store import database, dependencies, migrations, models, queries
 from jarvisd.store.models import Dependency, Job, Run, Status
 from jarvisd.words import counted, label, plain, took

@@ -31,7 +31,13 @@ class Row:
     name: str
     state: Status
     share: float | None  #: of a running job that reports progress: the part that is done, from 0 to 1
-    facts: str
+    facts: str  #: what is known of it
+    remedy: str = ""  #: the verbs of jarvisctl that help with it: "logs 7 / retry 7"
+
+    @property
+    def told(self) -> str:
+        """Both, for a reader who can type the verbs."""
+        return ", ".join(filter(None, [self.facts, self.remedy]))
 
 
 @dataclass(frozen=True)
@@ -97,13 +103,13 @@ def _rows(
     return [
         *(_row(job, status.details(job, at)) for job in queue.running),
         *(_row(place.job, _place_in_words(place, ahead)) for place in shown),
-        *(_row(job, ", ".join(filter(None, [status.details(job, at), _remedy(job)]))) for job in last),
+        *(_row(job, status.details(job, at), _remedy(job)) for job in last),
     ]
 
 
-def _row(job: Job, facts: str) -> Row:
+def _row(job: Job, facts: str, remedy: str = "") -> Row:
     share = min(1.0, (job.done or 0) / job.total) if job.status == Status.RUNNING and job.total else None
-    return Row(job.id, plain(job.run_id), label(job), Status(job.status), share, facts)
+    return Row(job.id, plain(job.run_id), label(job), Status(job.status), share, facts, remedy)
 
 
 def _place_in_words(place: Place, running: int | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -105,8 +107,20 @@ class Settings(Strict):
 
 
 def read(home: Home) -> Settings:
-    """The settings in force. Raises PlanError with file, line and key."""
+    """The settings in force. Raises PlanError with file, line and key.
+
+    A file is parsed again only where it has changed: a queue of short jobs would spend its time on reading YAML.
+    """
+    path = home.config_file("settings.yaml")
+    if not path.is_file():
+        return Settings()
+    status = path.stat()
+    return _parsed(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(path: Path, _state: tuple[int, ...]) -> Settings:
+    """The settings of a file whose state is given. What it raises is not kept."""
     from jarvisd.plan import yamlfile
 
-    path = home.config_file("settings.yaml")
-    return yamlfile.load(path, Settings) if path.is_file() else Settings()
+    return yamlfile.load(path, Settings)

@@ -15,7 +15,8 @@ import peewee
 from jarvisd import __version__, failpoints, registry
 from jarvisd.errors import LedgerError
 from jarvisd.host import files
-from jarvisd.paths import Home, lock_holder
+from jarvisd.host.lockfile import lock_holder
+from jarvisd.paths import Home
 from jarvisd.store import database, schema, sqlite
 from jarvisd.store.database import InstantField, Record
 

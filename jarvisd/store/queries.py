@@ -178,25 +178,27 @@ def next_due(machine: str, at: dt.datetime) -> Job | None:
 def next_due_id(machine: str, at: dt.datetime) -> int | None:
     """The id of the next due job, whatever the rest of its row holds."""
     statement, names = _due_statement()
-    values: dict[object, object] = {_MACHINE: machine, _AT: _instant(at), _LATEST: _instant(at + LONGEST_WAIT)}
+    waits = (dt.timedelta(0), LONGEST_WAIT)
+    values: dict[object, object] = {_MACHINE: machine}
+    values |= {_instant(_MOMENT + wait): _instant(at + wait) for wait in waits}
     row = db.execute_sql(statement, [values.get(name, name) for name in names]).fetchone()
     return None if row is None else int(row[0])
 
 
-#: What stands in the statement for the three values that differ from call to call.
-_MACHINE, _AT, _LATEST = "\0machine", "2000-01-01T00:00:00.000000+00:00", "2000-01-01T01:00:00.000000+00:00"
+#: What stands in the statement for the values that differ from call to call.
+_MACHINE, _MOMENT = "\0machine", dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 @functools.cache
 def _due_statement() -> tuple[str, tuple[str | int, ...]]:
     """The statement and its parameters. It is built once: that takes longer than SQLite takes to answer it."""
-    query = Job.select(Job.id).join(Run).where(is_due(_MACHINE, dt.datetime.fromisoformat(_AT)))
+    query = Job.select(Job.id).join(Run).where(is_due(_MACHINE, _MOMENT))
     statement, parameters = query.order_by(*ORDER).limit(1).sql()
     return statement, tuple(parameters)
 
 
-def _instant(moment: dt.datetime) -> object:
-    return Job.not_before.db_value(moment)
+def _instant(moment: dt.datetime) -> str:
+    return str(Job.not_before.db_value(moment))
 
 
 #: What a list shows of a job: all but its parameters, its outcome and its environment, which may be long.

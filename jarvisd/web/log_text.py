@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-
-from jarvisd.web.rendering import clean
+from typing import IO
 
 #: Bytes that are read for the last lines, and bytes of one part.
 _TAIL_BYTES, PART_BYTES = 8_000, 64 * 1024
+#: Bytes in which the end of a line is looked for, for a part to end there.
+_LONGEST_LINE = 4096
 
 
 def size(path: Path | None) -> int:
@@ -39,17 +39,27 @@ class Part:
 
 
 def part(path: Path, number: int | None) -> Part:
-    """The part with that number, the last one if not given. Parts begin and end at a line where one is near."""
-    end = size(path)
-    parts = max(1, -(-end // PART_BYTES))
+    """The part with that number, the last one if not given. It ends with a line where one ends soon after it."""
+    parts = max(1, -(-size(path) // PART_BYTES))
     chosen = parts if number is None else min(max(1, number), parts)
-    start = (chosen - 1) * PART_BYTES
-    return Part(_read(path, start, min(end, start + PART_BYTES)) if end else "", chosen, parts, end)
+    if not size(path):
+        return Part("", chosen, parts, 0)
+    with path.open("rb") as log:
+        start, end = (_after_line(log, edge * PART_BYTES) for edge in (chosen - 1, chosen))
+    return Part(_read(path, start, end), chosen, parts, size(path))
+
+
+def _after_line(log: IO[bytes], place: int) -> int:
+    """Where the line ends that holds the byte before `place`; `place` where that is far away."""
+    if place == 0:
+        return 0
+    log.seek(place - 1)
+    return place + max(0, log.read(_LONGEST_LINE).find(b"\n"))
 
 
 def _read(path: Path, start: int, end: int) -> str:
-    """Cleaned text between two places. A carriage return overwrites its line, as on a terminal."""
+    """Text between two places. A carriage return overwrites its line, as on a terminal."""
     with path.open("rb") as log:
-        log.seek(start, os.SEEK_SET)
+        log.seek(start)
         text = log.read(end - start).decode(errors="replace").replace("\r\n", "\n")
-    return "\n".join(clean(line.rpartition("\r")[2]) for line in text.split("\n"))
+    return "\n".join(line.rpartition("\r")[2] for line in text.split("\n"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import html
-import json
 import os
 import signal
 import subprocess
@@ -12,10 +10,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from jarvisd import __version__
 from jarvisd.errors import JarvisError
+from jarvisd.host import lockfile
 from jarvisd.paths import Home
 from jarvisd.web import keys
 
@@ -54,28 +52,11 @@ def entrance(home: Home) -> Path:
 
 def running(home: Home) -> Running | None:
     """The page that runs for this home, or None."""
+    held = lockfile.holder(state_file(home), START_S)
     try:
-        with state_file(home).open("r+") as state:
-            try:
-                fcntl.flock(state, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _read(state)
-            return None
-    except (FileNotFoundError, PermissionError):
+        return Running(int(held["port"]), int(held["pid"]), str(held["version"])) if held else None
+    except (ValueError, LookupError, TypeError):
         return None
-
-
-def _read(state: IO[str]) -> Running | None:
-    """The content of a held file; its holder may be about to write it."""
-    end = time.monotonic() + START_S
-    while time.monotonic() < end:
-        try:
-            state.seek(0)
-            content = json.loads(state.read())
-            return Running(int(content["port"]), int(content["pid"]), str(content["version"]))
-        except (ValueError, LookupError, TypeError):
-            time.sleep(_POLL_S)
-    return None
 
 
 def ensure(home: Home) -> Running:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from jarvisd.words import counted
+from jarvisd.words import counted, visible
 
 #: The templates that every room can use.
 TEMPLATES = Path(__file__).parent / "templates"
-#: Sequences that move a terminal's cursor or colour its text.
-_ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
-#: Control characters but tab and line break, and characters that change the direction of the text after them.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]")
 
 
 def clean(value: Any) -> Any:
-    """Text without terminal sequences, control characters and changes of direction; anything else as it is."""
-    if not isinstance(value, str) or isinstance(value, Markup) or (value.isprintable() and not _HIDDEN.search(value)):
-        return value
-    return _HIDDEN.sub("", _ANSI.sub("", value.replace("\r\n", "\n")))
+    """Text as `visible` leaves it; anything else as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
-import json
 import logging
 import os
 import signal
@@ -21,6 +19,7 @@ import uvicorn
 from jarvisd import __version__, logs
 from jarvisd import paths as homes
 from jarvisd.errors import JarvisError
+from jarvisd.host import lockfile
 from jarvisd.paths import Home
 from jarvisd.store import database
 from jarvisd.web import process
@@ -65,37 +64,16 @@ def _lock(home: Home) -> Iterator[IO[str] | None]:
     """Hold web.json; None where another process does. It is removed at the end."""
     home.make()
     path = process.state_file(home)
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as state:
-        if not _take(state) or not _owns(home, state):
+    with lockfile.opened(path) as state:
+        if not lockfile.take(state) or not lockfile.owns(path, state):
             yield None
             return
-        state.truncate(0)
         try:
             yield state
         finally:
-            if _owns(home, state):
+            if lockfile.owns(path, state):
                 for each in (process.entrance(home), process.secret_file(home), path):
                     each.unlink(missing_ok=True)
-
-
-def _take(state: IO[str]) -> bool:
-    """Take the lock. A program that asks for its holder has it for an instant, so try a few times."""
-    for _ in range(10):
-        try:
-            fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.03)
-    return False
-
-
-def _owns(home: Home, state: IO[str]) -> bool:
-    """Whether the held file still has its name: var/ may have been removed or replaced."""
-    try:
-        held, current = os.fstat(state.fileno()), process.state_file(home).stat()
-    except OSError:
-        return False
-    return (held.st_dev, held.st_ino) == (current.st_dev, current.st_ino)
 
 
 def _serve(home: Home, state: IO[str], idle_s: float) -> None:
@@ -104,8 +82,7 @@ def _serve(home: Home, state: IO[str], idle_s: float) -> None:
     listener.listen(128)
     keys = Keys(port=listener.getsockname()[1])
     process.write_private(process.secret_file(home), keys.secret)
-    state.write(json.dumps({"port": keys.port, "pid": os.getpid(), "version": __version__}))
-    state.flush()
+    lockfile.write(state, {"port": keys.port, "pid": os.getpid(), "version": __version__})
     try:
         asyncio.run(_answer(home, state, listener, keys, idle_s))
     finally:
@@ -136,7 +113,7 @@ async def _answer(home: Home, state: IO[str], listener: socket.socket, keys: Key
     server = uvicorn.Server(config)
 
     async def watch() -> None:
-        while time.monotonic() - last < idle_s and _owns(home, state):
+        while time.monotonic() - last < idle_s and lockfile.owns(process.state_file(home), state):
             await asyncio.sleep(min(_CHECK_S, idle_s))
         server.should_exit = True
 

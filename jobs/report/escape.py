@@ -8,15 +8,14 @@ fenced block takes it verbatim, and jinja2 escapes it for HTML.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
+
+from jarvisd.plugin import visible
 
 #: Characters of a single text that a page shows; a reply of 50 tokens has about 250.
 MAX_CHARACTERS = 600
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]")
-_BREAK = re.compile(r"\s*(?:\r\n|[\n\r\v\f\x85\u2028\u2029])\s*")
-_JOINER = "\u200d"  # zero-width joiner: holds emoji families together
+_BREAK = re.compile(r"\s*\n\s*")
 _MARKDOWN = re.compile(r"([\\`*_\[\]])")
 _LEADING = re.compile(r"^([-+#=>]|\d+[.)])(?=\s|$|[-+#=])")  # a list, a heading, a rule
 _URL = re.compile(r"(?i)\b(https?|ftp|mailto|www)(:|\.)")
@@ -25,21 +24,9 @@ _URL = re.compile(r"(?i)\b(https?|ftp|mailto|www)(:|\.)")
 def clean(value: object, limit: int = MAX_CHARACTERS) -> str:
     """One line of visible text: no control characters, ANSI codes or bidi overrides; cut at `limit`."""
     text = "" if value is None else str(value)
-    text = text[: limit * 20]  # what is cut anyway need not be looked at
-    text = _BREAK.sub(" ⏎ ", _ANSI.sub("", text).strip())
-    text = "".join(character for character in text.replace("\t", " ") if _visible(character))
-    text = text.strip()
+    text = visible(text[: limit * 20])  # what is cut anyway need not be looked at
+    text = _BREAK.sub(" ⏎ ", text.replace("\t", " ").strip())
     return text if len(text) <= limit else text[:limit].rstrip() + "…"
-
-
-def visible(text: str) -> str:
-    """Text of any length on its own lines, without ANSI codes, control characters and bidi overrides."""
-    return "".join(character for character in _ANSI.sub("", text) if character in "\n\t" or _visible(character))
-
-
-def _visible(character: str) -> bool:
-    """False for control, format (bidi, zero width), surrogate, private and unassigned characters."""
-    return character == _JOINER or not unicodedata.category(character).startswith("C")
 
 
 def text_lines(value: object, limit: int = 60) -> list[str]:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from jarvisd import paths as homes
+from jarvisd.host.lockfile import lock_holder
 
 BIN = Path(sys.executable).parent
 #: How long a test waits for what must happen, in seconds. A test that passes waits no longer for it: this is only the
@@ -70,7 +71,7 @@ class House:
     def daemon(self, *under: str) -> subprocess.Popen[str]:
         """Start jarvisd in the foreground of its own, `under` another program, and wait until it holds the lock."""
         process, home = self.launch(*under), homes.Home(self.root, "--home")
-        until(lambda: (homes.lock_holder(home) or {}).get("pid") == process.pid, what="the daemon is up")
+        until(lambda: (lock_holder(home) or {}).get("pid") == process.pid, what="the daemon is up")
         log, signs = home.logs / "jarvisd.log", (f"pid {process.pid},", "cannot start yet")
         until(
             lambda: log.exists() and any(sign in log.read_text() for sign in signs), what="it serves, or says why not"

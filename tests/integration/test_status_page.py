@@ -26,7 +26,7 @@ def job_of(run: Run) -> Job:
 
 def page() -> dict[str, str]:
     """The facts of each job of the page, by its name."""
-    return {row.name: row.facts for row in status_page.of_queue().rows}
+    return {row.name: row.told for row in status_page.of_queue().rows}
 
 
 def test_queued_jobs_of_all_runs_are_one_list_with_their_places(make_run: MakeRun) -> None:
@@ -36,7 +36,7 @@ def test_queued_jobs_of_all_runs_are_one_list_with_their_places(make_run: MakeRu
     make_run("mine", "report")
     make_run("command:urgent", deadline=database.now() + dt.timedelta(hours=1))
     rows = status_page.of_queue().rows
-    assert [(row.name, row.facts) for row in rows[1:]] == [
+    assert [(row.name, row.told) for row in rows[1:]] == [
         ("command:urgent", f"next, after {running.id}"),
         ("mine", "2nd"),
         ("report", "3rd"),

@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jarvisd.paths import Home, lock_holder
+from jarvisd.host.lockfile import lock_holder
+from jarvisd.paths import Home
 from tests.acceptance.conftest import BIN
 
 

@@ -9,9 +9,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 
 from jarvisd import __version__, registry
-from jarvisd import paths as homes
 from jarvisd.errors import JarvisError, PlanError
-from jarvisd.host import machine
+from jarvisd.host import lockfile, machine
 from jarvisd.operations import daemon_state, moments, status
 from jarvisd.operations.doctor import access, mac
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
@@ -100,7 +99,7 @@ def _set_aside(home: Home) -> list[Check]:
 
 
 def _daemon(home: Home) -> list[Check]:
-    held = homes.lock_holder(home)
+    held = lockfile.lock_holder(home)
     if held is None and daemon_state.is_idle_on_demand(home):
         return [ok("daemon", "idle; it starts with the next job")]
     if held is None:

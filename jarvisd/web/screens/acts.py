@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from jarvisd.errors import JarvisError
 from jarvisd.operations import control, lookup, moments
-from jarvisd.store.models import Job, Run, Status
+from jarvisd.store.models import OPEN, Job, Run, Status
 from jarvisd.web.pages import Answer, Confirm, GoTo, Request, Room, post
 from jarvisd.web.rendering import TEMPLATES
 from jarvisd.words import counted, duration, label, plain
@@ -30,15 +31,12 @@ def named(jobs: list[Job]) -> list[str]:
     return [*lines, f"and {counted(more, 'more job')}"] if more > 0 else lines
 
 
-def _jobs_of(target: Job | Run, *, is_open: bool) -> list[Job]:
-    """What a verb would act on."""
+def _jobs_of(target: Job | Run, statuses: Collection[Status]) -> list[Job]:
+    """What a verb would act on that changes jobs of these statuses."""
     if isinstance(target, Job):
         return [target]
-    rows = Job.select().where(Job.run == target.id).order_by(Job.round, Job.place, Job.id)
-    if is_open:
-        return list(rows.where(Job.status.in_((Status.QUEUED, Status.RUNNING))))
-    settled = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.STOPPED)
-    return list(rows.where(Job.status.in_(settled)))
+    rows = Job.select().where(Job.run == target.id, Job.status.in_(statuses))
+    return list(rows.order_by(Job.round, Job.place, Job.id))
 
 
 def _name(target: Job | Run) -> str:
@@ -47,7 +45,7 @@ def _name(target: Job | Run) -> str:
 
 def cancel(request: Request) -> Answer:
     target = lookup.find_job_or_run(request.field("target"), ends_it=True)
-    jobs = _jobs_of(target, is_open=True)
+    jobs = _jobs_of(target, OPEN)
     remark = ["All processes of a running job end within 10 seconds."] if _runs(jobs) else []
     ask = Confirm(f"Cancel {_name(target)}?", [*named(jobs), *remark], button="Cancel it")
     if not request.confirms(ask):
@@ -65,7 +63,7 @@ def retry(request: Request) -> Answer:
     fresh, until = bool(request.field("fresh")), request.field("until").strip() or None
     remark = "Checkpoints are deleted: it starts from the beginning." if fresh else "What is finished of them is kept."
     deadline = f"The run's new deadline: {until}." if until else "The run has no deadline after that."
-    jobs = _jobs_of(target, is_open=False)
+    jobs = _jobs_of(target, control.retried_statuses(fresh=fresh))
     ask = Confirm(f"Queue {_name(target)} again?", [*named(jobs), remark, deadline], button="Queue again")
     if not request.confirms(ask):
         return ask

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 
 from jarvisd import registry
@@ -19,8 +19,6 @@ from jarvisd.words import counted, label, plain
 
 #: Jobs on one page.
 PAGE = 50
-#: What can be done again, beside jobs that succeeded.
-_UNSUCCESSFUL = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Filter:
         """The jobs that match, by state."""
         return queries.count_by_status(queries.matching(self.state, self.kind, self.run, self.name))
 
-    def of_states(self, states: tuple[Status, ...]) -> list[Job]:
+    def of_states(self, states: Collection[Status]) -> list[Job]:
         rows = queries.matching(self.state, self.kind, self.run, self.name)
         return list(rows.where(Job.status.in_(states)))
 
@@ -63,7 +61,7 @@ def jobs(request: Request) -> Answer:
         total=total,
         counts=status.in_words({Status(name): count for name, count in counts.items()}),
         open_jobs=sum(counts.get(state, 0) for state in models.OPEN),
-        unsuccessful=sum(counts.get(state, 0) for state in _UNSUCCESSFUL),
+        unsuccessful=sum(counts.get(state, 0) for state in control.retried_statuses()),
         number=number,
         pages=max(1, -(-total // PAGE)),
         query=asdict(chosen),
@@ -118,10 +116,10 @@ def retry(request: Request) -> Answer:
         retried = control.retry_jobs(request.home, chosen)
         return f"{counted(len(retried.jobs), 'job')} queued.{start_error(retried.start_error)}"
 
-    return _act(request, _UNSUCCESSFUL, "Queue again", act)
+    return _act(request, control.retried_statuses(), "Queue again", act)
 
 
-def _act(request: Request, states: tuple[Status, ...], verb: str, act: Callable[[list[Job]], str]) -> Answer:
+def _act(request: Request, states: Collection[Status], verb: str, act: Callable[[list[Job]], str]) -> Answer:
     """Do something with all jobs that match. The answer counts only while they are the same jobs."""
     chosen = Filter.of(request)
     matching = chosen.of_states(states)

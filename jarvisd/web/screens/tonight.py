@@ -12,9 +12,10 @@ from pathlib import Path
 from jarvisd import logs
 from jarvisd.errors import JarvisError
 from jarvisd.host import machine, processes
+from jarvisd.host.lockfile import lock_holder
 from jarvisd.operations import daemon_state, notification, queue_order, status_page
 from jarvisd.operations.status_page import Row
-from jarvisd.paths import Home, lock_holder
+from jarvisd.paths import Home
 from jarvisd.store import database, models, queries
 from jarvisd.store.models import Job
 from jarvisd.web import log_text
@@ -26,8 +27,6 @@ from jarvisd.words import label, lasting, plain
 _LOG_LINES, _RUN_LOG_LINES = 8, 12
 #: Seconds after which times and memory are shown anew while a job runs.
 _REFRESH_S = 5
-#: The verbs of jarvisctl behind the facts of a job that failed: its row has buttons.
-_VERBS = re.compile(r"(, )?(logs \d+ / )?retry \d+$")
 #: Under this key the session keeps what the last answer was about, so that a poll needs no query.
 _SEEN = "tonight.seen"
 
@@ -85,7 +84,7 @@ def _read(request: Request) -> tuple[status_page.Page, Live]:
         **_now(request.home, job),
     }
     for row in page.rows:
-        texts |= {f"state-{row.job_id}": str(row.state), f"facts-{row.job_id}": _VERBS.sub("", row.facts)}
+        texts |= {f"state-{row.job_id}": str(row.state), f"facts-{row.job_id}": row.facts}
     shares = {"share": _share(job)}
     disabled = {f"cancel-{row.job_id}": not _is_open(row) for row in page.rows}
     disabled |= {f"retry-{row.job_id}": _is_open(row) for row in page.rows}

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from jarvisd.plugin import visible
 from jobs.lib.comparison.document import Generation, ModelDocument
-from jobs.report.escape import visible
 from jobs.report.gather import Report
 from jobs.report.rows import metrics as metric_rows
 from jobs.report.rows import models as model_rows
