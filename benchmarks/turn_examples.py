@@ -26,7 +26,6 @@ from benchmarks.sound import PEOPLE, Person, messages_of, split
 from jarvisd import paths as homes
 from jarvisd.plugin import PlanContext
 from jobs.evaluate import checks, earlier, examples, holdout, scenarios
-from jobs.evaluate.metrics import marks as reply_marks
 from jobs.evaluate.metrics import own_turns as measure
 from jobs.evaluate.replies import generate, likelihood, prefix
 from jobs.evaluate.replies.generate import Loaded
@@ -35,6 +34,7 @@ from jobs.evaluate.replies.prompt import Earlier
 from jobs.evaluate.replies.tasks import Task
 from jobs.evaluate.scenarios import Prompt, PromptDefaults, Scenario
 from jobs.lib import imessage
+from jobs.lib import marks as reply_marks
 from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.models.catalogue import ModelEntry
 from jobs.lib.results.tables import REAL_TURNS

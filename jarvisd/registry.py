@@ -151,6 +151,8 @@ def web_rooms() -> list[str]:
 
 #: Renders the report of a run again.
 RENDER_REPORT = "jobs.report.render:render"
+#: Cuts the first screen out of a report.html.
+FIRST_SCREEN = "jobs.report.on_page:first_screen"
 #: A module: `python -m MODULE PATH` prints whether the Messages database can be read, as {"messages": N} or
 #: {"what": "…", "remedy": "…"}.
 PROBE_MESSAGES = "jobs.lib.imessage.probe"

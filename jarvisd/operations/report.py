@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from jarvisd import registry
 from jarvisd.errors import UsageError
@@ -48,6 +49,24 @@ def write_again(home: Home, run: Run, comparison: object = None) -> Path:
     render: Callable[[str, Home, Publish, object], object] = registry.load(registry.RENDER_REPORT)
     render(run.id, home, partial(_publish, folder), comparison)
     return folder
+
+
+class FirstScreen(Protocol):
+    """HTML of a report's first screen; every text in it was escaped when the report was written."""
+
+    @property
+    def cards(self) -> str:
+        """What the run is, and a card for each decision."""
+
+    @property
+    def rest(self) -> str:
+        """The ranking, and where the replies differ."""
+
+
+def first_screen(page: str, whole: str) -> FirstScreen | None:
+    """The first screen of a report.html, whose other links lead to the address `whole`; None in an old one."""
+    cut: Callable[[str, str], FirstScreen | None] = registry.load(registry.FIRST_SCREEN)
+    return cut(page, whole)
 
 
 def is_due(run: Run) -> bool:

@@ -22,7 +22,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from jarvisd.errors import JarvisError
+from jarvisd.operations import report
 from jarvisd.paths import Home
+from jarvisd.store.models import Run
 
 
 @dataclass(frozen=True)
@@ -179,3 +181,19 @@ async def run_verb(home: Home, *words: str) -> str:
         lines = errors.decode(errors="replace").strip().splitlines() or [f"jarvisctl {words[0]} failed"]
         raise JarvisError(lines[-1].removeprefix("jarvisctl: "))
     return output.decode(errors="replace")
+
+
+async def write_report(home: Home, run: Run) -> None:
+    """Write the report of a run from what the database holds now. Raises JarvisError where that fails."""
+    await run_verb(home, "report", run.id, "--again", "--path")
+
+
+async def count_in_report(home: Home, run: Run) -> str:
+    """Write the report again that was written before answers of the owner; returns what became of it, in a sentence."""
+    if not report.is_due(run):
+        return f"The report of {run.id} will count them."
+    try:
+        await write_report(home, run)
+    except JarvisError as error:
+        return f"The report could not be written again: {error}"
+    return "The report counts them."

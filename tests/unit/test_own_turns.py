@@ -9,9 +9,9 @@ from jobs.evaluate.metrics import fit as fit_metric
 from jobs.evaluate.metrics import own_turns as measure
 from jobs.evaluate.metrics import style_set
 from jobs.evaluate.metrics.fit import Fit, Turn
-from jobs.evaluate.metrics.marks import UNFIT, Mark, marks
 from jobs.evaluate.metrics.own_turns import AskedTurn, OwnTurns, Reference, own_turns
 from jobs.evaluate.metrics.style_set import Voice
+from jobs.lib.marks import UNFIT, Mark, marks
 from tests.unit.test_fit import encode, turns
 from tests.unit.test_style_set import DRY, FORMAL, LOUD, WARM, written
 

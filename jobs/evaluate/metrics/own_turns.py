@@ -2,7 +2,7 @@
 
     own_turns = 0.1 * sendable + 0.9 * (w * fit + (1 - w) * sounds * sendable)
 
-    sendable  share of the replies without a mark that makes them unfit (jobs.evaluate.metrics.marks.UNFIT)
+    sendable  share of the replies without a mark that makes them unfit (jobs.lib.marks.UNFIT)
     fit       mean fit of the replies to their messages (jobs.evaluate.metrics.fit); a marked reply has none
     sounds    how much all of them together sound like the owner (jobs.evaluate.metrics.style_set)
     w         what the fit is worth on this owner's held-out turns, 0 to 0.5; the same for all models of a run
@@ -24,11 +24,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.evaluate.metrics import marks as reply_marks
 from jobs.evaluate.metrics import style_set
 from jobs.evaluate.metrics.fit import Fit
-from jobs.evaluate.metrics.marks import Mark
 from jobs.evaluate.metrics.style_set import SetScore, Voice
+from jobs.lib import marks as reply_marks
+from jobs.lib.marks import Mark
 
 SENDABLE_WEIGHT = 0.1
 #: Stands for "a canned reply": short, friendly, and sent to everything.

@@ -14,12 +14,12 @@ import peewee
 
 from jarvisd.plugin import JobContext
 from jobs.evaluate import earlier
-from jobs.evaluate.metrics import canned, marks, own_turns, similarity, style_set
+from jobs.evaluate.metrics import canned, own_turns, similarity, style_set
 from jobs.evaluate.metrics import fit as fit_metric
 from jobs.evaluate.metrics.fit import Fit
 from jobs.evaluate.metrics.own_turns import AskedTurn, OwnTurns, Reference
 from jobs.evaluate.metrics.style_set import Voice
-from jobs.lib import imessage
+from jobs.lib import imessage, marks
 from jobs.lib.results.tables import REAL_TURNS, HeldOutTurn, ReferenceScore, Reply, Score, TrainTestSplit
 
 METRIC = "own_turns"

@@ -90,6 +90,12 @@ class ModelLoad(Record):
     conditions = JSONText(null=True)  #: power, free memory, swap at the time of loading
 
 
+def loaded_models(run: Run) -> dict[str, str]:
+    """Key -> name of each model that a run loaded, in that order."""
+    rows = ModelLoad.select(ModelLoad.model, ModelLoad.info).where(ModelLoad.run == run).order_by(ModelLoad.job)
+    return {row.model: str((row.info or {}).get("name") or row.model) for row in rows}
+
+
 class TrainTestSplit(Record):
     """The one instant of a run: turns to be answered lie after it; whatever knows the owner uses what lies before."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jarvisd.plugin import Status
+from jarvisd.plugin import Status, counted
 from jobs.lib.comparison.action import Action
 from jobs.lib.comparison.counsel import in_ten
 from jobs.lib.comparison.document import ComparisonDocument
@@ -70,8 +70,7 @@ def _model_points(report: Report, comparison: ComparisonDocument) -> list[Point]
     """Better, faster, how sure: each against the model in use, or the runner-up; and why none is recommended."""
     pick, rival = comparison.verdict.pick, model_rows.runner_up(report)
     if pick is None:
-        number = len(report.models)
-        return [Point(strong=f"{number} model{'s' * (number != 1)}", text="gave replies; a choice needs two")]
+        return [Point(strong=counted(len(report.models), "model"), text="gave replies; a choice needs two")]
     if not comparison.verdict.recommended:
         text = "one text sent to everything does as well as the models that keep the limits"
         return [Point(strong="No better than a canned reply:", text=text)]
@@ -138,7 +137,7 @@ def _sureness(report: Report, comparison: ComparisonDocument, pick: str) -> Poin
     verdict = comparison.verdict
     text = f"{verdict.confidence}, {in_ten(verdict.p_best)} that {_subject(report, pick) or 'it'} is the best"
     if wanted := verdict.votes_wanted or verdict.answers_left:
-        text += f"; {wanted} answer{'s' * (wanted != 1)} of yours would tell"
+        text += f"; {counted(wanted, 'answer')} of yours would tell"
     return Point(strong="How sure:", text=text)
 
 
@@ -157,7 +156,7 @@ def _model_commands(report: Report, comparison: ComparisonDocument) -> list[Comm
 def _votes(wanted: int | None) -> str:
     if not wanted:
         return "blind, two replies at a time"
-    return f"{wanted} question{'s' * (wanted != 1)}, about {max(1, round(wanted * VOTE_S / 60))} min"
+    return f"{counted(wanted, 'question')}, about {max(1, round(wanted * VOTE_S / 60))} min"
 
 
 # ---------------------------------------------------------------------------------------------- the templates

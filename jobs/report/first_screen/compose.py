@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from jarvisd.plugin import Status
+from jarvisd.plugin import Status, counted
 from jobs.report.attempt import attempt
 from jobs.report.escape import clean
 from jobs.report.first_screen.cards import cards
@@ -32,7 +32,7 @@ def first_screen(report: Report) -> FirstScreen:
     return FirstScreen(
         title=clean(report.title, 120),
         when=_when(report),
-        jobs=f"{succeeded} of {len(report.jobs)} job{'s' * (len(report.jobs) != 1)}",
+        jobs=f"{succeeded} of {counted(len(report.jobs), 'job')}",
         all_succeeded=succeeded == len(report.jobs),
         badge="demo data" if report.is_demo else "",
         note=" ".join(filter(None, [report.late, sentences.on_demo_data(report)])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from jarvisd.plugin import counted
 from jobs.lib.comparison import sensitivity
 from jobs.lib.comparison.document import ModelDocument
 from jobs.lib.comparison.sensitivity import TradeOff
@@ -62,4 +63,4 @@ def points(lead: float) -> str:
     number = round(100 * lead)
     if not number:
         return "equal"
-    return f"{abs(number)} point{'s' * (abs(number) != 1)} {'behind' if number > 0 else 'ahead'}"
+    return f"{counted(abs(number), 'point')} {'behind' if number > 0 else 'ahead'}"

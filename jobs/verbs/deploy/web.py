@@ -12,9 +12,8 @@ from markupsafe import Markup
 from jarvisd.operations import lookup
 from jarvisd.operations import report as report_files
 from jarvisd.plugin import Home, JarvisError, Run
-from jarvisd.web.pages import Answer, Confirm, GoTo, Page, Request, Room, get, post, render, run_verb
-from jobs.lib.results.tables import DraftReview, ModelLoad, TemplateReview, Vote
-from jobs.report import on_page
+from jarvisd.web.pages import Answer, Confirm, GoTo, Page, Request, Room, get, post, render, run_verb, write_report
+from jobs.lib.results.tables import DraftReview, TemplateReview, Vote, loaded_models
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")
 
@@ -39,7 +38,7 @@ def of_run(request: Request) -> Page:
 def _decide(request: Request, run: Run) -> Page:
     file = request.home.run_folder(run.id) / "report.html"
     text = file.read_text(errors="replace") if file.is_file() else ""
-    screen = on_page.first_screen(text, request.link(f"history/report/{run.id}"))
+    screen = report_files.first_screen(text, request.link(f"history/report/{run.id}"))
     return render(
         "decide.html",
         run=run,
@@ -47,7 +46,7 @@ def _decide(request: Request, run: Run) -> Page:
         rest=Markup(screen.rest) if screen else None,  # noqa: S704 - the same
         is_written=bool(text),
         is_old=bool(text) and _has_later_answers(run, file),
-        models=_models(run),
+        models=loaded_models(run),
         targets=_targets(request.home),
     )
 
@@ -63,12 +62,6 @@ def _has_later_answers(run: Run, file: Path) -> bool:
         TemplateReview.select().where(TemplateReview.created_at > written),
     ]
     return any(query.exists() for query in rows)
-
-
-def _models(run: Run) -> dict[str, str]:
-    """Key -> name of each model that the run loaded."""
-    rows = ModelLoad.select(ModelLoad.model, ModelLoad.info).where(ModelLoad.run == run).order_by(ModelLoad.job)
-    return {row.model: str((row.info or {}).get("name") or row.model) for row in rows}
 
 
 def _targets(home: Home) -> list[Target]:
@@ -95,7 +88,7 @@ def _target(home: Home, folder: Path, part: str) -> Target:
 async def write(request: Request) -> Answer:
     """Write the report of a run again."""
     run = lookup.find_run(request.field("run"))
-    await run_verb(request.home, "report", run.id, "--again", "--path")
+    await write_report(request.home, run)
     return GoTo(f"decide/run/{run.id}", "The report was written again.")
 
 
@@ -105,7 +98,7 @@ async def write(request: Request) -> Answer:
 async def model(request: Request) -> Answer:
     """Deploy the model that the report says to switch to, or the one that the form names."""
     run = lookup.find_run(request.field("run"))
-    name = [key for key in _models(run) if key == request.field("model")]
+    name = [key for key in loaded_models(run) if key == request.field("model")]
     return await _deploy(request, "model", [*name, "--run", run.id], "Write this model into JARVIS's config.json?")
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jarvisd.operations import report
-from jarvisd.plugin import JarvisError, UsageError
-from jarvisd.web.pages import Answer, GoTo, Page, Request, Room, get, post, render, run_verb
+from jarvisd.plugin import UsageError
+from jarvisd.web.pages import Answer, GoTo, Page, Request, Room, count_in_report, get, post, render
 from jarvisd.words import counted
 
 if TYPE_CHECKING:
@@ -220,14 +219,8 @@ async def end(request: Request) -> Answer:
     if not stored:
         return GoTo("review", "No answer was stored.")
     run = reviews[0].session.mining.run
-    told = f"{counted(stored, 'answer')} stored."
-    if not report.is_due(run):
-        return GoTo("review", f"{told} The report of {run.id} will count them.")
-    try:
-        await run_verb(request.home, "report", run.id, "--again", "--path")
-    except JarvisError as error:
-        return GoTo("review", f"{told} The report could not be written again: {error}")
-    return GoTo("review", f"{told} The report counts them.")
+    told = await count_in_report(request.home, run)
+    return GoTo("review", f"{counted(stored, 'answer')} stored. {told}")
 
 
 WEB = Room(

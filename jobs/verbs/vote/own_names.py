@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
-from jobs.evaluate.metrics.marks import names_itself
+from jobs.lib.marks import names_itself
 
 #: Names of models and makers that a person does not write in a message to a friend.
 _NAMES = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jarvisd.operations import lookup
 from jarvisd.plugin import JarvisError, Run
-from jobs.lib.results.tables import OWNER, ModelLoad, Reply, Vote
+from jobs.lib.results.tables import OWNER, Reply, Vote
 
 
 def run_to_vote_on(name: str | None) -> Run:
@@ -26,12 +26,6 @@ def others(run: Run, most: int) -> list[Run]:
     """Other runs that hold replies, the newest first."""
     query = Run.select().where(Run.id.in_(Reply.select(Reply.run)), Run.id != run.id)
     return list(query.order_by(Run.number.desc()).limit(most))
-
-
-def models(run: Run) -> dict[str, str]:
-    """Key -> name of each model of the run, in the order in which they were loaded first."""
-    rows = ModelLoad.select(ModelLoad.model, ModelLoad.info).where(ModelLoad.run == run).order_by(ModelLoad.job)
-    return {row.model: str((row.info or {}).get("name") or row.model) for row in rows}
 
 
 def votes(run: Run) -> int:

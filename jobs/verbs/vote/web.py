@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jarvisd.operations import report
-from jarvisd.plugin import JarvisError, UsageError
-from jarvisd.web.pages import Answer, GoTo, Page, Request, Room, get, post, render, run_verb
+from jarvisd.plugin import UsageError
+from jarvisd.web.pages import Answer, GoTo, Page, Request, Room, count_in_report, get, post, render
 from jarvisd.words import counted
+from jobs.lib.results.tables import loaded_models
 
 if TYPE_CHECKING:
     from jobs.verbs.vote.opening import Opened
@@ -57,7 +57,7 @@ def _start(name: str | None) -> Page:
     from jobs.verbs.vote import runs
 
     run = runs.run_to_vote_on(name)
-    models = runs.models(run)
+    models = loaded_models(run)
     return render("start.html", run=run, models=models, votes=runs.votes(run), others=runs.others(run, _MOST_RUNS))
 
 
@@ -136,19 +136,8 @@ async def end(request: Request) -> Answer:
     if not opened.session.stored:
         return GoTo("vote", "No vote was stored.")
     names = request.session[_NAMES] = _revealed(opened)
-    names["report"] = await _report(request, opened)
+    names["report"] = await count_in_report(request.home, opened.run)
     return GoTo("vote/names")
-
-
-async def _report(request: Request, opened: Opened) -> str:
-    """Write the report of the run with the new votes; returns what became of it."""
-    if not report.is_due(opened.run):
-        return f"The report of {opened.run.id} will count them."
-    try:
-        await run_verb(request.home, "report", opened.run.id, "--again", "--path")
-    except JarvisError as error:
-        return f"The report could not be written again: {error}"
-    return "The report counts them."
 
 
 def _revealed(opened: Opened) -> dict[str, object]:
