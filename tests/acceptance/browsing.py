@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,15 @@ def log_in(house: House, chromium: Browser, *words: str, **options: Any) -> Open
     page.goto((house.root / "var" / "web-open.html").as_uri())
     page.wait_for_selector("nav")
     return Opened(house, context, page, complaints)
+
+
+@contextmanager
+def logged_in(house: House, chromium: Browser) -> Iterator[Opened]:
+    """Log in; at the end the console has had nothing to complain about."""
+    browser = log_in(house, chromium)
+    yield browser
+    assert browser.complaints == []
+    browser.context.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from jarvisd.paths import Home
 from jarvisd.store import database, migrations
 from jobs.lib.results.tables import Reply
 from tests import morning_rows
-from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, screenshot
+from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, logged_in, screenshot
 from tests.acceptance.conftest import House, until
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ def morning(house: House, tmp_path: Path) -> House:
 
 @pytest.fixture
 def opened(morning: House, chromium: Browser) -> Iterator[Opened]:
-    browser = log_in(morning, chromium)
-    yield browser
-    assert browser.complaints == []
-    browser.context.close()
+    with logged_in(morning, chromium) as browser:
+        yield browser
 
 
 def rows(house: House, query: str) -> list[tuple[Any, ...]]:

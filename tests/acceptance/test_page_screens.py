@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, screenshot
+from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, logged_in, screenshot
 from tests.acceptance.conftest import House, until
 
 if TYPE_CHECKING:
@@ -60,10 +60,8 @@ def night(house: House) -> House:
 
 @pytest.fixture
 def opened(night: House, chromium: Browser) -> Iterator[Opened]:
-    browser = log_in(night, chromium)
-    yield browser
-    assert browser.complaints == []
-    browser.context.close()
+    with logged_in(night, chromium) as browser:
+        yield browser
 
 
 def state_of(house: House, job: int) -> tuple[str, int]:

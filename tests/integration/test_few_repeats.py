@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +14,13 @@ from jarvisd.cli import cli
 from jarvisd.cli.common import App
 from jarvisd.errors import JarvisError, JobFailed
 from jarvisd.paths import Home
-from jarvisd.registry import PlanContext
-from jarvisd.store import database, transitions
 from jarvisd.store.models import Job, Run, Status
-from jarvisd.worker.context import JobContext
 from jobs import mine
 from jobs.lib.results.tables import Template, Verdict
 from jobs.lib.reviews import verdicts
-from jobs.mine import plan
 from tests.chatdb import ChatDB
 from tests.integration import report_nights
+from tests.integration.minings import claimed_mining
 from tests.tiny_embedder import WORDS, make_embedder
 
 TURNS, PEOPLE = 400, 4
@@ -55,35 +51,15 @@ def night(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Pa
 
     def mined(every: int) -> Run:
         messages = history(tmp_path / "chat.db", every)
-        chosen = plan.Section(embedder=str(embedder), matcher=str(embedder))
-        setting = PlanContext(home=home, folder=tmp_path, messages=messages)
-        run = make_run("mine")
-        (spec,) = plan.jobs(chosen, setting)
-        resolved = {"mine": plan.resolve(chosen, setting)}
-        Job.update(params=spec.params).where(Job.run == run).execute()
-        Run.update(snapshot={"plan": resolved}).where(Run.id == run.id).execute()
-        job = transitions.claim("machine", "boot", database.now())
-        assert job is not None
-        context = JobContext(
-            home=home,
-            run_id=run.id,
-            job_id=job.id,
-            job_name="mine",
-            attempt=job.attempt,
-            round=1,
-            params=job.params,
-            plan=resolved,
-            folder=home.run_folder(run.id),
-            ends_by=None,
-            log=logging.getLogger("test"),
-        )
+        context = claimed_mining(home, make_run, embedder, messages)
         try:
             assert mine.run(context).ok
-            Job.update(status=Status.SUCCEEDED).where(Job.id == job.id).execute()
+            Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
         except JobFailed as failure:
-            Job.update(status=Status.FAILED, reason=str(failure)).where(Job.id == job.id).execute()
+            Job.update(status=Status.FAILED, reason=str(failure)).where(Job.id == context.job_id).execute()
+        run: Run = Run.get_by_id(context.run_id)
         report_nights.job(run, "report")
-        return Run.get_by_id(run.id)
+        return run
 
     return mined
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jarvisd.errors import JobFailed
 from jarvisd.paths import Home
-from jarvisd.registry import PlanContext
-from jarvisd.store import database, transitions
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker.context import JobContext
 from jobs import mine
@@ -21,9 +19,10 @@ from jobs.lib.matching import Matcher
 from jobs.lib.matching.index import Index
 from jobs.lib.results import templates_document
 from jobs.lib.results.tables import HeldOutDraft, Mining, Ranking, Template
-from jobs.mine import latency, plan
+from jobs.mine import latency
 from jobs.report import latency_estimate
 from tests.chatdb import ChatDB
+from tests.integration.minings import claimed_mining
 from tests.tiny_embedder import make_embedder
 
 TALK = (("how are you", "good thanks"), ("dinner tomorrow", "sounds great"), ("where are you", "On my way!"))
@@ -53,33 +52,10 @@ def write(path: Path, late: str = "") -> Path:
 
 
 @pytest.fixture
-def start(home: Home, make_run: Callable[..., Run], embedder: Path, tmp_path: Path) -> Callable[..., JobContext]:
+def start(home: Home, make_run: Callable[..., Run], embedder: Path) -> Callable[..., JobContext]:
     """The context of a claimed mine job over a chat.db."""
 
-    def begin(messages: Path, **section: Any) -> JobContext:
-        chosen = plan.Section(**{"embedder": str(embedder), "matcher": str(embedder)} | section)
-        setting = PlanContext(home=home, folder=tmp_path, messages=messages)
-        run = make_run("mine")
-        (spec,) = plan.jobs(chosen, setting)
-        Job.update(params=spec.params).where(Job.run == run).execute()
-        Run.update(snapshot={"plan": {"mine": plan.resolve(chosen, setting)}}).where(Run.id == run.id).execute()
-        job = transitions.claim("machine", "boot", database.now())
-        assert job is not None
-        return JobContext(
-            home=home,
-            run_id=run.id,
-            job_id=job.id,
-            job_name="mine",
-            attempt=job.attempt,
-            round=1,
-            params=job.params,
-            plan={"mine": plan.resolve(chosen, setting)},
-            folder=home.run_folder(run.id),
-            ends_by=None,
-            log=logging.getLogger("test"),
-        )
-
-    return begin
+    return partial(claimed_mining, home, make_run, embedder)
 
 
 def test_templates_json_says_what_was_found_and_measured(start: Callable[..., JobContext], chat_db: Path) -> None:

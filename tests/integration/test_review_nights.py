@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jarvisd.paths import Home
-from jarvisd.registry import PlanContext
-from jarvisd.store import database, transitions
 from jarvisd.store.models import Job, Run, Status
-from jarvisd.worker.context import JobContext
 from jobs import mine
 from jobs.lib.results.tables import Answer, HeldOutDraft, Mining
 from jobs.lib.reviews import cards
 from jobs.lib.reviews.session import CardSession
-from jobs.mine import plan
 from tests.chatdb import ChatDB
+from tests.integration.minings import claimed_mining
 from tests.tiny_embedder import make_embedder
 
 TALK = (("how are you", "good thanks"), ("dinner tomorrow", "sounds great"), ("where are you", "On my way!"))
@@ -41,30 +37,10 @@ def history(path: Path, turns: int) -> Path:
 
 
 def night(home: Home, make_run: Callable[..., Run], embedder: Path, messages: Path) -> Mining:
-    chosen = plan.Section(embedder=str(embedder), matcher=str(embedder), min_people=1)
-    setting = PlanContext(home=home, folder=messages.parent, messages=messages)
-    run = make_run("mine")
-    (spec,) = plan.jobs(chosen, setting)
-    Job.update(params=spec.params).where(Job.run == run).execute()
-    Run.update(snapshot={"plan": {"mine": plan.resolve(chosen, setting)}}).where(Run.id == run.id).execute()
-    job = transitions.claim("machine", "boot", database.now())
-    assert job is not None
-    context = JobContext(
-        home=home,
-        run_id=run.id,
-        job_id=job.id,
-        job_name="mine",
-        attempt=job.attempt,
-        round=1,
-        params=job.params,
-        plan={"mine": plan.resolve(chosen, setting)},
-        folder=home.run_folder(run.id),
-        ends_by=None,
-        log=logging.getLogger("test"),
-    )
+    context = claimed_mining(home, make_run, embedder, messages, min_people=1)
     assert mine.run(context).ok
-    Job.update(status=Status.SUCCEEDED).where(Job.id == job.id).execute()
-    mining: Mining = Mining.get_by_id(job.id)
+    Job.update(status=Status.SUCCEEDED).where(Job.id == context.job_id).execute()
+    mining: Mining = Mining.get_by_id(context.job_id)
     return mining
 
 
