@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ def test_a_file_that_did_not_change_is_not_parsed_again_and_one_that_did_is(tmp_
     first = settings.read(home)
     assert first.memory.margin_mb == 111
     assert settings.read(home) is first
-    file.write_text("memory: {margin_mb: 222}\n")  # as long as before, within the same second
+    before = file.stat().st_mtime_ns
+    file.write_text("memory: {margin_mb: 222}\n")  # as long as before
+    os.utime(file, ns=(before, before + 1))
     assert settings.read(home).memory.margin_mb == 222
 
 
