@@ -151,7 +151,7 @@ class Attempt:
     def _reason_to_end(self) -> EndReason | None:
         if self.stopping.is_set():
             return EndReason.STOP
-        if queries.cancel_wanted(self.job):
+        if queries.cancel_wanted(self.job.id):
             return EndReason.CANCEL
         if self.limit is not None and database.now() >= self.limit:
             return EndReason.DEADLINE
@@ -172,7 +172,7 @@ class Attempt:
             self.watchdog.peak_mb = max(self.watchdog.peak_mb, int(outcome["peak_memory_mb"]))
         if outcome and outcome["ok"] and code == 0:
             self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
-        elif why is EndReason.CANCEL:
+        elif why is EndReason.CANCEL or (job.cancel_requested and outcome is None):
             self._settle(Status.CANCELLED, "cancelled by you", code)
         elif why is EndReason.STOP:
             self._stopped(code)

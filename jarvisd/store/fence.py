@@ -9,6 +9,8 @@ import os
 SCHEMA_FOUND = "SELECT MAX(number) FROM migration WHERE package = 'jarvisd'"
 #: The fence: a row where this attempt (id, attempt) is the current one. Without it nothing is written.
 CURRENT = "SELECT 1 FROM job WHERE id = ? AND attempt = ? AND status = 'running'"
+#: A row where the user has not cancelled this job: (id).
+WANTED = "SELECT 1 FROM job WHERE id = ? AND NOT cancel_requested"
 #: This attempt is about to begin the job's own code, so the start counts: (id).
 WORK_BEGAN = "UPDATE job SET work_began = TRUE, starts_without_progress = 0 WHERE id = ?"
 #: What the job's code returned: (JSON document, id).

@@ -312,8 +312,8 @@ def is_occupied(machine: str) -> bool:
     return bool(Job.select().where(Job.status == Status.RUNNING, Job.machine == machine).exists())
 
 
-def cancel_wanted(job: Job) -> bool:
-    return bool(Job.select(Job.cancel_requested).where(Job.id == job.id).scalar())
+def cancel_wanted(job_id: int) -> bool:
+    return bool(Job.select(Job.cancel_requested).where(Job.id == job_id).scalar())
 
 
 def is_settled(run: Run | str) -> bool:

@@ -84,7 +84,7 @@ def _begin_next_round(job: Job) -> list[Job]:
     this report is written for the second time.
     """
     outcome: dict[str, Any] = job.outcome or {}
-    proposed = [] if queries.cancel_wanted(job) else outcome.get("next_round", [])
+    proposed = [] if queries.cancel_wanted(job.id) else outcome.get("next_round", [])
     exists = Job.select().where(Job.run == job.run_id, Job.round == job.round + 1).exists()
     if exists or not proposed:
         return []
@@ -112,7 +112,7 @@ def _wake_followers(jobs: list[Job]) -> None:
 def requeue(job: Job, reason: str | None, **fields: Any) -> None:
     """Put a running job back, or end it when the user has cancelled it meanwhile. `fields` are columns of Job."""
     with database.write():
-        if queries.cancel_wanted(job):
+        if queries.cancel_wanted(job.id):
             settle(job, Status.CANCELLED, "cancelled by you", database.now())
         else:
             transitions.requeue(job, reason, **fields)

@@ -20,3 +20,4 @@ class ExitCode(IntEnum):
     STALE_ATTEMPT = 4  #: another attempt is the current one; what this one wrote was refused
     NOT_STORED = 5  #: the job ended, but its outcome could not be stored
     OTHER_VERSION = 6  #: the database has another schema than this code: jarvisd was upgraded; nothing was done
+    CANCELLED = 7  #: the user cancelled the job before its own code began; nothing was done

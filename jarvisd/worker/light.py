@@ -110,6 +110,8 @@ def _do(child: Child) -> str:
     failpoints.failpoint("attempt.begun")
     if is_limited:
         _patiently(child, database, "that work begins", fence.WORK_BEGAN, (child.job,))
+    if database.execute(fence.WANTED, (child.job,)).fetchone() is None:
+        return "CANCELLED"
     outcome = _run(child, params)
     _patiently(child, database, "the outcome", fence.OUTCOME, (_document(child, outcome), child.job), "outcome")
     return "SUCCEEDED" if outcome["ok"] else "FAILED"

@@ -39,6 +39,10 @@ from jarvisd.worker.proposal import FaultyProposal, columns_of
 PATIENCE_S = 600
 
 
+class Cancelled(Exception):
+    """The user has cancelled the job before its own code began."""
+
+
 def main() -> ExitCode:
     """Do one job. Returns the exit code of the process."""
     os.umask(0o077)
@@ -65,6 +69,8 @@ def main() -> ExitCode:
     except StaleAttempt as stale:
         context.log.warning("%s", stale)
         return ExitCode.STALE_ATTEMPT
+    except Cancelled:
+        return ExitCode.CANCELLED
     except JarvisError as error:
         context.log.error("%s", error)
         return ExitCode.NOT_STORED
@@ -118,10 +124,12 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
         entry = _entry(kind)
         if is_limited:
             _patiently(context, "that work begins", lambda: _record_work_began(context))
+        if queries.cancel_wanted(context.job_id):
+            raise Cancelled
         outcome = entry(context)
         if not isinstance(outcome, Outcome):
             raise TypeError("run(context) must return an Outcome")
-    except (StaleAttempt, NotStored):
+    except (StaleAttempt, NotStored, Cancelled):
         raise
     except JobFailed as failure:
         outcome = Outcome(ok=False, reason=str(failure))

@@ -177,8 +177,8 @@ def test_a_child_does_nothing_before_its_daemon_has_written_it_down(
         os.close(write_end)
 
 
-@pytest.mark.parametrize("what", ["stale", "not stored"])
-def test_the_exit_code_of_a_child_tells_a_stale_attempt_from_an_outcome_that_could_not_be_stored(
+@pytest.mark.parametrize("what", ["stale", "not stored", "cancelled"])
+def test_the_exit_code_of_a_child_says_why_it_stored_no_outcome(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     run = make_run("command:x")
@@ -186,10 +186,12 @@ def test_the_exit_code_of_a_child_tells_a_stale_attempt_from_an_outcome_that_cou
     changes = {
         "stale": "UPDATE job SET attempt = attempt + 1",
         "not stored": "ALTER TABLE job RENAME COLUMN outcome TO lost",
+        "cancelled": "SELECT 'this program does not begin'",
     }
     program = [sys.executable, "-c", script, str(home.database), changes[what]]
     Job.update(params={"program": program, "cwd": "/", "env": {}}).execute()
     job = claimed()
+    Job.update(cancel_requested=what == "cancelled").execute()
     logs.make_folder(home, run.id)
     lifeline, go = os.pipe()
     os.write(go, b"g")
@@ -205,8 +207,23 @@ def test_the_exit_code_of_a_child_tells_a_stale_attempt_from_an_outcome_that_cou
         os.umask(before[1])
         os.close(lifeline)
         os.close(go)
-    assert code == {"stale": ExitCode.STALE_ATTEMPT, "not stored": ExitCode.NOT_STORED}[what]
+    codes = {"stale": ExitCode.STALE_ATTEMPT, "not stored": ExitCode.NOT_STORED, "cancelled": ExitCode.CANCELLED}
+    assert code == codes[what]
     assert len(set(ExitCode)) == len(ExitCode.__members__)
+
+
+def test_a_job_that_was_cancelled_after_its_claim_never_begins(home: Home, make_run: MakeRun) -> None:
+    make_run("command:x")
+    touched = home.root / "touched"
+    Job.update(params={"program": ["touch", str(touched)], "cwd": "/", "env": {"PATH": os.environ["PATH"]}}).execute()
+    job = claimed()
+    queue.cancel([job], database.now())
+    logs.make_folder(home, job.run_id)
+    attempt = Supervisor(home, "here", Settings(), threading.Event()).attempt(job)
+    attempt.run_child()
+    attempt.finish(None, ExitCode.CANCELLED)
+    assert (Job.get().status, Job.get().reason) == (Status.CANCELLED, "cancelled by you")
+    assert not touched.exists()
 
 
 def test_what_an_earlier_attempt_committed_is_no_outcome_of_this_one(make_run: MakeRun) -> None:

@@ -201,7 +201,7 @@ def test_cancelling_a_run_settles_what_waits_and_asks_what_runs(make_run: MakeRu
     job = claimed()
     ended = queue.cancel_run(run, database.now())
     assert len(ended) == 3
-    assert queries.cancel_wanted(job)
+    assert queries.cancel_wanted(job.id)
     assert [row.status for row in queries.jobs_of(run)] == ["running", "cancelled", "cancelled"]
     assert Run.get().unique_key is None
 

@@ -182,6 +182,15 @@ def test_a_stale_attempt_writes_nothing(start: Start, home: Home) -> None:
     assert "command:x: attempt 1" in logs.run_log(home, child.job.run_id).read_text()
 
 
+def test_a_job_that_was_cancelled_before_its_program_began_does_not_start_it(start: Start, tmp_path: Path) -> None:
+    child = start("touch", str(tmp_path / "touched"))
+    with database.write():
+        Job.update(cancel_requested=True).execute()
+    child.release()
+    assert child.end() == (ExitCode.CANCELLED, "")
+    assert not (tmp_path / "touched").exists()
+
+
 def test_an_outcome_that_cannot_be_stored_is_said_by_the_exit_code(start: Start, home: Home) -> None:
     change = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute(sys.argv[2]); db.commit();"
     ask = "import os, signal; os.kill(os.getppid(), signal.SIGTERM)"
