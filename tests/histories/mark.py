@@ -24,8 +24,8 @@ def made() -> int:
     """When this process was made, rounded down to a tick of 10 ms; outside Linux, now."""
     if sys.platform != "linux":
         return time.monotonic_ns()
-    with open("/proc/self/stat") as stat:
-        ticks = int(stat.read().rpartition(")")[2].split()[19])
+    stat = os.read(os.open("/proc/self/stat", os.O_RDONLY), 4096)
+    ticks = int(stat.rpartition(b")")[2].split()[19])
     asleep = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()  # ticks go on in sleep
     return ticks * 10**9 // os.sysconf("SC_CLK_TCK") - asleep
 
