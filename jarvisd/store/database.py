@@ -130,6 +130,11 @@ def after_commit(call: Callable[[], None]) -> None:
         call()
 
 
+def is_shared() -> bool:
+    """Whether several machines may work on this database. SQLite is a file of one machine."""
+    return False
+
+
 def folder() -> Path | None:
     """The folder that holds the open database; None where it is no file."""
     name = getattr(db.obj, "database", None)

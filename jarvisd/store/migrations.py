@@ -66,6 +66,10 @@ def _start_conditions() -> None:
     schema.script("jarvisd.store", "6_start_conditions.sql")
 
 
+def _machines() -> None:
+    schema.script("jarvisd.store", "7_machines.sql")
+
+
 OWN: Sequence[Migration] = (
     _first_tables,
     _durations,
@@ -73,6 +77,7 @@ OWN: Sequence[Migration] = (
     _start_numbers,
     _numbers_and_begun_work,
     _start_conditions,
+    _machines,
 )
 
 

@@ -48,6 +48,7 @@ class Run(Record):
     started_at = InstantField(null=True)  #: when its first job started; its folder exists since then
     start_at = InstantField(null=True)  #: none of its jobs starts before this instant
     priority = peewee.IntegerField(default=0)  #: runs with a higher one come first
+    machine = peewee.CharField(null=True)  #: where it was submitted; null where the database is of one machine
 
 
 class Job(Record):
@@ -91,6 +92,9 @@ class Job(Record):
     ended_at = InstantField(null=True)
     #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
     took_s = peewee.FloatField(null=True)
+    pinned_to = peewee.CharField(null=True)  #: the machine that runs it; null = any that has what it needs
+    needs = JSONText(null=True)  #: {"memory_mb": n, "models": [[source, revision], ...]}; see `store/fleet.py`
+    may_move = peewee.BooleanField(default=False)  #: whether another machine may run it when its own is lost
 
     @hybrid_property  # type: ignore[untyped-decorator]
     def is_report(self) -> Any:
@@ -124,8 +128,14 @@ class LastNumber(Record):
 
 
 class Machine(Record):
-    """One computer that works on this queue."""
+    """One computer that works on this queue. Where the database is of one computer only its pause is stored."""
 
     id = peewee.CharField(primary_key=True)
+    name = peewee.CharField(null=True)  #: as people call it
+    seen_at = InstantField(null=True)  #: the last heartbeat of its daemon
+    turned_at = InstantField(null=True)  #: when its worker loop last looked for a job, or watched one
+    version = peewee.CharField(null=True)  #: of its daemon
+    #: What it has: {"chip", "memory_mb", "models": [[source, revision], ...], "reads_messages"}
+    facts = JSONText(null=True)
     paused_since = InstantField(null=True)
     paused_until = InstantField(null=True)  #: null while paused: until the next nightly run or `resume`
