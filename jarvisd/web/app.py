@@ -19,11 +19,11 @@ from starlette.routing import Route as HttpRoute
 from jarvisd import __version__, logs
 from jarvisd.errors import JarvisError, LedgerError, UsageError
 from jarvisd.paths import Home
-from jarvisd.store import database
-from jarvisd.web import process, rendering, rooms
+from jarvisd.web import process, rendering, rooms, trouble
 from jarvisd.web.keys import Keys
 from jarvisd.web.ledger import Ledger
 from jarvisd.web.pages import Answer, Confirm, File, GoTo, Live, Page, Request, Room, Route
+from jarvisd.web.trouble import BUG, Unusable
 
 _log = logging.getLogger("jarvisd.web")
 #: Fields that a form may have.
@@ -52,10 +52,6 @@ def application(home: Home, keys: Keys) -> Starlette:
 
 async def _static(name: str, media_type: str, _request: HttpRequest) -> Response:
     return Response(rendering.static(name), media_type=media_type)
-
-
-class _Unusable(Exception):
-    """The database cannot be used now: it is held, damaged, or of a newer version."""
 
 
 class _Site:
@@ -114,24 +110,24 @@ class _Site:
             except JarvisError as error:
                 status = 400 if isinstance(error, UsageError) else 409
                 return problem(http, error.what, error.remedy, status)
-            except _Unusable as error:
+            except Unusable as error:
                 return problem(http, str(error), "This page goes on trying.", 503)
             except (peewee.PeeweeException, OSError) as error:
                 self.ledger.close()
-                return problem(http, _trouble(error), "This page goes on trying.", 503)
+                return problem(http, trouble.of_database(error), "This page goes on trying.", 503)
             except Exception as error:
                 _log.error("%s/%s: %s: %s", room.name, route.path, type(error).__name__, "; ".join(logs.places(error)))
-                return problem(http, f"unexpected {type(error).__name__}", _BUG, 500)
+                return problem(http, f"unexpected {type(error).__name__}", BUG, 500)
 
         return handle
 
     def _is_open(self) -> bool:
-        """Open the database. Raises _Unusable where that is impossible now."""
+        """Open the database. Raises Unusable where that is impossible now."""
         try:
             return self.ledger.open()
         except LedgerError as error:
             self.ledger.close()
-            raise _Unusable(str(error)) from error
+            raise Unusable(str(error)) from error
 
     async def _request(self, http: HttpRequest) -> Request:
         query = parse_qs(http.url.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
@@ -203,21 +199,12 @@ class _Site:
         return self._page(http, room, Page("problem.html", data, status))
 
 
-_BUG = "This is a bug in jarvisd; var/logs/jarvisd.log has its place."
 _FIRST_STEP = "`jarvisctl enqueue overnight` submits tonight's run, `jarvisctl demo` shows a whole night."
 
 
 def _live(live: Live) -> Response:
     content = {"texts": live.texts, "shares": live.shares, "disabled": live.disabled, "outline": live.outline}
     return JSONResponse(rendering.cleaned(content))
-
-
-def _trouble(error: Exception) -> str:
-    """What is wrong with the database or the disk, in words."""
-    if database.is_busy(error):
-        return "The database is locked: another process holds it"
-    known = database.damage(error) or database.disk_error(error)
-    return known or f"The database cannot be read: {type(error).__name__}"
 
 
 async def _form(request: HttpRequest) -> dict[str, list[str]]:

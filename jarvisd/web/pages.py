@@ -25,6 +25,29 @@ from jarvisd.errors import JarvisError
 from jarvisd.operations import report
 from jarvisd.paths import Home
 from jarvisd.store.models import Run
+from jarvisd.web.child import Child
+from jarvisd.web.child import Ended as ChildEnded
+
+__all__ = [
+    "Answer",
+    "Child",
+    "ChildEnded",
+    "Confirm",
+    "File",
+    "GoTo",
+    "Live",
+    "Page",
+    "Request",
+    "Room",
+    "Route",
+    "count_in_report",
+    "get",
+    "poll",
+    "post",
+    "render",
+    "run_verb",
+    "write_report",
+]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from jarvisd.errors import JarvisError
 from jarvisd.host import lockfile
 from jarvisd.paths import Home
 from jarvisd.store import database
-from jarvisd.web import process
+from jarvisd.web import child, process
 from jarvisd.web.app import application
 from jarvisd.web.gate import Gate
 from jarvisd.web.keys import Keys
@@ -120,3 +120,4 @@ async def _answer(home: Home, state: IO[str], listener: socket.socket, keys: Key
     watching = asyncio.create_task(watch())
     await server.serve(sockets=[listener])
     watching.cancel()
+    child.close_all()
