@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jarvisd.paths import Home
     from jarvisd.paths import expand as expand_path
     from jarvisd.plan.settings import read as read_settings
-    from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext
+    from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext, RunsOn
     from jarvisd.store.database import InstantField, JSONText, Record, db, disk_error, now, write
     from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
     from jarvisd.store.queries import jobs_of
@@ -56,6 +56,7 @@ __all__ = [
     "PlanError",
     "Record",
     "Run",
+    "RunsOn",
     "Status",
     "UsageError",
     "amount",
@@ -102,6 +103,7 @@ _DEFINED = {
     "PlanError": "jarvisd.errors:PlanError",
     "Record": "jarvisd.store.database:Record",
     "Run": "jarvisd.store.models:Run",
+    "RunsOn": "jarvisd.registry:RunsOn",
     "SETTLED": "jarvisd.store.models:SETTLED",
     "Status": "jarvisd.store.models:Status",
     "TOKEN": "jarvisd.host.processes:TOKEN",

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,17 @@ from typing import Any
 
 from jarvisd.errors import JarvisError
 from jarvisd.paths import Home
+
+#: `Job.pinned_to` of a job that is not stored yet: the machine on which its run was submitted.
+SUBMITTER = "submitter"
+
+
+class RunsOn(StrEnum):
+    """Which machine may run a job where several share a queue."""
+
+    SUBMITTER = SUBMITTER  #: the one where its run was submitted: it uses files of that one, or its times are compared
+    SUBMITTER_OR_OTHER = "submitter-or-other"  #: that one, while it is lost any other: it reads only the database
+    ANY = "any"  #: any that has its models and its memory; where it began it stays, unless that machine is lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +51,23 @@ class JobSpec:
     #: Variables of its process beside those that every job gets; never a secret: they are stored.
     env: dict[str, str] = field(default_factory=dict)
     reads_messages: bool = False  #: reads the Messages database; `doctor` checks that it may
+    runs_on: RunsOn = RunsOn.SUBMITTER
+    models: tuple[str, ...] = ()  #: what it loads, as the registry's MODELS_HERE names it: "org/name@commit"
 
     def columns(self) -> dict[str, Any]:
         """What is stored of it, by the names of the columns of `job`."""
         stored = {name: getattr(self, name) for name in ("name", "params", "memory_mb", "timeout_s", "env")}
-        return {**stored, "max_attempts": self.attempts}
+        return {**stored, "max_attempts": self.attempts, **self.placed()}
+
+    def placed(self) -> dict[str, Any]:
+        """The columns that say where it may run."""
+        if self.runs_on == RunsOn.SUBMITTER or self.reads_messages:
+            return {"pinned_to": SUBMITTER, "needs": None, "may_move": False}
+        needs: dict[str, Any] = {"models": sorted(self.models), "memory_mb": self.memory_mb}
+        may_move = self.attempts is None  # what must not run twice is not taken over from a lost machine
+        if self.runs_on == RunsOn.ANY:
+            return {"pinned_to": None, "needs": needs | {"afresh": True}, "may_move": may_move}
+        return {"pinned_to": SUBMITTER, "needs": needs, "may_move": may_move}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +180,8 @@ FIRST_SCREEN = "jobs.report.on_page:first_screen"
 #: A module: `python -m MODULE PATH` prints whether the Messages database can be read, as {"messages": N} or
 #: {"what": "…", "remedy": "…"}.
 PROBE_MESSAGES = "jobs.lib.imessage.probe"
+#: Names what is on this disk of the models that a JobSpec may name: a function of a Home.
+MODELS_HERE = "jobs.lib.models.here:models_here"
 #: The check of `doctor` that adds up the models of a plan that are not on disk.
 CHECK_MODELS = "jobs.verbs.models:models_check"
 #: What reads each YAML file: a pydantic model, or a function that makes it.

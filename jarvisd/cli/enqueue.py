@@ -68,6 +68,9 @@ class PlanOrCommand(click.Command):
     help="command: most starts of the program, when a crash or a stop of jarvisd ends it; 1 if not given. A start that "
     "ends before the program began is not counted. A failure ends the job.",
 )
+@click.option(
+    "--on", metavar="MAC|any", help="command: which Mac runs it, where several share a queue; this one if not given."
+)
 @click.option("--due", multiple=True, hidden=True, help="The times of day of the nightly agent that calls this.")
 @click.option("--due-on", hidden=True, help="And its weekdays.")
 @click.pass_context
@@ -132,7 +135,7 @@ def _submit_command(home: Home, program: list[str] | None, strict: bool, options
     return submit.submit_command(
         home,
         program,
-        **{key: options[key] for key in ("cwd", "name", "env", "until")},
+        **{key: options[key] for key in ("cwd", "name", "env", "until", "on")},
         timeout_s=options["timeout"],
         memory_mb=options["memory"] or 0,
         attempts=options["attempts"] or 1,
@@ -173,7 +176,7 @@ def _not_applied(plan: str, run_id: str, until: str) -> str:
 
 
 def _refuse_command_options(plan: str, program: list[str] | None, options: dict[str, Any]) -> None:
-    given = [name for name in ("cwd", "name", "env", "timeout", "memory", "attempts") if options[name]]
+    given = [name for name in ("cwd", "name", "env", "timeout", "memory", "attempts", "on") if options[name]]
     if program is not None or given:
         misplaced = f"--{given[0]}" if given else "a program after --"
         raise UsageError(f"{misplaced} goes with `enqueue command`, not with the plan {plan}")

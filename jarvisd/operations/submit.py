@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jarvisd import __version__, failpoints, paths, registry
@@ -16,10 +16,13 @@ from jarvisd.plan import missed_start, rows, times
 from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.rows import NOW, Start
 from jarvisd.plan.schedule import Schedule
-from jarvisd.registry import JobSpec
-from jarvisd.store import database, models, queries, queue
+from jarvisd.registry import JobSpec, RunsOn
+from jarvisd.store import database, machines, models, placement, queries, queue
 from jarvisd.store.models import Dependency
 from jarvisd.words import plain
+
+#: `--on any`: whichever machine has enough memory and is free first.
+ANY = "any"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,10 @@ def submit_plan(
     from jarvisd.plan import plans  # late: it imports pydantic and YAML, which the submission of a program needs not
 
     plan = plans.read_plan(home, name, overrides, only)
-    run, jobs = rows.run_of(plan, database.now(), until, again=again, nightly=nightly, start=start)
+    machine_id = this_machine.submitter(home)
+    run, jobs = rows.run_of(
+        plan, database.now(), until, again=again, nightly=nightly, start=start, machine_id=machine_id
+    )
     after = _awaited(home, run, start)
     _refuse_warnings(run, strict=strict)
     return store(home, run, jobs, after)
@@ -98,7 +104,8 @@ def preview_plan(
     """The names of the jobs that a submission would store, and its warnings. Raises UsageError as that would."""
     from jarvisd.plan import plans  # late, as above
 
-    run, jobs = rows.run_of(plans.read_plan(home, name, overrides, only), database.now(), until, again=True)
+    plan, machine_id = plans.read_plan(home, name, overrides, only), this_machine.submitter(home)
+    run, jobs = rows.run_of(plan, database.now(), until, again=True, machine_id=machine_id)
     return [plain(job.name) for job in jobs], [plain(line) for line in run.warnings]
 
 
@@ -112,11 +119,16 @@ def submit_command(
     timeout_s: int | None = None,
     memory_mb: int = 0,
     attempts: int = 1,
+    on: str | None = None,
     until: str | None = None,
     strict: bool = False,
     start: Start = NOW,
 ) -> Submitted:
-    """Store one program as a run of one job."""
+    """Store one program as a run of one job. `on`: the machine that runs it, or ANY; this one if not given.
+
+    Raises UsageError, with nothing stored, for a machine that is not known.
+    """
+    destination = _destination(home, on)
     programs = registry.programs()
     spec: JobSpec = programs.one(
         program,
@@ -127,23 +139,68 @@ def submit_command(
         memory_mb=memory_mb,
         attempts=attempts,
     )
+    run = _run_of_program(spec.name, until, start, destination)
+    run.warnings += _missing_here(home, spec) if destination.is_here else []
+    jobs = [models.Job(run=run, kind="command", place=0, **spec.columns() | destination.columns(spec))]
+    if destination.is_any:
+        run.warnings += [f"{name}: {reason}" for name, reason in placement.impossible(jobs).items()]
+    after = _awaited(home, run, start)
+    _refuse_warnings(run, strict=strict)
+    return store(home, run, jobs, after)
+
+
+def _run_of_program(name: str, until: str | None, start: Start, destination: _Destination) -> models.Run:
     moment = database.now()
     start_at = start.instant(moment)
     begins = start_at or moment
-    run = models.Run(
+    return models.Run(
         plan="command",
-        title=spec.name,
+        title=name,
         night=times.date_of(begins),
         created_at=moment,
         deadline=times.requested_deadline(until, begins) if until else None,
         start_at=start_at,
         priority=start.priority,
         snapshot={"plan": {}, "versions": {"jarvisd": __version__}, "machine": machine.describe()},
-        warnings=[*map(str, programs.check_one(spec)), *rows.too_large(home, [("command", spec)])],
+        warnings=[],
+        machine=destination.submitter,
     )
-    after = _awaited(home, run, start)
-    _refuse_warnings(run, strict=strict)
-    return store(home, run, rows.job_rows(run, [("command", spec)]), after)
+
+
+def _missing_here(home: Home, spec: JobSpec) -> list[str]:
+    return [*map(str, registry.programs().check_one(spec)), *rows.too_large(home, [("command", spec)])]
+
+
+@dataclass(frozen=True)
+class _Destination:
+    """Where a program runs."""
+
+    submitter: str | None  #: this machine, where several share the database
+    chosen: str | None = None  #: the id of the machine that was named
+    is_any: bool = False
+
+    @property
+    def is_here(self) -> bool:
+        return not self.is_any and self.chosen in (None, self.submitter)
+
+    def columns(self, spec: JobSpec) -> dict[str, Any]:
+        if self.is_any:
+            return replace(spec, runs_on=RunsOn.ANY).placed()
+        return {"pinned_to": self.chosen} if self.chosen else {}
+
+
+def _destination(home: Home, on: str | None) -> _Destination:
+    submitter = this_machine.submitter(home)
+    if on is None:
+        return _Destination(submitter)
+    if submitter is None:
+        raise UsageError("--on: this queue has one machine", "Leave it out.")
+    if on == ANY:
+        return _Destination(submitter, is_any=True)
+    names = {name: machine_id for machine_id, name in machines.names().items()}
+    if on not in names:
+        raise UsageError(f"no machine is called {on!r}", f"Known are {', '.join([*sorted(names), ANY])}.")
+    return _Destination(submitter, names[on])
 
 
 def _awaited(home: Home, run: models.Run, start: Start) -> list[Dependency]:

@@ -1,17 +1,30 @@
-"""The name of this computer, also where var/machine-id was lost: the database remembers the name that was paused."""
+"""This computer: its id, also where var/machine-id was lost, and what a shared database says of it.
+
+A database of one computer remembers the id that was paused.
+"""
 
 from __future__ import annotations
 
 from jarvisd.host import machine
 from jarvisd.paths import Home
-from jarvisd.store import queries
+from jarvisd.store import database, queries
 
 
 def identity(home: Home) -> str:
-    """The name of this computer; a lost one is written again, so that its pause holds. The database is open."""
-    return machine.known_identity(home) or machine.identity(home, queries.last_paused())
+    """The id of this computer; a lost one is written again, so that its pause holds. The database is open."""
+    return machine.known_identity(home) or machine.identity(home, _remembered())
 
 
 def known_identity(home: Home) -> str | None:
-    """The name of this computer, or None where it has none yet. Writes nothing. The database is open."""
-    return machine.known_identity(home) or queries.last_paused()
+    """The id of this computer, or None where it has none yet. Writes nothing. The database is open."""
+    return machine.known_identity(home) or _remembered()
+
+
+def _remembered() -> str | None:
+    """The id that was paused. In a shared database it may be another computer's."""
+    return None if database.is_shared() else queries.last_paused()
+
+
+def submitter(home: Home) -> str | None:
+    """The id of this computer where it shares the database with others, which is opened then; else None."""
+    return identity(home) if database.is_shared() else None

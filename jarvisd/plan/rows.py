@@ -13,12 +13,14 @@ from jarvisd.paths import Home
 from jarvisd.plan import times
 from jarvisd.plan.missed_start import NightlyStart
 from jarvisd.plan.warnings import grouped
-from jarvisd.registry import JobSpec
-from jarvisd.store import models
+from jarvisd.registry import JobSpec, RunsOn
+from jarvisd.store import models, placement
 from jarvisd.store.models import Job, Run
 
 if TYPE_CHECKING:
     from jarvisd.plan.plans import Plan
+
+Specs = list[tuple[str, JobSpec]]
 
 #: Packages whose version a figure of the report may depend on.
 _VERSIONS = (
@@ -59,16 +61,17 @@ def run_of(
     again: bool,
     nightly: NightlyStart | None = None,
     start: Start = NOW,
+    machine_id: str | None = None,
 ) -> tuple[Run, list[Job]]:
     """The rows of a run of this plan, not stored yet. `until` replaces the plan's own.
 
-    A nightly start that comes late belongs to the night that it was due in.
+    A nightly start that comes late belongs to the night that it was due in. `machine_id`: the machine of submission,
+    where several share the database, which is open then.
     """
     specs = plan.specs()
     if not specs:
         raise UsageError(f"the plan {plan.name} has no jobs", "Give it a section: mine, evaluate or command.")
-    warnings = grouped(plan.missing_requirements(spec.name for _, spec in specs), plan.name)
-    warnings += [*_too_little_disk(plan.setting.home), *too_large(plan.setting.home, specs)]
+    warnings = _warnings(plan, specs) if machine_id is None else _warnings_of_fleet(plan, specs)
     warnings += [f"it was {nightly}"] if nightly and nightly.is_late else []
     start_at = start.instant(moment)
     begins = nightly.due if nightly else start_at or moment
@@ -83,11 +86,35 @@ def run_of(
         deadline=_deadline(plan, until, start_at or moment),
         start_at=start_at,
         priority=start.priority,
-        unique_key=f"{plan.name}@{times.night_of(begins)}" if once else None,
+        unique_key=_unique_key(plan.name, times.night_of(begins), specs, machine_id) if once else None,
         snapshot=_snapshot(plan),
         warnings=warnings,
+        machine=machine_id,
     )
     return run, job_rows(run, specs)
+
+
+def _unique_key(plan: str, night: str, specs: Specs, machine_id: str | None) -> str:
+    """One run per night; of a plan that reads messages one per machine, because each has messages of its own."""
+    reads = machine_id is not None and any(spec.reads_messages for _, spec in specs)
+    return f"{plan}@{night}@{machine_id}" if reads else f"{plan}@{night}"
+
+
+def _warnings(plan: Plan, specs: Specs) -> list[str]:
+    """What this machine lacks."""
+    lines = grouped(plan.missing_requirements(spec.name for _, spec in specs), plan.name)
+    return [*lines, *_too_little_disk(plan.setting.home), *too_large(plan.setting.home, specs)]
+
+
+def _warnings_of_fleet(plan: Plan, specs: Specs) -> list[str]:
+    """What this machine lacks for the jobs that only it may run, and which of the others no known machine can run."""
+    free = {spec.name for _, spec in specs if spec.runs_on == RunsOn.ANY}
+    missing = plan.missing_requirements(spec.name for _, spec in specs)
+    lines = grouped([requirement for requirement in missing if requirement.job not in free], plan.name)
+    lines += _too_little_disk(plan.setting.home)
+    lines += too_large(plan.setting.home, [(kind, spec) for kind, spec in specs if spec.name not in free])
+    rows = [Job(name=spec.name, kind=kind, **spec.placed()) for kind, spec in specs if spec.name in free]
+    return [*lines, *(f"{name}: {reason}" for name, reason in placement.impossible(rows).items())]
 
 
 def _deadline(plan: Plan, until: str | None, moment: dt.datetime) -> dt.datetime | None:
@@ -107,7 +134,7 @@ def _too_little_disk(home: Home) -> list[str]:
     ]
 
 
-def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
+def too_large(home: Home, specs: Specs) -> list[str]:
     """Jobs that would wait for more memory than there is, and be skipped then."""
     if not any(spec.memory_mb for _, spec in specs):
         return []
@@ -122,7 +149,7 @@ def too_large(home: Home, specs: list[tuple[str, JobSpec]]) -> list[str]:
     ]
 
 
-def job_rows(run: Run, specs: list[tuple[str, JobSpec]]) -> list[Job]:
+def job_rows(run: Run, specs: Specs) -> list[Job]:
     return [Job(run=run, kind=kind, place=place, **spec.columns()) for place, (kind, spec) in enumerate(specs)]
 
 

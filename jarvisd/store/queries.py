@@ -7,7 +7,7 @@ import functools
 
 import peewee
 
-from jarvisd.store import dependencies
+from jarvisd.store import database, dependencies, placement
 from jarvisd.store.database import db
 from jarvisd.store.models import LONGEST_WAIT, OPEN, GivenRun, Job, LastNumber, Machine, Run, Status
 
@@ -177,6 +177,10 @@ def next_due(machine: str, at: dt.datetime) -> Job | None:
 
 def next_due_id(machine: str, at: dt.datetime) -> int | None:
     """The id of the next due job, whatever the rest of its row holds."""
+    if database.is_shared():
+        query = Job.select(Job.id).join(Run).where(is_due(machine, at), placement.allows(machine, at))
+        job_id: int | None = query.order_by(*ORDER).limit(1).scalar()
+        return job_id
     statement, names = _due_statement()
     waits = (dt.timedelta(0), LONGEST_WAIT)
     values: dict[object, object] = {_MACHINE: machine}

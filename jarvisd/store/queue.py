@@ -12,7 +12,7 @@ from typing import Any
 
 from jarvisd import failpoints
 from jarvisd.errors import UsageError
-from jarvisd.store import database, dependencies, models, queries, signals, transitions
+from jarvisd.store import database, dependencies, models, placement, queries, signals, transitions
 from jarvisd.store.models import SETTLED, Dependency, GivenRun, Job, Machine, Run, Status
 
 _log = logging.getLogger("jarvisd.store.queue")
@@ -25,6 +25,7 @@ def submit(run: Run, jobs: list[Job], after: Sequence[Dependency] = ()) -> None:
         for dependency in after:
             dependency.run = run
             dependency.save(force_insert=True)
+        placement.place(jobs, run.machine)
         GivenRun.create(id=run.id)
         transitions.raise_last_number("run", run.number)
         transitions.store(jobs)
@@ -90,11 +91,14 @@ def _begin_next_round(job: Job) -> list[Job]:
         return []
     failpoints.failpoint("round.proposed")
     present = queries.report_row(job.run_id, job.round)
-    report = [] if present is None else [{"kind": present.kind, "name": present.name, "params": present.params}]
+    columns = ("kind", "name", "params", "pinned_to", "needs", "may_move")
+    report = [] if present is None else [{column: getattr(present, column) for column in columns}]
     rows = [
         Job(run=job.run_id, round=job.round + 1, place=place, **fields)
         for place, fields in enumerate([*proposed, *report])
     ]
+    placement.place(rows, job.run.machine)
+    placement.stay(rows, list(Job.select().where(Job.run == job.run_id, Job.round == job.round)))
     transitions.store(rows)
     failpoints.failpoint("round.stored")
     return rows

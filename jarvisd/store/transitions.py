@@ -61,7 +61,9 @@ def claim(machine: str, boot_id: str, at: dt.datetime, *, admitted: Job | None =
 
 
 def _start(job: Job, machine: str, boot_id: str, at: dt.datetime) -> bool:
-    started = {"machine": machine, "boot_id": boot_id, "token": uuid.uuid4().hex, "started_at": at}
+    started: dict[str, Any] = {"machine": machine, "boot_id": boot_id, "token": uuid.uuid4().hex, "started_at": at}
+    if database.is_shared() and job.pinned_to is None:
+        started["pinned_to"] = machine  # where it began it stays
     counted = {
         "attempt": job.attempt + 1,
         "starts_without_progress": job.starts_without_progress + 1,

@@ -88,4 +88,5 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         _is_between(1, MOST_ATTEMPTS, or_none=True),
         f"None or a whole number from 1 to {MOST_ATTEMPTS:,}",
     ),
+    "needs": (lambda value: value is None or _is_json(value), "names of models as text"),
 }

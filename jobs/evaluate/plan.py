@@ -10,7 +10,7 @@ from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, UsageError,
 from jobs.evaluate import scenarios
 from jobs.lib.comparison.rules import ROUNDS
 from jobs.lib.evaluate_task import EvaluateTask
-from jobs.lib.models import catalogue
+from jobs.lib.models import catalogue, here
 from jobs.lib.models.catalogue import ModelEntry
 
 #: Time that one token may take before a job counts as hung, in seconds; ten times the slowest Mac.
@@ -64,6 +64,10 @@ class Section(BaseModel):
         "`review`; off unless one is named",
     )
     max_tokens: int = Field(default=50, ge=1, le=1000, description="longest reply")
+    spread: bool = Field(
+        default=False,
+        description="where several Macs share a queue: models may be compared on different ones, by quality alone",
+    )
     temperature: float = Field(default=0.7, ge=0, le=2, description="how freely a reply is drawn; 0 = the likeliest")
 
     @field_validator("models")
@@ -136,6 +140,7 @@ def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
             memory_mb=entry.needs_mb,
             timeout_s=timeout,
             env=blas_environment(),
+            **here.placed(entry, spread=section.spread),
         )
         for entry in entries(section, setting)
     ]

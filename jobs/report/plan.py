@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, expand_path
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, RunsOn, expand_path
 from jobs.lib.comparison.rules import MEASURES, MEMORY_MB, METRICS, P95_MS, SUCCESS, WEIGHTS, Rules, of_plan
 from jobs.lib.models import jarvis
 
@@ -82,7 +82,7 @@ def resolve(section: Section, setting: PlanContext) -> dict[str, Any]:
 
 def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
     """One job; it has no limit of memory or time, because a night without a report is lost."""
-    return [JobSpec(name="report")]
+    return [JobSpec(name="report", runs_on=RunsOn.SUBMITTER_OR_OTHER)]
 
 
 def check(section: Section, setting: PlanContext) -> list[MissingRequirement]:

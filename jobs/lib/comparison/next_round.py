@@ -18,15 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from jarvisd.plugin import JobSpec, blas_environment
+from jarvisd.plugin import JobSpec, RunsOn, blas_environment
 from jobs.lib import stats
 from jobs.lib.comparison import elimination, pairwise, scores
-from jobs.lib.comparison.load import ComparisonData, JobRow, LeftOutRow
+from jobs.lib.comparison.load import ComparisonData, JobRow, LeftOutRow, planned_models
 from jobs.lib.comparison.pairwise import Pairwise
 from jobs.lib.comparison.rules import ROUNDS
 from jobs.lib.comparison.scores import Gate, ModelFigures, ModelScores
 from jobs.lib.evaluate_task import EvaluateTask
-from jobs.lib.models.catalogue import ModelEntry
+from jobs.lib.models import here
+from jobs.lib.models.catalogue import ModelEntry, source
 from jobs.lib.results.tables import Cause
 
 LEAST_TURNS = 8  #: a round that brings fewer is not worth its loading times
@@ -293,8 +294,16 @@ class _RoundPlanner:
             timeout_s=max(job.timeout_s or 0, patience),
             attempts=job.max_attempts,
             env=job.env,
+            **self._placed(key),
         )
         return "evaluate", spec
+
+    def _placed(self, key: str) -> dict[str, Any]:
+        """Which machine may ask that model: with `spread` the one that asked it in the first round."""
+        if not self.plan.get("spread"):
+            return {}
+        entry = next(entry for entry in planned_models(self.plan) if entry["key"] == key)
+        return here.placed(ModelEntry.model_validate(entry), spread=True)
 
     def _last(self) -> Jobs:
         """The judge, if any, and the job that measures all replies."""
@@ -314,6 +323,8 @@ def _judge(judge: Any) -> tuple[str, JobSpec]:
         memory_mb=entry.needs_mb,
         timeout_s=3600,
         env=blas_environment(),
+        runs_on=RunsOn.SUBMITTER_OR_OTHER,
+        models=(source(entry),),
     )
 
 
