@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from jarvisd.store import database, machines, transitions
-from jarvisd.store.models import Job, Machine
+from jarvisd.store.models import Job, Machine, Run
+
+SubmitSpecs = Callable[..., Run]
 
 
 def join(name: str, *, models: tuple[str, ...] = (), memory_mb: int = 8192, silent: float = 0) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
 from typing import IO
@@ -52,6 +53,7 @@ class EndReason(Enum):
     TIMEOUT = auto()  #: the job's own limit
     WATCHDOG = auto()  #: too much memory, or no progress
     LOG_TOO_LARGE = auto()
+    TAKEN_OVER = auto()  #: this machine was lost for a while, and another one has the job
     OWN_FAILURE = auto()  #: the daemon could not supervise it
 
 
@@ -59,8 +61,15 @@ class Attempt:
     """One attempt of one job, from the start of its child to its settled row."""
 
     def __init__(
-        self, job: Job, home: Home, settings: Settings, stopping: threading.Event, limit: dt.datetime | None
+        self,
+        job: Job,
+        home: Home,
+        settings: Settings,
+        stopping: threading.Event,
+        limit: dt.datetime | None,
+        turn: Callable[[], None] = lambda: None,
     ) -> None:
+        self.turn = turn  #: called several times per second while the child runs
         self.home, self.settings, self.stopping = home, settings, stopping
         self.job = job
         self.limit = None if job.is_report else limit
@@ -140,6 +149,7 @@ class Attempt:
         times = LogTimes(self.home.job_log(self.job.id))
         threading.Thread(target=_tell_the_end, args=(child, ended), daemon=True).start()
         while not _ends(ended, times):
+            self.turn()
             if time.monotonic() - sampled >= SAMPLE_INTERVAL_S:
                 sampled = time.monotonic()
                 if self.watchdog.take(watchdog.sample(self.home, self.job, child.pid), sampled):
@@ -151,8 +161,9 @@ class Attempt:
     def _reason_to_end(self) -> EndReason | None:
         if self.stopping.is_set():
             return EndReason.STOP
-        if queries.cancel_wanted(self.job.id):
-            return EndReason.CANCEL
+        is_cancelled = queries.is_cancelled(self.job)
+        if is_cancelled or is_cancelled is None:
+            return EndReason.TAKEN_OVER if is_cancelled is None else EndReason.CANCEL
         if self.limit is not None and database.now() >= self.limit:
             return EndReason.DEADLINE
         if self.job.timeout_s is not None and time.monotonic() - self.began > self.job.timeout_s:
@@ -165,9 +176,15 @@ class Attempt:
     # ----------------------------------------------------------------------------------------------- its settling
 
     def finish(self, why: EndReason | None, code: int) -> None:
-        """Settle the job from why its child was ended, its exit code and its committed outcome."""
-        job = self.job = Job.get_by_id(self.job.id)
-        outcome = outcomes.committed(job)
+        """Settle the job from why its child was ended, its exit code and its committed outcome.
+
+        A job that another machine took over meanwhile is no longer this attempt's.
+        """
+        job = Job.get_by_id(self.job.id)
+        if not outcomes.is_current(job, self.job.attempt):
+            _log.warning("job %d is no longer run here: attempt %d is over", job.id, self.job.attempt)
+            return
+        self.job, outcome = job, outcomes.committed(job)
         if outcome:
             self.watchdog.peak_mb = max(self.watchdog.peak_mb, int(outcome["peak_memory_mb"]))
         if outcome and outcome["ok"] and code == 0:

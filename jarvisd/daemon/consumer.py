@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -18,13 +19,14 @@ from huey.api import Huey
 from huey.consumer import Consumer, ThreadEnvironment
 
 from jarvisd.daemon.attempt import GRACE_S
+from jarvisd.store import database
 from jarvisd.store.channel import Channel, NoChannel
 
 _log = logging.getLogger("jarvisd.daemon.consumer")
 
 #: Seconds between two reads of the queue while no signal comes, in case one was lost.
 POLL_INTERVAL_S = 30.0
-#: The same while there is no wake-up channel.
+#: The same while there is no wake-up channel, and where several machines share the queue.
 POLL_WITHOUT_CHANNEL_S = 1.0
 #: Seconds between two checks of the consumer whether its threads live.
 _HEALTH_S = 10.0
@@ -94,15 +96,21 @@ class OneConsumer(Consumer):
 class Listener:
     """Waits for wake-up signals. Without a channel it polls, and says once why there is none."""
 
-    def __init__(self, folder: Path, stop: StopFlag) -> None:
-        self._folder, self._stop = folder, stop
+    def __init__(self, folder: Path, stop: StopFlag, turn: Callable[[], None] = lambda: None) -> None:
+        """`turn` is called before each wait: the worker loop has turned."""
+        self._folder, self._stop, self._turn = folder, stop, turn
         self._channel: Channel | None = None
         self._reason = ""
 
     def wait(self) -> None:
-        """Return when a signal comes, when the daemon stops, or when the queue must be read all the same."""
+        """Return when a signal comes, when the daemon stops, or when the queue must be read all the same.
+
+        Another machine has no channel to this daemon: a shared queue is read every second.
+        """
+        self._turn()
         if self._channel is not None and self._channel.is_intact():
-            self._channel.wait(POLL_INTERVAL_S, self._stop.fileno())
+            interval_s = POLL_WITHOUT_CHANNEL_S if database.is_shared() else POLL_INTERVAL_S
+            self._channel.wait(interval_s, self._stop.fileno())
             return
         self.close()
         if not self.open():

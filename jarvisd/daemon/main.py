@@ -22,6 +22,7 @@ from jarvisd import __version__, failpoints, logs
 from jarvisd import paths as homes
 from jarvisd.daemon import recovery
 from jarvisd.daemon.consumer import POLL_INTERVAL_S, Listener, OneConsumer
+from jarvisd.daemon.heartbeat import Heartbeat
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.errors import JarvisError
 from jarvisd.host import lockfile
@@ -129,16 +130,20 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     """Recover, then do jobs until a signal comes, until var/ is replaced, or on demand until nothing is pending."""
     machine_id = this_machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
+    heartbeat = Heartbeat(home, machine_id)
+    heartbeat.start()
     recovery.recover(home)
-    messages = wakeup.messages()
+    messages = wakeup.messages(machine_id)
     consumer = OneConsumer(messages.huey)
-    supervisor = Supervisor(home, machine_id, configuration, consumer.stop_flag, lambda: lockfile.owns(home.lock, lock))
+    supervisor = Supervisor(
+        home, machine_id, configuration, consumer.stop_flag, lambda: lockfile.owns(home.lock, lock), heartbeat.turn
+    )
     messages.on_wakeup = supervisor.work
-    listener = Listener(home.var, consumer.stop_flag)
+    listener = Listener(home.var, consumer.stop_flag, heartbeat.turn)
     listener.open()
     messages.huey.storage.wait = listener.wait
     home.ready.touch(mode=0o600)
-    threading.Thread(target=_poll, args=(supervisor,), daemon=True).start()
+    threading.Thread(target=_poll, args=(supervisor, heartbeat), daemon=True).start()
     consumer.run()
     listener.close()
     home.ready.unlink(missing_ok=True)
@@ -147,7 +152,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
         raise JarvisError(f"{home.var} was removed or replaced while the daemon ran", "Start it again.")
 
 
-def _poll(supervisor: Supervisor) -> None:
+def _poll(supervisor: Supervisor, heartbeat: Heartbeat) -> None:
     """Send a wake-up message when a job is due without one: after a backoff, after a pause, after a lost message."""
     polled = busy = time.monotonic()
     failed = ""
@@ -155,6 +160,8 @@ def _poll(supervisor: Supervisor) -> None:
         try:
             owns_home = supervisor.owns()
             busy = time.monotonic() if owns_home and _is_wanted(supervisor) else busy
+            if heartbeat.beat_if_due():
+                supervisor.wake_for_lost()
             idles = time.monotonic() - busy >= supervisor.settings.idle_minutes * 60
             if not owns_home or (idles and _may_end(supervisor.home)):
                 os.kill(os.getpid(), signal.SIGTERM)

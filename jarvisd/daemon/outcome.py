@@ -43,6 +43,11 @@ def if_settled(home: Home, run: Run) -> None:
         hooks.run_settled(home, run)
 
 
+def is_current(row: Job, attempt: int) -> bool:
+    """Whether the row says that this attempt runs."""
+    return bool(row.status == Status.RUNNING and row.attempt == attempt)
+
+
 def committed(job: Job) -> dict[str, Any] | None:
     """The outcome that the job's current attempt has committed, or None."""
     outcome: dict[str, Any] | None = job.outcome

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 
+import peewee
+
 from jarvisd import failpoints, logs
 from jarvisd.daemon.outcome import end_job, is_given_back, may_start_again, settle_as_committed
+from jarvisd.errors import IllegalTransition
 from jarvisd.host import files, machine, processes
-from jarvisd.operations import retention
+from jarvisd.operations import retention, this_machine
 from jarvisd.paths import Home
 from jarvisd.store import database, queue, transitions, wakeup
 from jarvisd.store.models import Job, Status
@@ -18,10 +21,11 @@ _log = logging.getLogger("jarvisd.daemon.recovery")
 def recover(home: Home) -> None:
     """End the processes of running jobs, requeue the jobs, and send a wake-up message for the pending ones.
 
-    The database is a file of this computer, and the caller holds its lock. So a row with another machine's name is of
+    Where the database is a file of this computer, whose lock the caller holds, a row with another machine's name is of
     this computer too, from before `var/machine-id` was lost.
     """
-    running = [row.id for row in Job.select(Job.id).where(Job.status == Status.RUNNING).order_by(Job.id)]
+    machine_id = this_machine.identity(home)
+    running = [row.id for row in _running(machine_id)]
     failpoints.failpoint("recovery.begun")
     for job_id in running:
         _recover_job(home, job_id)
@@ -29,9 +33,14 @@ def recover(home: Home) -> None:
         files.sweep(folder)
     files.sweep_private_copies(home.cache)
     retention.sweep_logs(home)
-    pending = wakeup.requeue_wakeups()
+    pending = wakeup.requeue_wakeups(machine_id)
     failpoints.failpoint("recovery.woken")
     _log.info("%d jobs are pending", pending)
+
+
+def _running(machine_id: str) -> peewee.Select:
+    rows = Job.select(Job.id).where(Job.status == Status.RUNNING).order_by(Job.id)
+    return rows.where(Job.machine == machine_id) if database.is_shared() else rows
 
 
 def _recover_job(home: Home, job_id: int) -> None:
@@ -42,6 +51,8 @@ def _recover_job(home: Home, job_id: int) -> None:
             failpoints.failpoint("recovery.orphan-ended")
             _requeue(home, job)
             failpoints.failpoint("recovery.put-back")
+    except IllegalTransition:  # another machine took it over since the row was read
+        _log.warning("job %d is no longer run here", job_id)
     except Exception as error:
         if database.may_pass(error):
             raise  # the daemon cannot work at all; its next start tries again

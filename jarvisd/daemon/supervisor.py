@@ -9,15 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jarvisd import failpoints, logs
-from jarvisd.daemon import admission
+from jarvisd.daemon import admission, loss
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon.attempt import Attempt
+from jarvisd.errors import IllegalTransition
 from jarvisd.host import disk_errors, machine, power
 from jarvisd.operations import placeholder
 from jarvisd.operations import status as run_status
 from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
-from jarvisd.store import database, dependencies, queries, queue, transitions
+from jarvisd.store import database, dependencies, queries, queue, transitions, wakeup
 from jarvisd.store.models import Job, Run, Status
 
 _log = logging.getLogger("jarvisd.daemon.supervisor")
@@ -40,6 +41,7 @@ class Supervisor:
     settings: Settings
     stopping: threading.Event
     owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the file that other programs open
+    turn: Callable[[], None] = lambda: None  #: called whenever the worker loop turns
     awake: power.Awake = field(default_factory=power.Awake)
 
     def work(self) -> None:
@@ -53,6 +55,7 @@ class Supervisor:
 
     def run_next(self) -> bool:
         """Do the next due job. False when there is none, this machine is paused, or the daemon is stopping."""
+        self.turn()
         moment = database.now()
         if self.stopping.is_set() or not self.owns() or queries.paused(self.machine_id, moment):
             return False
@@ -89,7 +92,7 @@ class Supervisor:
 
     def attempt(self, job: Job) -> Attempt:
         """The attempt that was just claimed, ready to run."""
-        return Attempt(job, self.home, self.settings, self.stopping, self.limit(job.run))
+        return Attempt(job, self.home, self.settings, self.stopping, self.limit(job.run), self.turn)
 
     def _rescue(self, job: Job, what: str) -> None:
         """The daemon's own work around a job failed (full disk, missing folder): its row must not stay `running`."""
@@ -97,13 +100,15 @@ class Supervisor:
             try:
                 row = Job.get_by_id(job.id)
                 reason = f"jarvisd could not run it ({what}); see jarvisd.log, then `jarvisctl retry {job.id}`"
-                if row.status == Status.RUNNING and not outcomes.settle_as_committed(self.home, row):
+                if outcomes.is_current(row, job.attempt) and not outcomes.settle_as_committed(self.home, row):
                     if what in (disk_errors.FULL, _HELD) and row.pid is None:  # its child was never allowed to start
                         again = database.now() + dt.timedelta(seconds=RETRY_START_S)
                         queue.requeue(row, f"waiting: {what}", never_ran=True, not_before=again)
                     else:
                         outcomes.end_job(self.home, row, Status.FAILED, reason)
                 return
+            except IllegalTransition:  # another machine took it over since the row was read
+                continue
             except Exception as error:
                 _log.error("cannot settle job %d: %s", job.id, _trouble(error))
                 if not database.may_pass(error):
@@ -116,8 +121,18 @@ class Supervisor:
     def limit(self, run: Run) -> dt.datetime | None:
         return queries.soft_deadline(run, self.settings.report.reserve_minutes)
 
+    def wake_for_lost(self) -> None:
+        """Wake the worker where a lost machine has jobs that are to be put back or ended."""
+        moment = database.now()
+        if loss.is_pending(self.machine_id, moment, self.limit) and not queries.paused(self.machine_id, moment):
+            wakeup.wake(self.machine_id)
+
     def skip_hopeless(self, moment: dt.datetime) -> None:
-        """Skip the queued jobs of runs whose deadline has come, and of runs whose dependency has failed."""
+        """Skip the queued jobs of runs whose deadline has come, and of runs whose dependency has failed.
+
+        Of lost machines also what runs.
+        """
+        loss.look_after(self.home, self.machine_id, moment, self.limit)
         self._skip_overdue(moment)
         for dependency in dependencies.failed():
             run = dependency.run

@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from jarvisd.host.lockfile import lock_holder
-from jarvisd.operations import lookup, queue_order, this_machine
+from jarvisd.operations import lookup, machines, queue_order, this_machine
 from jarvisd.operations.moments import clock, clock_time, stamp
 from jarvisd.paths import Home
 from jarvisd.store import database, dependencies, migrations, models, queries
+from jarvisd.store import machines as members
 from jarvisd.store.models import Dependency, Job, Run, Status
 from jarvisd.words import counted, label, plain, took
 
@@ -40,6 +41,7 @@ def document(home: Home, name: str | None) -> dict[str, Any]:
             "paused": bool(paused),
             "paused_until": stamp(until),
         },
+        "machines": [member.document() for member in machines.members(database.now())] if runs is not None else [],
         "runs": [of_run(run, positions) for run in runs or ()],
     }
 
@@ -62,7 +64,7 @@ def _positions() -> dict[int, int]:
 
 def of_run(run: Run, positions: Mapping[int, int] = MappingProxyType({})) -> dict[str, Any]:
     """The run as JSON. `positions`: the places of queued jobs, by their ids, where they are known."""
-    jobs = queries.jobs_of(run)
+    jobs, names = queries.jobs_of(run), members.names()
     return {
         "id": run.id,
         "plan": run.plan,
@@ -77,7 +79,7 @@ def of_run(run: Run, positions: Mapping[int, int] = MappingProxyType({})) -> dic
             {"run": awaited.of_run, "job": awaited.of_job, "any": awaited.any_end}
             for awaited in dependencies.of_run(run)
         ],
-        "jobs": [of_job(job) | {"position": positions.get(job.id)} for job in jobs],
+        "jobs": [of_job(job, names) | {"position": positions.get(job.id)} for job in jobs],
     }
 
 
@@ -184,7 +186,8 @@ def state(jobs: list[Job]) -> str:
     return "queued" if all(job.status == Status.QUEUED and not job.attempt for job in jobs) else "running"
 
 
-def of_job(job: Job) -> dict[str, Any]:
+def of_job(job: Job, names: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """The job as JSON. `names`: by id, of the machines of a shared database."""
     return {
         "id": job.id,
         "name": job.name,
@@ -198,6 +201,7 @@ def of_job(job: Job) -> dict[str, Any]:
         "ended_at": stamp(job.ended_at),
         "took_s": job.took_s,
         "peak_memory_mb": job.peak_memory_mb,
+        "machine": names.get(job.machine),
     }
 
 

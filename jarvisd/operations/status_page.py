@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jarvisd.operations import moments, queue_order, status
+from jarvisd.operations import machines, moments, queue_order, status
 from jarvisd.operations.queue_order import Place, Queue
 from jarvisd.operations.status import RunSummary
 from jarvisd.store import database, models, queries
@@ -60,6 +60,7 @@ def of_queue() -> Page:
     runs = status.summaries(status.active_runs())
     told = _to_tell([(run, shown) for run, shown in runs if shown.total > 1], queue)
     sentences = [_summary(run, shown, queue) for run, shown in told]
+    sentences += [member.sentence(at) for member in machines.members(at)]
     recent = {run.id for run, _ in [*told, *_to_tell(runs, queue)]}
     warned = [(run, shown) for run, shown in runs if run.id in recent]
     if left := sum(shown.total > 1 for _, shown in runs) - len(told):
@@ -99,12 +100,16 @@ def _rows(
     """The running jobs, the queued ones in their order, and those that ended, the last one last."""
     last = sorted(ended, key=lambda job: (job.ended_at or at, job.id))[-most:]
     shown = places if len(places) <= FULL_LIST else places[:FEW]
-    ahead = queue.running[-1].id if queue.running else None
+    ahead, where = queue.running[-1].id if queue.running else None, machines.places(at)
     return [
-        *(_row(job, status.details(job, at)) for job in queue.running),
+        *(_row(job, _with(status.details(job, at), where.get(job.machine, ""))) for job in queue.running),
         *(_row(place.job, _place_in_words(place, ahead)) for place in shown),
         *(_row(job, status.details(job, at), _remedy(job)) for job in last),
     ]
+
+
+def _with(facts: str, place: str) -> str:
+    return ", ".join(filter(None, [facts, place]))
 
 
 def _row(job: Job, facts: str, remedy: str = "") -> Row:

@@ -98,6 +98,12 @@ class Settings(Strict):
     disk: Disk = Disk()
     report: Report = Report()
     notify: Notify | None = Field(default=None, description="a program that gets the run's status on standard input")
+    machine: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=40,
+        description="what this Mac is called where several share a queue; null = the name of the host",
+    )
     keep: int | None = Field(
         default=None,
         ge=1,

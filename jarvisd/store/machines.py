@@ -9,8 +9,10 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
+import peewee
+
 from jarvisd.store import database
-from jarvisd.store.models import Job, Machine, Status
+from jarvisd.store.models import Machine
 
 #: Without a heartbeat for so long a machine is shown as silent.
 SILENT_AFTER = dt.timedelta(minutes=1)
@@ -29,7 +31,9 @@ class State(StrEnum):
 
 
 def known() -> list[Machine]:
-    """The machines whose daemon has ever worked on this database, by name."""
+    """The machines whose daemon has ever worked on this database, by name; none where it is of one machine."""
+    if not database.is_shared():
+        return []
     return list(Machine.select().where(Machine.seen_at.is_null(False)).order_by(Machine.name, Machine.id))
 
 
@@ -58,6 +62,14 @@ def lost(at: dt.datetime) -> list[str]:
     return [row.id for row in known() if is_lost(row, at)]
 
 
+def is_still_lost(machine: peewee.Field, at: dt.datetime) -> peewee.Expression:
+    """For a statement that must do nothing where the machine in that column has been heard of meanwhile."""
+    before = at - LOST_AFTER
+    silent = (Machine.seen_at <= before) | (Machine.turned_at <= before)
+    expression: peewee.Expression = machine.in_(Machine.select(Machine.id).where(silent))
+    return expression
+
+
 def state(row: Machine, at: dt.datetime, *, works: bool) -> State:
     """What the machine does. `works`: whether the database says that a job runs on it."""
     if at - last_turn(row) >= SILENT_AFTER:
@@ -66,12 +78,6 @@ def state(row: Machine, at: dt.datetime, *, works: bool) -> State:
         return State.WORKING
     paused = row.paused_since is not None and (row.paused_until is None or row.paused_until > at)
     return State.PAUSED if paused else State.IDLE
-
-
-def busy() -> set[str]:
-    """The ids of the machines on which a job runs."""
-    rows = Job.select(Job.machine).where(Job.status == Status.RUNNING, Job.machine.is_null(False)).distinct()
-    return {row.machine for row in rows}
 
 
 def register(machine: str, name: str, version: str, facts: dict[str, Any]) -> str:

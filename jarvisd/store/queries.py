@@ -316,6 +316,20 @@ def is_occupied(machine: str) -> bool:
     return bool(Job.select().where(Job.status == Status.RUNNING, Job.machine == machine).exists())
 
 
+def open_on(machines: list[str]) -> list[Job]:
+    """The jobs that run on these machines, and the queued ones that are pinned to them."""
+    runs = (Job.status == Status.RUNNING) & Job.machine.in_(machines)
+    waits = (Job.status == Status.QUEUED) & Job.pinned_to.in_(machines)
+    return list(Job.select(Job, Run).join(Run).where(runs | waits).order_by(Job.id)) if machines else []
+
+
+def is_cancelled(job: Job) -> bool | None:
+    """Whether the user has cancelled this attempt. None where it is over: another machine took the job over."""
+    current = (Job.id == job.id) & (Job.attempt == job.attempt) & (Job.status == Status.RUNNING)
+    row = Job.select(Job.cancel_requested).where(current).tuples().first()
+    return None if row is None else bool(row[0])
+
+
 def cancel_wanted(job_id: int) -> bool:
     return bool(Job.select(Job.cancel_requested).where(Job.id == job_id).scalar())
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from jarvisd import failpoints
 from jarvisd.errors import UsageError
-from jarvisd.store import database, dependencies, models, placement, queries, signals, transitions
+from jarvisd.store import database, dependencies, machines, models, placement, queries, signals, transitions
 from jarvisd.store.models import SETTLED, Dependency, GivenRun, Job, Machine, Run, Status
+from jarvisd.store.transitions import is_begun_afresh
 
 _log = logging.getLogger("jarvisd.store.queue")
 
@@ -123,6 +124,27 @@ def requeue(job: Job, reason: str | None, **fields: Any) -> None:
             signals.wake_worker([job.id])
             failpoints.failpoint("requeue.before-commit")
     failpoints.failpoint("requeue.committed")
+
+
+def put_back(job: Job, reason: str, at: dt.datetime) -> bool:
+    """Queue again a job that runs on a lost machine. False where the machine was heard of or the row has changed."""
+    with database.write():
+        return transitions.put_back(job, reason, machines.is_still_lost(Job.machine, at)) and _moved(job)
+
+
+def release(job: Job, at: dt.datetime) -> bool:
+    """The same for a queued job that began on a machine that is lost."""
+    with database.write():
+        return transitions.release(job, machines.is_still_lost(Job.pinned_to, at)) and _moved(job)
+
+
+def _moved(job: Job) -> bool:
+    """Wake the machines that may take it; of one that begins afresh delete what it has stored."""
+    if is_begun_afresh(job):
+        transitions.delete_results(transitions.reload([job]))
+    signals.wake_worker([job.id])
+    failpoints.failpoint("put-back.before-commit")
+    return True
 
 
 def skip(jobs: list[Job], reason: str, at: dt.datetime) -> list[Job]:

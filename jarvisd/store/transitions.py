@@ -93,6 +93,29 @@ def requeue(job: Job, reason: str | None, *, never_ran: bool = False, **fields: 
         _change(job, Status.QUEUED, reason=reason, machine=None, pid=None, **fields)
 
 
+def put_back(job: Job, reason: str, is_lost: peewee.Expression) -> bool:
+    """Queue again a job of a lost machine, by one statement. False, with nothing changed, where that is no longer so.
+
+    `is_lost`: that the job's machine has not been heard of, as the database knows it when the statement is executed.
+    """
+    pinned_to = None if is_begun_afresh(job) else job.pinned_to
+    with database.write():
+        return _try_change(job, Status.QUEUED, is_lost, reason=reason, machine=None, pid=None, pinned_to=pinned_to)
+
+
+def release(job: Job, is_lost: peewee.Expression) -> bool:
+    """Let another machine begin a queued job afresh that is pinned to a lost one."""
+    with database.write():
+        unchanged = (Job.id == job.id) & (Job.status == Status.QUEUED) & (Job.attempt == job.attempt)
+        return bool(Job.update(pinned_to=None).where(unchanged, is_lost).execute() == 1)
+
+
+def is_begun_afresh(job: Job) -> bool:
+    """Whether another machine that takes the job over begins it afresh: times of two machines are not compared."""
+    needs: dict[str, Any] = job.needs or {}
+    return bool(job.may_move and needs.get("afresh"))
+
+
 def uncounted(job: Job) -> dict[str, int]:
     """The columns of a job whose last start is not counted against it."""
     return {"starts_without_progress": max(0, job.starts_without_progress - 1), **given_back(job)}
@@ -109,14 +132,17 @@ def _change(job: Job, to: Status, **fields: Any) -> None:
         raise IllegalTransition(f"job {job.id} ({job.name}) is no longer {job.status}, so it cannot become {to}")
 
 
-def _try_change(job: Job, to: Status, **fields: Any) -> bool:
-    """Change a status by one conditional UPDATE. False, with nothing changed, where the row is not as `job` says."""
+def _try_change(job: Job, to: Status, also: peewee.Expression | None = None, **fields: Any) -> bool:
+    """Change a status by one conditional UPDATE. False, with nothing changed, where the row is not as `job` says.
+
+    `also`: a further condition.
+    """
     origin = Status(job.status)
     if to not in TRANSITIONS[origin]:
         raise IllegalTransition(f"job {job.id} ({job.name}) cannot go from {origin} to {to}")
     values = {"status": to, **fields}
     unchanged = (Job.id == job.id) & (Job.status == origin) & (Job.attempt == job.attempt)
-    if Job.update(values).where(unchanged).execute() != 1:
+    if Job.update(values).where(unchanged if also is None else unchanged & also).execute() != 1:
         return False
     for name, value in values.items():
         setattr(job, name, value)
@@ -127,8 +153,8 @@ def _try_change(job: Job, to: Status, **fields: Any) -> bool:
 
 
 def record_child(job: Job, pid: int, pid_started: float) -> None:
-    """Store the identity of the job's child. The child does nothing before this is committed."""
-    with database.write():
+    """Store the identity of the job's child. The child does nothing before this is committed. Raises StaleAttempt."""
+    with fenced(job.id, job.attempt):
         Job.update(pid=pid, pid_started=pid_started).where(Job.id == job.id).execute()
     job.pid, job.pid_started = pid, pid_started
 

@@ -20,7 +20,7 @@ from huey.serializer import Serializer
 
 from jarvisd.store import database, queries, sqlite
 from jarvisd.store.models import Job, Status
-from jarvisd.store.signals import QUEUE, wake_worker
+from jarvisd.store.signals import QUEUE, put, queue_of, signal_daemon
 
 _log = logging.getLogger("jarvisd.store.wakeup")
 
@@ -83,11 +83,11 @@ class WakeUpStorage(SqlStorage):
 class WakeUps:
     """The queue of wake-up messages in one database."""
 
-    def __init__(self, connected: peewee.Database) -> None:
-        self.database = connected
+    def __init__(self, connected: peewee.Database, name: str) -> None:
+        self.database, self.name = connected, name
         self.on_wakeup: Callable[[], None] | None = None  #: what the daemon's consumer calls per message
         self.huey = Huey(
-            QUEUE,
+            name,
             results=False,
             serializer=JSONMessages(),
             storage_class=WakeUpStorage,
@@ -111,38 +111,47 @@ class WakeUps:
 _queue: WakeUps | None = None
 
 
-def messages() -> WakeUps:
-    """The queue in the database in force. Built once per connection: it takes a Huey and four model classes."""
+def messages(machine: str | None = None) -> WakeUps:
+    """A machine's queue in the database in force. Built once per connection: it takes a Huey and four model classes."""
     global _queue
-    if _queue is None or _queue.database is not database.db.obj:
-        _queue = WakeUps(database.db.obj)
+    name = QUEUE if machine is None else queue_of(machine)
+    if _queue is None or _queue.database is not database.db.obj or _queue.name != name:
+        _queue = WakeUps(database.db.obj, name)
     return _queue
 
 
-def requeue_wakeups() -> int:
-    """Replace every message by one for the queued jobs. Returns how many jobs are queued.
+def requeue_wakeups(machine: str) -> int:
+    """Replace every message of this machine's queue by one for the queued jobs. Returns how many jobs are queued.
 
     This also drops the messages of an earlier version and whatever another program put there.
     """
     with database.write():
-        messages().huey.storage.flush_all()
+        messages(machine).huey.storage.flush_all()
         queued = [row.id for row in Job.select(Job.id).where(Job.status == Status.QUEUED).order_by(Job.id)]
-        wake_worker(queued)
+        if queued:
+            put(queue_of(machine), queued[0])
+            signal_daemon()
     return len(queued)
 
 
 def wake_if_due(machine: str) -> bool:
-    """Put a message into the queue if a job is due and no message waits. Returns whether it did.
+    """Put a message into this machine's queue if a job is due and no message waits. Returns whether it did.
 
     Nothing is written during a pause: the job could not start.
     """
     if queries.paused(machine, database.now()):
         return False
-    storage = messages().huey.storage
+    storage = messages(machine).huey.storage
     storage.flush_results()  # this queue stores none; a key planted there could revoke every message
     job = queries.next_due(machine, database.now())
     if job is None or storage.queue_size():
         return False
-    with database.write():
-        wake_worker([job.id])
+    wake(machine, job.id)
     return True
+
+
+def wake(machine: str, job_id: int = 0) -> None:
+    """Put a message into this machine's queue; the job's id is a hint for people."""
+    with database.write():
+        put(queue_of(machine), job_id)
+        signal_daemon()

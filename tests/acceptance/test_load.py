@@ -109,7 +109,7 @@ def test_ten_thousand_jobs_are_claimed_cancelled_and_retried_within_seconds(huge
     }
     within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))
     assert len(within(2 * LIMIT_S, lambda: queue.retry(queries.jobs_of(run), fresh=True))) == MANY
-    assert within(LIMIT_S, wakeup.requeue_wakeups) == MANY
+    assert within(LIMIT_S, lambda: wakeup.requeue_wakeups("here")) == MANY
     within(LIMIT_S, lambda: queue.cancel_run(run, store_database.now()))
     assert within(LIMIT_S, lambda: retention.remove(home, retention.removable(0))) == 1
     assert Job.select().count() == 0

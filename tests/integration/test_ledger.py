@@ -303,6 +303,6 @@ def test_a_start_removes_foreign_messages_from_the_queue(make_run: MakeRun) -> N
     huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)
     huey.storage.add_to_schedule(b"{", database.now())
     huey.storage.put_data("r:wake_up", b"x")
-    assert wakeup.requeue_wakeups() == 1
+    assert wakeup.requeue_wakeups("here") == 1
     assert (huey.storage.queue_size(), huey.storage.schedule_size(), huey.storage.result_store_size()) == (1, 0, 0)
     assert huey.dequeue().name == "wake_up"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from jarvisd.errors import UsageError
@@ -13,37 +11,14 @@ from jarvisd.registry import JobSpec, RunsOn
 from jarvisd.store import database, machines, queries, queue
 from jarvisd.store.models import Job, Run, Status
 from tests.claiming import finish
-from tests.fleets import claimed_by, fall_silent, join, won_by
+from tests.fleets import SubmitSpecs, claimed_by, fall_silent, join, won_by
 
 MODEL = "org/qwen3-4b@4dcb3d1"
 
 
 @pytest.fixture(autouse=True)
-def shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file stands for the server: all that follows from sharing it is under test, not how it is connected."""
-    monkeypatch.setattr(database, "is_shared", lambda: True)
-
-
-@pytest.fixture
-def submit_specs(home: Home) -> Callable[..., Run]:
-    """A stored run of these jobs, submitted on a machine."""
-
-    def make(*specs: JobSpec, on: str = "here", **fields: object) -> Run:
-        run = Run(plan="test", night="2026-11-22", created_at=database.now(), snapshot={"plan": {}}, warnings=[])
-        run.number, run.machine = queries.next_number(), on
-        run.id = queries.fresh_run_id(run.night, "test")
-        kinds = [spec.name.partition(":")[0] for spec in specs]
-        jobs = [
-            Job(run=run, kind=kind, place=place, **spec.columns(), **fields)
-            for place, (kind, spec) in enumerate(zip(kinds, specs, strict=True))
-        ]
-        queue.submit(run, jobs)
-        return run
-
-    return make
-
-
-SubmitSpecs = Callable[..., Run]
+def _shared(shared: None) -> None:
+    """All of this is about several machines."""
 
 
 def test_a_job_of_the_submitting_machine_is_due_only_there(submit_specs: SubmitSpecs) -> None:

@@ -16,7 +16,7 @@ import pytest
 from jarvisd.daemon import consumer
 from jarvisd.daemon.consumer import Listener, OneConsumer, StopFlag
 from jarvisd.paths import Home
-from jarvisd.store import channel, database, queue, wakeup
+from jarvisd.store import channel, database, queue, signals, wakeup
 from jarvisd.store.channel import Channel, NoChannel
 from jarvisd.store.models import Run
 
@@ -142,7 +142,7 @@ def test_the_signal_comes_after_the_commit_and_not_after_a_rollback(home: Home, 
         assert not made.wait(0), "the transaction is not committed"
     assert made.wait(0)
     with pytest.raises(ZeroDivisionError), database.write():
-        wakeup.wake_worker([1])
+        signals.wake_worker([1])
         raise ZeroDivisionError
     assert not made.wait(0)
     made.close()
@@ -191,7 +191,7 @@ def test_a_retry_and_the_end_of_a_pause_signal_too(home: Home, make_run: MakeRun
 def test_a_message_is_the_one_that_huey_would_write(home: Home) -> None:
     """It is written without Huey, which takes long to import."""
     wakeup.messages().send(7)
-    wakeup.wake_worker([7])
+    signals.wake_worker([7])
     rows = database.db.execute_sql("SELECT queue, data, priority FROM task ORDER BY id").fetchall()
     of_huey, written = [(name, json.loads(data), priority) for name, data, priority in rows]
     assert of_huey[1].pop("id") != written[1].pop("id")
