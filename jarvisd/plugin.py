@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jarvisd.plan.settings import read as read_settings
     from jarvisd.registry import JobSpec, MissingDownload, MissingRequirement, Outcome, PlanContext, RunsOn
     from jarvisd.store.database import InstantField, JSONText, Record, db, disk_error, now, write
+    from jarvisd.store.machines import names as machine_names
     from jarvisd.store.models import OPEN, SETTLED, Job, Run, Status
     from jarvisd.store.queries import jobs_of
     from jarvisd.store.schema import script as run_script
@@ -71,6 +72,7 @@ __all__ = [
     "jobs_of",
     "lasting",
     "load_yaml",
+    "machine_names",
     "nearest",
     "now",
     "open_database",
@@ -119,6 +121,7 @@ _DEFINED = {
     "free_disk_mb": "jarvisd.host.machine:free_disk_mb",
     "jobs_of": "jarvisd.store.queries:jobs_of",
     "lasting": "jarvisd.words:lasting",
+    "machine_names": "jarvisd.store.machines:names",
     "nearest": "jarvisd.words:nearest",
     "now": "jarvisd.store.database:now",
     "rate": "jarvisd.words:rate",

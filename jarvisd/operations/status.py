@@ -64,7 +64,7 @@ def _positions() -> dict[int, int]:
 
 def of_run(run: Run, positions: Mapping[int, int] = MappingProxyType({})) -> dict[str, Any]:
     """The run as JSON. `positions`: the places of queued jobs, by their ids, where they are known."""
-    jobs, names = queries.jobs_of(run), members.names()
+    jobs, names = queries.jobs_of(run), members.names() if database.is_shared() else {}
     return {
         "id": run.id,
         "plan": run.plan,

@@ -42,8 +42,8 @@ def find(machine: str) -> Machine | None:
 
 
 def names() -> dict[str, str]:
-    """By id: what people call each known machine."""
-    return {row.id: row.name or row.id[:8] for row in known()}
+    """By id: what people call each machine that has ever shared this database."""
+    return dict(list(Machine.select(Machine.id, Machine.name).where(Machine.name.is_null(False)).tuples()))
 
 
 def last_turn(row: Machine) -> dt.datetime:

@@ -83,7 +83,7 @@ class WakeUpStorage(SqlStorage):
 class WakeUps:
     """The queue of wake-up messages in one database."""
 
-    def __init__(self, connected: peewee.Database, name: str) -> None:
+    def __init__(self, connected: peewee.Database, name: str = QUEUE) -> None:
         self.database, self.name = connected, name
         self.on_wakeup: Callable[[], None] | None = None  #: what the daemon's consumer calls per message
         self.huey = Huey(

@@ -27,6 +27,9 @@ FIGURES: dict[str, tuple[str, Writer]] = {
     "peak_memory_mb": ("peak memory", lambda value: NOT_MEASURED if value is None else megabytes(value)),
 }
 
+#: Of these the ones that two machines cannot be compared by.
+SPEED = ("p50_latency_ms", "tokens_per_second")
+
 #: Measures of quality, by the names of the figures.
 MEASURES = {
     "instructions": "Does what you ask",
@@ -145,7 +148,9 @@ def _differences(
 
 def _figures(key: str, then: RunResults, now: RunResults) -> list[ModelFigureChange]:
     """The measures of a model, then its other figures."""
-    rows = _differences(FIGURES, vars(then.models[key].stats), vars(now.models[key].stats))
+    same = then.models[key].machine == now.models[key].machine
+    names = [figure for figure in FIGURES if same or figure not in SPEED]
+    rows = _differences(names, vars(then.models[key].stats), vars(now.models[key].stats))
     measures = measure_changes(key, then.comparison, now.comparison) if then.comparison and now.comparison else []
     changed = [
         FigureChange(figure=row.figure, before=row.before, now=row.now, ci=row.ci, clusters=row.n) for row in measures

@@ -89,6 +89,11 @@ class Report:
         return self.comparison.models if self.comparison else {}
 
     @property
+    def is_spread(self) -> bool:
+        """Whether the models ran on several machines, so that their times are not compared."""
+        return self.comparison is not None and self.comparison.is_spread
+
+    @property
     def unfinished(self) -> bool:
         return self.counted(*OPEN) > 0
 

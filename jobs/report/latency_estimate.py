@@ -47,7 +47,7 @@ def estimate(templates: Mapping[str, Any] | None, comparison: ComparisonDocument
         match_ms=match_ms,
         match_n=int(stats.get("match_n") or 0),
         expectations=known,
-        missing=tuple(_missing(answered, match_ms, known, stats.get("match_problem"))),
+        missing=tuple(_missing(answered, match_ms, known or _why_none(comparison), stats.get("match_problem"))),
     )
 
 
@@ -72,13 +72,19 @@ def _expect(key: str, model: ModelDocument, answered: float | None, match_ms: fl
 
 
 def _missing(
-    answered: float | None, match_ms: float | None, known: Sequence[Expectation], problem: str | None
+    answered: float | None, match_ms: float | None, known: Sequence[Expectation] | str, problem: str | None
 ) -> list[str]:
     gaps = []
     if answered is None:
         gaps.append("the share of incoming messages on which the right template fires")
     if match_ms is None:
         gaps.append("the time that finding a template takes" + (f" ({problem})" if problem else ""))
-    if not known:
-        gaps.append("the latency of a model (no model gave a complete reply)")
+    if isinstance(known, str):
+        gaps.append(f"the latency of a model ({known})")
     return gaps
+
+
+def _why_none(comparison: ComparisonDocument | None) -> str:
+    """Why no model has a latency that could stand beside another's."""
+    is_spread = comparison is not None and comparison.is_spread
+    return "the models ran on several Macs" if is_spread else "no model gave a complete reply"

@@ -290,7 +290,7 @@ def test_the_daemon_looks_again_after_a_look_that_failed(home: Home) -> None:
         stopping.set()
         return True
 
-    main._poll(Supervisor(home, "here", Settings(), stopping, owns))
+    main._poll(Supervisor(home, "here", Settings(), stopping, owns), Heartbeat(home, "here"))
     assert len(looks) == 2
 
 

@@ -10,6 +10,7 @@ Where a model was asked the same as the leader these are its own times, to the l
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from jobs.lib import stats
@@ -22,12 +23,21 @@ class _Times(TypedDict):
     avg_latency_ms: float | None
 
 
-def leader_adjusted(models: Mapping[str, ModelScores], ranking: Sequence[str]) -> dict[str, AdjustedFigures]:
-    """Figures of each model with replies, adjusted to the first of `ranking`; None where nothing overlaps."""
+_NO_TIMES = _Times(p50_latency_ms=None, avg_latency_ms=None)
+
+
+def leader_adjusted(
+    models: Mapping[str, ModelScores], ranking: Sequence[str], *, has_times: bool = True
+) -> dict[str, AdjustedFigures]:
+    """Figures of each model with replies, adjusted to the first of `ranking`; None where nothing overlaps.
+
+    `has_times`: False where models ran on several machines, whose times cannot be compared.
+    """
     replied = {key: model for key, model in models.items() if model.replies}
     every = set().union(*(model.by_prompt for model in replied.values()))
     leader = ranking[0] if ranking else None
-    return {key: _figures(model, leader, replied, len(every)) for key, model in replied.items()}
+    figures = {key: _figures(model, leader, replied, len(every)) for key, model in replied.items()}
+    return figures if has_times else {key: replace(each, **_NO_TIMES) for key, each in figures.items()}
 
 
 def _figures(model: ModelScores, leader: str | None, models: Mapping[str, ModelScores], asked: int) -> AdjustedFigures:

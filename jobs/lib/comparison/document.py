@@ -80,6 +80,7 @@ class ModelDocument:
     gates: tuple[str, ...]  #: the gates that it fails, in words
     rounds: int  #: that it was asked in
     dropped: str | None  #: why later rounds no longer asked it
+    machine: str | None = None  #: name of the one that ran it, where several share the database
 
     @property
     def name(self) -> str:
@@ -202,6 +203,11 @@ class ComparisonDocument:
     references: Mapping[str, Mapping[str, Reference]] = field(metadata={"json": "yardsticks"})
     #: Reference (canned, another, real) -> measure -> what it reaches, on the scale of the models' figures.
     reference_figures: Mapping[str, Mapping[str, MeasureFigures]] = field(metadata={"json": "references"})
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the models ran on several machines: then no time of one is compared with another's."""
+        return len({model.machine for model in self.models.values() if model.machine}) > 1
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, no NaN."""

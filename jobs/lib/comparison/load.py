@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from jarvisd.plugin import Job, Run, Status
+from jarvisd.plugin import Job, Run, Status, machine_names
 from jobs.lib.comparison import rules
 from jobs.lib.comparison.rules import Rules
 from jobs.lib.models import jarvis
@@ -46,6 +46,7 @@ class JobRow:
     timeout_s: int | None
     max_attempts: int | None
     env: dict[str, str]  #: environment variables of its process
+    machine: str | None = None  #: id of the one that ran it last
 
     @property
     def model(self) -> str | None:
@@ -173,6 +174,13 @@ class ComparisonData:
     references: tuple[ReferenceRow, ...]
     left_out: Mapping[str, LeftOutRow]  #: by model, as the newest round has it
     deadline: dt.datetime | None = None
+    #: Model -> name of the machine that ran it, where several share the database; a model stays on one.
+    machines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the models ran on several machines, so that no time of one can be compared with another's."""
+        return _is_spread(self.machines)
 
     @property
     def newest_round(self) -> int:
@@ -233,11 +241,12 @@ def load(run_id: str) -> ComparisonData:
     run: Run = Run.get_by_id(run_id)
     evaluate, report = (plan_section(run.snapshot, name) for name in ("evaluate", "report"))
     jobs = _jobs(run_id)
+    machines = _machines(jobs)
     return ComparisonData(
         run_id=run_id,
         created_at=run.created_at,
         evaluate=evaluate,
-        rules=rules.of_plan(report),
+        rules=rules.of_plan(report, has_times=not _is_spread(machines)),
         present_model=_present(report, evaluate),
         in_jarvis=report.get("in_jarvis"),
         jobs=jobs,
@@ -249,7 +258,18 @@ def load(run_id: str) -> ComparisonData:
         references=_references(run_id),
         left_out=_left_out(run_id, max((job.round for job in jobs), default=0)),
         deadline=run.deadline,
+        machines=machines,
     )
+
+
+def _is_spread(machines: Mapping[str, str]) -> bool:
+    return len(set(machines.values())) > 1
+
+
+def _machines(jobs: tuple[JobRow, ...]) -> dict[str, str]:
+    ran = {job.model: job.machine for job in jobs if job.model is not None and job.machine is not None}
+    names = machine_names() if ran else {}
+    return {model: names[machine] for model, machine in ran.items() if machine in names}
 
 
 # -------------------------------------------------------------------------------------------------- the plan

@@ -72,7 +72,7 @@ def compare(data: ComparisonData) -> Comparison:
     )
     advised = _advice(data, scored, compared)
     decision = deciding.decide(compared, _interrupted(data), advised)
-    common = adjusted.leader_adjusted(scored, compared.ranking)
+    common = adjusted.leader_adjusted(scored, compared.ranking, has_times=not data.is_spread)
     chances = advised.chances if advised else {}
     scored = {
         key: replace(model, figures=replace(model.figures, common=common.get(key), p_best=chances.get(key)))
@@ -287,6 +287,7 @@ def _model(key: str, model: ModelScores, data: ComparisonData, names: Mapping[st
         gates=tuple(map(explain.failed_gate, model.failed_gates)),
         rounds=_rounds(data, key),
         dropped=explain.left_out(dropped, names) if dropped else None,
+        machine=data.machines.get(key),
     )
 
 

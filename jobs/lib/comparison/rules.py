@@ -29,12 +29,15 @@ class Rules:
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
 
-def of_plan(section: Mapping[str, Any]) -> Rules:
-    """The rules of a plan's `report` section, completed by the defaults; `weights` may name the measures too."""
+def of_plan(section: Mapping[str, Any], *, has_times: bool = True) -> Rules:
+    """The rules of a plan's `report` section, completed by the defaults; `weights` may name the measures too.
+
+    `has_times`: False where models ran on several machines, so that none is judged by its times.
+    """
     named = {name: weight for name, weight in (section.get("weights") or {}).items() if weight is not None}
     of_measures = {name: weight for name, weight in named.items() if name in MEASURES}
     return Rules(
-        gates=GATES | (section.get("gates") or {}),
+        gates=GATES | (section.get("gates") or {}) | ({} if has_times else {"p95_ms": None}),
         measures=MEASURES | (section.get("measures") or {}) | of_measures,
         metrics=METRICS | (section.get("layers") or {}),
         weights=WEIGHTS | {name: weight for name, weight in named.items() if name not in MEASURES},

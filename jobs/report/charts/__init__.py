@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def draw(report: Report) -> list[Chart]:
     """Every chart that this run has numbers for, or why it is missing."""
     makers: list[tuple[bool, Callable[[Report], Chart], str]] = [
-        (bool(report.models), model_charts.latency_quality, "Latency against quality"),
+        (bool(report.models) and not report.is_spread, model_charts.latency_quality, "Latency against quality"),
         (bool(report.models), model_charts.memory, "Memory of each model"),
         (report.templates is not None, coverage_curve, "Coverage against number of templates"),
         (bool(report.timeline), model_charts.timeline, "Replies in the order in which they were timed"),

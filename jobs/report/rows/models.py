@@ -275,10 +275,18 @@ def _memory(value: float | None) -> str:
 
 
 def standing_notes(report: Report) -> list[str]:
-    """How models that answered fewer prompts are compared."""
+    """How models that ran on several machines are compared, and those that answered fewer prompts."""
+    notes = [_where_they_ran(report)] if report.is_spread else []
     if not any(is_behind(model.stats) for model in report.models.values()):
-        return []
+        return notes
     return [
+        *notes,
         "Where a model answered fewer prompts, the others tell how hard the rest was, and its typical time is the "
-        "leader's times their ratio on the prompts that both answered."
+        "leader's times their ratio on the prompts that both answered.",
     ]
+
+
+def _where_they_ran(report: Report) -> str:
+    ran = (f"{name(report, key)} on {clean(model.machine or 'an unknown one', 40)}" for key, model in in_order(report))
+    told = "The models ran on several Macs, so quality alone ranks them and their times are not compared"
+    return f"{told}: {', '.join(ran)}."

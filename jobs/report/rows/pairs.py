@@ -67,8 +67,11 @@ def group_notes(report: Report) -> list[str]:
     if comparison is None or not comparison.groups:
         return []
     weights = report.rules.weights
+    letters = "Models that share a letter are not told apart by quality."
+    if report.is_spread:
+        return [letters]
     notes = [
-        "Models that share a letter are not told apart by quality.",
+        letters,
         f"Weights of the plan: quality {weights.quality:g}, speed {weights.speed:g}, memory {weights.memory:g}.",
     ]
     if (stability := comparison.stability) and comparison.by_weights:
