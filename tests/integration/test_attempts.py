@@ -19,6 +19,7 @@ from jarvisd import logs
 from jarvisd.daemon import main, recovery, watchdog
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon.attempt import EndReason
+from jarvisd.daemon.heartbeat import Heartbeat
 from jarvisd.daemon.supervisor import Supervisor
 from jarvisd.host import disk_errors, files, machine
 from jarvisd.paths import Home

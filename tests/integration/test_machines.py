@@ -10,6 +10,7 @@ import pytest
 from jarvisd.daemon import heartbeat
 from jarvisd.daemon.heartbeat import Heartbeat
 from jarvisd.operations import control, status, status_page, this_machine
+from jarvisd.operations.doctor import fleet
 from jarvisd.operations.machines import members
 from jarvisd.paths import Home
 from jarvisd.registry import JobSpec, RunsOn
@@ -129,3 +130,24 @@ def test_a_pause_of_another_machine_is_not_taken_for_one_of_a_lost_id(home: Home
     assert this_machine.known_identity(home) is None
     assert this_machine.identity(home) != "there"
     assert not control.resume(home).was_paused
+
+
+def test_doctor_names_silent_machines_and_jobs_that_none_can_run(
+    home: Home, shared: None, submit_specs: SubmitSpecs
+) -> None:
+    join("mini"), join("MacBook")
+    submit_specs(JobSpec(name="evaluate:a", runs_on=RunsOn.ANY, models=("org/a@1",)))
+    (machines_check, jobs_check) = fleet.check(home)
+    assert (machines_check.state, machines_check.what) == ("ok", "MacBook: idle. mini: idle.")
+    assert (jobs_check.state, jobs_check.what) == (
+        "problem",
+        "evaluate:a: no machine has org/a@1",
+    )
+    fall_silent("MacBook", 5)
+    assert fleet.check(home)[0].what.startswith("MacBook silent since ")
+    join("studio", models=("org/a@1",))
+    assert [check.name for check in fleet.check(home)] == ["machines"]
+
+
+def test_doctor_says_nothing_of_machines_where_there_is_one(home: Home) -> None:
+    assert fleet.check(home) == []

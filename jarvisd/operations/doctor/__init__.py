@@ -12,7 +12,7 @@ from jarvisd import __version__, registry
 from jarvisd.errors import JarvisError, PlanError
 from jarvisd.host import lockfile, machine
 from jarvisd.operations import daemon_state, moments, status
-from jarvisd.operations.doctor import access, mac
+from jarvisd.operations.doctor import access, fleet, mac
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans, settings
@@ -29,7 +29,20 @@ _FREE = "Free some: `jarvisctl prune --dry-run` lists old runs that could go."
 
 def examine(home: Home) -> Iterator[Check]:
     """Yields the result of every check. A check that raises becomes a problem, and the others still run."""
-    checks = (_python, _configuration, _memory, _disk, _sqlite, _set_aside, _daemon, _clock, _mac, _plan, _last_night)
+    checks = (
+        _python,
+        _configuration,
+        _memory,
+        _disk,
+        _sqlite,
+        _set_aside,
+        _daemon,
+        _clock,
+        _mac,
+        _fleet,
+        _plan,
+        _last_night,
+    )
     for check in checks:
         yield from _safely(home, check)
 
@@ -135,6 +148,10 @@ def _clock(_home: Home) -> list[Check]:
 
 def _mac(home: Home) -> list[Check]:
     return mac.all_of(home) if machine.MACOS else []
+
+
+def _fleet(home: Home) -> list[Check]:
+    return fleet.check(home)
 
 
 def _plan(home: Home) -> list[Check]:
