@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from jarvisd.plugin import visible
+from jobs.lib.models import memory
 
 #: Characters of a single text that a page shows; a reply of 50 tokens has about 250.
 MAX_CHARACTERS = 600
@@ -100,9 +101,7 @@ def duration(seconds: float | None) -> str:
 
 
 def megabytes(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.0f} MB" if value < 1000 else f"{value / 1024:.2f} GB"
+    return "–" if value is None else memory.told(value)
 
 
 def number(value: float | None, digits: int = 2) -> str:

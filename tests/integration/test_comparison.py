@@ -204,7 +204,7 @@ def test_a_model_that_misses_a_gate_stays_on_the_page(night: Night) -> None:
     night.first_round({"a": 1.0}, peak_memory_mb=7000.0)
     night.first_round({"b": 0.5, "c": 0.5})
     document = night.document()
-    assert document["models"]["a"]["gates"] == ["peak of 7000 MB, over 6144 MB"]
+    assert document["models"]["a"]["gates"] == ["peak of 6.84 GB, over 6.00 GB"]
     assert document["ranking"][-1] == "a" and document["verdict"]["tied"] == ["b", "c"]
     assert "miss a limit of the plan: Model A" in document["verdict"]["why"]
 

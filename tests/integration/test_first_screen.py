@@ -62,6 +62,14 @@ def test_a_better_model_is_a_green_card_with_the_command_that_deploys_it(here: H
     assert "Runner-up" in card.why or "In use" in card.why
 
 
+def test_times_that_are_shown_alike_are_called_alike(here: Home) -> None:
+    row = run(plan={"report": {"present": "b"}})
+    model(row, "a", "Model A", qualities=shares([0.9] * 5), latency_ms=910)
+    model(row, "b", "Model B", qualities=shares([0.2] * 5), latency_ms=900, reply="sure, see u")
+    points = card_of(screen_of(row, here), "Model").points
+    assert [point.text.split(" · ")[0] for point in points if point.strong == "As fast:"] == ["0.9 s"]
+
+
 def test_a_present_model_that_is_better_is_kept_and_nothing_is_to_be_deployed(here: Home) -> None:
     row = run(plan={"report": {"present": "b"}})
     two_models(row, present_is_worse=False)

@@ -87,10 +87,10 @@ def test_a_canned_reply_and_real_ones_stand_in_the_table_of_models(night: tuple[
     ("name", "mark"),
     [
         ("SmolLM3 3B", "slow cold start: first reply 5.03 s"),
-        ("LFM2 1.2B", "think leak in 11 of 55 replies"),
+        ("LFM2 1.2B", "thinks aloud in 11 of 55 replies"),
         ("LFM2 1.2B", "plain prompt: it has no chat template"),
         ("LFM2 1.2B", "not asked after round 2: 0.20 behind Qwen3 4B (0.10 to 0.30)"),
-        ("Ministral 3 3B", "misses a limit: peak of 6900 MB, over 6144 MB"),
+        ("Ministral 3 3B", "misses a limit: peak of 6.74 GB, over 6.00 GB"),
         ("Gemma 3 270M", "misses a limit: 42 of 55 replies complete"),
     ],
 )

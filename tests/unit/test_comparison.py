@@ -76,7 +76,7 @@ def test_each_gate_has_its_limit() -> None:
     ]
     assert list(map(explain.failed_gate, failed)) == [
         "5 of 10 replies complete, under 90 %",
-        "peak of 7000 MB, over 6144 MB",
+        "peak of 6.84 GB, over 6.00 GB",
         "one reply in 20 took 16.0 s or more, over 15.0 s",
     ]
     assert scores.failed_gates(slow, figures, dict.fromkeys(rules.GATES)) == ()

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+from jobs.lib.comparison.counsel import in_ten
 from jobs.lib.comparison.decide import Basis, Confidence, Conflict, Interruption, Source
 from jobs.lib.comparison.explain import Explanation
 from jobs.lib.comparison.load import LeftOutRow
@@ -35,10 +36,28 @@ def test_the_first_sentences_say_what_to_do_without_a_statistical_term() -> None
     """Action, chance and what was not measured; figures and tests stand in the details."""
     assert told(decided({"a": GOOD, "b": BAD})) == (
         "Best guess: Model A (more than 9 in 10 that it is the best). If that is wrong you lose less than 0.01 of "
-        "quality on average. It did better than Model B in 5 of 5 scenarios, by 0.69 of 1 on average: more than luck "
+        "quality on average. It did better than Model B in 5 of 5 scenarios, by 0.69 on average: more than luck "
         "explains. This counts how well instructions are followed; replies to turns of your own history were not asked "
         "for, or could not be measured."
     )
+
+
+def test_what_a_wrong_guess_costs_is_said_of_the_cases_in_which_it_is_wrong() -> None:
+    """Averaged with the cases in which it is right it would be told several times too small."""
+    decision = decided({"a": NEAR, "b": GOOD})
+    advice = decision.advice
+    assert advice is not None and 0.5 < advice.p_best < 0.9
+    assert advice.loss_if_wrong == pytest.approx(advice.expected_loss / (1 - advice.p_best))
+    assert round(advice.loss_if_wrong, 2) > round(advice.expected_loss, 2)
+    assert f"If that is wrong you lose about {advice.loss_if_wrong:.2f} of quality on average." in told(decision)
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [(0.02, "less than 1 in 10"), (0.06, "about 1 in 10"), (0.73, "about 7 in 10"), (0.97, "more than 9 in 10")],
+)
+def test_a_chance_is_told_in_tenths(chance: float, words: str) -> None:
+    assert in_ten(chance) == words
 
 
 def test_a_lead_that_comes_from_real_turns_alone_is_no_high_confidence() -> None:
@@ -195,7 +214,7 @@ def test_a_model_that_fails_a_gate_is_neither_winner_nor_tied() -> None:
     assert decision.winner == "b"
     assert decision.pairwise.ranking == ("b", "c", "a")
     assert set(decision.pairwise.groups) == {"b", "c"}
-    assert "miss a limit of the plan: Model A (peak of 7000 MB, over 6144 MB)" in why(decision)
+    assert "miss a limit of the plan: Model A (peak of 6.84 GB, over 6.00 GB)" in why(decision)
 
 
 def test_the_only_model_that_passes_the_gates_still_has_to_be_better() -> None:

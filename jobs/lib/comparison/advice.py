@@ -42,7 +42,7 @@ class Advice:
     chance: float | None  #: that the pick is better than the rival
     gain: float | None  #: expected quality of the pick less that of the rival
     p_best: float
-    expected_loss: float
+    expected_loss: float  #: of quality by choosing the pick, counting that it may be the best
     near: tuple[str, ...]  #: expected within LEAST_GAIN of the pick
     gaps: Mapping[str, float]  #: expected quality of the pick less that of each other model
     first_by_score: str  #: the best guess without the votes, among the models that may be picked
@@ -52,6 +52,11 @@ class Advice:
     answers_left: int | None = None  #: the least number of further answers that decides; None where votes cannot
     preferences: Preferences
     below_canned: tuple[str, ...] = ()  #: models that do not beat a canned reply
+
+    @property
+    def loss_if_wrong(self) -> float:
+        """By how much the best model is expected to be better than the pick, where the pick is not the best."""
+        return self.expected_loss / (1 - self.p_best) if self.p_best < 1 else 0.0
 
     @property
     def agreement(self) -> Agreement:

@@ -54,17 +54,17 @@ class Counsel:
         if advice.action is Action.KEEP and present is not None:
             return f"Keep {self.name(present)}: {pick} may be better, but by too little to be worth a change."
         if advice.action is Action.SWITCH and present is not None:
-            better = f"{in_ten(advice.chance)} that it is better, by about {advice.gain or 0:.2f} of 1"
+            better = f"{in_ten(advice.chance)} that it is better, by about {advice.gain or 0:.2f} on a scale of 0 to 1"
             return f"Switch from {self.name(present)} to {pick}: {better}."
         told = f"Best guess: {pick} ({in_ten(advice.p_best)} that it is the best)."
-        return f"{told} If that is wrong you lose {_amount(advice.expected_loss)} of quality on average."
+        return f"{told} If that is wrong you lose {_amount(advice.loss_if_wrong)} of quality on average."
 
     def _record(self, advice: Advice) -> str:
         """In how many scenarios and conversations the pick did better than the next model, and whether by luck."""
         record = Record.of(self.decision, advice.pick, advice.rival)
         if record is None or self.decision.decided_by:
             return ""
-        told = f"It did better than {self.name(record.rival)} in {record.where}, by {record.gap:.2f} of 1 on average"
+        told = f"It did better than {self.name(record.rival)} in {record.where}, by {record.gap:.2f} on average"
         if self.decision.winner is None:
             return f"{told}. That could be luck."
         others = len(self.decision.pairwise.scores) - 1
@@ -157,7 +157,7 @@ def in_ten(chance: float | None) -> str:
         return "unknown"
     if chance >= 0.95:
         return "more than 9 in 10"
-    return f"about {max(1, round(10 * chance))} in 10"
+    return "less than 1 in 10" if chance < 0.05 else f"about {max(1, round(10 * chance))} in 10"
 
 
 def _amount(loss: float) -> str:

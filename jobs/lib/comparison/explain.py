@@ -10,6 +10,7 @@ from jobs.lib.comparison.counsel import Counsel
 from jobs.lib.comparison.decide import Basis, Decision, Gap, VoteCount
 from jobs.lib.comparison.load import LeftOutRow
 from jobs.lib.comparison.scores import FailedGate, Gate
+from jobs.lib.models import memory
 from jobs.lib.results.tables import Cause
 
 
@@ -190,14 +191,16 @@ def failed_gate(failed: FailedGate) -> str:
     if failed.gate is Gate.SUCCESS:
         return f"{failed.successes} of {failed.total} replies complete, under {100 * failed.limit:.0f} %"
     if failed.gate is Gate.MEMORY:
-        return f"peak of {failed.value:.0f} MB, over {failed.limit:.0f} MB"
+        return f"peak of {memory.told(failed.value)}, over {memory.told(failed.limit)}"
     return f"one reply in 20 took {failed.value / 1000:.1f} s or more, over {failed.limit / 1000:.1f} s"
 
 
 def left_out(row: LeftOutRow, names: Mapping[str, str] | None = None) -> str:
     """Why later rounds no longer ask a model; `names` is what people call each model."""
     leader = str(row.details.get("leader", "?"))
-    return _CAUSES[row.cause].format_map(_Details({**row.details, "leader": (names or {}).get(leader, leader)}))
+    told = {name: memory.told(float(row.details[name])) for name in ("peak_mb", "limit_mb") if name in row.details}
+    named = {"leader": (names or {}).get(leader, leader)}
+    return _CAUSES[row.cause].format_map(_Details({**row.details, **told, **named}))
 
 
 class _Details(dict[str, Any]):
@@ -212,7 +215,7 @@ _CAUSES = {
     Cause.JOB_FAILED: "its job failed in round {round}",
     Cause.JOB_CANCELLED: "its job was cancelled in round {round}",
     Cause.SUCCESS_GATE: "{successes} of {total} replies complete, so hardly more than {most_percent:.0f} % of all",
-    Cause.MEMORY_GATE: "its peak of {peak_mb:.0f} MB is over {limit_mb:.0f} MB",
+    Cause.MEMORY_GATE: "its peak of {peak_mb} is over {limit_mb}",
     Cause.BEHIND: "{mean:.2f} behind {leader} ({low:.2f} to {high:.2f})",
     Cause.NO_CHANCE: "{behind:.2f} behind {leader}, with hardly a chance to come near the best",
     Cause.TOLD: "{text}",

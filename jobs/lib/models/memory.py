@@ -21,6 +21,11 @@ _USUAL_VOCABULARY = 150_000
 _MB_OF_TOKEN = 0.0018  # 450 MB were measured up to 150,000 tokens, 649 with 262,000
 
 
+def told(megabytes: float) -> str:
+    """ "620 MB" and "6.74 GB", as everywhere else in a report."""
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1024:.2f} GB"
+
+
 def process_mb(config: Mapping[str, Any], base: int) -> int:
     """The process beside weights and cache: `base`, and more where a large vocabulary has to be held."""
     vocabulary = _text(config).get("vocab_size")

@@ -115,8 +115,9 @@ def _time_and_memory(report: Report, pick: str, rival: str) -> Point | None:
     mine, other = (report.models[key].stats.shared_p50_ms for key in (pick, rival))
     if mine is None or other is None:
         return None
-    word = "Faster" if mine < other else "Slower"
-    text = f"{mine / 1000:.1f} s instead of {other / 1000:.1f} s"
+    shown, others = f"{mine / 1000:.1f} s", f"{other / 1000:.1f} s"
+    word = "As fast" if shown == others else "Faster" if mine < other else "Slower"
+    text = shown if shown == others else f"{shown} instead of {others}"
     peak = model_rows.peak_mb(report.models[pick].stats)
     if peak is not None and report.memory_mb is not None:
         text += f" · takes {peak / 1024:.1f} of {report.memory_mb / 1024:.0f} GB"

@@ -183,7 +183,7 @@ def marks(report: Report, key: str, model: ModelDocument) -> list[str]:
     if model.dropped:
         marks.append(f"not asked after round {model.rounds}: {clean(model.dropped, 160)}")
     if leaks := sum(bool(reply.thinking) for reply in model.generations):
-        marks.append(f"think leak in {leaks} of {len(model.generations)} replies")
+        marks.append(f"thinks aloud in {leaks} of {len(model.generations)} replies")
     first, middle = model.stats.first_reply_ms, model.stats.p50_latency_ms
     if first and middle and first > COLD * middle:
         marks.append(f"slow cold start: first reply {seconds(first)}")

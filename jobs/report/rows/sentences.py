@@ -144,7 +144,9 @@ def on_templates(report: Report) -> str:
 
 def _range(stats: Mapping[str, Any]) -> str:
     ends = stats.get("coverage_range")
-    return f" ({percent(ends[0])} to {percent(ends[1])}, by the time of the cut)" if ends and None not in ends else ""
+    if not ends or None in ends:
+        return ""
+    return f" ({percent(ends[0])} to {percent(ends[1])}, by the part of the history that they are measured on)"
 
 
 def _on_failures(report: Report) -> str:
