@@ -1,6 +1,6 @@
 """The miners that benchmarks/mining.py compares, each as a program of its own, so that time and memory are whole.
 
-python -m benchmarks._mining miner|recipe MESSAGES.json MODEL CACHE     one JSON object on stdout
+python -m benchmarks._mining check|miner|recipe MESSAGES.json MODEL CACHE     one JSON object on stdout
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ def miner(messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
     }
 
 
+def check(_messages: list[Message], model: Path, cache: Path) -> dict[str, Any]:
+    """What an installation does once per model before it trusts the lighter library with it."""
+    from jobs.lib.embedding.encoder import Encoder
+    from jobs.lib.embedding.numpy_bert import Bert
+
+    agrees = Encoder(model, "all-MiniLM-L6-v2", cache, fast=Bert).lighter() is not None
+    return {"texts": 0, "embedded": 0, "templates": 0, "agrees": agrees}
+
+
 def recipe(messages: list[Message], model: Path, _cache: Path) -> dict[str, Any]:
     """Encode everything with batch 32, DBSCAN, the message nearest the centre of each large cluster."""
     import numpy as np
@@ -76,7 +85,7 @@ def recipe(messages: list[Message], model: Path, _cache: Path) -> dict[str, Any]
 
 def main(words: list[str]) -> None:
     which, messages, model, cache = words
-    run = {"miner": miner, "recipe": recipe}[which]
+    run = {"check": check, "miner": miner, "recipe": recipe}[which]
     print(json.dumps(run(load(Path(messages)), Path(model), Path(cache))))
 
 

@@ -131,15 +131,15 @@ def _examples_left_out(sheet: Any, encode: Any) -> float:
 
 def _encode() -> Any:
     """The encoder without the installation's cache: in memory, once per text."""
-    from jobs.lib.embedding import encoder
+    from jobs.lib.embedding import library
 
-    model, known = encoder.open_model(EMBEDDER, "cpu"), dict[str, Any]()
+    model, known = library.open_model(EMBEDDER, "cpu"), dict[str, Any]()
 
     def encode(texts: list[str]) -> Any:
         import numpy as np
 
         if missing := sorted(set(texts) - set(known)):
-            known.update(zip(missing, encoder.encode(model, missing), strict=True))
+            known.update(zip(missing, library.encode(model, missing), strict=True))
         return np.array([known[text] for text in texts])
 
     return encode

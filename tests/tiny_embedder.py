@@ -42,3 +42,36 @@ def make_embedder(folder: Path, seed: int = 0) -> Path:
     word = Transformer(str(raw), max_seq_length=64)
     SentenceTransformer(modules=[word, Pooling(32)], device="cpu").save(str(folder))
     return folder
+
+
+def make_transformer(folder: Path, kind: str) -> Path:
+    """A sentence-transformers model of kind "bert" or "mpnet" in which every part counts; it ends at 100 tokens."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast, MPNetConfig, MPNetModel, MPNetTokenizerFast
+
+    torch.manual_seed(1)
+    raw = folder.with_name(f"{folder.name}-raw")
+    raw.mkdir(parents=True)
+    special = {"bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "mpnet": ["<s>", "<pad>", "</s>", "<unk>"]}
+    vocabulary = [*special[kind], *WORDS.split(), *({"mpnet": ["[UNK]", "<mask>"]}.get(kind, []))]
+    (raw / "vocab.txt").write_text("\n".join(vocabulary))
+    sizes = {
+        "vocab_size": len(vocabulary),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": 140,
+        "initializer_range": 0.5,
+    }
+    if kind == "bert":
+        BertTokenizerFast(str(raw / "vocab.txt")).save_pretrained(raw)
+        BertModel(BertConfig(**sizes)).save_pretrained(raw)
+    else:
+        MPNetTokenizerFast(str(raw / "vocab.txt")).save_pretrained(raw)
+        MPNetModel(MPNetConfig(**sizes)).save_pretrained(raw)
+    word = Transformer(str(raw), max_seq_length=100)
+    SentenceTransformer(modules=[word, Pooling(32)], device="cpu").save(str(folder))
+    return folder

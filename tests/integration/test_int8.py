@@ -15,7 +15,7 @@ from jobs.lib.embedding.numpy_bert import Bert, Unfit
 from jobs.lib.matching import Matcher
 from jobs.lib.results.tables import Ranking
 from tests.rankers import make_ranked
-from tests.tiny_embedder import make_embedder
+from tests.tiny_embedder import make_embedder, make_transformer
 
 pytestmark = pytest.mark.skipif(not onnx_bert.installed(), reason="the extra jarvisd[fast] is not installed")
 TEXTS = ["see you soon", "movie", "ok lol yes no " * 5, "where are you", "thanks"]
@@ -57,9 +57,10 @@ def test_each_text_is_embedded_once(embedder: Path, tmp_path: Path) -> None:
 
 
 def test_another_kind_of_model_is_left_to_float32(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "mpnet", "hidden_act": "gelu"}')
-    with pytest.raises(Unfit):
-        int8.open_model(tmp_path, "f" * 64, tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "xlnet", "hidden_act": "gelu"}')
+    for folder in (tmp_path, make_transformer(tmp_path / "models" / "mpnet", "mpnet")):
+        with pytest.raises(Unfit):
+            int8.open_model(folder, "f" * 64, tmp_path)
 
 
 def test_a_run_with_a_ranker_in_int8_is_answered_in_it(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from jarvisd.errors import JobFailed
+from jobs.lib.embedding import agreement, library
 from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.numpy_bert import Bert
 from jobs.lib.stopping import Stopped
-from tests.tiny_embedder import make_embedder
+from tests.tiny_embedder import make_embedder, make_transformer
 
 TEXTS = ["ok", "see you soon", "on my way", "ok", "how are you"]
 
@@ -108,23 +112,64 @@ class Lighter:
         return vectors[:, ::-1].copy() if self.wrong else vectors
 
 
-MANY = [*TEXTS, "good night", "later", "where", "the movie is great", "maybe", "no", "yes"]
-
-
-@pytest.mark.parametrize(("wrong", "most"), [(False, 9), (True, 8)])
-def test_a_light_reader_computes_a_few_new_texts_if_it_agrees_with_the_cache(
-    model: Path, tmp_path: Path, wrong: bool, most: int
+@pytest.mark.parametrize(("wrong", "computed"), [(False, 4), (True, 0)])
+def test_a_lighter_library_computes_if_it_agrees_and_the_answer_is_kept(
+    model: Path, tmp_path: Path, wrong: bool, computed: int
 ) -> None:
-    Encoder(model, "tiny", tmp_path).encode(MANY)
-    lighter = Lighter(model, wrong)
-    vectors = Encoder(model, "tiny", tmp_path, fast=lighter).encode([*MANY, "free tomorrow"])
-    assert lighter.asked == most  # the eight it must agree on, and then the new one
-    assert np.allclose(vectors, Encoder(model, "tiny", tmp_path / "fresh").encode([*MANY, "free tomorrow"]), atol=2e-2)
+    lighter, checked = Lighter(model, wrong), len(agreement.TEXTS)
+    vectors = Encoder(model, "tiny", tmp_path / "cache", fast=lighter).encode(TEXTS)
+    assert lighter.asked == checked + computed
+    assert np.allclose(vectors, Encoder(model, "tiny", tmp_path / "fresh").encode(TEXTS), atol=2e-3)
+    Encoder(model, "tiny", tmp_path / "cache", fast=lighter).encode([*TEXTS, "free tomorrow"])
+    assert lighter.asked == checked + computed + (0 if wrong else 1)
 
 
-def test_a_light_reader_that_cannot_read_the_model_is_not_needed(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("junk", [b"", b"[]", b'{"least": 1.0}', b'{"texts": "others", "least": 1.0}'])
+def test_the_lighter_library_is_checked_again_where_the_answer_is_damaged_or_of_other_texts(
+    model: Path, tmp_path: Path, junk: bytes
+) -> None:
+    Encoder(model, "tiny", tmp_path, fast=Lighter(model, wrong=False)).encode(TEXTS)
+    (file,) = tmp_path.rglob("agreement.json")
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(junk)
+    lighter = Lighter(model, wrong=True)
+    Encoder(model, "tiny", tmp_path, fast=lighter).encode(["free tomorrow"])
+    assert lighter.asked == len(agreement.TEXTS)
+
+
+def test_a_lighter_library_that_cannot_read_the_model_is_not_needed(model: Path, tmp_path: Path) -> None:
     def refuses(folder: Path, max_tokens: int) -> Lighter:
         raise ValueError(folder)
 
-    Encoder(model, "tiny", tmp_path).encode(MANY)
-    assert len(Encoder(model, "tiny", tmp_path, fast=refuses).encode([*MANY, "free tomorrow"])) == len(MANY) + 1
+    assert len(Encoder(model, "tiny", tmp_path, fast=refuses).encode(TEXTS)) == len(TEXTS)
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet"])
+def test_numpy_gives_the_vectors_of_the_models_own_library(kind: str, tmp_path: Path) -> None:
+    """Within 1e-4, of short and long texts, beyond the model's limit of tokens, alone and together."""
+    folder = make_transformer(tmp_path / kind, kind)
+    expected = library.encode(library.open_model(folder, "cpu"), list(agreement.TEXTS))
+    bert = Bert(folder, 128)
+    assert np.allclose(bert.encode_all(agreement.TEXTS), expected, atol=1e-4)
+    assert np.allclose([bert.encode(text) for text in agreement.TEXTS], expected, atol=1e-4)
+    assert float((expected @ expected.T).min()) < 0.9  # texts that are all alike would prove nothing
+
+
+EMBED = """
+import sys
+from pathlib import Path
+from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.numpy_bert import Bert
+encoder = Encoder(Path(sys.argv[1]), "tiny", Path(sys.argv[2]), fast=Bert)
+encoder.encode([f"see you at {number}" for number in range(500)])
+print(encoder.computed, "torch" in sys.modules)
+"""
+
+
+def test_embedding_many_texts_never_loads_torch(tmp_path: Path) -> None:
+    """Not even the first time: the check against the model's own library is a process of its own."""
+    folder = make_transformer(tmp_path / "bert", "bert")
+    command = [sys.executable, "-c", EMBED, str(folder), str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
+    assert done.stdout.split() == ["500", "False"]
+    assert len(list(tmp_path.rglob("agreement.json"))) == 1

@@ -38,12 +38,15 @@ _LEAST_ROOM = 1e-3  # between `random` and 1
 
 def encoder_of(context: JobContext) -> Encoder | str:
     """The plan's embedder with the installation's cache, or why there is none. Loads nothing yet."""
+    from jobs.lib.embedding.numpy_bert import Bert
+
     entry = context.plan["evaluate"].get("meaning")
     if entry is None:
         return "the plan names no embedder"
     named = ModelEntry.model_validate(entry)
     try:
-        return Encoder(catalogue.require(named, context.home), named.name, context.home.cache / "embeddings")
+        folder = catalogue.require(named, context.home)
+        return Encoder(folder, named.name, context.home.cache / "embeddings", fast=Bert)
     except JobFailed as failure:
         return failure.what
 

@@ -1,171 +1,186 @@
-"""A small BERT for single short texts, in numpy: it loads in 0.3 s, where importing torch alone takes several seconds.
+"""BERT and MPNet in numpy: it loads in 0.3 s, where importing torch alone takes several seconds and 0.4 GB.
 
-It computes what sentence-transformers computes for a BERT with mean pooling, from the same files: Devlin et al.,
-arXiv 1810.04805; mean over all tokens as in Reimers and Gurevych, arXiv 1908.10084. It does not check
-whether a model is of that kind: the caller compares its vectors with those of sentence-transformers before using it.
+It computes what sentence-transformers computes for such a model with mean pooling, from the same files: Devlin et al.,
+arXiv 1810.04805; Song et al., arXiv 2004.09297 (MPNet); mean over all tokens as in Reimers and Gurevych,
+arXiv 1908.10084. It does not check whether a model is of that kind: jobs.lib.embedding.agreement compares its vectors
+with those of sentence-transformers first.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from jobs.lib.embedding import numpy_weights
+from jobs.lib.embedding.numpy_weights import Pair, Parts, Unfit, Vector, read_tokenizer
 
-Vector = NDArray[np.float32]
+__all__ = ["Bert", "Unfit"]
 
-
-class Unfit(Exception):
-    """The folder does not hold a BERT that this module can compute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The weights of a BERT; matrices are turned, so that rows of states are multiplied with them from the left."""
-
-    words: Vector  #: (vocabulary, size)
-    places: Vector  #: (positions, size), with the embedding of the first segment
-    first: tuple[Vector, Vector]
-    layers: list[dict[str, tuple[Vector, Vector]]]
+#: Tokens in one pass: what a layer holds of them stays in the processor's cache.
+_BATCH_TOKENS = 256
+_MAX_DISTANCE = 128  # tokens; MPNet treats all that is further away alike
+#: 1 - erf(x) ~ (a1 t + ... + a5 t^5) exp(-x^2), t = 1 / (1 + p x); error below 1.5e-7 (Abramowitz and Stegun, 7.1.26)
+#: Here p is divided by sqrt 2, for erf(x / sqrt 2), and each a by 2.
+_P = np.float32(0.3275911 * math.sqrt(0.5))
+_A = tuple(np.float32(a / 2) for a in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592))
+_HALF = np.float32(0.5)
+_AT_ONCE = 16384  # numbers
 
 
 class Bert:
-    """bert = Bert(folder); bert.encode("see you soon") -> (size,) float32 of length 1"""
+    """bert = Bert(folder, max_tokens); bert.encode("see you soon") -> (size,) float32 of length 1"""
 
     def __init__(self, folder: Path, max_tokens: int) -> None:
-        """Read weights and tokenizer. Raises Unfit where they are not those of a plain BERT."""
-        try:
-            config = json.loads((folder / "config.json").read_text("utf-8"))
-            if config["model_type"] != "bert" or config["hidden_act"] != "gelu":
-                raise Unfit(str(config["model_type"]))
-            self.heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
-            self.epsilon = np.float32(config.get("layer_norm_eps", 1e-12))
-            self._tokenizer = read_tokenizer(folder, min(max_tokens, int(config["max_position_embeddings"])))
-            self._libraries = ThreadpoolController()
-            self.parts = _parts(_tensors(folder / "model.safetensors"), layers)
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise Unfit(type(error).__name__) from error
+        """Read weights and tokenizer. Raises Unfit where they are not those of a plain BERT or MPNet."""
+        self.parts = numpy_weights.read(folder)
+        self._tokenizer = read_tokenizer(folder, min(max_tokens, len(self.parts.places)))
+        self._libraries = ThreadpoolController()
 
     def encode(self, text: str) -> Vector:
         """The unit vector (size,) of one text, computed on one core: waiting for a second busy core takes longer."""
         with self._libraries.limit(limits=1, user_api="blas"):
-            return self._encode(text)
+            return self._encode([self._tokenizer.encode(text).ids])[0]
 
     def encode_all(self, texts: Sequence[str]) -> Vector:
-        """The unit vectors (len(texts), size), each text on one core, as many at a time as there are cores."""
+        """The unit vectors (len(texts), size). Texts of equally many tokens are computed together, on all cores."""
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        groups = _groups([len(tokens) for tokens in ids])
+        vectors = np.empty((len(ids), self.parts.words.shape[1]), dtype=np.float32)
         with self._libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.stack(list(pool.map(self._encode, texts)))
+            computed = pool.map(lambda places: self._encode([ids[place] for place in places]), groups)
+            for places, rows in zip(groups, computed, strict=True):
+                vectors[places] = rows
+        return vectors
 
-    def _encode(self, text: str) -> Vector:
-        ids = self._tokenizer.encode(text).ids
-        states = self._norm(self.parts.words[ids] + self.parts.places[: len(ids)], self.parts.first)
+    def _encode(self, ids: list[list[int]]) -> Vector:
+        """Unit vectors (b, size) of b texts with n tokens each."""
+        rows = np.array(ids)
+        states = self.parts.words[rows] + self.parts.places[: rows.shape[1]]
+        _norm(states, self.parts.first, self.parts.epsilon)
+        room = _Room.of(states, self.parts)
         for layer in self.parts.layers:
-            attended = _linear(self._attention(states, layer["qkv"]), layer["merge"])
-            states = self._norm(states + attended, layer["merge_norm"])
-            wide = _gelu(_linear(states, layer["widen"]))
-            states = self._norm(states + _linear(wide, layer["narrow"]), layer["narrow_norm"])
-        mean = states.mean(axis=0)
-        unit: Vector = mean / max(float(np.sqrt(mean @ mean)), 1e-12)
-        return unit.astype(np.float32)
+            self._layer(states, layer, room)
+        means: Vector = states.mean(axis=1)
+        return means / np.maximum(np.sqrt(np.einsum("ij,ij->i", means, means)), 1e-12)[:, None]
 
-    def _attention(self, states: Vector, weights: tuple[Vector, Vector]) -> Vector:
-        """Multi-head self-attention over (n, size) before its output projection."""
-        n, size = states.shape
-        mixed = _linear(states, weights).reshape(n, 3, self.heads, size // self.heads)
-        query, key, value = mixed.transpose(1, 2, 0, 3)
-        scores = query @ key.transpose(0, 2, 1) * np.float32(1 / math.sqrt(size // self.heads))
-        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        scores /= scores.sum(axis=-1, keepdims=True)
-        return (scores @ value).transpose(1, 0, 2).reshape(n, size)
-
-    def _norm(self, states: Vector, weights: tuple[Vector, Vector]) -> Vector:
-        centred = states - states.mean(axis=-1, keepdims=True)
-        spread = np.sqrt(np.einsum("ij,ij->i", centred, centred) / np.float32(centred.shape[1]) + self.epsilon)
-        result: Vector = centred / spread[:, None] * weights[0] + weights[1]
-        return result
+    def _layer(self, states: Vector, layer: dict[str, Pair], room: _Room) -> None:
+        """One layer, in place of `states` (b, n, size)."""
+        _linear(states, layer["qkv"], room.mixed)
+        _attention(room)
+        _linear(room.attended, layer["merge"], room.change)
+        states += room.change
+        _norm(states, layer["merge_norm"], self.parts.epsilon)
+        _linear(states, layer["widen"], room.wide)
+        _gelu(room.wide)
+        _linear(room.wide, layer["narrow"], room.change)
+        states += room.change
+        _norm(states, layer["narrow_norm"], self.parts.epsilon)
 
 
-def read_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
-    from tokenizers import Tokenizer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """What a pass writes its results to: asking for new memory each time takes as long as the products themselves."""
 
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        raise Unfit("it has no tokenizer.json")
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
-    return tokenizer
+    mixed: Vector  #: (b, n, 3 * size) queries, keys and values
+    apart: Vector  #: (3, b, heads, n, width) the same, by head
+    attended: Vector  #: (b, n, size)
+    change: Vector  #: (b, n, size)
+    wide: Vector  #: (b, n, width of the inner layer)
+    nearness: Vector | None  #: (heads, n, n) what MPNet adds to each score
 
-
-def _tensors(file: Path) -> dict[str, Vector]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(file), framework="numpy") as source:
-            read: dict[str, Any] = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise Unfit("its weights cannot be read") from error
-    return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in read.items()}
-
-
-def _parts(weights: dict[str, Vector], layers: int) -> Parts:
-    embeddings = "embeddings."
-    segment = weights[embeddings + "token_type_embeddings.weight"][0]
-    return Parts(
-        words=weights[embeddings + "word_embeddings.weight"],
-        places=weights[embeddings + "position_embeddings.weight"] + segment,
-        first=_pair(weights, embeddings + "LayerNorm"),
-        layers=[_layer(weights, f"encoder.layer.{number}.") for number in range(layers)],
-    )
+    @classmethod
+    def of(cls, states: Vector, parts: Parts) -> _Room:
+        (texts, n, size), kind = states.shape, np.float32
+        inner = parts.layers[0]["widen"][0].shape[1] if parts.layers else 0
+        return cls(
+            mixed=np.empty((texts, n, 3 * size), kind),
+            apart=np.empty((3, texts, parts.heads, n, size // parts.heads), kind),
+            attended=np.empty_like(states),
+            change=np.empty_like(states),
+            wide=np.empty((texts, n, inner), kind),
+            nearness=_nearness(parts.distances, n),
+        )
 
 
-def _layer(weights: dict[str, Vector], prefix: str) -> dict[str, tuple[Vector, Vector]]:
-    parts = [_pair(weights, f"{prefix}attention.self.{name}") for name in ("query", "key", "value")]
-    together = (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
-    return {
-        "qkv": _turned(together),
-        "merge": _turned(_pair(weights, prefix + "attention.output.dense")),
-        "merge_norm": _pair(weights, prefix + "attention.output.LayerNorm"),
-        "widen": _turned(_pair(weights, prefix + "intermediate.dense")),
-        "narrow": _turned(_pair(weights, prefix + "output.dense")),
-        "narrow_norm": _pair(weights, prefix + "output.LayerNorm"),
-    }
+def _groups(lengths: list[int]) -> list[list[int]]:
+    """Places of texts with equally many tokens, at most _BATCH_TOKENS together: padding is computed like any token."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    groups: list[list[int]] = []
+    for tokens, places in groupby(order, key=lengths.__getitem__):
+        together, size = list(places), max(1, _BATCH_TOKENS // max(1, tokens))
+        groups += [together[start : start + size] for start in range(0, len(together), size)]
+    return groups
 
 
-def _pair(weights: dict[str, Vector], name: str) -> tuple[Vector, Vector]:
-    return weights[f"{name}.weight"], weights[f"{name}.bias"]
+def _attention(room: _Room) -> None:
+    """Attention within each text, from `mixed` to `attended`."""
+    _, texts, heads, n, width = room.apart.shape
+    room.apart[:] = room.mixed.reshape(texts, n, 3, heads, width).transpose(2, 0, 3, 1, 4)
+    query, key, value = room.apart
+    scores = query @ key.swapaxes(-1, -2)
+    scores *= np.float32(1 / math.sqrt(width))
+    if room.nearness is not None:
+        scores += room.nearness
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
+    np.matmul(scores, value, out=query)
+    room.attended.reshape(texts, n, heads, width)[:] = query.swapaxes(1, 2)
 
 
-def _turned(weights: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
-    """The matrix transposed in memory: multiplying a few tokens with it is up to four times as fast."""
-    return np.ascontiguousarray(weights[0].T), weights[1]
-
-
-def _linear(states: Vector, weights: tuple[Vector, Vector]) -> Vector:
-    result: Vector = states @ weights[0]
-    result += weights[1]
+def _nearness(distances: Vector | None, n: int) -> Vector | None:
+    """(heads, n, n) what MPNet adds to the score of each two tokens, by buckets of their distance as in T5."""
+    if distances is None:
+        return None
+    apart = np.arange(n)[None, :] - np.arange(n)[:, None]
+    half, exact = len(distances) // 2, len(distances) // 4
+    far = np.log(np.maximum(np.abs(apart), 1).astype(np.float32) / exact) / math.log(_MAX_DISTANCE / exact)
+    wide = np.minimum(exact + (far * (half - exact)).astype(np.int64), half - 1)
+    bucket = np.where(np.abs(apart) < exact, np.abs(apart), wide) + half * (apart > 0)
+    result: Vector = distances[bucket].transpose(2, 0, 1)
     return result
 
 
-def _gelu(states: Vector) -> Vector:
-    """x Phi(x) by its approximation with tanh (Hendrycks and Gimpel, arXiv 1606.08415): a tenth of the time of erf."""
-    inner = states * states
-    inner *= np.float32(0.044715 * math.sqrt(2 / math.pi))
-    inner += np.float32(math.sqrt(2 / math.pi))
-    inner *= states
-    np.tanh(inner, out=inner)
-    inner += 1
-    inner *= states
-    inner *= np.float32(0.5)
-    return inner
+def _norm(states: Vector, weights: Pair, epsilon: np.float32) -> None:
+    """Layer norm of each row, in place."""
+    states -= states.mean(axis=-1, keepdims=True)
+    spread = np.einsum("...j,...j->...", states, states) / np.float32(states.shape[-1]) + epsilon
+    states *= (1 / np.sqrt(spread))[..., None]
+    states *= weights[0]
+    states += weights[1]
+
+
+def _linear(states: Vector, weights: Pair, result: Vector) -> None:
+    width = states.shape[-1]
+    np.matmul(states.reshape(-1, width), weights[0], out=result.reshape(-1, result.shape[-1]))
+    result += weights[1]
+
+
+def _gelu(x: Vector) -> None:
+    """x Phi(x) = max(x, 0) - |x| (1 - erf(|x| / sqrt 2)) / 2, in place, in parts that stay in the nearest cache."""
+    flat = x.reshape(-1)
+    for start in range(0, len(flat), _AT_ONCE):
+        part = flat[start : start + _AT_ONCE]
+        size = np.abs(part)
+        t = size * _P
+        t += 1
+        np.reciprocal(t, out=t)
+        tail = t * _A[0]
+        for a in _A[1:]:
+            tail += a
+            tail *= t
+        np.multiply(size, size, out=t)
+        t *= -_HALF
+        np.exp(t, out=t)
+        tail *= t
+        tail *= size
+        np.maximum(part, 0, out=part)
+        part -= tail

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from jarvisd import plugin
 from jobs.lib.embedding.numpy_bert import Bert
+from jobs.lib.embedding.numpy_weights import Unfit, read_tokenizer
 
 if TYPE_CHECKING:
     import onnx
@@ -39,8 +40,6 @@ class OnnxBert:
     def __init__(self, file: Path, folder: Path, max_tokens: int) -> None:
         """Load what `build` wrote. Raises Unfit for a folder without tokenizer, RuntimeError for a damaged file."""
         import onnxruntime
-
-        from jobs.lib.embedding.numpy_bert import read_tokenizer
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # waiting for a second busy core takes longer
@@ -83,6 +82,8 @@ def build(folder: Path, file: Path, max_tokens: int) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     bert = Bert(folder, max_tokens)
+    if bert.parts.distances is not None:
+        raise Unfit("an MPNet, which has a table of distances")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as work:
         plain, small = Path(work) / "float32.onnx", Path(work) / "int8.onnx"
@@ -139,7 +140,7 @@ class _Graph:
         return self._norm(self._add("Add", [states, self._linear(wide, layer["narrow"])]), layer["narrow_norm"])
 
     def _attention(self, states: str, weights: tuple[Vector, Vector]) -> str:
-        size, heads = self._bert.parts.words.shape[1], self._bert.heads
+        size, heads = self._bert.parts.words.shape[1], self._bert.parts.heads
         width = size // heads
         apart = self._constant(np.array([0, 0, 3, heads, width]))  # 0: as it was
         parts = self._add("Reshape", [self._linear(states, weights), apart])
@@ -159,7 +160,7 @@ class _Graph:
 
     def _norm(self, states: str, weights: tuple[Vector, Vector]) -> str:
         parts = [states, self._constant(weights[0]), self._constant(weights[1])]
-        return self._add("LayerNormalization", parts, axis=-1, epsilon=float(self._bert.epsilon))
+        return self._add("LayerNormalization", parts, axis=-1, epsilon=float(self._bert.parts.epsilon))
 
     def _add(self, kind: str, inputs: list[str], **attributes: Any) -> str:
         from onnx import helper

@@ -24,7 +24,7 @@ def numpy_reader(folder: Path) -> Read:
 
 def full_reader(folder: Path) -> Read:
     """sentence-transformers without the cache. Importing it takes seconds."""
-    from jobs.lib.embedding.encoder import encode, open_model
+    from jobs.lib.embedding.library import encode, open_model
 
     model = open_model(folder, "cpu")
     return lambda text: encode(model, [text])[0]

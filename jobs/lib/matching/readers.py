@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 FLOAT32, INT8 = "float32", "int8"  #: spaces of vectors; those of one are never compared with those of the other
 NUMPY, FULL = "numpy", "sentence-transformers"
-_AGREEMENT = 0.999  # cosine between numpy's and sentence-transformers' vector of the same text
-#: Texts on which the two are compared.
-_CHECKED = (
-    *("ok", "see you soon", "how are you?", "that was so funny lol", "where are you", "no way"),
-    *("can you pick up milk on your way home?", "i dont know what to say about that, what do you think?"),
-)
 
 
 def open_reader(mining: Mining, home: Home, space: str = FLOAT32) -> Read:
@@ -53,10 +47,12 @@ def _known(mining: Mining, home: Home, folder: Path) -> str | None:
 
 def _look(mining: Mining, home: Home, folder: Path) -> str:
     """Check the fingerprint and compare numpy with sentence-transformers. Raises JarvisError for another model."""
-    encoder = Encoder(folder, str(mining.config["matcher"]["name"]), home.cache / "embeddings", "cpu")
+    from jobs.lib.embedding.numpy_bert import Bert
+
+    encoder = Encoder(folder, str(mining.config["matcher"]["name"]), home.cache / "embeddings", "cpu", Bert)
     if encoder.fingerprint != mining.config["matcher"]["fingerprint"]:
         raise another_model(mining, folder)
-    reader = NUMPY if _agrees(folder, encoder) else FULL
+    reader = NUMPY if encoder.lighter() else FULL
     stored = {"stamp": trigger_rows.stamp(folder), "reader": reader}
     plugin.replace_file(_file(mining, home), json.dumps(stored))
     return reader
@@ -67,15 +63,3 @@ def another_model(mining: Mining, folder: Path) -> JarvisError:
         f"the templates of {mining.run_id} were measured with another model than the one in {folder}",
         "Mine them again with `jarvisctl enqueue templates`, or put the earlier model back.",
     )
-
-
-def _agrees(folder: Path, encoder: Encoder) -> bool:
-    """Whether the forward pass in numpy gives what sentence-transformers gives for the same texts."""
-    from jobs.lib.embedding.numpy_bert import Unfit
-
-    try:
-        read = numpy_reader(folder)
-        pairs = zip(_CHECKED, encoder.encode(list(_CHECKED)), strict=True)
-        return all(float(read(text) @ vector) >= _AGREEMENT for text, vector in pairs)
-    except (Unfit, ValueError):
-        return False
