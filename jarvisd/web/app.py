@@ -102,8 +102,8 @@ class _Site:
 
         async def handle(http: HttpRequest) -> Response:
             try:
-                if not self._is_open():
-                    return problem(http, "Nothing was submitted yet", _FIRST_STEP, 200)
+                if not self._is_open() and not route.without_database:
+                    return self._first_step(http, room, route)
                 if route.version is not None:
                     return await self._poll(http, route)
                 return await self._answer(http, room, route)
@@ -188,6 +188,13 @@ class _Site:
         data = {"ask": ask, "hidden": hidden, "action": http.url.path, **ask.data}
         return self._page(http, room, Page(ask.template, data))
 
+    def _first_step(self, http: HttpRequest, room: Room, route: Route) -> Response:
+        """What is shown instead of every other page as long as there is no database."""
+        if route.version is not None:
+            remedy = "Submit a run here, or with jarvisctl enqueue."
+            return self._problem(http, "Nothing was submitted yet", remedy, 200, polls=True)
+        return self._page(http, room, Page("first_step.html", {}))
+
     def _problem(
         self, http: HttpRequest, what: str, remedy: str, status: int, room: Room | None = None, *, polls: bool = False
     ) -> Response:
@@ -197,9 +204,6 @@ class _Site:
             return JSONResponse(rendering.cleaned({"trouble": f"{what.rstrip('.')}. {remedy}"}), status)
         data = {"what": what.rstrip("."), "remedy": remedy, "retry": http.method == "GET" and status in (200, 503)}
         return self._page(http, room, Page("problem.html", data, status))
-
-
-_FIRST_STEP = "`jarvisctl enqueue overnight` submits tonight's run, `jarvisctl demo` shows a whole night."
 
 
 def _live(live: Live) -> Response:

@@ -155,14 +155,16 @@ class Route:
     method: str = "GET"
     #: Of a poll: what tells, beside the database, whether its answer is still the last one.
     version: Callable[[Request], str] | None = None
+    #: Whether it also works in a home in which nothing was submitted yet.
+    without_database: bool = False
 
 
-def get(path: str, run: Callable[[Request], Answer | Awaitable[Answer]]) -> Route:
-    return Route(path, run)
+def get(path: str, run: Callable[[Request], Answer | Awaitable[Answer]], *, without_database: bool = False) -> Route:
+    return Route(path, run, without_database=without_database)
 
 
-def post(path: str, run: Callable[[Request], Answer | Awaitable[Answer]]) -> Route:
-    return Route(path, run, "POST")
+def post(path: str, run: Callable[[Request], Answer | Awaitable[Answer]], *, without_database: bool = False) -> Route:
+    return Route(path, run, "POST", without_database=without_database)
 
 
 def poll(path: str, run: Callable[[Request], Live], version: Callable[[Request], str] = lambda _request: "") -> Route:

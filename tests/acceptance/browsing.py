@@ -72,6 +72,44 @@ class Opened:
         return [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in bad]
 
 
+#: Text that a reader of the print does not see, and what can only be clicked.
+_MISPRINTS = """() => {
+  const visible = (node) => node.checkVisibility({ visibilityProperty: true });
+  const clickable = [...document.querySelectorAll("nav, button, form, footer, .notice, .skip")].filter(visible);
+  const cut = [...document.querySelectorAll("body *")].filter((node) => {
+    const style = getComputedStyle(node);
+    const clips = style.overflowX !== "visible" || style.overflowY !== "visible";
+    const larger = node.scrollHeight > node.clientHeight + 1 || node.scrollWidth > node.clientWidth + 1;
+    return visible(node) && clips && larger && style.display !== "inline" && !node.matches(".hidden, svg, svg *");
+  });
+  const folded = [...document.querySelectorAll("details > :not(summary)")].filter(
+    (node) => !node.closest("form") && !visible(node));
+  const wide = document.documentElement.scrollWidth > innerWidth ? [document.documentElement] : [];
+  return [clickable, cut, folded, wide].map((nodes) => nodes.map((node) => node.outerHTML.slice(0, 150)));
+}"""
+#: A4 without its margins, in pixels of CSS.
+_PAPER = {"width": 718, "height": 1000}
+
+
+def misprints(opened: Opened) -> list[str]:
+    """What is wrong with the page that is shown once it is on paper: a part that cannot be used there, text that is
+    cut off or folded, more than the paper's width, and what axe-core says, for example of contrast."""
+    page, size = opened.page, opened.page.viewport_size
+    page.set_viewport_size(_PAPER)
+    page.emulate_media(media="print")
+    kinds = zip(
+        ("can only be clicked", "is cut off", "is folded", "is too wide"), page.evaluate(_MISPRINTS), strict=True
+    )
+    wrong = [f"{kind}: {node}" for kind, nodes in kinds for node in nodes] + [str(one) for one in opened.serious()]
+    background = page.evaluate(
+        "getComputedStyle(document.body).backgroundColor + getComputedStyle(document.body).color"
+    )
+    page.emulate_media(media="screen")
+    if size:
+        page.set_viewport_size(size)
+    return wrong + ([] if background.startswith("rgb(246, 245, 241)rgb(27,") else [f"not dark on light: {background}"])
+
+
 def log_in(house: House, chromium: Browser, *words: str, **options: Any) -> Opened:
     """Log in as a person does: `jarvisctl open` writes a file, which the browser opens. `options`: of the context."""
     house.environment["BROWSER"] = "true"  # the program that does nothing with the file

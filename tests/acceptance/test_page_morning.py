@@ -15,7 +15,7 @@ from jarvisd.paths import Home
 from jarvisd.store import database, migrations
 from jobs.lib.results.tables import Reply
 from tests import morning_rows
-from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, logged_in, screenshot
+from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, logged_in, misprints, screenshot
 from tests.acceptance.conftest import House, until
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def test_keys_that_repeat_and_keys_elsewhere_do_not_vote(morning: House, opened:
 @pytest.mark.skipif(AXE is None, reason="no axe-core-python")
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}])
 def test_the_screens_have_no_serious_flaw_and_fit(morning: House, chromium: Browser, options: dict[str, Any]) -> None:
-    """By axe-core; nothing is wider than the window, and stored text that is a script runs nowhere."""
+    """By axe-core, also on paper; nothing is wider than the window, and stored text that is a script runs nowhere."""
     opened = log_in(morning, chromium, **options)
     page = opened.page
     for screen in (*SCREENS, "ballot", "preview"):
@@ -202,6 +202,8 @@ def test_the_screens_have_no_serious_flaw_and_fit(morning: House, chromium: Brow
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), screen
         assert page.title() != "taken" and page.locator("main img").count() == 0
         screenshot(page, f"page-{screen.replace('/', '-')}-{'phone-dark' if options else 'wide'}")
+        if options:
+            assert (screen, misprints(opened)) == (screen, [])
     assert opened.complaints == []
     opened.context.close()
 

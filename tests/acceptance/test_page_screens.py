@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, logged_in, screenshot
+from tests.acceptance.browsing import AXE, NEEDS_BROWSER, Opened, chromium, log_in, logged_in, misprints, screenshot
 from tests.acceptance.conftest import House, until
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ VIEWS = {
 
 @pytest.mark.skipif(AXE is None, reason="no axe-core: `pip install --group dev .` brings axe-core-python")
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(night: House, chromium: Browser) -> None:
-    """On every screen, in light, in dark, and on a phone of 390 pixels."""
+    """On every screen, in light, in dark, on a phone of 390 pixels, and on paper, which is white also for the dark."""
     for name, options in VIEWS.items():
         opened = log_in(night, chromium, **options, bypass_csp=True)  # axe is a script of the test's
         for screen in SCREENS:
@@ -205,6 +205,8 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(night: H
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, screen)
             assert paper(page) == ("rgb(18, 21, 24)" if name == "dark" else "rgb(246, 245, 241)")
             screenshot(page, f"page-{screen.replace('/', '-').partition('?')[0]}-{name}")
+            if name == "dark":
+                assert misprints(opened) == [], screen
         opened.context.close()
 
 

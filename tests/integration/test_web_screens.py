@@ -268,6 +268,7 @@ def test_history_lists_every_run_with_its_verdict(browser: Browser, make_run: Ma
     finish(job)
     for path in ("history", f"history/run/{run.id}"):
         assert "keep &lt;qwen3&gt;" in browser.get(path).text
+    assert f'href="{browser.keys.root}/decide/run/{run.id}"' in browser.get(f"history/run/{run.id}").text
     for number in range(30):
         make_run("command:more", plan=f"p{number}")
     assert "Page 1 of 2" in browser.get("history").text and run.id in browser.get("history?page=2").text
@@ -308,6 +309,21 @@ def test_a_home_without_a_run_says_how_to_begin(tmp_path: Path) -> None:
         answer = browser.get(path)
         assert answer.status == 200 and "Nothing was submitted yet" in answer.text
     assert "jarvisctl enqueue" in browser.get("tonight/live").text
+
+
+def test_the_first_run_of_a_home_can_be_submitted_from_the_page(tmp_path: Path) -> None:
+    """Every page leads to the form, which works before there is a database."""
+    browser = Browser(Home(tmp_path / "empty", "--home"))
+    assert f'href="{browser.keys.root}/queue/new"' in browser.get("tonight").text
+    assert "A plan" in browser.get("queue/new").text
+    plan = {"what": "plan", "plan": "overnight"}
+    assert "jobs: mine" in browser.post("queue/check", plan).text
+    assert not browser.home.database.exists()
+    answer = confirmed(browser, "queue/submit", plan)
+    run = Run.select().first()
+    assert answer.headers["location"].endswith(f"/history/run/{run.id}")
+    assert f"Submitted: {run.id}" in browser.get(f"history/run/{run.id}").text
+    assert "mine" in browser.get("tonight").text
 
 
 def test_a_locked_database_is_said_and_the_page_goes_on(browser: Browser, make_run: MakeRun) -> None:

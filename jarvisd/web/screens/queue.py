@@ -142,8 +142,8 @@ WEB = Room(
         poll("live", changes),
         post("cancel", cancel),
         post("retry", retry),
-        get("new", submission.form),
-        post("check", submission.check),
-        post("submit", submission.submit_form),
+        get("new", submission.form, without_database=True),
+        post("check", submission.check, without_database=True),
+        post("submit", submission.submit_form, without_database=True),
     ),
 )
