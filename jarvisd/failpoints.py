@@ -72,6 +72,10 @@ def set_role(role: str) -> None:
     _role = role
 
 
+def role() -> str:
+    return _role
+
+
 def failpoint(name: str) -> None:
     """End this process here if JARVISD_CRASH_AT names this point."""
     if not _wanted:

@@ -173,6 +173,8 @@ def web_rooms() -> list[str]:
     return [*WEB.values(), *own]
 
 
+#: Reads settings.yaml.
+READ_SETTINGS = "jarvisd.plan.settings:read"
 #: Renders the report of a run again.
 RENDER_REPORT = "jobs.report.render:render"
 #: Cuts the first screen out of a report.html.

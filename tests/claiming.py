@@ -10,10 +10,13 @@ from jarvisd.store import database, queue, transitions
 from jarvisd.store.models import Job, Status
 from jarvisd.worker.context import JobContext
 
+#: The name of the computer that claims.
+HERE = "here"
+
 
 def due(at: dt.datetime | None = None) -> Job | None:
     """The next due row, claimed as the daemon would; None where there is none."""
-    return transitions.claim("here", "boot", at or database.now())
+    return transitions.claim(HERE, "boot", at or database.now())
 
 
 def claimed(at: dt.datetime | None = None) -> Job:

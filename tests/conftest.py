@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from jarvisd import store
 from jarvisd.store import database
+from tests import postgres
 
+store.show_driver()  # of PostgreSQL, for the tests themselves
 #: A busy machine makes inputs slowly; that says nothing about the code.
 settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -38,6 +41,14 @@ def no_connection_is_left() -> Iterator[None]:
     """A program's connection ends with it; of a verb that is called inside the tests it must be ended."""
     yield
     database.disconnect()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL server of this test process."""
+    postgres.skip_without_server()
+    with postgres.running() as started:
+        yield started
 
 
 @pytest.fixture

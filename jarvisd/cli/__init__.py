@@ -154,7 +154,9 @@ def cli(ctx: click.Context) -> None:
     if ctx.obj is None:
         ctx.obj = App.at(None)
     if ctx.invoked_subcommand is None:
-        new = not ctx.obj.home.database.exists()
+        from jarvisd.store import location  # late: no verb needs it
+
+        new = not ctx.obj.home.database.exists() and not location.server(ctx.obj.home)
         click.echo("\n".join(_FIRST_STEPS) if new else ctx.get_help())
 
 

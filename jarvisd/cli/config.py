@@ -12,6 +12,7 @@ from jarvisd.cli.common import App, note
 from jarvisd.operations import edit
 from jarvisd.paths import SHIPPED
 from jarvisd.plan import schemas, settings, yamlfile
+from jarvisd.store import location
 from jarvisd.words import plain
 
 
@@ -69,7 +70,7 @@ def _show(app: App, schema: str | None) -> None:
         return
     home = app.home
     click.echo(f"home      {home.root}  ({home.source})")
-    click.echo(f"database  {home.database}")
+    click.echo(f"database  {location.server(home) or home.database}")
     click.echo(f"results   {home.results}")
     for path in (*home.config_files("*.yaml"), *home.config_files("plans/*.yaml")):
         click.echo(f"file      {path}  ({'shipped' if path.is_relative_to(SHIPPED / 'config') else 'yours'})")

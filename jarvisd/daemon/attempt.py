@@ -123,9 +123,10 @@ class Attempt:
     def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
         """Start the child. It does nothing until its identity is stored and "g" comes through its lifeline."""
         job = self.job
-        words = [*_program(job.kind), str(job.id), "--home", str(self.home.root)]
+        is_light = job.kind in registry.LIGHT and not database.is_server()
+        words = [*_program(is_light=is_light), str(job.id), "--home", str(self.home.root)]
         words += ["--attempt", str(job.attempt), "--token", job.token, "--lifeline", str(lifeline)]
-        words += ["--entry", registry.LIGHT[job.kind]] if job.kind in registry.LIGHT else []
+        words += ["--entry", registry.LIGHT[job.kind]] if is_light else []
         with self.open_log() as log:
             return subprocess.Popen(
                 words,
@@ -274,9 +275,12 @@ def _ends(ended: threading.Event, times: LogTimes) -> bool:
         times.note()
 
 
-def _program(kind: str) -> list[str]:
-    """What starts a child of this kind; in both cases its command line holds the word jarvisd.worker."""
-    if kind in registry.LIGHT:
+def _program(*, is_light: bool) -> list[str]:
+    """What starts a child; in both cases its command line holds the word jarvisd.worker.
+
+    The light one reads the SQLite file itself, so there is none for a database on a server.
+    """
+    if is_light:
         return [sys.executable, "-I", "-S", str(LIGHT_CHILD), "jarvisd.worker"]
     return [sys.executable, "-P", "-m", "jarvisd.worker"]
 

@@ -30,7 +30,7 @@ from jarvisd.operations import this_machine
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.plan.settings import Settings
-from jarvisd.store import database, migrations, queries, salvage, wakeup
+from jarvisd.store import database, location, migrations, queries, salvage, wakeup
 from jarvisd.words import plain
 
 _log = logging.getLogger("jarvisd")
@@ -101,7 +101,8 @@ def prepare(home: Home, *, patient: bool) -> Settings:
     while True:
         try:
             configuration = settings.read(home)
-            salvage.mend(home)
+            if not location.server(home):  # the server looks after its own files
+                salvage.mend(home)
             migrations.migrate(home, patience_s=database.LONG_PATIENCE_S)
             return configuration
         except JarvisError as error:

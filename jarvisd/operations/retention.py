@@ -8,7 +8,7 @@ import shutil
 
 from jarvisd.host import files, log_times
 from jarvisd.paths import Home
-from jarvisd.store import database, dependencies, models, queries, sqlite, transitions
+from jarvisd.store import database, dependencies, models, queries, transitions
 from jarvisd.store.models import Job, Run
 
 _log = logging.getLogger("jarvisd.operations.retention")
@@ -53,10 +53,10 @@ def remove(home: Home, runs: list[Run]) -> int:
         removed += 1
         _log.info("run %s is pruned", run.id)
     if removed:
-        sqlite.shrink(database.db)
+        database.shrink()
     for left in home.results.glob(f"{_DOOMED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    if removed and not sqlite.empty_log(database.db.obj):
+    if removed and not database.empty_log():
         _log.warning("another process reads the database; what was pruned is erased from its log later")
     return removed
 

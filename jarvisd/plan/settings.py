@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from jarvisd.paths import Home
 
@@ -110,6 +110,22 @@ class Settings(Strict):
         le=10**9,
         description="newest runs that stay; older ones are removed; null = all",
     )
+    database_without_tls: bool = Field(
+        default=False, description="the connection to a database on another computer need not be encrypted by TLS"
+    )
+    database: str | None = Field(
+        default=None,
+        description="postgresql://USER@HOST/NAME: several Macs share one queue there; null = the file var/jarvis.db",
+    )
+
+    @field_validator("database")
+    @classmethod
+    def _is_safe(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None:
+            return None
+        from jarvisd.plan import database_url  # late: few settings name a server
+
+        return database_url.check(url, without_tls=info.data.get("database_without_tls", False))
 
 
 def read(home: Home) -> Settings:

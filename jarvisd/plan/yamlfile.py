@@ -266,6 +266,8 @@ def _bool_as_number(data: Any, valid: Any, place: Place = ()) -> Place | None:
 def _in_words(error: Any) -> tuple[str, str]:
     """Pydantic's finding as what is wrong and what to do."""
     kind, message = error["type"], str(error["msg"]).removeprefix("Value error, ")
+    if remedy := getattr(error.get("ctx", {}).get("error"), "remedy", ""):  # the value is not repeated
+        return message, remedy
     if _WANTED.get(kind) in (_LIST, _LINES, _WHOLE, _NUMBER, _TEXT):
         return f"must be {_WANTED[kind]}", _it_is(error["input"])
     if kind == "too_short":

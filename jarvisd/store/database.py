@@ -6,17 +6,26 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import peewee
 
+from jarvisd import store
+from jarvisd.errors import LedgerError
 from jarvisd.host import disk_errors
+from jarvisd.paths import Home
 from jarvisd.store import fence, sqlite
+from jarvisd.store.dialect import Dialect, ErrorKind
 from jarvisd.words import plain
 
 db = peewee.DatabaseProxy()
+OperationalError = peewee.OperationalError
+#: The kind of the open database.
+_dialect: Dialect = sqlite
+#: The folder of the wake-up channel.
+_folder: Path | None = None
 
 #: How long the daemon and the jobs try to begin a write transaction while another process holds the write lock: a
 #: client that was stopped, a database browser with an unsaved change. An hour's work may be at stake.
@@ -29,7 +38,8 @@ CLIENT_PATIENCE_S = 60.0
 
 
 def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+    """The time by the clock of the database: several computers agree on that one."""
+    return dt.datetime.now(dt.UTC) + _dialect.clock_ahead()
 
 
 class InstantField(peewee.TextField):
@@ -77,21 +87,85 @@ class Record(peewee.Model):
         legacy_table_names = False
 
 
-def connect(path: Path, *, patience_s: float = CLIENT_PATIENCE_S, wait_s: float = fence.BUSY_TIMEOUT_S) -> None:
-    """Bind the models to the database at `path`. Nothing is created; see `jarvisd.store.migrations`.
+def connect(
+    path: Path,
+    *,
+    server: str = "",
+    patience_s: float = CLIENT_PATIENCE_S,
+    wait_s: float = fence.BUSY_TIMEOUT_S,
+) -> None:
+    """Bind the models to the database at `path`, or on a server. Nothing is created; see `jarvisd.store.migrations`.
 
-    `patience_s`: how long a write transaction tries to begin, beyond SQLite's own waiting. `wait_s`: how long a
-    statement waits for another process.
+    `patience_s`: how long a write transaction tries to begin, beyond the database's own waiting. `wait_s`: how long a
+    statement waits for another process. The wake-up channel is beside `path` in both cases.
     """
-    global _patience_s
+    global _dialect, _folder, _patience_s
+    store.show_driver()
     disconnect()
-    _patience_s = patience_s
-    db.initialize(sqlite.open_database(path, wait_s))
+    _patience_s, _folder = patience_s, path.parent
+    if server:
+        postgres = _postgres()
+        _dialect, opened = postgres, postgres.open_database(server, wait_s)
+    else:
+        _dialect, opened = sqlite, sqlite.open_database(path, wait_s)
+    db.initialize(opened)
+
+
+def _postgres() -> Any:
+    """The module for PostgreSQL. Raises LedgerError where its driver is not installed."""
+    try:
+        from jarvisd.store import postgres  # late: it imports psycopg, which SQLite does not need
+    except ImportError as error:
+        if not (error.name or "").startswith("psycopg") and "pq wrapper" not in str(error):
+            raise
+        message = "settings.yaml names a database server, and the extra `fleet` is not installed"
+        raise LedgerError(message, "pip install 'jarvisd[fleet]'") from None
+    return postgres
+
+
+def is_server() -> bool:
+    """Whether the open database is on a server."""
+    return _dialect is not sqlite
+
+
+def is_shared() -> bool:
+    """Whether several machines may work on this database. SQLite is a file of one machine."""
+    return is_server()
+
+
+def foreign() -> LedgerError:
+    """The error for a database that holds the tables of another program."""
+    return LedgerError(f"{_dialect.NAME} is a database of another program", _dialect.SET_ASIDE)
+
+
+def usable(home: Home) -> AbstractContextManager[None]:
+    """Raise LedgerError, with its remedy, for a database that cannot be used."""
+    return _dialect.usable(home)
+
+
+def back_up(home: Home, have: dict[str, int]) -> Path | None:
+    """Copy the database to var/backups before a migration; None where its server keeps the backups."""
+    return _dialect.back_up(home, have)
 
 
 def changes() -> str:
     """A text that differs after every committed change of this database, by this process or by another one."""
-    return sqlite.changes(db)
+    return _dialect.changes(db)
+
+
+def unflushed() -> AbstractContextManager[None]:
+    """Commits that reach the disk with the next flushed one: for what may come back after a power cut."""
+    return _dialect.unflushed(db)
+
+
+def shrink() -> None:
+    """Give the space of deleted rows back to the disk."""
+    _dialect.shrink(db)
+
+
+def empty_log() -> bool:
+    """Erase what was deleted from the database's log. False while another process reads it."""
+    return _dialect.empty_log(db)
 
 
 def disconnect() -> None:
@@ -107,7 +181,7 @@ def write(*, patience_s: float | None = None) -> Iterator[None]:
         yield
         return
     _pending.calls = []
-    with sqlite.write_transaction(db, _patience_s if patience_s is None else patience_s):
+    with _dialect.write_transaction(db, _patience_s if patience_s is None else patience_s):
         yield
     for call in dict.fromkeys(_pending.calls):
         call()
@@ -130,15 +204,9 @@ def after_commit(call: Callable[[], None]) -> None:
         call()
 
 
-def is_shared() -> bool:
-    """Whether several machines may work on this database. SQLite is a file of one machine."""
-    return False
-
-
 def folder() -> Path | None:
-    """The folder that holds the open database; None where it is no file."""
-    name = getattr(db.obj, "database", None)
-    return Path(name).parent if name and name != ":memory:" else None
+    """The folder of the wake-up channel; None before a database was opened."""
+    return _folder
 
 
 @contextmanager
@@ -148,18 +216,28 @@ def savepoint() -> Iterator[None]:
         yield
 
 
+def kind_of(error: BaseException) -> ErrorKind | None:
+    """What an error of the database is about. None for an exception that is none."""
+    return _dialect.describe_error(error)
+
+
 def is_database_error(error: BaseException) -> bool:
-    return sqlite.describe_error(error) is not None
+    return kind_of(error) is not None
 
 
 def is_busy(error: BaseException) -> bool:
     """Whether another process held the database for longer than a statement waits."""
-    return sqlite.describe_error(error) is sqlite.ErrorKind.BUSY
+    return kind_of(error) is ErrorKind.BUSY
+
+
+def is_out_of_reach(error: BaseException) -> bool:
+    """Whether the server of the database did not answer."""
+    return kind_of(error) is ErrorKind.OUT_OF_REACH
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same write may succeed later: another process holds the database, or the disk takes nothing."""
-    return is_busy(error) or disk_error(error) is not None
+    """Whether the same write may succeed later: the database is held or out of reach, or the disk takes nothing."""
+    return is_busy(error) or is_out_of_reach(error) or disk_error(error) is not None
 
 
 def damage(error: BaseException) -> str | None:
@@ -167,8 +245,8 @@ def damage(error: BaseException) -> str | None:
 
     Only peewee's errors count: a job may have opened another database through sqlite3.
     """
-    damaged = isinstance(error, peewee.DatabaseError) and sqlite.describe_error(error) is sqlite.ErrorKind.DAMAGED
-    return f"var/jarvis.db is damaged or is not a database. {sqlite.MEND}" if damaged else None
+    damaged = isinstance(error, peewee.DatabaseError) and kind_of(error) is ErrorKind.DAMAGED
+    return _dialect.DAMAGE if damaged else None
 
 
 def disk_error(error: BaseException | None) -> str | None:
@@ -178,7 +256,13 @@ def disk_error(error: BaseException | None) -> str | None:
     then complains that there is none to roll back.
     """
     while error is not None:
-        if reason := disk_errors.of_system_call(error) or sqlite.disk_trouble(error):
+        if reason := disk_errors.of_system_call(error) or _disk_trouble(error):
             return reason
         error = error.__cause__ or error.__context__
     return None
+
+
+def _disk_trouble(error: BaseException) -> str | None:
+    """What is wrong with the disk, in words, where the database says so."""
+    kind = kind_of(error)
+    return kind.value if kind in (ErrorKind.DISK_FULL, ErrorKind.DISK_FAILS, ErrorKind.READ_ONLY) else None

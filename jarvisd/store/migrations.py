@@ -17,7 +17,7 @@ from jarvisd.errors import LedgerError
 from jarvisd.host import files
 from jarvisd.host.lockfile import lock_holder
 from jarvisd.paths import Home
-from jarvisd.store import database, schema, sqlite
+from jarvisd.store import database, location, schema
 from jarvisd.store.database import InstantField, Record
 
 Migration = Callable[[], None]
@@ -41,6 +41,10 @@ class Applied(Record):
 def _first_tables() -> None:
     """Runs, jobs, machines, and the tables of Huey's queue."""
     schema.script("jarvisd.store", "1_first_tables.sql")
+    _tables_of_messages()
+
+
+def _tables_of_messages() -> None:
     from jarvisd.store import wakeup  # late: it imports Huey, which `status` does not need
 
     database.db.create_tables(wakeup.messages().tables, safe=False)
@@ -86,7 +90,7 @@ def applied() -> dict[str, int]:
     tables = database.db.get_tables()
     if "migration" not in tables:
         if tables:
-            raise LedgerError("var/jarvis.db is a database of another program", sqlite.SET_ASIDE)
+            raise database.foreign()
         return {}
     rows = Applied.select(Applied.package, peewee.fn.MAX(Applied.number)).group_by(Applied.package).tuples()
     return {str(package): int(number) for package, number in rows}
@@ -162,10 +166,11 @@ def _exists(pid: object) -> bool:
 def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> None:
     """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
-    if not home.database.exists():
+    server = location.server(home)
+    if not server and not home.database.exists():
         files.flush_folder(home.root)  # else a power cut may take the name of var/, and all that is below it
-    database.connect(home.database, patience_s=patience_s)
-    with sqlite.usable(home):
+    database.connect(home.database, server=server, patience_s=patience_s)
+    with database.usable(home):
         have = applied()
         if have == {package: schema.newest(folder) for package, folder in _folders().items()}:
             return
@@ -177,12 +182,28 @@ def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> No
             _refuse_under_another_daemon(home)
             if _is_current(applied(), lists):
                 return
-            sqlite.back_up(home, have)
+            database.back_up(home, have)
         with database.write():
             Applied.create_table(safe=True)
         for package, migrations in lists.items():
+            if database.is_server():
+                _begin_whole(package, migrations)
             for number, function in enumerate(migrations, 1):
                 _apply(package, number, function)
+
+
+def _begin_whole(package: str, migrations: Sequence[Migration]) -> None:
+    """Make all tables of a package at once where it has none, and record every step that they stand for."""
+    folder = _folders()[package]
+    last, name = schema.whole_on_server(folder)
+    with database.write():
+        if Applied.select().where(Applied.package == package).exists():
+            return
+        schema.script(folder, name)
+        if package == "jarvisd":
+            _tables_of_messages()
+        for number, function in enumerate(migrations[:last], 1):
+            _record(package, number, function)
 
 
 def _apply(package: str, number: int, function: Migration) -> None:
@@ -190,18 +211,25 @@ def _apply(package: str, number: int, function: Migration) -> None:
         if Applied.get_or_none(package=package, number=number):
             return  # another process was quicker
         function()
-        Applied.create(package=package, number=number, name=function.__name__.strip("_"), at=database.now())
+        _record(package, number, function)
         failpoints.failpoint("migrate.before-commit")
     failpoints.failpoint("migrate.committed")
 
 
+def _record(package: str, number: int, function: Migration) -> None:
+    Applied.create(package=package, number=number, name=function.__name__.strip("_"), at=database.now())
+
+
 def open_existing(home: Home) -> bool:
     """Open the database to read it. False when there is none yet. Imports no job package, so that it is fast."""
-    if not home.database.exists():
+    server = location.server(home)
+    if not server and not home.database.exists():
         return False
-    database.connect(home.database)
-    with sqlite.usable(home):
+    database.connect(home.database, server=server)
+    with database.usable(home):
         have = applied()
+        if server and not have:
+            return False
         refuse_newer(have, {"jarvisd": OWN})
         if have.get("jarvisd", 0) < len(OWN):
             migrate(home)

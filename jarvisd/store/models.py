@@ -75,7 +75,7 @@ class Job(Record):
     waiting_since = InstantField(null=True)  #: since when memory or power has kept it from starting
     machine = peewee.CharField(null=True)
     pid = peewee.IntegerField(null=True)
-    pid_started = peewee.FloatField(null=True)
+    pid_started = peewee.DoubleField(null=True)
     boot_id = peewee.CharField(null=True)
     token = peewee.CharField(null=True)  #: in the child's command line: tells it from a reused pid
     cancel_requested = peewee.BooleanField(default=False)
@@ -91,7 +91,7 @@ class Job(Record):
     )  #: of its last start: their order, whatever the clock said
     ended_at = InstantField(null=True)
     #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
-    took_s = peewee.FloatField(null=True)
+    took_s = peewee.DoubleField(null=True)
     pinned_to = peewee.CharField(null=True)  #: the machine that runs it; null = any that has what it needs
     needs = JSONText(null=True)  #: {"memory_mb": n, "models": [[source, revision], ...]}; see `store/fleet.py`
     may_move = peewee.BooleanField(default=False)  #: whether another machine may run it when its own is lost

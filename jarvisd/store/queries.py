@@ -181,7 +181,7 @@ def next_due_id(machine: str, at: dt.datetime) -> int | None:
         query = Job.select(Job.id).join(Run).where(is_due(machine, at), placement.allows(machine, at))
         job_id: int | None = query.order_by(*ORDER).limit(1).scalar()
         return job_id
-    statement, names = _due_statement()
+    statement, names = _due_statement(db.param)
     waits = (dt.timedelta(0), LONGEST_WAIT)
     values: dict[object, object] = {_MACHINE: machine}
     values |= {_instant(_MOMENT + wait): _instant(at + wait) for wait in waits}
@@ -194,8 +194,11 @@ _MACHINE, _MOMENT = "\0machine", dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 @functools.cache
-def _due_statement() -> tuple[str, tuple[str | int, ...]]:
-    """The statement and its parameters. It is built once: that takes longer than SQLite takes to answer it."""
+def _due_statement(_param: str) -> tuple[str, tuple[str | int, ...]]:
+    """The statement and its parameters. It is built once: that takes longer than SQLite takes to answer it.
+
+    `_param`: how the open database writes a parameter; the statement differs with it.
+    """
     query = Job.select(Job.id).join(Run).where(is_due(_MACHINE, _MOMENT))
     statement, parameters = query.order_by(*ORDER).limit(1).sql()
     return statement, tuple(parameters)

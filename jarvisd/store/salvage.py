@@ -23,6 +23,7 @@ from jarvisd.errors import LedgerError
 from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.store import sqlite
+from jarvisd.store.dialect import ErrorKind
 
 _log = logging.getLogger("jarvisd.store.salvage")
 
@@ -35,9 +36,7 @@ BUSY_S = 10.0
 #: The first bytes of every SQLite database.
 _MAGIC = b"SQLite format 3\0"
 #: Not among them: read-only, which a damaged header may claim.
-_PASSING = frozenset(
-    {sqlite.ErrorKind.BUSY, sqlite.ErrorKind.DISK_FULL, sqlite.ErrorKind.DISK_FAILS, sqlite.ErrorKind.CANNOT_OPEN}
-)
+_PASSING = frozenset({ErrorKind.BUSY, ErrorKind.DISK_FULL, ErrorKind.DISK_FAILS, ErrorKind.CANNOT_OPEN})
 _SUFFIXES = ("", "-wal", "-shm")
 #: The tables whose rows are counted for people.
 _COUNTED = ("run", "job")
@@ -86,7 +85,7 @@ def mend(home: Home) -> None:
         damaged = not _is_whole(home)
         rescue = (_rescue(home) if _is_ours(home) else _set_aside(home)) if damaged else None
     except sqlite3.OperationalError as error:
-        trouble = (sqlite.describe_error(error) or sqlite.ErrorKind.OTHER).value
+        trouble = (sqlite.describe_error(error) or ErrorKind.OTHER).value
         raise LedgerError(f"{home.database} cannot be read: {trouble}", "Try again in a moment.") from error
     except OSError as error:
         raise LedgerError(f"{home.database} is damaged, and cannot be kept: {error.strerror}", "Mend that.") from error

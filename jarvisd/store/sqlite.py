@@ -1,31 +1,34 @@
 """All that is particular to SQLite: connections, write transactions, the meaning of its errors, backups.
 
-Beside this file only `salvage.py`, which reads damaged files, knows a dialect.
+Beside this file only `salvage.py`, which reads damaged files, and `worker/light.py` speak to SQLite.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from enum import Enum
 from pathlib import Path
 
 import peewee
 
 from jarvisd.errors import LedgerError
-from jarvisd.host import disk_errors, files
+from jarvisd.host import files
 from jarvisd.paths import Home
 from jarvisd.store import fence
+from jarvisd.store.dialect import ErrorKind
 
 _log = logging.getLogger("jarvisd.store.sqlite")
 
+NAME = "var/jarvis.db"
 #: What to do about a file that is no database of jarvisd.
 SET_ASIDE = "Nothing was changed. Move it away and start again; `jarvisd` sets such a file aside by itself."
 #: What to do about a damaged database.
 MEND = "`jarvisctl restart` keeps the file, and saves every run and job that can be read."
+DAMAGE = f"{NAME} is damaged or is not a database. {MEND}"
 #: Copies of the database from before a migration.
 KEPT_BACKUPS = 3
 #: Pause between two tries to begin a write transaction.
@@ -37,18 +40,6 @@ _PRAGMAS = {
     "foreign_keys": 1,
     "cache_size": -8000,  # 8 MB
 }
-
-
-class ErrorKind(Enum):
-    """What an error of the database is about."""
-
-    DISK_FULL = disk_errors.FULL
-    DISK_FAILS = "the disk is full, or fails"
-    READ_ONLY = "the disk is read-only"
-    CANNOT_OPEN = "the file cannot be opened"
-    BUSY = "another process holds it"
-    DAMAGED = "it is damaged or is not a database"
-    OTHER = "another error"
 
 
 #: Words of SQLite's messages. A full disk is an "I/O error" where SQLite maps the file into memory.
@@ -80,6 +71,11 @@ def changes(database: peewee.Database) -> str:
     """What changes with every commit: `data_version` with those of other connections, the total with this one's."""
     (version,) = database.execute_sql("PRAGMA data_version").fetchone()
     return f"{version}.{database.connection().total_changes}"
+
+
+def clock_ahead() -> dt.timedelta:
+    """How far the database's clock is ahead of this computer's: not at all."""
+    return dt.timedelta()
 
 
 @contextmanager
@@ -195,9 +191,3 @@ def back_up(home: Home, have: dict[str, int]) -> Path:
     for old in sorted(folder.glob("jarvis-*.db"), key=lambda path: path.stat().st_mtime)[:-KEPT_BACKUPS]:
         old.unlink()
     return target
-
-
-def disk_trouble(error: BaseException) -> str | None:
-    """What is wrong with the disk, in words, where SQLite says so."""
-    kind = describe_error(error)
-    return kind.value if kind in (ErrorKind.DISK_FULL, ErrorKind.DISK_FAILS, ErrorKind.READ_ONLY) else None

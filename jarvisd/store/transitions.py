@@ -204,7 +204,9 @@ def raise_last_number(name: str, number: int) -> None:
     """Remember that this number was given, and all below it. A lower one than before changes nothing."""
     with database.write():
         if number > queries.last_number(name):
-            LastNumber.replace(name=name, number=number).execute()
+            LastNumber.insert(name=name, number=number).on_conflict(
+                conflict_target=[LastNumber.name], update={LastNumber.number: number}
+            ).execute()
 
 
 def reload(jobs: Iterable[Job], *, whole: bool = True) -> list[Job]:

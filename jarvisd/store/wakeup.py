@@ -18,7 +18,7 @@ from huey.contrib.sql_huey import SqlStorage
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from jarvisd.store import database, queries, sqlite
+from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Status
 from jarvisd.store.signals import QUEUE, put, queue_of, signal_daemon
 
@@ -63,7 +63,7 @@ class WakeUpStorage(SqlStorage):
 
     def _take(self) -> bytes | None:
         try:
-            with sqlite.unflushed(self.database):  # a message that comes back wakes the daemon once more, no more
+            with database.unflushed():  # a message that comes back wakes the daemon once more, no more
                 data: bytes | None = super().dequeue()
         except peewee.OperationalError as error:
             if not database.is_busy(error):

@@ -1,9 +1,9 @@
-"""The page's one connection: opened when a request needs it, and again when the file was replaced."""
+"""The page's one connection: opened when a request needs it, and again when it leads elsewhere than before."""
 
 from __future__ import annotations
 
 from jarvisd.paths import Home
-from jarvisd.store import database, migrations
+from jarvisd.store import database, location, migrations
 
 #: How long a statement and a write transaction wait for another process: a page that hangs says nothing.
 WAIT_S, PATIENCE_S = 1.0, 4.0
@@ -14,31 +14,33 @@ class Ledger:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._file: tuple[int, int] | None = None  #: device and inode of the open file
+        self._place: str | None = None  #: what is open: a server's address, or device and inode of the file
         self._opened = 0  #: times that it was opened: data_version means something on one connection only
 
     def open(self) -> bool:
         """Open the database. False where nothing was submitted yet."""
-        file = self._current_file()
-        if file is None:
+        server = location.server(self.home)
+        place = server or self._current_file()
+        if place is None:
             self.close()
             return False
-        if file != self._file:
-            migrations.open_existing(self.home)
-            database.connect(self.home.database, patience_s=PATIENCE_S, wait_s=WAIT_S)
-            self._file, self._opened = file, self._opened + 1
+        if place != self._place:
+            if not migrations.open_existing(self.home):
+                return False
+            database.connect(self.home.database, server=server, patience_s=PATIENCE_S, wait_s=WAIT_S)
+            self._place, self._opened = place, self._opened + 1
         return True
 
-    def _current_file(self) -> tuple[int, int] | None:
+    def _current_file(self) -> str | None:
         try:
             status = self.home.database.stat()
         except FileNotFoundError:
             return None
-        return status.st_dev, status.st_ino
+        return f"{status.st_dev}.{status.st_ino}"
 
     def close(self) -> None:
         """Open it anew at the next request: the state of a connection after an error is unknown."""
-        self._file = None
+        self._place = None
         database.disconnect()
 
     def version(self) -> str:

@@ -20,14 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import peewee
-
 from jarvisd import failpoints, logs, registry
 from jarvisd.errors import JarvisError, JobFailed, NotStored, StaleAttempt
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.registry import Outcome
-from jarvisd.store import database, migrations, queries, transitions
+from jarvisd.store import database, location, migrations, queries, transitions
 from jarvisd.store.models import Job
 from jarvisd.words import plain
 from jarvisd.worker import orphan
@@ -53,7 +51,7 @@ def main() -> ExitCode:
     threading.Thread(target=_die_with_daemon, args=(options.lifeline, options.token), daemon=True).start()
     logs.quiet_libraries()
     home = Home(Path(options.home), "--home")
-    database.connect(home.database, patience_s=database.LONG_PATIENCE_S)
+    database.connect(home.database, server=location.server(home), patience_s=database.LONG_PATIENCE_S)
     if not migrations.matches_code():
         print("the database has another schema than this version of jarvisd: restart the daemon", file=sys.stderr)
         with contextlib.suppress(OSError):  # the daemon is gone, or of a version that only writes into it
@@ -186,7 +184,7 @@ def _patiently(context: JobContext, name: str, write: Callable[[], None]) -> Non
         try:
             write()
             return
-        except peewee.OperationalError as error:
+        except database.OperationalError as error:
             if time.monotonic() > end or context.should_stop():
                 raise NotStored(f"{name} cannot be stored: {type(error).__name__}") from None
             context.log.warning("%s cannot be stored yet; trying again", name)

@@ -1,4 +1,4 @@
-"""A real ledger in a real SQLite file."""
+"""A real ledger: in a real SQLite file, and for the tests of the queue on a real PostgreSQL server too."""
 
 from __future__ import annotations
 
@@ -8,19 +8,56 @@ from typing import Any
 
 import pytest
 
+from jarvisd.operations import this_machine
 from jarvisd.paths import Home
 from jarvisd.registry import JobSpec
-from jarvisd.store import database, migrations, queries
+from jarvisd.store import database, machines, migrations, queries
 from jarvisd.store.models import Dependency, Job, Run
+from tests import claiming, postgres
 from tests.integration.comparison_nights import Night
+
+#: The tests of the queue, which run on both databases; one that is about SQLite alone has the mark `sqlite`.
+ON_BOTH = {
+    *("test_ledger", "test_claim_races", "test_next_round", "test_start_counts", "test_start_conditions"),
+    *("test_ids", "test_bad_rows", "test_operations"),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_of_queue = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+    if "home" in metafunc.fixturenames and is_of_queue and not metafunc.definition.get_closest_marker("sqlite"):
+        metafunc.parametrize("home", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     made = Home(tmp_path / "home", "--home")
+    if getattr(request, "param", "sqlite") == "postgres":
+        postgres.name_server(made, request.getfixturevalue("server_database"))
+        monkeypatch.setattr(this_machine, "identity", lambda _home: claiming.HERE)
     migrations.migrate(made)
+    if database.is_server():
+        machines.register(claiming.HERE, claiming.HERE, "0", {})
     yield made
     database.db.close()
+
+
+@pytest.fixture
+def server_database(cluster: postgres.Cluster, migrated_database: str) -> Iterator[str]:
+    """The address of a database of jarvisd on a server, empty but for its tables."""
+    cluster.empty(migrated_database)
+    yield migrated_database
+    database.disconnect()
+
+
+@pytest.fixture(scope="session")
+def migrated_database(cluster: postgres.Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = cluster.create()
+    home = Home(tmp_path_factory.mktemp("migrated"), "--home")
+    postgres.name_server(home, url)
+    migrations.migrate(home)
+    database.disconnect()
+    return url
 
 
 @pytest.fixture

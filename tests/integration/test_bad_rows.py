@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import peewee
 import pytest
 
 from jarvisd.daemon import outcome as outcomes
@@ -131,7 +132,7 @@ def test_a_running_row_that_cannot_be_read_fails_at_the_next_start_and_the_other
     make_run("mine", "evaluate:a", "evaluate:b")
     bad, good = claimed(), Job.get(name="evaluate:a")
     Job.update(status=Status.RUNNING, machine="here", boot_id="another", attempt=1).where(Job.id == good.id).execute()
-    database.db.execute_sql("UPDATE job SET outcome = '{' WHERE id = ?", (bad.id,))
+    Job.update(outcome=peewee.SQL("'{'")).where(Job.id == bad.id).execute()
     recovery.recover(home)
     status, reason = Job.select(Job.status, Job.reason).where(Job.id == bad.id).tuples().get()
     assert (status, "could not recover it (JSONDecodeError)" in reason) == (Status.FAILED, True)

@@ -90,6 +90,7 @@ def test_the_queue_of_messages_is_built_once_per_connection(home: Home, make_run
     assert wakeup.messages() is not before
 
 
+@pytest.mark.sqlite
 def test_no_other_process_writes_between_the_query_and_the_claim(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

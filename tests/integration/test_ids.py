@@ -84,6 +84,7 @@ def test_a_log_from_before_the_database_was_replaced_stays_and_no_job_gets_its_n
     assert len(list(home.logs.glob("job-*"))) == 3
 
 
+@pytest.mark.sqlite
 def test_a_run_s_folder_has_lost_its_name_on_the_disk_before_its_row_goes(
     home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

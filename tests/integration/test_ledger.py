@@ -130,7 +130,7 @@ def test_a_fenced_write_that_fails_leaves_nothing(make_run: MakeRun) -> None:
 
 
 def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, make_run: MakeRun) -> None:
-    huey = wakeup.messages().huey
+    huey = wakeup.messages("here").huey
     with pytest.raises(peewee.IntegrityError):
         make_run("mine", "mine")  # two jobs of one name
     assert (Run.select().count(), Job.select().count(), huey.storage.queue_size()) == (0, 0, 0)
@@ -139,7 +139,7 @@ def test_a_run_is_stored_with_its_jobs_and_messages_or_not_at_all(home: Home, ma
 
 
 def test_settling_the_last_job_wakes_the_worker_for_the_report(make_run: MakeRun) -> None:
-    huey = wakeup.messages().huey
+    huey = wakeup.messages("here").huey
     make_run("mine", "report")
     huey.storage.flush_queue()
     finish(claimed())
@@ -150,7 +150,7 @@ def silent(make_run: MakeRun) -> Any:
     """A night of which the first job runs and no message is in the queue; its storage."""
     make_run("mine", "evaluate:a", "report", deadline=database.now() + dt.timedelta(hours=9))
     claimed()
-    huey = wakeup.messages().huey
+    huey = wakeup.messages("here").huey
     huey.storage.flush_queue()
     return huey.storage
 
@@ -189,7 +189,7 @@ def test_whatever_makes_a_row_due_wakes_the_worker(make_run: MakeRun, happens: C
 
 def test_polling_wakes_the_worker_for_a_due_job_unless_a_message_is_queued_already(make_run: MakeRun) -> None:
     make_run("mine")
-    huey = wakeup.messages().huey
+    huey = wakeup.messages("here").huey
     huey.storage.flush_queue()
     assert wakeup.wake_if_due("here")
     assert not wakeup.wake_if_due("here")
@@ -287,7 +287,7 @@ def test_what_was_cancelled_meanwhile_is_not_put_off(make_run: MakeRun) -> None:
 
 def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_look(make_run: MakeRun) -> None:
     looks: list[int] = []
-    messages = wakeup.messages()
+    messages = wakeup.messages("here")
     messages.on_wakeup = lambda: looks.append(1)
     huey = messages.huey
     huey.storage.put_data(huey._task_key(messages.send.task_class, "rt"), b"[null, false]")
@@ -299,7 +299,7 @@ def test_a_planted_word_that_would_revoke_every_message_is_dropped_at_the_next_l
 
 def test_a_start_removes_foreign_messages_from_the_queue(make_run: MakeRun) -> None:
     make_run("mine")
-    huey = wakeup.messages().huey
+    huey = wakeup.messages("here").huey
     huey.storage.enqueue(b"cos\nsystem\n(S'true'\ntR.", priority=9)
     huey.storage.add_to_schedule(b"{", database.now())
     huey.storage.put_data("r:wake_up", b"x")

@@ -1,7 +1,8 @@
 """The queue as a machine of states: whatever people, clocks and crashes do in whatever order, its promises hold.
 
-Everything is real but the processes and the time: the ledger in a SQLite file, Huey's queue in it, the functions that
-submit, claim, settle, cancel, retry, pause and recover. A child is the context that its attempt would be given.
+Everything is real but the processes and the time: the ledger in a SQLite file or on a PostgreSQL server, Huey's queue
+in it, the functions that submit, claim, settle, cancel, retry, pause and recover. A child is the context that its
+attempt would be given.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from jarvisd.paths import Home
 from jarvisd.plan.settings import Settings
 from jarvisd.registry import JobSpec, Outcome
 from jarvisd.store import database, dependencies, migrations, queries, queue, transitions, wakeup
-from jarvisd.store.models import OPEN, SETTLED, Dependency, Job, Run, Status
+from jarvisd.store.models import OPEN, SETTLED, Dependency, Job, Machine, Run, Status
 from jarvisd.store.transitions import MAX_STARTS_WITHOUT_PROGRESS
 from jarvisd.worker import main
 from jarvisd.worker.context import JobContext
+from tests import postgres
 
-HERE = "here"
+HERE = "0" * 32
 #: A child that an earlier start of the computer left: nothing of it can still run.
 BOOT = "another boot"
 START = dt.datetime(2026, 11, 22, 22, tzinfo=dt.UTC)
@@ -52,6 +54,14 @@ def empty_database() -> Any:
         database.db.close()
         Queue.template = home.database
         yield
+
+
+@pytest.fixture
+def server_queue(cluster: postgres.Cluster, server_database: str) -> None:
+    ServerQueue.cluster, ServerQueue.address = cluster, server_database
+    database.connect(Path("/nowhere/jarvis.db"), server=server_database)
+    database.db.execute_sql("CREATE TABLE IF NOT EXISTS piece (job BIGINT, attempt BIGINT)")
+    database.db.close()
 
 
 Draw = Callable[..., Any]
@@ -78,12 +88,10 @@ class Queue(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir=MEMORY)
         self.home = Home(Path(self.folder.name), "--home")
         self.home.make()
-        shutil.copyfile(self.template, self.home.database)
-        database.connect(self.home.database)
-        database.db.execute_sql("PRAGMA synchronous = 0")
+        self._open()
         self.at, self.real_now = START, database.now
         database.now = lambda: self.at
-        self.huey = wakeup.messages().huey
+        self.huey = wakeup.messages(HERE).huey
         self.supervisor = Supervisor(self.home, HERE, Settings(), threading.Event())
         self.statuses: dict[int, Status] = {}
         self.attempts: dict[int, int] = {}
@@ -92,6 +100,11 @@ class Queue(RuleBasedStateMachine):
         self.pieces = 0
         self.working = False  #: whether the worker is on its way through the due rows
         self.poll_due = False  #: whether time has passed since the daemon last polled
+
+    def _open(self) -> None:
+        shutil.copyfile(self.template, self.home.database)
+        database.connect(self.home.database)
+        database.db.execute_sql("PRAGMA synchronous = 0")
 
     def teardown(self) -> None:
         try:
@@ -234,7 +247,8 @@ class Queue(RuleBasedStateMachine):
             return
         try:
             with context.checkpoint():
-                database.db.execute_sql("INSERT INTO piece VALUES (?, ?)", (context.job_id, context.attempt))
+                piece = f"INSERT INTO piece VALUES ({database.db.param}, {database.db.param})"
+                database.db.execute_sql(piece, (context.job_id, context.attempt))
             context.progress(1, 1, "piece")
         except StaleAttempt:
             assert not self._is_current(context)
@@ -338,7 +352,23 @@ class Queue(RuleBasedStateMachine):
         assert all(Status(job.status) in SETTLED for job in Job.select())
 
 
+class ServerQueue(Queue):
+    """The same on a PostgreSQL server."""
+
+    cluster: postgres.Cluster
+    address: str
+
+    def _open(self) -> None:
+        self.cluster.empty(self.address)
+        database.connect(self.home.database, server=self.address)
+        (self.home.var / "machine-id").write_text(HERE)
+        ahead = START + dt.timedelta(days=3650)  # the only machine never counts as lost
+        Machine.create(id=HERE, name=HERE, version="0", facts={}, seen_at=ahead, turned_at=ahead)
+
+
 TestQueue = Queue.TestCase
 TestQueue.settings = settings(
     max_examples=25, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestServerQueue = pytest.mark.usefixtures("server_queue")(ServerQueue.TestCase)
+TestServerQueue.settings = settings(TestQueue.settings, max_examples=6)

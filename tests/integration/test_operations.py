@@ -79,8 +79,9 @@ def test_a_daemon_that_cannot_start_is_reported_beside_the_queued_jobs(
     """On demand, retry starts the daemon; here its program does not run."""
     run = make_run("mine")
     control.cancel(home, run)
-    (home.root / "config").mkdir()
-    (home.root / "config" / "settings.yaml").write_text("daemon: on-demand\n")
+    (home.root / "config").mkdir(exist_ok=True)
+    with (home.root / "config" / "settings.yaml").open("a") as settings:
+        settings.write("daemon: on-demand\n")
     monkeypatch.setattr("sys.executable", "/bin/false")
     retried = control.retry(home, run)
     assert [job.name for job in retried.jobs] == ["mine"]

@@ -91,7 +91,7 @@ def test_the_end_of_a_job_wakes_the_worker_for_what_waits_for_it(home: Home, mak
     """Also where the user cancels it: the run that waits is skipped then."""
     first = make_run("command:first")
     make_run("command:second", after=[after(job_of(first))])
-    storage = wakeup.messages().huey.storage
+    storage = wakeup.messages("here").huey.storage
     storage.flush_all()
     control.cancel(home, job_of(first))
     assert storage.queue_size() == 1

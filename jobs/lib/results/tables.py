@@ -35,9 +35,9 @@ class Template(Record):
     examples = JSONText()
     triggers = JSONText()  #: incoming texts that may fire it; of a phrase, those that led to it, which may not
     tier = peewee.CharField()  #: automatic | suggest | phrase
-    threshold = peewee.FloatField(null=True)  #: cosine of the matcher from which our own index answers with it
-    precision = peewee.FloatField(null=True)  #: right / fired, None where it never fired on a held-out turn
-    precision_low = peewee.FloatField(null=True)  #: lower end of its Wilson interval
+    threshold = peewee.DoubleField(null=True)  #: cosine of the matcher from which our own index answers with it
+    precision = peewee.DoubleField(null=True)  #: right / fired, None where it never fired on a held-out turn
+    precision_low = peewee.DoubleField(null=True)  #: lower end of its Wilson interval
     fired = peewee.IntegerField(default=0)  #: held-out turns
     right = peewee.IntegerField(default=0)
 
@@ -70,7 +70,7 @@ class HeldOutDraft(Record):
     incoming = peewee.TextField()  #: its messages, one per line
     answer = peewee.TextField(null=True)  #: the first message of the owner's real reply; None where there was none
     drafts = JSONText()  #: [[uuid of the template, probability], ...], at most three, the likeliest first
-    probability = peewee.FloatField()  #: of the first draft: the confidence by which turns are ordered
+    probability = peewee.DoubleField()  #: of the first draft: the confidence by which turns are ordered
 
     class Meta:
         indexes = ((("job", "place"), True),)
@@ -83,10 +83,10 @@ class ModelLoad(Record):
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
     model = peewee.CharField()
     info = JSONText()  #: {"name", "params", "memory", "notes", "path", "revision", "licence", ...}
-    load_time_s = peewee.FloatField()
-    load_peak_mb = peewee.FloatField(null=True)  #: of MLX
-    first_reply_ms = peewee.FloatField(null=True)  #: the first reply after loading, which still compiles and pages in
-    process_mb = peewee.FloatField(null=True)  #: peak of the whole process so far, as the system counts it
+    load_time_s = peewee.DoubleField()
+    load_peak_mb = peewee.DoubleField(null=True)  #: of MLX
+    first_reply_ms = peewee.DoubleField(null=True)  #: the first reply after loading, which still compiles and pages in
+    process_mb = peewee.DoubleField(null=True)  #: peak of the whole process so far, as the system counts it
     conditions = JSONText(null=True)  #: power, free memory, swap at the time of loading
 
 
@@ -178,18 +178,18 @@ class Reply(Record):
     success = peewee.BooleanField()
     failure = peewee.TextField(null=True)
     checks = JSONText()  #: {"name of the check": true | false}
-    quality = peewee.FloatField()  #: see jobs.evaluate.checks; 0 for a failed reply
+    quality = peewee.DoubleField()  #: see jobs.evaluate.checks; 0 for a failed reply
     batched = peewee.BooleanField(default=False)  #: generated beside others: it has no times of its own
     prompt_tokens = peewee.IntegerField(null=True)
     tokens = peewee.IntegerField(null=True)
-    ttft_ms = peewee.FloatField(null=True)
-    latency_ms = peewee.FloatField(null=True)
-    inter_token_ms = peewee.FloatField(null=True)  #: (last token - first token) / (tokens - 1)
-    tokens_per_second = peewee.FloatField(null=True)
-    characters_per_second = peewee.FloatField(null=True)  #: visible characters / latency
+    ttft_ms = peewee.DoubleField(null=True)
+    latency_ms = peewee.DoubleField(null=True)
+    inter_token_ms = peewee.DoubleField(null=True)  #: (last token - first token) / (tokens - 1)
+    tokens_per_second = peewee.DoubleField(null=True)
+    characters_per_second = peewee.DoubleField(null=True)  #: visible characters / latency
     finish_reason = peewee.CharField(null=True)
-    peak_memory_mb = peewee.FloatField(null=True)  #: of MLX, for this reply
-    bits_per_character = peewee.FloatField(null=True)  #: of the owner's real answer under the model; real turns only
+    peak_memory_mb = peewee.DoubleField(null=True)  #: of MLX, for this reply
+    bits_per_character = peewee.DoubleField(null=True)  #: of the owner's real answer under the model; real turns only
     created_at = InstantField()
 
     class Meta:
@@ -206,7 +206,7 @@ class Score(Record):
     reply = peewee.ForeignKeyField(Reply, backref="scores", on_delete="CASCADE")
     metric = peewee.CharField()  #: style | meaning | reading | own_turns
     #: More is better; 0..1, but for own_turns: there it is what the reply adds to the value of its model's set.
-    value = peewee.FloatField()
+    value = peewee.DoubleField()
     parts = JSONText(null=True)  #: what it was made of, by name
 
     class Meta:
@@ -219,9 +219,9 @@ class ReferenceScore(Record):
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
     metric = peewee.CharField()
     reference = peewee.CharField()  #: ceiling (the owner's other half) | floor (other people) | random (another reply)
-    value = peewee.FloatField()
-    low = peewee.FloatField(null=True)  #: 95 % interval
-    high = peewee.FloatField(null=True)
+    value = peewee.DoubleField()
+    low = peewee.DoubleField(null=True)  #: 95 % interval
+    high = peewee.DoubleField(null=True)
     n = peewee.IntegerField()
 
     class Meta:
@@ -294,7 +294,7 @@ class CardReading(Record):
     turn = peewee.CharField()  #: as in DraftReview
     template = peewee.CharField()  #: as in DraftReview
     judge = peewee.CharField()  #: key of the model
-    chance = peewee.FloatField()  #: that the owner would send the draft, 0 to 1, by the model
+    chance = peewee.DoubleField()  #: that the owner would send the draft, 0 to 1, by the model
     block = peewee.CharField(null=True)  #: the cards that were sorted together; None where it had an answer already
     created_at = InstantField()
 
