@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,11 @@ WEIGHTS = {
 _numbers = itertools.count(1)
 
 
+def new_tag() -> str:
+    """The name of a job, of which no other call of this process has had one."""
+    return f"t{next(_numbers)}"
+
+
 @dataclass
 class Clients:
     """The jobs that were submitted, and the client processes that are alive, for all threads together."""
@@ -46,10 +52,11 @@ class Clients:
     stop: threading.Event = field(default_factory=threading.Event)
     jobs: dict[str, int] = field(default_factory=dict)  #: tag -> job id, once it is known
     alive: list[subprocess.Popen[str]] = field(default_factory=list)
+    weights: Mapping[str, int] = field(default_factory=lambda: WEIGHTS)
 
     def work(self, chance: random.Random) -> None:
         """One client, until it is stopped."""
-        verbs, weights = list(WEIGHTS), list(WEIGHTS.values())
+        verbs, weights = list(self.weights), list(self.weights.values())
         while not self.stop.is_set():
             (verb,) = chance.choices(verbs, weights)
             getattr(self, f"_{verb.replace('-', '_')}")(chance)
@@ -69,22 +76,34 @@ class Clients:
         self.alive.append(process)
         out, error = process.communicate()
         self.alive.remove(process)
-        code = None if process.returncode < 0 else process.returncode
+        code = self.code(process.returncode, error)
         call = Call(verb, tag, began, time.monotonic_ns(), code, out, error, attempts, status)
         self.history.add(call)
         return call
 
+    def code(self, returncode: int, error: str) -> int | None:
+        """The exit code of a call; None where it may have done its work all the same."""
+        return None if returncode < 0 else returncode
+
     # ------------------------------------------------------------------------------------------------------- verbs
 
     def _enqueue(self, chance: random.Random) -> None:
-        tag = f"t{next(_numbers)}"
+        tag = new_tag()
         attempts, status = chance.choice([1, 1, 2, 3]), chance.choice([0, 0, 0, 3])
-        seconds = chance.choice([0, 0, 0.2, 0.5, 2.0])
-        program = [sys.executable, "-S", "-E", str(MARK), str(self.history.marks_file), tag, str(seconds), str(status)]
-        words = ["enqueue", "command", "--name", tag, "--attempts", str(attempts), "--json", "--", *program]
+        options = ["--name", tag, "--attempts", str(attempts), "--json", *self.placed(chance)]
+        words = ["enqueue", "command", *options, "--", *self.program(chance, tag, status)]
         call = self.call("enqueue", words, tag, attempts=attempts, status=status)
         if call.is_acknowledged:
             self.jobs[tag] = json.loads(call.out)["jobs"][0]["id"]
+
+    def program(self, chance: random.Random, tag: str, status: int) -> list[str]:
+        """The words of a job's program, which ends with that exit status."""
+        seconds = chance.choice([0, 0, 0.2, 0.5, 2.0])
+        return [sys.executable, "-S", "-E", str(MARK), str(self.history.marks_file), tag, str(seconds), str(status)]
+
+    def placed(self, chance: random.Random) -> list[str]:
+        """Options that say where a job runs; none where there is one machine."""
+        return []
 
     def _rounds(self, chance: random.Random) -> None:
         """A run of two rounds with their reports, of the tests' own kind."""

@@ -1,9 +1,10 @@
 """The program that the jobs of a history run: `mark.py FILE TAG SECONDS EXIT`.
 
-It appends one flushed line per event to FILE: "S TAG TIME" when it starts, "E TAG TIME" when it ends, and "O TAG TIME"
-when another one holds the lock, which two jobs at once would do. TIME is the system-wide monotonic clock in ns, for S
-that of the moment at which this process was made: Python needs a while until its first statement, and a cancel that
-comes meanwhile did not come before the start.
+It appends one flushed line per event to FILE: "S TAG TIME TOKEN" when it starts, "E" in the same way when it ends, and
+"O" when another one holds a lock. There are two: of the home whose worker started it, where two jobs at once would
+meet, and of the tag, where one job would meet itself on two machines. TIME is the system-wide monotonic clock in ns,
+for S that of the moment at which this process was made: Python needs a while until its first statement, and a cancel
+that comes meanwhile did not come before the start. TOKEN is that of the attempt.
 """
 
 import fcntl
@@ -16,7 +17,7 @@ marks = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def mark(event: str, at: int) -> None:
-    os.write(marks, f"{event} {tag} {at}\n".encode())
+    os.write(marks, f"{event} {tag} {at} {os.environ.get('JARVISD_TOKEN', '-')}\n".encode())
     os.fsync(marks)
 
 
@@ -30,10 +31,24 @@ def made() -> int:
     return ticks * 10**9 // os.sysconf("SC_CLK_TCK") - asleep
 
 
-lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
+def home() -> str:
+    """The home of the worker that started this program, as the name of a file; outside Linux always the same."""
+    if sys.platform != "linux":
+        return "home"
+    words = os.read(os.open(f"/proc/{os.getppid()}/cmdline", os.O_RDONLY), 1 << 16).decode().split("\0")
+    return words[words.index("--home") + 1].replace("/", "_") if "--home" in words else "home"
+
+
+def take(name: str) -> bool:
+    lock = os.open(f"{path}.{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)  # held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if not (take(home()) & take(tag)):
     mark("O", time.monotonic_ns())
 mark("S", made())
 time.sleep(float(seconds))

@@ -40,6 +40,8 @@ class Nemesis:
     environment: dict[str, str]
     stop: threading.Event = field(default_factory=threading.Event)
     daemon: subprocess.Popen[bytes] | None = None
+    faults: tuple[str, ...] = FAULTS
+    pause_s: tuple[float, float] = (0.5, 4)  #: between two faults, at least and at most
 
     # --------------------------------------------------------------------------------------------------- the daemon
 
@@ -79,8 +81,8 @@ class Nemesis:
 
     def harm(self, chance: random.Random) -> None:
         """One fault after the other, until it is stopped."""
-        while not self.stop.wait(chance.uniform(0.5, 4)):
-            name = chance.choice(FAULTS)
+        while not self.stop.wait(chance.uniform(*self.pause_s)):
+            name = chance.choice(self.faults)
             if self._do(name, chance):
                 self.history.fault(name)
 

@@ -36,6 +36,7 @@ class Mark:
     event: str  #: S started, E ended, O overlapped another one
     tag: str
     at: int
+    token: str = ""  #: of the attempt
 
 
 @dataclass
@@ -61,4 +62,4 @@ class History:
     def marks(self) -> list[Mark]:
         lines = self.marks_file.read_text().splitlines() if self.marks_file.exists() else []
         fields = [line.split() for line in lines]
-        return [Mark(event, tag, int(at)) for event, tag, at in fields]
+        return [Mark(event, tag, int(at), *token) for event, tag, at, *token in fields]

@@ -35,6 +35,12 @@ class Evidence:
 
     @classmethod
     def of(cls, history: History, database: Path) -> Evidence:
+        with closing(sqlite3.connect(database)) as connection:
+            rows = [Row(*row) for row in connection.execute("SELECT id, name, status, reason FROM job")]
+        return cls.over(history, rows, database)
+
+    @classmethod
+    def over(cls, history: History, rows: list[Row], database: Path) -> Evidence:
         calls: dict[str, list[Call]] = defaultdict(list)
         marks: dict[str, list[Mark]] = defaultdict(list)
         for call in sorted(history.calls, key=lambda call: call.began):
@@ -42,8 +48,6 @@ class Evidence:
                 calls[call.tag].append(call)
         for mark in history.marks():
             marks[mark.tag].append(mark)
-        with closing(sqlite3.connect(database)) as connection:
-            rows = [Row(*row) for row in connection.execute("SELECT id, name, status, reason FROM job")]
         return cls(history, calls, marks, {row.name.rpartition(":")[2]: row for row in rows}, database)
 
     def submission(self, tag: str) -> Call:

@@ -53,7 +53,7 @@ def history(folder: Path, seconds: float, seed: int, clients: int = 4) -> rules.
     for thread in threads:
         thread.join()
     _settle(root, all_clients, nemesis)
-    record.leftovers = _left(root)
+    record.leftovers = left(root)
     return rules.Evidence.of(record, root / "var" / "jarvis.db")
 
 
@@ -73,7 +73,7 @@ def _open(database: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM job WHERE status IN ('queued', 'running')").fetchone()[0])
 
 
-def _left(root: Path) -> list[str]:
+def left(root: Path) -> list[str]:
     """Processes of this home that should be gone."""
     processes = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):

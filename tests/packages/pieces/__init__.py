@@ -21,12 +21,14 @@ def run(context: JobContext) -> Outcome:
         _before(context, what)
     with write():
         db.execute_sql(_TABLE)
-    done = {number for (number,) in db.execute_sql("SELECT number FROM piece WHERE job = ?", (context.job_id,))}
+    stored = db.execute_sql(f"SELECT number FROM piece WHERE job = {db.param}", (context.job_id,))
+    done = {number for (number,) in stored.fetchall()}
     for number in sorted(set(range(wanted)) - done):
         if context.should_stop():
             return Outcome(ok=False, reason="asked to stop")
         with context.checkpoint():
-            db.execute_sql("INSERT INTO piece VALUES (?, ?, ?)", (context.job_id, number, context.attempt))
+            values = ", ".join([db.param] * 3)
+            db.execute_sql(f"INSERT INTO piece VALUES ({values})", (context.job_id, number, context.attempt))
         context.progress(number + 1, wanted, "piece")
         time.sleep(context.params["pause_s"])
     return Outcome(summary={"pieces": wanted}, next_round=_next(context))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext
+from jarvisd.plugin import JobSpec, MissingRequirement, PlanContext, RunsOn
 
 
 class Section(BaseModel):
@@ -17,10 +17,12 @@ class Section(BaseModel):
     rounds: int = 1
     pause_s: float = 0.0  #: between two checkpoints
     first: list[str] = []  #: what each job does before its first checkpoint: "SIGSEGV", "once SIGKILL", "exit 6"
+    anywhere: bool = False  #: any machine may run them
 
 
 def job(number: int, params: dict[str, Any]) -> JobSpec:
-    return JobSpec(name=f"pieces:{number}", params=params)
+    runs_on = RunsOn.ANY if params["anywhere"] else RunsOn.SUBMITTER
+    return JobSpec(name=f"pieces:{number}", params=params, runs_on=runs_on)
 
 
 def jobs(section: Section, setting: PlanContext) -> list[JobSpec]:
