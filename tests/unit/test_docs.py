@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib.util
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from jarvisd.cli import HELP, VERBS, cli
+from jarvisd.cli.common import App
 from jarvisd.daemon import attempt
 from jarvisd.host import files
 from jarvisd.plan import yamlfile
@@ -59,6 +61,19 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
 @pytest.mark.parametrize("verb", ALL)
 def test_every_verb_is_in_the_reference(verb: str) -> None:
     assert f"### `{verb}`\n" in (ROOT / "docs" / "verbs.md").read_text()
+
+
+@pytest.mark.parametrize("verb", ALL)
+def test_the_examples_of_a_verb_are_accepted_by_it(verb: str) -> None:
+    """All their words, options and values, without what a shell does with them and the remark behind two spaces."""
+    text = command(verb).get_help(click.Context(command(verb))).partition("Example:")[2]
+    examples = re.findall(r"^\s+(?:[^\n|]+\| )?jarvisctl (.+?)(?: > .*|\s{2,}.*)?$", text, flags=re.M)
+    assert examples
+    for line in examples:
+        known, words = command(verb), shlex.split(line)[1:]
+        while isinstance(known, click.Group) and words and words[0] in known.commands:
+            known, words = known.commands[words[0]], words[1:]
+        known.make_context(verb, words, obj=App.at(None))
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
