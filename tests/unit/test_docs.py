@@ -67,7 +67,7 @@ def test_every_verb_is_in_the_reference(verb: str) -> None:
 def test_the_examples_of_a_verb_are_accepted_by_it(verb: str) -> None:
     """All their words, options and values, without what a shell does with them and the remark behind two spaces."""
     text = command(verb).get_help(click.Context(command(verb))).partition("Example:")[2]
-    examples = re.findall(r"^\s+(?:[^\n|]+\| )?jarvisctl (.+?)(?: > .*|\s{2,}.*)?$", text, flags=re.M)
+    examples = re.findall(r"^ +(?:[^\n|]+\| )?jarvisctl (.+?)(?: > .*| {2,}.*)?$", text, flags=re.M)
     assert examples
     for line in examples:
         known, words = command(verb), shlex.split(line)[1:]
