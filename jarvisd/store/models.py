@@ -93,7 +93,7 @@ class Job(Record):
     #: how long its last attempt took, by a clock that stands still while the computer sleeps; null if unseen
     took_s = peewee.DoubleField(null=True)
     pinned_to = peewee.CharField(null=True)  #: the machine that runs it; null = any that has what it needs
-    needs = JSONText(null=True)  #: {"memory_mb": n, "models": [[source, revision], ...]}; see `store/fleet.py`
+    needs = JSONText(null=True)  #: {"models": ["org/name@commit", ...], "memory_mb": n}; see `placement.py`
     may_move = peewee.BooleanField(default=False)  #: whether another machine may run it when its own is lost
 
     @hybrid_property  # type: ignore[untyped-decorator]
@@ -135,7 +135,7 @@ class Machine(Record):
     seen_at = InstantField(null=True)  #: the last heartbeat of its daemon
     turned_at = InstantField(null=True)  #: when its worker loop last looked for a job, or watched one
     version = peewee.CharField(null=True)  #: of its daemon
-    #: What it has: {"chip", "memory_mb", "models": [[source, revision], ...], "reads_messages"}
+    #: What it has: {"chip", "memory_mb", "largest_job_mb", "models": ["org/name@commit", ...], "reads_messages"}
     facts = JSONText(null=True)
     paused_since = InstantField(null=True)
     paused_until = InstantField(null=True)  #: null while paused: until the next nightly run or `resume`
