@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from jarvisd.host import machine
 from jarvisd.paths import Home
-from jarvisd.store import database, queries
+from jarvisd.store import database, location, queries
 
 
 def identity(home: Home) -> str:
@@ -27,4 +27,10 @@ def _remembered() -> str | None:
 
 def submitter(home: Home) -> str | None:
     """The id of this computer where it shares the database with others, which is opened then; else None."""
-    return identity(home) if database.is_shared() else None
+    if not database.is_shared():
+        if not location.server(home):
+            return None
+        from jarvisd.store import migrations  # late: what is submitted to a file opens it when it is stored
+
+        migrations.migrate(home)
+    return identity(home)

@@ -19,7 +19,7 @@ from tests.integration.comparison_nights import Night
 #: The tests of the queue, which run on both databases; one that is about SQLite alone has the mark `sqlite`.
 ON_BOTH = {
     *("test_ledger", "test_claim_races", "test_next_round", "test_start_counts", "test_start_conditions"),
-    *("test_ids", "test_bad_rows", "test_operations"),
+    *("test_ids", "test_bad_rows", "test_operations", "test_lost_machines"),
 }
 
 

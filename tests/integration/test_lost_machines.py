@@ -211,6 +211,7 @@ def test_a_job_that_other_machines_begin_afresh_keeps_nothing_of_the_lost_one(
     assert (again.id, again.pinned_to, again.started_at > asleep_at) == (job.id, "here", True)
 
 
+@pytest.mark.sqlite
 def test_a_queue_of_one_machine_asks_for_no_other(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "is_shared", lambda: False)
     statements: list[str] = []

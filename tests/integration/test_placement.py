@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from jarvisd.errors import UsageError
+from jarvisd.host import machine
 from jarvisd.operations import submit, this_machine
 from jarvisd.paths import Home
 from jarvisd.registry import JobSpec, RunsOn
-from jarvisd.store import database, machines, queries, queue
+from jarvisd.store import database, machines, migrations, queries, queue
 from jarvisd.store.models import Job, Run, Status
+from tests import postgres
 from tests.claiming import finish
 from tests.fleets import SubmitSpecs, claimed_by, fall_silent, join, won_by
 
@@ -171,3 +177,17 @@ def test_only_a_plan_that_says_so_lets_models_go_to_different_machines(home: Hom
     assert pins["report"] == here
     assert {pins["evaluate:a"], pins["evaluate:b"]} == {None if spread else here}
     assert (("evaluate:a: no machine has org/a@1234567" in warnings), len(warnings)) == (spread, 1)
+
+
+def test_a_program_that_submits_to_a_server_opens_it_first_and_places_the_job(
+    tmp_path: Path, server_database: str
+) -> None:
+    home = Home(tmp_path / "home", "--home")
+    postgres.name_server(home, server_database)
+    words = [sys.executable, "-m", "jarvisd.cli", "--home", str(home.root), "enqueue", "command"]
+    subprocess.run([*words, "--", "true"], check=True, capture_output=True)
+    wrong = subprocess.run([*words, "--on", "Mac", "--", "true"], check=False, capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stderr) == (2, "jarvisctl: no machine is called 'Mac'. Known are any.\n")
+    migrations.migrate(home)
+    job = Job.get()
+    assert job.pinned_to == job.run.machine == machine.known_identity(home)
