@@ -45,6 +45,7 @@ VERBS: dict[str, dict[str, str]] = {
         "stop": "jarvisd.cli.service:stop",
         "restart": "jarvisd.cli.service:restart",
         "config": "jarvisd.cli.config:config",
+        "database": "jarvisd.cli.database:database",
         "completion": "jarvisd.cli.completion:completion",
     },
 }
@@ -78,6 +79,7 @@ HELP = {
     "stop": "Stop the daemon and the page; the running job continues at the next start.",
     "restart": "Stop the daemon and start it again.",
     "config": "Show the settings in force and where each comes from.",
+    "database": "Copy the history to a database server, or back.",
     "completion": "Print the completion script of a shell.",
 }
 _FIRST_STEPS = (

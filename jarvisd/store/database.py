@@ -111,6 +111,23 @@ def connect(
     db.initialize(opened)
 
 
+@contextmanager
+def opened_to_read(path: Path, server: str = "") -> Iterator[peewee.Database]:
+    """Another database beside the open one, as it is at one moment."""
+    dialect: Any = _postgres() if server else sqlite
+    opened = dialect.open_to_read(server or path)
+    try:
+        with opened.atomic(*dialect.SNAPSHOT):
+            yield opened
+    finally:
+        opened.close()
+
+
+def reset_numbers(model: type[Record]) -> None:
+    """Have the next row get a number above those that are stored. Needed where rows came with their numbers."""
+    _dialect.reset_numbers(db, model)
+
+
 def _postgres() -> Any:
     """The module for PostgreSQL. Raises LedgerError where its driver is not installed."""
     try:

@@ -100,7 +100,7 @@ def known() -> dict[str, Sequence[Migration]]:
     return {"jarvisd": OWN, **{package: registry.load(dotted) for package, dotted in registry.MIGRATIONS.items()}}
 
 
-def _folders() -> dict[str, str]:
+def folders() -> dict[str, str]:
     """Package -> dotted name of the package that holds its scripts."""
     modules = {package: dotted.partition(":")[0] for package, dotted in registry.MIGRATIONS.items()}
     return {"jarvisd": "jarvisd.store"} | {package: module.rpartition(".")[0] for package, module in modules.items()}
@@ -166,13 +166,17 @@ def _exists(pid: object) -> bool:
 def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> None:
     """Open the database of `home` and bring its schema up to date. Creates `var/` and the database where missing."""
     home.make()
-    server = location.server(home)
+    bring_up(home, location.server(home), patience_s=patience_s)
+
+
+def bring_up(home: Home, server: str, *, patience_s: float = database.CLIENT_PATIENCE_S) -> None:
+    """Open the database at that address, or for "" the file, and bring its schema up to date."""
     if not server and not home.database.exists():
         files.flush_folder(home.root)  # else a power cut may take the name of var/, and all that is below it
     database.connect(home.database, server=server, patience_s=patience_s)
     with database.usable(home):
         have = applied()
-        if have == {package: schema.newest(folder) for package, folder in _folders().items()}:
+        if have == {package: schema.newest(folder) for package, folder in folders().items()}:
             return
         lists = known()
         refuse_newer(have, lists)
@@ -194,7 +198,7 @@ def migrate(home: Home, *, patience_s: float = database.CLIENT_PATIENCE_S) -> No
 
 def _begin_whole(package: str, migrations: Sequence[Migration]) -> None:
     """Make all tables of a package at once where it has none, and record every step that they stand for."""
-    folder = _folders()[package]
+    folder = folders()[package]
     last, name = schema.whole_on_server(folder)
     with database.write():
         if Applied.select().where(Applied.package == package).exists():

@@ -175,6 +175,28 @@ def open_database(url: str, lock_s: float) -> peewee.Database:
     return Server(url, lock_s)
 
 
+#: What begins a transaction that reads one state of the database.
+SNAPSHOT = ("REPEATABLE READ",)
+
+
+def open_to_read(url: str) -> peewee.Database:
+    """The database at this address, for a transaction that lasts as long as a copy of it takes."""
+    opened = Server(url, lock_s=10)
+    opened.connect()
+    opened.execute_sql("SET idle_in_transaction_session_timeout = 0")
+    return opened
+
+
+def reset_numbers(database: peewee.Database, model: type[peewee.Model]) -> None:
+    """Have the next row get a number above those that are stored."""
+    key = model._meta.primary_key
+    if isinstance(key, peewee.AutoField):
+        table = model._meta.table_name
+        sequence = f"pg_get_serial_sequence('\"{table}\"', '{key.column_name}')"
+        last = f'(SELECT COALESCE(MAX("{key.column_name}"), 0) + 1 FROM "{table}")'  # noqa: S608  # names of models
+        database.execute_sql(f"SELECT setval({sequence}, {last}, false)")
+
+
 def clock_ahead() -> dt.timedelta:
     """How far the server's clock is ahead of this computer's."""
     return _ahead

@@ -67,6 +67,19 @@ def open_database(path: Path, wait_s: float = fence.BUSY_TIMEOUT_S) -> peewee.Da
     return peewee.SqliteDatabase(str(path), timeout=wait_s, pragmas=first | _PRAGMAS)
 
 
+#: What begins a transaction that reads one state of the database.
+SNAPSHOT = ("DEFERRED",)
+
+
+def open_to_read(path: Path) -> peewee.Database:
+    """The database in this file, which is not changed."""
+    return peewee.SqliteDatabase(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=fence.BUSY_TIMEOUT_S)
+
+
+def reset_numbers(_database: peewee.Database, _model: type[peewee.Model]) -> None:
+    """Nothing: a new row's number is above those that are stored."""
+
+
 def changes(database: peewee.Database) -> str:
     """What changes with every commit: `data_version` with those of other connections, the total with this one's."""
     (version,) = database.execute_sql("PRAGMA data_version").fetchone()

@@ -188,6 +188,6 @@ def _models() -> list[type[peewee.Model]]:
 def test_the_scripts_of_each_package_number_its_migrations() -> None:
     """So that a program that submits need not import them to see that the schema is the present one."""
     lists = migrations.known()
-    assert {name: schema.newest(folder) for name, folder in migrations._folders().items()} == {
+    assert {name: schema.newest(folder) for name, folder in migrations.folders().items()} == {
         name: len(functions) for name, functions in lists.items()
     }

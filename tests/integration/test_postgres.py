@@ -98,7 +98,7 @@ def test_a_text_with_nul_is_stored_with_the_replacement_character(home: Home, ma
 
 def test_each_later_step_of_a_package_has_its_script_for_postgresql() -> None:
     for package, functions in migrations.known().items():
-        folder = migrations._folders()[package]
+        folder = migrations.folders()[package]
         base, _ = schema.whole_on_server(folder)
         path = Path(sys.modules[folder].__path__[0]) / "schema"
         later = {script.name for script in path.glob("*.sql") if int(script.name.partition("_")[0]) > base}
