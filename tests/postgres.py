@@ -18,8 +18,11 @@ import pytest
 from jarvisd.paths import Home
 
 USER = "jarvis"
-#: Nothing here has to survive a power cut.
-_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=60")
+_SMALL = ("shared_buffers=32MB", "max_connections=120")
+#: Nothing of a test has to survive a power cut.
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", *_SMALL)
+#: Each commit is flushed, as in service.
+DURABLE = _SMALL
 
 
 def programs() -> Path | None:
@@ -91,7 +94,7 @@ def name_of(url: str) -> str:
 
 
 @contextmanager
-def running() -> Iterator[Cluster]:
+def running(settings: tuple[str, ...] = QUICK) -> Iterator[Cluster]:
     """A server for as long as this is open."""
     folder = Path(tempfile.mkdtemp(prefix="jarvisd-pg-", dir="/tmp"))  # short: a socket's path is limited
     binaries = programs()
@@ -102,8 +105,8 @@ def running() -> Iterator[Cluster]:
     try:
         words = ("-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N", "--locale=C", "-E", "UTF8")
         _call(binaries / "initdb", *words)
-        settings = [f"-c {option}" for option in (*_QUICK, "listen_addresses=''", f"unix_socket_directories={folder}")]
-        cluster.ctl("-l", str(folder / "log"), "-o", " ".join(settings), "start")
+        options = [f"-c {option}" for option in (*settings, "listen_addresses=''", f"unix_socket_directories={folder}")]
+        cluster.ctl("-l", str(folder / "log"), "-o", " ".join(options), "start")
         try:
             yield cluster
         finally:

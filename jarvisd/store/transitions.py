@@ -48,16 +48,27 @@ def claim(machine: str, boot_id: str, at: dt.datetime, *, admitted: Job | None =
     """Start the next due job on this machine: queued -> running, before the child does anything.
 
     None when no job is due, when this machine has a running one, when another claimer was quicker, or when a job
-    other than `admitted` is next by now, whose resources have not been checked.
+    is next by now to which what was checked for `admitted` does not apply.
     """
     with database.write():
         job = None if queries.is_occupied(machine) else queries.next_due(machine, at)
-        if job is None or (admitted is not None and job.id != admitted.id) or not _start(job, machine, boot_id, at):
+        if job is None or not _applies(admitted, job) or not _start(job, machine, boot_id, at):
             return None
         Run.update(started_at=at).where(Run.id == job.run_id, Run.started_at.is_null()).execute()
         failpoints.failpoint("claim.before-commit")
     failpoints.failpoint("claim.committed")
     return job
+
+
+def _applies(admitted: Job | None, job: Job) -> bool:
+    """Whether this job may start because the admitted one might: another machine took that one meanwhile.
+
+    Many machines that want the same job would else hold the write lock in vain, all but one of them.
+    """
+    if admitted is None or job.id == admitted.id:
+        return True
+    waits = Job.select().where(Job.id == admitted.id, Job.status == Status.QUEUED).exists()
+    return not waits and not admitted.is_report and job.memory_mb <= admitted.memory_mb
 
 
 def _start(job: Job, machine: str, boot_id: str, at: dt.datetime) -> bool:

@@ -110,3 +110,16 @@ def test_no_other_process_writes_between_the_query_and_the_claim(
 
 
 # ------------------------------------------------------------------------------------------------- planted in the queue
+
+
+@pytest.mark.parametrize(("memory_mb", "starts"), [(0, "evaluate:a"), (4096, None)])
+def test_a_claimer_whose_job_another_machine_took_claims_the_next_one_if_it_needs_no_more_memory(
+    make_run: MakeRun, memory_mb: int, starts: str | None
+) -> None:
+    make_run("mine", "evaluate:a")
+    Job.update(memory_mb=memory_mb).where(Job.name == "evaluate:a").execute()
+    at = database.now()
+    admitted = queries.next_due("here", at)
+    assert transitions.claim("elsewhere", "boot", at) is not None
+    job = transitions.claim("here", "boot", at, admitted=admitted)
+    assert (job.name if job else None) == starts
