@@ -1,5 +1,7 @@
 """Logs: jarvisd.log, which rotates; one log per job; one run log (experiment.log) per run.
 
+Where several machines share a database, each writes the lines of a run into its own file and into the database.
+
 No text of a message goes into any of them. Each record is one line of plain text, so that no name or foreign error can
 forge a line or move a terminal's cursor. What the program of a `command` job prints is kept as it is.
 """
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from jarvisd.paths import Home
-from jarvisd.store import database
+from jarvisd.store import database, run_lines
 from jarvisd.words import plain
 
 
@@ -90,7 +92,28 @@ def logger(home: Home, run_id: str, job_name: str) -> logging.Logger:
     for handler in (logging.StreamHandler(sys.stderr), logging.FileHandler(run_log(home, run_id), encoding="utf-8")):
         handler.setFormatter(_Clock(f"%(asctime)s {name}: %(message)s"))
         log.addHandler(handler)
+    log.addHandler(_ForAll(run_id, job_name))
     return log
+
+
+class _ForAll(logging.Handler):
+    """Gives a job's lines to the other machines that share the database."""
+
+    def __init__(self, run_id: str, job_name: str) -> None:
+        super().__init__()
+        self.run_id, self.job_name = run_id, job_name
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _share(self.run_id, f"{self.job_name}: {record.getMessage()}", database.now())
+
+
+def _share(run_id: str, line: str, at: dt.datetime) -> None:
+    """Store a line of the run log for the other machines that share the database; nothing where it is of one machine.
+
+    The only place that writes these rows.
+    """
+    if database.is_shared():
+        run_lines.add(run_id, line, at)
 
 
 def run_log(home: Home, run_id: str) -> Path:
@@ -109,14 +132,26 @@ def make_folder(home: Home, run_id: str) -> Path:
 
 def append(home: Home, run_id: str, line: str) -> None:
     """Append a line of the daemon to the run log. A line that cannot be written is only logged."""
+    at = database.now()
     try:
-        _append(make_folder(home, run_id) / "experiment.log", line)
+        _append(make_folder(home, run_id) / "experiment.log", line, at)
     except OSError as error:
         logging.getLogger("jarvisd").warning("experiment.log of %s cannot be written: %s", run_id, error.strerror)
+    _share(run_id, line, at)
 
 
-def _append(path: Path, line: str) -> None:
-    moment = database.now().astimezone().isoformat(timespec="seconds")
+def has_begun(home: Home, run_id: str) -> bool:
+    """Whether the run log has a line, of this machine or of another one."""
+    return run_log(home, run_id).exists() or (database.is_shared() and run_lines.exist(run_id))
+
+
+def whole_run_log(home: Home, run_id: str) -> Path | bytes:
+    """The run log: its file; where several machines share the database, what all of them wrote, if it is stored."""
+    return (run_lines.text(run_id) if database.is_shared() else b"") or run_log(home, run_id)
+
+
+def _append(path: Path, line: str, at: dt.datetime) -> None:
+    moment = at.astimezone().isoformat(timespec="seconds")
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as out:
         out.write(f"{moment} {plain(line)}\n")

@@ -15,11 +15,12 @@ import click
 
 from jarvisd import logs as log_files
 from jarvisd.cli.common import App, Whole, note
-from jarvisd.errors import UsageError
+from jarvisd.errors import JarvisError, UsageError
 from jarvisd.host.log_times import KnownTimes, stamp_of
 from jarvisd.operations import daemon_state, log_lines
 from jarvisd.operations.lookup import find_job_or_run
-from jarvisd.store import database, models, queries
+from jarvisd.paths import Home
+from jarvisd.store import database, models, queries, run_lines
 from jarvisd.store.models import Job, Run, Status
 
 POLL_INTERVAL_S = 0.25
@@ -50,17 +51,29 @@ def logs(app: App, name: str | None, follow: bool, lines: int | None, since: str
     if follow and is_open and (obstacle := daemon_state.obstacle(app.home)):
         note(obstacle)
     chosen = target or current(follow)
+    _refuse_elsewhere(app.home, chosen)
     path = log_files.run_log(app.home, chosen.id) if isinstance(chosen, Run) else app.home.job_log(chosen.id)
-    if not follow and not path.exists():
+    has_rows = isinstance(chosen, Run) and database.is_shared() and (run_lines.exist(chosen.id) or not path.exists())
+    if not follow and not path.exists() and not (has_rows and run_lines.exist(chosen.id)):
         raise UsageError(*log_lines.no_log(chosen))
-    printer = _Printer(path, start, timestamps=timestamps)
+    printer = _RowPrinter(chosen.id, start) if has_rows else _Printer(path, start, timestamps=timestamps)
     if follow:
         _follow(chosen, printer, lines)
+        _refuse_elsewhere(app.home, chosen)  # another machine may have taken it meanwhile
     else:
         printer.print_new(lines, complete=True)
     for sentence in log_lines.outcome(chosen, printed=printer.printed_any):
         note(sentence)
     return 1 if follow and not log_lines.succeeded(chosen) else 0
+
+
+def _refuse_elsewhere(home: Home, target: Job | Run) -> None:
+    """Raise JarvisError for a job that another machine has run: its log is there."""
+    if isinstance(target, Run) or not database.is_shared():
+        return
+    job = Job.get_by_id(target.id)
+    if where := log_lines.elsewhere(home, job):
+        raise JarvisError(f"its log is {where}", f"`jarvisctl logs {job.run_id}` shows the run's lines here.")
 
 
 def _is_open(target: Job | Run) -> bool:
@@ -132,7 +145,26 @@ class _Printer:
         return f"{when} ".encode() + line
 
 
-def _follow(target: Job | Run, printer: _Printer, lines: int | None) -> None:
+@dataclass
+class _RowPrinter:
+    """Writes the lines of a run log that several machines wrote, beyond what was written. Each has its time."""
+
+    run_id: str
+    since: dt.datetime | None
+    printed_any: bool = False
+    _last: int = 0
+
+    def print_new(self, lines: int | None, *, complete: bool) -> None:
+        """Print what was stored since the last call, or of that the last `lines` lines."""
+        rows = run_lines.after(self.run_id, self._last)
+        self._last = rows[-1].id if rows else self._last
+        self.printed_any = self.printed_any or bool(rows)
+        late = [f"{run_lines.printed(row)}\n".encode() for row in rows if self.since is None or row.at >= self.since]
+        sys.stdout.buffer.writelines(late if lines is None else deque(late, maxlen=lines))
+        sys.stdout.buffer.flush()
+
+
+def _follow(target: Job | Run, printer: _Printer | _RowPrinter, lines: int | None) -> None:
     """Print what is added to the log until the job or run has ended."""
     while True:
         ended = not _is_open(type(target).get_by_id(target.id))  # asked before reading: nothing is missed

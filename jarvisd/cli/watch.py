@@ -17,11 +17,12 @@ from jarvisd.cli.common import App, on_terminal
 from jarvisd.cli.frame import Frame
 from jarvisd.cli.table import Screen, cut
 from jarvisd.errors import JarvisError
-from jarvisd.operations import control, lookup
+from jarvisd.operations import control, log_lines, lookup
 from jarvisd.operations.status_page import Page, Row
 from jarvisd.store import database
 from jarvisd.words import plain
 
+NOTHING_YET = "it has printed nothing yet"
 _KEYS = "q quits, l shows the log of the running job, c cancels it"
 #: Lines of the log that are shown below the page, and bytes that are read for them.
 _LOG_LINES, _LOG_BYTES = 8, 8000
@@ -102,9 +103,13 @@ class _Watcher:
             return []
         row = self.running[0]
         path = self.app.home.job_log(row.job_id)
-        text = (_tail(path) if path.exists() else []) or ["(it has printed nothing yet)"]
+        text = _tail(path) if path.exists() else [f"({self._why_none(row)})"]
+        text = text or [f"({NOTHING_YET})"]
         lines = [f"log of {row.job_id} {row.name}:", *(f"  {plain(line)}" for line in text)]
         return ["", *(cut(line, screen.width or _WIDTH) for line in lines)]
+
+    def _why_none(self, row: Row) -> str:
+        return log_lines.elsewhere(self.app.home, lookup.find_job(str(row.job_id))) or NOTHING_YET
 
     def _answer(self, key: str) -> None:
         row, self.asked = self.asked, None

@@ -6,9 +6,10 @@ import datetime as dt
 import re
 
 from jarvisd.errors import UsageError
-from jarvisd.operations import status
+from jarvisd.operations import status, this_machine
+from jarvisd.paths import Home
 from jarvisd.store import database, models
-from jarvisd.store.models import Job, Run, Status
+from jarvisd.store.models import Job, Machine, Run, Status
 from jarvisd.words import duration, label, plain, took
 
 _BUFFERED = "A program may keep back what it prints while its output is no terminal; Python does not with `python -u`."
@@ -33,6 +34,16 @@ def no_log(target: Job | Run) -> tuple[str, str]:
         return f"{target.id} has no log", "None of its jobs has started."
     verb = "is" if target.status in models.OPEN else "was"
     return f"{label(target)} has no log: it {verb} {target.status}", target.reason or "It has not started."
+
+
+def elsewhere(home: Home, job: Job) -> str:
+    """Where the log of a job is that ran on another machine: "on MacBook: var/logs/job-7.log"; "" where it is here."""
+    machine = job.machine or (job.pinned_to if job.attempt else None)
+    if not database.is_shared() or machine in (None, this_machine.known_identity(home)):
+        return ""
+    row = Machine.get_or_none(Machine.id == machine)
+    name = row.name if row is not None and row.name else machine[:8]
+    return f"on {plain(name)}: {home.job_log(job.id).relative_to(home.root)}"
 
 
 def outcome(target: Job | Run, *, printed: bool) -> list[str]:

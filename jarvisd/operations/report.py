@@ -11,7 +11,7 @@ from jarvisd import registry
 from jarvisd.errors import UsageError
 from jarvisd.host import files
 from jarvisd.paths import Home
-from jarvisd.store import models
+from jarvisd.store import database, models
 from jarvisd.store.models import Job, Run, Status
 
 #: Writes one file of the report: name and text in, path out.
@@ -35,9 +35,37 @@ def newest_reported_run() -> Run:
 
 def is_current(run: Run) -> bool:
     """Whether the files of the run were written by its newest settled report job."""
-    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED))
-    newest = settled.order_by(Job.round.desc()).first()
+    newest = _newest_settled(run)
     return newest is not None and newest.status in _LEAVES_A_PAGE
+
+
+def _newest_settled(run: Run) -> Job | None:
+    settled = Job.select().where(Job.run == run, Job.is_report, Job.status.in_(models.SETTLED))
+    newest: Job | None = settled.order_by(Job.round.desc()).first()
+    return newest
+
+
+def is_written(home: Home, run: Run, name: str) -> bool:
+    """Whether this machine has a file of the run's report that is its last word.
+
+    Where several machines share the database none is: another one may have written the report, or stored votes, since.
+    """
+    return not database.is_shared() and (home.run_folder(run.id) / name).is_file() and is_current(run)
+
+
+def is_rendered(home: Home, run: Run, name: str) -> bool:
+    """Whether this machine has a file of the run's newest report, whichever machine ran its job."""
+    path, newest = home.run_folder(run.id) / name, _newest_settled(run)
+    if newest is None or newest.status not in _LEAVES_A_PAGE or not path.is_file():
+        return False
+    is_ours = not database.is_shared() or newest.started_at is None
+    return is_ours or path.stat().st_mtime >= newest.started_at.timestamp()
+
+
+def can_be_rendered(run: Run) -> bool:
+    """Whether a report that another machine has written can be rendered on this one."""
+    newest = _newest_settled(run)
+    return database.is_shared() and newest is not None and newest.status == Status.SUCCEEDED
 
 
 def write_again(home: Home, run: Run, comparison: object = None) -> Path:

@@ -74,6 +74,10 @@ def _machines() -> None:
     schema.script("jarvisd.store", "7_machines.sql")
 
 
+def _run_lines() -> None:
+    schema.script("jarvisd.store", "8_run_lines.sql")
+
+
 OWN: Sequence[Migration] = (
     _first_tables,
     _durations,
@@ -82,6 +86,7 @@ OWN: Sequence[Migration] = (
     _numbers_and_begun_work,
     _start_conditions,
     _machines,
+    _run_lines,
 )
 
 

@@ -105,6 +105,14 @@ class Job(Record):
         indexes = ((("run", "name", "round"), True),)
 
 
+class RunLine(Record):
+    """A line of a run's log, where several computers share the database; see `run_lines.py`."""
+
+    run = peewee.ForeignKeyField(Run, backref="lines", on_delete="CASCADE")
+    at = InstantField()
+    text = PlainText()
+
+
 class Dependency(Record):
     """A run that may begin only after a job, or after another run."""
 

@@ -1,7 +1,8 @@
-"""Logs as the page shows them: the last lines of a file, and one part of a long one."""
+"""Logs as the page shows them: the last lines, and one part of a long one. A log is a file, or its bytes."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,15 +13,17 @@ _TAIL_BYTES, PART_BYTES = 8_000, 64 * 1024
 _LONGEST_LINE = 4096
 
 
-def size(path: Path | None) -> int:
+def size(path: Path | bytes | None) -> int:
     """Bytes of a log; 0 where there is none."""
+    if isinstance(path, bytes):
+        return len(path)
     try:
         return path.stat().st_size if path is not None else 0
     except OSError:
         return 0
 
 
-def tail(path: Path | None, lines: int) -> str:
+def tail(path: Path | bytes | None, lines: int) -> str:
     """The last lines; "" where there is no log."""
     end = size(path)
     if path is None or not end:
@@ -38,13 +41,13 @@ class Part:
     size: int  #: bytes of the whole log
 
 
-def part(path: Path, number: int | None) -> Part:
+def part(path: Path | bytes, number: int | None) -> Part:
     """The part with that number, the last one if not given. It ends with a line where one ends soon after it."""
     parts = max(1, -(-size(path) // PART_BYTES))
     chosen = parts if number is None else min(max(1, number), parts)
     if not size(path):
         return Part("", chosen, parts, 0)
-    with path.open("rb") as log:
+    with _opened(path) as log:
         start, end = (_after_line(log, edge * PART_BYTES) for edge in (chosen - 1, chosen))
     return Part(_read(path, start, end), chosen, parts, size(path))
 
@@ -57,9 +60,13 @@ def _after_line(log: IO[bytes], place: int) -> int:
     return place + max(0, log.read(_LONGEST_LINE).find(b"\n"))
 
 
-def _read(path: Path, start: int, end: int) -> str:
+def _opened(path: Path | bytes) -> IO[bytes]:
+    return io.BytesIO(path) if isinstance(path, bytes) else path.open("rb")
+
+
+def _read(path: Path | bytes, start: int, end: int) -> str:
     """Text between two places. A carriage return overwrites its line, as on a terminal."""
-    with path.open("rb") as log:
+    with _opened(path) as log:
         log.seek(start)
         text = log.read(end - start).decode(errors="replace").replace("\r\n", "\n")
     return "\n".join(line.rpartition("\r")[2] for line in text.split("\n"))

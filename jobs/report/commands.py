@@ -82,7 +82,7 @@ def _print_first_screen(app: App, run: Run, page: Path, *, redacted: bool) -> No
 def _file(app: App, run: Run, name: str) -> Path:
     """The file of the run's report, rendered again from the database where it is gone or was never the last word."""
     path = app.home.run_folder(run.id) / name
-    if not path.is_file() or not report_files.is_current(run):
+    if not report_files.is_written(app.home, run, name):
         report_files.write_again(app.home, run)
     if not path.is_file():
         raise JarvisError(f"{name} of {run.id} could not be rendered", "The lines above say why; try --format md.")

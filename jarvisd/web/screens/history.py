@@ -10,7 +10,7 @@ from jarvisd.operations import history, lookup, report, status
 from jarvisd.operations.status_page import FULL_LIST
 from jarvisd.store import models
 from jarvisd.store.models import Job, Run
-from jarvisd.web.pages import Answer, File, Request, Room, get, render
+from jarvisd.web.pages import Answer, File, Request, Room, get, render, write_report
 from jarvisd.web.rendering import TEMPLATES
 from jarvisd.web.screens.queue import page_number
 from jarvisd.words import label, plain
@@ -44,15 +44,20 @@ def run(request: Request) -> Answer:
         rows=rows,
         total=shown.total,
         is_open=shown.state != "settled",
-        has_report=(request.home.run_folder(chosen.id) / "report.html").is_file(),
+        has_report=(request.home.run_folder(chosen.id) / "report.html").is_file() or report.can_be_rendered(chosen),
         has_report_job=Job.select().where(Job.run == chosen.id, Job.is_report).exists(),
     )
 
 
-def report_page(request: Request) -> Answer:
-    """report.html as it is, under its own policy: two policies at once would stop its script."""
+async def report_page(request: Request) -> Answer:
+    """report.html as it is, under its own policy: two policies at once would stop its script.
+
+    One that another machine has written is rendered here first.
+    """
     chosen = lookup.find_run(request.values["run"])
     path = request.home.run_folder(chosen.id) / "report.html"
+    if not report.is_rendered(request.home, chosen, "report.html") and report.can_be_rendered(chosen):
+        await write_report(request.home, chosen)
     if not path.is_file() or not report.is_current(chosen):
         remedy = "The run's page says what became of its jobs."
         raise UsageError(f"{plain(chosen.id)} has no finished report.html", remedy)

@@ -7,6 +7,7 @@ from pathlib import Path
 from jarvisd import logs
 from jarvisd.errors import UsageError
 from jarvisd.operations import log_lines, lookup, moments, status
+from jarvisd.paths import Home
 from jarvisd.store import database, models, queries
 from jarvisd.store.models import Job, Run
 from jarvisd.web import log_text
@@ -27,15 +28,15 @@ def _job(request: Request) -> Job:
     return lookup.find_job(request.values["job"])
 
 
-def _file(request: Request, target: Job | Run) -> Path:
+def _log(request: Request, target: Job | Run) -> Path | bytes:
     if isinstance(target, Run):
-        return logs.run_log(request.home, target.id)
+        return logs.whole_run_log(request.home, target.id)
     return request.home.job_log(target.id)
 
 
 def job_page(request: Request) -> Answer:
     job = _job(request)
-    return render("job.html", **_shown(request, job), name=label(job), facts=_facts(job))
+    return render("job.html", **_shown(request, job), name=label(job), facts=_facts(request.home, job))
 
 
 def run_page(request: Request) -> Answer:
@@ -47,7 +48,7 @@ def _shown(request: Request, target: Job | Run) -> dict[str, object]:
     text = request.field("part")
     if text and not text.isdecimal():
         raise UsageError("there is no such part of the log", "Parts are numbered from 1.")
-    part = log_text.part(_file(request, target), int(text[:9]) if text else None)
+    part = log_text.part(_log(request, target), int(text[:9]) if text else None)
     grows = part.number == part.of
     kind = "run" if isinstance(target, Run) else "job"
     path = f"log/{kind}/{target.id}"
@@ -67,7 +68,7 @@ def _state(target: Job | Run) -> str:
 
 def changes(request: Request) -> Live:
     target = _target(request)
-    texts = {"log": log_text.part(_file(request, target), None).text, "outcome": _state(target)}
+    texts = {"log": log_text.part(_log(request, target), None).text, "outcome": _state(target)}
     if isinstance(target, Run):
         return Live(texts)
     is_open = target.status in models.OPEN
@@ -76,19 +77,20 @@ def changes(request: Request) -> Live:
 
 
 def version(request: Request) -> str:
-    """The size of the log. The name of its file needs no query."""
+    """The size of the log. The name of its file needs no query; a row that is added changes the database."""
     if "run" in request.values:
         return str(log_text.size(logs.run_log(request.home, lookup.find_run(request.values["run"]).id)))
     number = request.values["job"]
     return str(log_text.size(request.home.job_log(int(number)))) if number.isdecimal() else ""
 
 
-def _facts(job: Job) -> list[tuple[str, str]]:
+def _facts(home: Home, job: Job) -> list[tuple[str, str]]:
     """What is known of a job, in words, without what is empty."""
     at = database.now()
     facts = [
         ("Run", plain(job.run_id)),
         ("Reason", plain(job.reason)),
+        ("Log", log_lines.elsewhere(home, job)),
         ("Started", moments.day_and_time(job.started_at, at) if job.started_at else ""),
         ("Ended", moments.day_and_time(job.ended_at, at) if job.ended_at else ""),
         ("Starts so far", str(job.attempt) if job.attempt else ""),

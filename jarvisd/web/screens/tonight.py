@@ -74,8 +74,8 @@ def _read(request: Request) -> tuple[status_page.Page, Live]:
     job = running[0] if running else None
     job_log = request.home.job_log(job.id) if job else None
     run_id = job.run_id if job else next((row.run_id for row in page.rows), None)
-    run_log = logs.run_log(request.home, run_id) if run_id else None
-    request.session[_SEEN] = Seen(job is not None, tuple(path for path in (job_log, run_log) if path))
+    run_log = logs.whole_run_log(request.home, run_id) if run_id else None
+    request.session[_SEEN] = Seen(job is not None, tuple(log for log in (job_log, run_log) if isinstance(log, Path)))
     texts = {
         "daemon": " ".join(_head(request.home)),
         "summaries": "\n".join([*page.summaries, *page.below]),
