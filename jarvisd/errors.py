@@ -5,6 +5,7 @@ JarvisError                 one clear line: what is wrong, and what to do; exit 
 │   ├── Ambiguous           a name means several things, which are listed
 │   └── PlanError           a plan or another YAML file is wrong: file, line and key are named
 ├── LedgerError             the database cannot be used as it is
+│   ├── OutOfReach          the server of the database does not answer
 │   ├── IllegalTransition   a change of status that TRANSITIONS does not allow
 │   └── StaleAttempt        a child of an earlier attempt tried to write; its work is refused
 └── JobFailed               raised by a job: it could not do its work, for a reason a person understands
@@ -57,6 +58,10 @@ class PlanError(UsageError):
 
 class LedgerError(JarvisError):
     """The database cannot be used as it is."""
+
+
+class OutOfReach(LedgerError):
+    """The server of the database does not answer. What was not committed is not stored."""
 
 
 class IllegalTransition(LedgerError):

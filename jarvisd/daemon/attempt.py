@@ -20,13 +20,14 @@ from typing import IO
 from jarvisd import failpoints, logs, registry
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon import watchdog
+from jarvisd.daemon.outage import Outage
 from jarvisd.host import machine, processes
 from jarvisd.host.log_times import LogTimes
 from jarvisd.paths import PACKAGE, Home
 from jarvisd.plan.settings import Settings
-from jarvisd.store import database, queries, queue, transitions
+from jarvisd.store import database, models, queries, queue, transitions
 from jarvisd.store.models import Job, Status
-from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
+from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, LIFELINE_OUT_OF_REACH, ExitCode
 
 _log = logging.getLogger("jarvisd.daemon.attempt")
 
@@ -68,13 +69,16 @@ class Attempt:
         stopping: threading.Event,
         limit: dt.datetime | None,
         turn: Callable[[], None] = lambda: None,
+        outage: Outage | None = None,
     ) -> None:
         self.turn = turn  #: called several times per second while the child runs
         self.home, self.settings, self.stopping = home, settings, stopping
+        self.outage = outage or Outage(stopping)
         self.job = job
         self.limit = None if job.is_report else limit
         self.began = time.monotonic()
-        self.is_other_version = False  #: whether the child reported it; the exit code of a job's own code says nothing
+        self.last_word = b""  #: what the child wrote into its lifeline; the exit code of a job's own code says nothing
+        self._progress: tuple[object, ...] = ()
         self.watchdog = watchdog.Watchdog(job, self.settings, self._append, self.began)
 
     def run(self) -> None:
@@ -85,7 +89,7 @@ class Attempt:
         elif self.stopping.is_set():
             queue.requeue(self.job, None, never_ran=True)
         else:
-            self.finish(*self.run_child())
+            self._finish_when_reachable(*self.run_child())
 
     # ------------------------------------------------------------------------------------------------ the child
 
@@ -115,7 +119,7 @@ class Attempt:
             if child is not None:
                 processes.end_tree(child.pid, self.job.token, GRACE_S if why else 0.2)
                 child.wait()
-            self.is_other_version = _last_word(go) == LIFELINE_OTHER_VERSION
+            self.last_word = _last_word(go)
             os.close(go)
         failpoints.failpoint("tree.ended")
         return why, child.returncode
@@ -153,7 +157,8 @@ class Attempt:
             self.turn()
             if time.monotonic() - sampled >= SAMPLE_INTERVAL_S:
                 sampled = time.monotonic()
-                if self.watchdog.take(watchdog.sample(self.home, self.job, child.pid), sampled):
+                self._progress = self.outage.answer(lambda: watchdog.progress(self.job), self._progress)
+                if self.watchdog.take(watchdog.sample(self.home, self.job, child.pid, self._progress), sampled):
                     return EndReason.WATCHDOG
             if why := self._reason_to_end():
                 return why
@@ -162,7 +167,7 @@ class Attempt:
     def _reason_to_end(self) -> EndReason | None:
         if self.stopping.is_set():
             return EndReason.STOP
-        is_cancelled = queries.is_cancelled(self.job)
+        is_cancelled = self.outage.answer(lambda: queries.is_cancelled(self.job), False)
         if is_cancelled or is_cancelled is None:
             return EndReason.TAKEN_OVER if is_cancelled is None else EndReason.CANCEL
         if self.limit is not None and database.now() >= self.limit:
@@ -176,6 +181,27 @@ class Attempt:
 
     # ----------------------------------------------------------------------------------------------- its settling
 
+    def _finish_when_reachable(self, why: EndReason | None, code: int) -> None:
+        """Settle the job, once the database answers. Where the daemon stops before that, its next start does it."""
+        is_first = True
+        while True:
+            try:
+                if is_first or not self._is_told():
+                    self.finish(why, code)
+                return
+            except Exception as error:
+                if not self.outage.outlast(error):
+                    raise
+            is_first = False
+
+    def _is_told(self) -> bool:
+        """Whether an earlier try settled the job although its answer was lost; if so, what follows is done."""
+        row = Job.get_by_id(self.job.id)
+        if row.status not in models.SETTLED or row.attempt != self.job.attempt:
+            return False
+        outcomes.tell_end(self.home, row)
+        return True
+
     def finish(self, why: EndReason | None, code: int) -> None:
         """Settle the job from why its child was ended, its exit code and its committed outcome.
 
@@ -188,7 +214,7 @@ class Attempt:
         self.job, outcome = job, outcomes.committed(job)
         if outcome:
             self.watchdog.peak_mb = max(self.watchdog.peak_mb, int(outcome["peak_memory_mb"]))
-        if outcome and outcome["ok"] and code == 0:
+        if outcome and outcome["ok"] and (code == 0 or self.last_word == LIFELINE_OUT_OF_REACH):
             self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
         elif why is EndReason.CANCEL or (job.cancel_requested and outcome is None):
             self._settle(Status.CANCELLED, "cancelled by you", code)
@@ -221,8 +247,11 @@ class Attempt:
     def _crashed(self, code: int) -> None:
         """The child ended without a valid outcome: it crashed, or the job ended the process itself."""
         job, cause = self.job, likeliest_cause(code)
-        if code == ExitCode.OTHER_VERSION and self.is_other_version:
+        if code == ExitCode.OTHER_VERSION and self.last_word == LIFELINE_OTHER_VERSION:
             self._wait_for_restart()
+            return
+        if code == ExitCode.OUT_OF_REACH and self.last_word == LIFELINE_OUT_OF_REACH:
+            outcomes.put_back_unreached(self.home, job)
             return
         given_back = outcomes.is_given_back(job)
         if code > 0 or not (given_back or outcomes.may_start_again(job)):

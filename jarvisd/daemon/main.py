@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -23,8 +24,9 @@ from jarvisd import paths as homes
 from jarvisd.daemon import recovery
 from jarvisd.daemon.consumer import POLL_INTERVAL_S, Listener, OneConsumer
 from jarvisd.daemon.heartbeat import Heartbeat
+from jarvisd.daemon.outage import Outage
 from jarvisd.daemon.supervisor import Supervisor
-from jarvisd.errors import JarvisError
+from jarvisd.errors import JarvisError, OutOfReach
 from jarvisd.host import lockfile
 from jarvisd.operations import this_machine
 from jarvisd.paths import Home
@@ -96,8 +98,11 @@ def hold_lock(home: Home, *, wait: bool = False) -> IO[str]:
 
 
 def prepare(home: Home, *, patient: bool) -> Settings:
-    """Read the settings and open the database. If `patient`, log an error once, and wait until it is mended."""
-    logged = ""
+    """Read the settings and open the database. If `patient`, log an error once, and wait until it is mended.
+
+    A server that is out of reach is waited for in any case.
+    """
+    logged, outage = "", _outage_at_start()
     while True:
         try:
             configuration = settings.read(home)
@@ -105,6 +110,9 @@ def prepare(home: Home, *, patient: bool) -> Settings:
                 salvage.mend(home)
             migrations.migrate(home, patience_s=database.LONG_PATIENCE_S)
             return configuration
+        except OutOfReach as error:
+            outage.outlast(error)
+            continue
         except JarvisError as error:
             if not patient:
                 raise
@@ -112,6 +120,23 @@ def prepare(home: Home, *, patient: bool) -> Settings:
                 _log.error("cannot start yet: %s", error)
             logged = str(error)
         _await_change(home.config_file("settings.yaml"))
+
+
+def _outage_at_start() -> Outage:
+    """An outage before the consumer runs: a signal ends this process, so nothing else asks it to stop."""
+    return Outage(threading.Event())
+
+
+def _insist(do: Callable[[], object]) -> None:
+    """Do this, again and again where the database is out of reach meanwhile."""
+    outage = _outage_at_start()
+    while True:
+        try:
+            do()
+            return
+        except Exception as error:
+            if not outage.outlast(error):
+                raise
 
 
 def _await_change(path: Path) -> None:
@@ -132,8 +157,8 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     machine_id = this_machine.identity(home)
     _log.info("jarvisd %s started, pid %d, home %s", __version__, os.getpid(), home.root)
     heartbeat = Heartbeat(home, machine_id)
-    heartbeat.start()
-    recovery.recover(home)
+    _insist(heartbeat.start)
+    _insist(lambda: recovery.recover(home))
     messages = wakeup.messages(machine_id)
     consumer = OneConsumer(messages.huey)
     supervisor = Supervisor(
@@ -143,6 +168,7 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     listener = Listener(home.var, consumer.stop_flag, heartbeat.turn)
     listener.open()
     messages.huey.storage.wait = listener.wait
+    messages.huey.storage.outlast = supervisor.outlast
     home.ready.touch(mode=0o600)
     threading.Thread(target=_poll, args=(supervisor, heartbeat), daemon=True).start()
     consumer.run()
@@ -157,7 +183,10 @@ def _poll(supervisor: Supervisor, heartbeat: Heartbeat) -> None:
     """Send a wake-up message when a job is due without one: after a backoff, after a pause, after a lost message."""
     polled = busy = time.monotonic()
     failed = ""
+    outage = supervisor.outage
     while not supervisor.stopping.wait(TICK_S):
+        if not outage.may_ask():
+            continue
         try:
             owns_home = supervisor.owns()
             busy = time.monotonic() if owns_home and _is_wanted(supervisor) else busy
@@ -171,7 +200,12 @@ def _poll(supervisor: Supervisor, heartbeat: Heartbeat) -> None:
                 wakeup.wake_if_due(supervisor.machine_id)
                 polled = time.monotonic()
             failed = ""
+            outage.ends()
         except Exception as error:  # the next poll may succeed, and the worker goes on meanwhile
+            if outage.begins(error):
+                supervisor.home.ready.touch(mode=0o600)  # it may have been about to end
+                busy = time.monotonic()
+                continue
             if failed != type(error).__name__:  # logged once, not once per second for as long as it lasts
                 _log.warning("a poll of the queue failed: %s", type(error).__name__)
             failed = type(error).__name__

@@ -25,9 +25,13 @@ def end_job(
     if job.is_report and status != Status.SUCCEEDED and not _wrote_report(home, job):
         placeholder.plain_report(home, job.run, reason or str(status), keep=status == Status.CANCELLED)
     queue.settle(job, status, reason, database.now(), **fields)
-    reason = job.reason  # settling may have added a remark
-    logs.append(home, job.run_id, f"{job.name} {status}{took}{f': {reason}' if reason else ''}")
-    _log.info("job %d %s %s%s", job.id, job.name, status, took)
+    tell_end(home, job, took)
+
+
+def tell_end(home: Home, job: Job, took: str = "") -> None:
+    """Append the end of a settled job to the run log, and do what follows where its run is settled."""
+    logs.append(home, job.run_id, f"{job.name} {job.status}{took}{f': {job.reason}' if job.reason else ''}")
+    _log.info("job %d %s %s%s", job.id, job.name, job.status, took)
     failpoints.failpoint("settle.logged")
     if_settled(home, job.run)
 
@@ -61,6 +65,22 @@ def settle_as_committed(home: Home, job: Job) -> bool:
         return False
     end_job(home, job, Status.SUCCEEDED, outcome["reason"] or None, peak_memory_mb=int(outcome["peak_memory_mb"]))
     return True
+
+
+def put_back_unreached(home: Home, job: Job) -> None:
+    """Put back a running job whose attempt could not store its end, because the database was out of reach.
+
+    The start is not counted, unless the job has a limit of attempts and its own code was begun: it may have done all.
+    """
+    counts = job.max_attempts is not None and job.work_began
+    if settle_as_committed(home, job):
+        return
+    if counts and not may_start_again(job):
+        reason = "the database was out of reach when it ended, so how is unknown; it has no attempt left"
+        end_job(home, job, Status.FAILED, reason)
+        return
+    queue.requeue(job, "starts again: the database was out of reach", never_ran=not counts)
+    logs.append(home, job.run_id, f"{job.name} will start again: the database was out of reach")
 
 
 def may_start_again(job: Job) -> bool:

@@ -7,7 +7,13 @@ import logging
 import peewee
 
 from jarvisd import failpoints, logs
-from jarvisd.daemon.outcome import end_job, is_given_back, may_start_again, settle_as_committed
+from jarvisd.daemon.outcome import (
+    end_job,
+    is_given_back,
+    may_start_again,
+    put_back_unreached,
+    settle_as_committed,
+)
 from jarvisd.errors import IllegalTransition
 from jarvisd.host import files, machine, processes
 from jarvisd.operations import retention, this_machine
@@ -36,6 +42,19 @@ def recover(home: Home) -> None:
     pending = wakeup.requeue_wakeups(machine_id)
     failpoints.failpoint("recovery.woken")
     _log.info("%d jobs are pending", pending)
+
+
+def after_outage(home: Home) -> None:
+    """The database answers again, and this daemon runs nothing: put back what the database says runs on this machine.
+
+    A claim may have been stored although its answer was lost, and the end of a job may not.
+    """
+    machine_id = this_machine.identity(home)
+    for row in _running(machine_id):
+        job = Job.get_by_id(row.id)
+        if _end_orphan(job):
+            put_back_unreached(home, job)
+    wakeup.requeue_wakeups(machine_id)
 
 
 def _running(machine_id: str) -> peewee.Select:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jarvisd import failpoints, logs
-from jarvisd.daemon import admission, loss
+from jarvisd.daemon import admission, loss, recovery
 from jarvisd.daemon import outcome as outcomes
 from jarvisd.daemon.attempt import Attempt
+from jarvisd.daemon.outage import Outage
 from jarvisd.errors import IllegalTransition
 from jarvisd.host import disk_errors, machine, power
 from jarvisd.operations import placeholder
@@ -43,15 +44,44 @@ class Supervisor:
     owns: Callable[[], bool] = lambda: True  #: whether the daemon's lock is still the file that other programs open
     turn: Callable[[], None] = lambda: None  #: called whenever the worker loop turns
     awake: power.Awake = field(default_factory=power.Awake)
+    outage: Outage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outage = Outage(self.stopping)
 
     def work(self) -> None:
         """Do every due job, one after the other, until none is left or the daemon stops."""
         failpoints.failpoint("wakeup.received")
         try:
-            while self.run_next():
+            while self._run_next():
                 pass
         finally:
             self.awake.release()
+
+    def _run_next(self) -> bool:
+        """Do the next due job. While the database is out of reach none is claimed."""
+        try:
+            return self.run_next()
+        except Exception as error:
+            if not self.outlast(error):
+                raise
+            return not self.stopping.is_set()
+
+    def outlast(self, error: Exception) -> bool:
+        """Wait until the database answers again, then put back what was left running here. False for another error.
+
+        Also where the daemon stops meanwhile: its next start puts that back.
+        """
+        while database.is_out_of_reach(error):
+            self.awake.release()
+            if not self.outage.outlast(error):
+                return True
+            try:
+                recovery.after_outage(self.home)
+                return True
+            except Exception as again:
+                error = again
+        return False
 
     def run_next(self) -> bool:
         """Do the next due job. False when there is none, this machine is paused, or the daemon is stopping."""
@@ -74,6 +104,8 @@ class Supervisor:
             self._begin(job)
             self.attempt(job).run()
         except Exception as error:
+            if database.is_out_of_reach(error):
+                raise  # its row is put back when the database answers again
             _log.exception("job %d could not be supervised", job.id)
             self._rescue(job, _trouble(error))
         return True
@@ -92,7 +124,7 @@ class Supervisor:
 
     def attempt(self, job: Job) -> Attempt:
         """The attempt that was just claimed, ready to run."""
-        return Attempt(job, self.home, self.settings, self.stopping, self.limit(job.run), self.turn)
+        return Attempt(job, self.home, self.settings, self.stopping, self.limit(job.run), self.turn, self.outage)
 
     def _rescue(self, job: Job, what: str) -> None:
         """The daemon's own work around a job failed (full disk, missing folder): its row must not stay `running`."""
@@ -110,6 +142,8 @@ class Supervisor:
             except IllegalTransition:  # another machine took it over since the row was read
                 continue
             except Exception as error:
+                if database.is_out_of_reach(error):
+                    raise
                 _log.error("cannot settle job %d: %s", job.id, _trouble(error))
                 if not database.may_pass(error):
                     queue.fail_unconditionally(job.id, f"jarvisd could not settle it ({what})", database.now())
@@ -177,7 +211,7 @@ class Supervisor:
             if not placeholder.has_page(self.home, job.run):
                 placeholder.running_page(self.home, job.run)
             placeholder.link_latest(self.home)
-        if not logs.run_log(self.home, job.run_id).exists():
+        if not logs.has_begun(self.home, job.run_id):
             for line in run_status.first_lines(job.run):
                 logs.append(self.home, job.run_id, line)
         again = f" (attempt {job.attempt})" if job.attempt > 1 else ""

@@ -13,7 +13,7 @@ from typing import Any
 import peewee
 
 from jarvisd import store
-from jarvisd.errors import LedgerError
+from jarvisd.errors import LedgerError, OutOfReach
 from jarvisd.host import disk_errors
 from jarvisd.paths import Home
 from jarvisd.store import fence, sqlite
@@ -93,11 +93,13 @@ def connect(
     server: str = "",
     patience_s: float = CLIENT_PATIENCE_S,
     wait_s: float = fence.BUSY_TIMEOUT_S,
+    reach_s: float = 0.0,
 ) -> None:
     """Bind the models to the database at `path`, or on a server. Nothing is created; see `jarvisd.store.migrations`.
 
     `patience_s`: how long a write transaction tries to begin, beyond the database's own waiting. `wait_s`: how long a
-    statement waits for another process. The wake-up channel is beside `path` in both cases.
+    statement waits for another process. `reach_s`: how long a read and the beginning of a write transaction try while
+    the server is out of reach. The wake-up channel is beside `path` in both cases.
     """
     global _dialect, _folder, _patience_s
     store.show_driver()
@@ -105,7 +107,7 @@ def connect(
     _patience_s, _folder = patience_s, path.parent
     if server:
         postgres = _postgres()
-        _dialect, opened = postgres, postgres.open_database(server, wait_s)
+        _dialect, opened = postgres, postgres.open_database(server, wait_s, reach_s)
     else:
         _dialect, opened = sqlite, sqlite.open_database(path, wait_s)
     db.initialize(opened)
@@ -155,9 +157,16 @@ def foreign() -> LedgerError:
     return LedgerError(f"{_dialect.NAME} is a database of another program", _dialect.SET_ASIDE)
 
 
-def usable(home: Home) -> AbstractContextManager[None]:
+@contextmanager
+def usable(home: Home) -> Iterator[None]:
     """Raise LedgerError, with its remedy, for a database that cannot be used."""
-    return _dialect.usable(home)
+    try:
+        with _dialect.usable(home):
+            yield
+    except peewee.PeeweeException as error:
+        if is_out_of_reach(error):
+            raise out_of_reach() from error
+        raise
 
 
 def back_up(home: Home, have: dict[str, int]) -> Path | None:
@@ -249,7 +258,17 @@ def is_busy(error: BaseException) -> bool:
 
 def is_out_of_reach(error: BaseException) -> bool:
     """Whether the server of the database did not answer."""
-    return kind_of(error) is ErrorKind.OUT_OF_REACH
+    return isinstance(error, OutOfReach) or kind_of(error) is ErrorKind.OUT_OF_REACH
+
+
+def was_out_of_reach() -> bool:
+    """Whether a statement of this process has failed because the server did not answer, however long it tried."""
+    return bool(getattr(db.obj, "was_out_of_reach", False))
+
+
+def out_of_reach() -> OutOfReach:
+    """The error for a server that does not answer."""
+    return OutOfReach(f"{_dialect.place(db.obj)} is out of reach", "See that it runs, and `database` in settings.yaml.")
 
 
 def may_pass(error: BaseException) -> bool:

@@ -114,8 +114,9 @@ class Server(peewee.PostgresqlDatabase):
 
     psycopg2_adapter = psycopg3_adapter = _Adapter
 
-    def __init__(self, url: str, lock_s: float) -> None:
-        self.lock_s = lock_s
+    def __init__(self, url: str, lock_s: float, reach_s: float = 0.0) -> None:
+        self.lock_s, self.reach_s = lock_s, reach_s
+        self.was_out_of_reach = False  #: whether a statement failed for that reason, however long it tried
         super().__init__(url)
 
     def _initialize_connection(self, conn: psycopg.Connection[Any]) -> None:
@@ -130,7 +131,17 @@ class Server(peewee.PostgresqlDatabase):
 
     def begin(self, isolation_level: Any = None) -> None:
         self._forget_lost_connection()
-        super().begin(isolation_level)
+        try:
+            super().begin(isolation_level)
+        except peewee.OperationalError:
+            if not self._is_lost():  # else it was lost since its last use, which says nothing of the server
+                raise
+            self._forget_lost_connection()
+            super().begin(isolation_level)
+
+    def commit(self) -> None:
+        with self._noting():
+            super().commit()
 
     def rollback(self) -> Any:
         """Undo the transaction. The server has done so where the connection was lost."""
@@ -138,16 +149,41 @@ class Server(peewee.PostgresqlDatabase):
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Execute a statement. One that only reads is sent again where the connection turns out to be lost."""
-        if self.in_transaction():
-            return super().execute_sql(sql, params)
-        self._forget_lost_connection()
+        with self._noting():
+            if self.in_transaction():
+                return super().execute_sql(sql, params)
+            self._forget_lost_connection()
+            try:
+                return super().execute_sql(sql, params)
+            except peewee.OperationalError as error:
+                if describe_error(error) is not ErrorKind.OUT_OF_REACH or not sql.startswith("SELECT"):
+                    raise
+            return self._send_again(sql, params)
+
+    def _send_again(self, sql: str, params: Any) -> Any:
+        """Send a statement that reads until the server answers, at least once and for `reach_s` seconds."""
+        end, pause = time.monotonic() + self.reach_s, _PAUSE_S
+        while True:
+            self._forget_lost_connection()
+            try:
+                return super().execute_sql(sql, params)
+            except peewee.OperationalError as error:
+                if describe_error(error) is not ErrorKind.OUT_OF_REACH or time.monotonic() + pause >= end:
+                    raise
+            pause = _rest(pause)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Remember that a statement failed because the server did not answer."""
         try:
-            return super().execute_sql(sql, params)
-        except peewee.OperationalError:
-            if not self._is_lost() or not sql.startswith("SELECT"):
-                raise
-        self._forget_lost_connection()
-        return super().execute_sql(sql, params)
+            yield
+        except peewee.PeeweeException as error:
+            self.note(error)
+            raise
+
+    def note(self, error: Exception) -> None:
+        """Remember an error of a server that did not answer."""
+        self.was_out_of_reach |= describe_error(error) is ErrorKind.OUT_OF_REACH
 
     def _is_lost(self) -> bool:
         return not self.is_closed() and bool(self._state.conn.closed)
@@ -167,12 +203,26 @@ def _measure_clock(conn: psycopg.Connection[Any]) -> None:
         _ahead = dt.datetime.fromtimestamp(row[0], dt.UTC) - (before + (after - before) / 2)
 
 
-def open_database(url: str, lock_s: float) -> peewee.Database:
+def open_database(url: str, lock_s: float, reach_s: float) -> peewee.Database:
     """The database at this address. Its connections are opened when they are first used, one per thread.
 
-    `lock_s`: how long a statement waits for another process.
+    `lock_s`: how long a statement waits for another process. `reach_s`: how long a read, and the beginning of a write
+    transaction, try while the server is out of reach.
     """
-    return Server(url, lock_s)
+    return Server(url, lock_s, reach_s)
+
+
+def place(database: peewee.Database) -> str:
+    """Which database this is, in words: the database on hub.local."""
+    options = conninfo_to_dict(database.database)
+    host = str(options.get("host") or options.get("hostaddr") or "").partition(",")[0]
+    return f"the database on {host if host and not host.startswith(('/', '@')) else 'this computer'}"
+
+
+def _rest(pause: float) -> float:
+    """Wait for about so many seconds. Returns the next, longer pause."""
+    time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+    return min(2 * pause, _LONGEST_PAUSE_S)
 
 
 #: What begins a transaction that reads one state of the database.
@@ -208,24 +258,26 @@ def changes(database: peewee.Database) -> str:
 
 
 @contextmanager
-def write_transaction(database: peewee.Database, patience_s: float) -> Iterator[None]:
+def write_transaction(database: Server, patience_s: float) -> Iterator[None]:
     """A transaction that holds the lock of all writers from its beginning, so that what it reads stays true.
 
-    While another process holds the lock, or the server is out of reach, this tries for at least `patience_s` seconds
-    to begin; then it raises OperationalError.
+    While another process holds the lock, this tries for at least `patience_s` seconds to begin, and while the server
+    is out of reach for as long as the connection says, at most `patience_s`; then it raises OperationalError.
     """
-    end, pause = time.monotonic() + patience_s, _PAUSE_S
+    begun, pause = time.monotonic(), _PAUSE_S
+    longest = {ErrorKind.BUSY: patience_s, ErrorKind.OUT_OF_REACH: min(patience_s, database.reach_s)}
     with ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(_locked(database))
                 break
             except peewee.OperationalError as error:
-                passing = describe_error(error) in (ErrorKind.BUSY, ErrorKind.OUT_OF_REACH)
-                if not passing or time.monotonic() + pause >= end:
+                end = begun + longest.get(describe_error(error) or ErrorKind.OTHER, 0.0)
+                if time.monotonic() + pause >= end:
+                    if patience_s > 0:
+                        database.note(error)
                     raise
-            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            pause = _rest(pause)
         yield
 
 
@@ -277,9 +329,6 @@ def usable(_home: Home) -> Iterator[None]:
         yield
     except peewee.PeeweeException as error:
         match describe_error(error):
-            case ErrorKind.OUT_OF_REACH:
-                remedy = "Nothing was changed. See that it runs, and `database` in settings.yaml."
-                raise LedgerError(f"the database server is out of reach: {_first_line(error)}", remedy) from error
             case ErrorKind.BUSY:
                 raise LedgerError("the database is busy: another process holds it", "Try again in a moment.") from error
             case ErrorKind.REFUSED | ErrorKind.READ_ONLY:

@@ -86,6 +86,11 @@ def changes(database: peewee.Database) -> str:
     return f"{version}.{database.connection().total_changes}"
 
 
+def place(_database: peewee.Database) -> str:
+    """Which database this is, in words."""
+    return f"the database {NAME}"
+
+
 def clock_ahead() -> dt.timedelta:
     """How far the database's clock is ahead of this computer's: not at all."""
     return dt.timedelta()

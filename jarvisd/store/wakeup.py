@@ -47,6 +47,8 @@ class WakeUpStorage(SqlStorage):
     is_held = False  #: whether that has been logged
     #: Waits for a signal or for the next poll; set by the daemon, whose consumer then does not poll by itself.
     wait: Callable[[], None] | None = None
+    #: Waits for the end of an outage of the database, which an error may mean; set by the daemon.
+    outlast: Callable[[Exception], bool] | None = None
 
     @property
     def blocking(self) -> bool:
@@ -54,11 +56,16 @@ class WakeUpStorage(SqlStorage):
         return self.wait is not None
 
     def dequeue(self) -> bytes | None:
-        """Take the next message, or wait. None when there was none or the database is held."""
-        if self.queue_size():
-            return self._take()
-        if self.wait is not None:
-            self.wait()
+        """Take the next message, or wait. None when there was none, or the database is held or out of reach."""
+        try:
+            if self.queue_size():
+                return self._take()
+        except peewee.PeeweeException as error:
+            if self.outlast is None or not self.outlast(error):
+                raise
+        else:
+            if self.wait is not None:
+                self.wait()
         return None
 
     def _take(self) -> bytes | None:

@@ -15,5 +15,7 @@ def of_database(error: Exception) -> str:
     """What is wrong with the database or the disk, in words."""
     if database.is_busy(error):
         return "The database is locked: another process holds it"
+    if database.is_out_of_reach(error):
+        return str(database.out_of_reach())
     known = database.damage(error) or database.disk_error(error)
     return known or f"The database cannot be read: {type(error).__name__}"

@@ -19,6 +19,8 @@ from jarvisd.store import database, models, transitions
 
 #: Progress is written at most this often, in seconds: each write is a synchronous commit.
 PROGRESS_INTERVAL_S = 0.5
+#: Seconds until the next one after the server of the database was out of reach.
+PROGRESS_REST_S = 10.0
 
 
 class _Throttle:
@@ -33,6 +35,10 @@ class _Throttle:
             return False
         self._last = at
         return True
+
+    def rest(self, at: float, seconds: float) -> None:
+        """Let it happen again only after so many seconds."""
+        self._last = at + seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +90,8 @@ class JobContext:
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Store how far the job is. Cheap to call often: it writes twice per second, and always at the end.
 
-        A note that cannot be written, because another process holds the database or the disk is full, is dropped.
+        A note that cannot be written, because another process holds the database, its server is out of reach or the
+        disk is full, is dropped.
         """
         if not self._progress.allows(time.monotonic(), always=done >= total):
             return
@@ -96,6 +103,8 @@ class JobContext:
         except Exception as error:
             if not database.may_pass(error):
                 raise
+            if database.is_out_of_reach(error):  # each try may take as long as a connection takes to fail
+                self._progress.rest(time.monotonic(), PROGRESS_REST_S)
 
     def publish(self, name: str, text: str) -> Path:
         """Replace a file of the run's folder atomically, readable by the user alone."""

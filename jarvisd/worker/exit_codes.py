@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-#: What the child writes into its lifeline before it ends with OTHER_VERSION.
-LIFELINE_OTHER_VERSION = b"v"
+#: What the child writes into its lifeline before it ends with OTHER_VERSION, and with OUT_OF_REACH.
+LIFELINE_OTHER_VERSION, LIFELINE_OUT_OF_REACH = b"v", b"d"
 
 
 class ExitCode(IntEnum):
     """How the child ended. A job whose own code ends the process may use any number: without an outcome it failed.
 
-    For OTHER_VERSION alone, after which the job is started again, the child says so in its lifeline too.
+    For those after which the job is started again, OTHER_VERSION and OUT_OF_REACH, the child says so in its lifeline
+    too.
     """
 
     SUCCEEDED = 0  #: the committed outcome says that the job succeeded
@@ -21,3 +22,4 @@ class ExitCode(IntEnum):
     NOT_STORED = 5  #: the job ended, but its outcome could not be stored
     OTHER_VERSION = 6  #: the database has another schema than this code: jarvisd was upgraded; nothing was done
     CANCELLED = 7  #: the user cancelled the job before its own code began; nothing was done
+    OUT_OF_REACH = 8  #: the server of the database did not answer for minutes; what was committed is kept

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from jarvisd import failpoints, logs, registry
-from jarvisd.errors import JarvisError, JobFailed, NotStored, StaleAttempt
+from jarvisd.errors import JarvisError, JobFailed, NotStored, OutOfReach, StaleAttempt
 from jarvisd.paths import Home
 from jarvisd.plan import settings
 from jarvisd.registry import Outcome
@@ -30,11 +30,13 @@ from jarvisd.store.models import Job
 from jarvisd.words import plain
 from jarvisd.worker import orphan
 from jarvisd.worker.context import JobContext
-from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, ExitCode
+from jarvisd.worker.exit_codes import LIFELINE_OTHER_VERSION, LIFELINE_OUT_OF_REACH, ExitCode
 from jarvisd.worker.proposal import FaultyProposal, columns_of
 
 #: How long a job tries to store that its work begins, and then its outcome.
 PATIENCE_S = 600
+#: How long a job keeps what it has finished while the server of the database is out of reach, in seconds.
+REACH_S = 300
 
 
 class Cancelled(Exception):
@@ -51,11 +53,31 @@ def main() -> ExitCode:
     threading.Thread(target=_die_with_daemon, args=(options.lifeline, options.token), daemon=True).start()
     logs.quiet_libraries()
     home = Home(Path(options.home), "--home")
-    database.connect(home.database, server=location.server(home), patience_s=database.LONG_PATIENCE_S)
+    try:
+        code = _do(home, options)
+    except Exception as error:
+        if not database.is_out_of_reach(error):
+            raise
+        print(f"{database.out_of_reach().what}: the job ends, keeps what was stored, and starts again", file=sys.stderr)
+        code = ExitCode.OUT_OF_REACH
+    _say_why(options.lifeline, code)
+    return code
+
+
+def _say_why(lifeline: int, code: ExitCode) -> None:
+    """Say in the lifeline that the job's own code did not choose this exit code, where the job is started again."""
+    word = {ExitCode.OTHER_VERSION: LIFELINE_OTHER_VERSION, ExitCode.OUT_OF_REACH: LIFELINE_OUT_OF_REACH}.get(code)
+    if word:
+        with contextlib.suppress(OSError):  # the daemon is gone, or of a version that only writes into it
+            os.write(lifeline, word)
+
+
+def _do(home: Home, options: argparse.Namespace) -> ExitCode:
+    """Do the job. Raises OutOfReach, or the database's own error, where the server does not answer for REACH_S."""
+    server = location.server(home)
+    database.connect(home.database, server=server, patience_s=database.LONG_PATIENCE_S, reach_s=REACH_S)
     if not migrations.matches_code():
         print("the database has another schema than this version of jarvisd: restart the daemon", file=sys.stderr)
-        with contextlib.suppress(OSError):  # the daemon is gone, or of a version that only writes into it
-            os.write(options.lifeline, LIFELINE_OTHER_VERSION)
         return ExitCode.OTHER_VERSION
     job = Job.get_by_id(options.job)
     context = _context(home, job, options.attempt)
@@ -69,6 +91,8 @@ def main() -> ExitCode:
         return ExitCode.STALE_ATTEMPT
     except Cancelled:
         return ExitCode.CANCELLED
+    except OutOfReach:
+        raise
     except JarvisError as error:
         context.log.error("%s", error)
         return ExitCode.NOT_STORED
@@ -127,7 +151,7 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
         outcome = entry(context)
         if not isinstance(outcome, Outcome):
             raise TypeError("run(context) must return an Outcome")
-    except (StaleAttempt, NotStored, Cancelled):
+    except (StaleAttempt, NotStored, OutOfReach, Cancelled):
         raise
     except JobFailed as failure:
         outcome = Outcome(ok=False, reason=str(failure))
@@ -143,6 +167,8 @@ def _run(context: JobContext, kind: str, *, is_limited: bool = False) -> Outcome
         if damage := database.damage(error):
             reason = damage
         outcome = Outcome(ok=False, reason=reason)
+    if not outcome.ok and database.was_out_of_reach():
+        raise database.out_of_reach()  # most likely it failed for that alone, also where it says something else
     return outcome
 
 
@@ -177,15 +203,17 @@ def _record_work_began(context: JobContext) -> None:
 def _patiently(context: JobContext, name: str, write: Callable[[], None]) -> None:
     """Write, again and again while the disk is full or another process holds the database: a job is at stake.
 
-    Raises NotStored after PATIENCE_S, or when this job is asked to stop.
+    Raises NotStored after PATIENCE_S, or when this job is asked to stop; OutOfReach where the server did not answer.
     """
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + (REACH_S if database.is_shared() else PATIENCE_S)
     while True:
         try:
             write()
             return
         except database.OperationalError as error:
             if time.monotonic() > end or context.should_stop():
+                if database.is_out_of_reach(error):
+                    raise database.out_of_reach() from None
                 raise NotStored(f"{name} cannot be stored: {type(error).__name__}") from None
             context.log.warning("%s cannot be stored yet; trying again", name)
             time.sleep(2)
