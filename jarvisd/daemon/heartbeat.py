@@ -48,6 +48,7 @@ class Heartbeat:
         facts = None
         if at - self._described >= FACTS_INTERVAL_S:
             self._described, facts = at, machine_facts.read(self.home)
+        database.measure_clock()
         turned_at = database.now() - dt.timedelta(seconds=time.monotonic() - self._turned)
         machines.beat(self.machine_id, turned_at, facts)
         self._beaten = at

@@ -42,6 +42,11 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC) + _dialect.clock_ahead()
 
 
+def measure_clock() -> None:
+    """Compare this computer's clock with the database's again: a connection lasts for days, and a clock may be set."""
+    _dialect.measure_clock(db)
+
+
 class InstantField(peewee.TextField):
     """An instant as ISO 8601 in UTC with a fixed width, so that text order is time order on every database."""
 

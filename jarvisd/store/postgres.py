@@ -10,7 +10,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ class Server(peewee.PostgresqlDatabase):
         }
         settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in limits.items())
         conn.execute(f"SELECT {settings}")  # names and numbers of this file
-        _measure_clock(conn)
+        _measure_clock(conn.execute)
 
     def begin(self, isolation_level: Any = None) -> None:
         self._forget_lost_connection()
@@ -194,13 +194,12 @@ class Server(peewee.PostgresqlDatabase):
             self.close()
 
 
-def _measure_clock(conn: psycopg.Connection[Any]) -> None:
+def _measure_clock(execute: Callable[[str], Any]) -> None:
     global _ahead
     before = dt.datetime.now(dt.UTC)
-    row = conn.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+    row = execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
     after = dt.datetime.now(dt.UTC)
-    if row is not None:
-        _ahead = dt.datetime.fromtimestamp(row[0], dt.UTC) - (before + (after - before) / 2)
+    _ahead = dt.datetime.fromtimestamp(row[0], dt.UTC) - (before + (after - before) / 2)
 
 
 def open_database(url: str, lock_s: float, reach_s: float) -> peewee.Database:
@@ -245,6 +244,11 @@ def reset_numbers(database: peewee.Database, model: type[peewee.Model]) -> None:
         sequence = f"pg_get_serial_sequence('\"{table}\"', '{key.column_name}')"
         last = f'(SELECT COALESCE(MAX("{key.column_name}"), 0) + 1 FROM "{table}")'  # noqa: S608  # names of models
         database.execute_sql(f"SELECT setval({sequence}, {last}, false)")
+
+
+def measure_clock(database: peewee.Database) -> None:
+    """Compare the clocks again: this computer's may have been set while its connection was open."""
+    _measure_clock(database.execute_sql)
 
 
 def clock_ahead() -> dt.timedelta:

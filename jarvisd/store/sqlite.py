@@ -91,6 +91,10 @@ def place(_database: peewee.Database) -> str:
     return f"the database {NAME}"
 
 
+def measure_clock(_database: peewee.Database) -> None:
+    """Nothing: the database has no clock of its own."""
+
+
 def clock_ahead() -> dt.timedelta:
     """How far the database's clock is ahead of this computer's: not at all."""
     return dt.timedelta()
