@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import peewee
 
@@ -17,7 +17,7 @@ from jarvisd.errors import LedgerError, OutOfReach
 from jarvisd.host import disk_errors
 from jarvisd.paths import Home
 from jarvisd.store import fence, sqlite
-from jarvisd.store.dialect import Dialect, ErrorKind
+from jarvisd.store.dialect import Dialect, ErrorKind, ServerFacts
 from jarvisd.words import plain
 
 db = peewee.DatabaseProxy()
@@ -128,6 +128,11 @@ def opened_to_read(path: Path, server: str = "") -> Iterator[peewee.Database]:
             yield opened
     finally:
         opened.close()
+
+
+def server_facts() -> ServerFacts:
+    """What the server of the open database is, where it is on one."""
+    return cast(ServerFacts, _postgres().facts(db))
 
 
 def reset_numbers(model: type[Record]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,17 @@ class ErrorKind(Enum):
     OUT_OF_REACH = "the database server is out of reach"
     REFUSED = "the database server refuses this user"
     OTHER = "another error"
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """A server of the database, and the connection to it."""
+
+    version: int  #: 150008 = 15.8
+    is_local: bool  #: on this computer
+    is_encrypted: bool
+    is_superuser: bool  #: the role of the connection
+    clock_ahead: dt.timedelta  #: of this computer's clock
 
 
 class Dialect(Protocol):

@@ -6,6 +6,7 @@ Imported only where settings.yaml names a server.
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import logging
 import random
 import socket
@@ -24,7 +25,7 @@ from psycopg.types.string import StrDumper
 from jarvisd import failpoints
 from jarvisd.errors import LedgerError
 from jarvisd.paths import Home
-from jarvisd.store.dialect import ErrorKind
+from jarvisd.store.dialect import ErrorKind, ServerFacts
 
 _log = logging.getLogger("jarvisd.store.postgres")
 
@@ -254,6 +255,15 @@ def measure_clock(database: peewee.Database) -> None:
 def clock_ahead() -> dt.timedelta:
     """How far the server's clock is ahead of this computer's."""
     return _ahead
+
+
+def facts(database: peewee.Database) -> ServerFacts:
+    """What the server and the connection are."""
+    asked = "SELECT ssl, current_setting('is_superuser') = 'on' FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    is_encrypted, is_superuser = database.execute_sql(asked).fetchone()
+    info = database.connection().info
+    is_local = info.host.startswith("/") or ipaddress.ip_address(info.hostaddr).is_loopback
+    return ServerFacts(info.server_version, is_local, bool(is_encrypted), bool(is_superuser), _ahead)
 
 
 def changes(database: peewee.Database) -> str:

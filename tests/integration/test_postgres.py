@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from jarvisd.errors import LedgerError
+from jarvisd.operations.doctor import server
 from jarvisd.paths import Home
 from jarvisd.store import database, migrations, models, schema, wakeup
 from jarvisd.store import postgres as dialect
@@ -333,3 +334,25 @@ def test_a_program_on_sqlite_never_loads_the_driver(tmp_path: Path, module: str)
     code += "import psycopg"  # a package of another kind of job may use it
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("True False\n", "")
+
+
+# ------------------------------------------------------------------------------------------------------------- doctor
+
+
+@SERVER
+def test_doctor_says_that_the_server_answers_and_what_is_wrong_with_the_connection(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests connect as a superuser; the clock is made wrong."""
+    migrations.open_existing(home)
+    assert Run.select().count() == 0
+    monkeypatch.setattr(dialect, "_measure_clock", lambda _connection: None)
+    monkeypatch.setattr(dialect, "_ahead", dt.timedelta(minutes=10))
+    checks = server.check(home)
+    assert [check.state for check in checks] == ["ok", "warning", "warning"]
+    assert "superuser" in checks[1].what
+    assert checks[2].what == "its clock is 600 s ahead of this computer's"
+
+
+def test_doctor_says_nothing_of_a_server_where_the_database_is_a_file(tmp_path: Path) -> None:
+    assert server.check(Home(tmp_path, "--home")) == []

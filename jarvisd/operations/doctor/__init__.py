@@ -12,7 +12,7 @@ from jarvisd import __version__, registry
 from jarvisd.errors import JarvisError, PlanError
 from jarvisd.host import lockfile, machine
 from jarvisd.operations import daemon_state, moments, status
-from jarvisd.operations.doctor import access, fleet, mac
+from jarvisd.operations.doctor import access, fleet, mac, server
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
 from jarvisd.plan import missed_start, plans, settings
@@ -35,6 +35,7 @@ def examine(home: Home) -> Iterator[Check]:
         _memory,
         _disk,
         _sqlite,
+        _server,
         _set_aside,
         _daemon,
         _clock,
@@ -99,6 +100,10 @@ def _sqlite(_home: Home) -> list[Check]:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         return [problem("sqlite", f"version {sqlite3.sqlite_version} is too old", "Install a newer Python.")]
     return [ok("sqlite", f"version {sqlite3.sqlite_version}")]
+
+
+def _server(home: Home) -> list[Check]:
+    return server.check(home)
 
 
 def _set_aside(home: Home) -> list[Check]:
