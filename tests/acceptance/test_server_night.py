@@ -43,5 +43,5 @@ def test_without_its_server_every_verb_says_so_in_one_line(house: House, tmp_pat
     Night(house, jobs=1, pieces=1, settings=f'database: "postgresql:///jarvisd?host={tmp_path}"\n')
     for words in (("enqueue", "night"), ("status",)):
         error = house.ctl(*words, code=1).stderr
-        assert error.startswith("jarvisctl: the database server is out of reach: "), error
+        assert error.startswith("jarvisctl: the database on this computer is out of reach"), error
         assert error.count("\n") == 1
