@@ -41,6 +41,15 @@ def line(**values: Any) -> str:
     return json.dumps(LATE | values) + "\n"
 
 
+def without_examples(folder: Path) -> tuple[str, str]:
+    """Options that name scenarios without examples, with the prompt of `line`: nothing is learned, which takes time."""
+    check = {"calm": {"says": ["worries|prob"]}}
+    prompt = {"instruction": LATE["instruction"], "checks": check}
+    scenario = {"id": LATE["scenario"], "context": "Ann: Late, sorry!", "prompts": [prompt]}
+    (folder / "quick.yaml").write_text(json.dumps({"opening": "Help.", "scenarios": [scenario]}))
+    return "--scenarios", "quick.yaml"
+
+
 def test_one_result_per_line_in_their_order(tmp_path: Path) -> None:
     replies = ["No worries!", "fuck off", "", "No worries, take ur time 😊", "On my way"]
     done = score(tmp_path, "--json", text="".join(line(reply=reply) for reply in replies))
@@ -57,8 +66,9 @@ def test_one_result_per_line_in_their_order(tmp_path: Path) -> None:
 
 def test_a_file_is_read_as_well_as_standard_input_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "replies.jsonl").write_text("\ufeff" + line(reply="No prob") + "\n\n" + line(reply="ok\ud83d"), "utf-8")
-    named = json.loads(score(tmp_path, "replies.jsonl", "--json").stdout)
-    piped = json.loads(score(tmp_path, "--json", text=(tmp_path / "replies.jsonl").read_bytes()).stdout)
+    quick = without_examples(tmp_path)
+    named = json.loads(score(tmp_path, "replies.jsonl", "--json", *quick).stdout)
+    piped = json.loads(score(tmp_path, "--json", *quick, text=(tmp_path / "replies.jsonl").read_bytes()).stdout)
     assert len(named["replies"]) == 2
     assert named == piped
 
@@ -82,7 +92,7 @@ def test_nothing_in_gives_an_empty_list(tmp_path: Path) -> None:
 
 
 def test_people_read_a_table_that_says_what_is_missing_in_a_reply(tmp_path: Path) -> None:
-    done = score(tmp_path, text=line(reply="No worries!\nHow can I help you today?"))
+    done = score(tmp_path, *without_examples(tmp_path), text=line(reply="No worries!\nHow can I help you today?"))
     assert "no assistant's voice" in done.stdout
     assert "No embedder is on this disk" in done.stderr
 
@@ -112,7 +122,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_cut_reply_says_so_with_its_finish_reason(tmp_path: Path) -> None:
-    done = score(tmp_path, "--json", text=line(reply="No worries, take your", finish_reason="length"))
+    quick = without_examples(tmp_path)
+    done = score(tmp_path, "--json", *quick, text=line(reply="No worries, take your", finish_reason="length"))
     assert json.loads(done.stdout)["replies"][0]["failure"] == "truncated"
 
 

@@ -138,6 +138,11 @@ def _examples(sheet: ResolvedScenarios) -> list[tuple[bool, str]]:
     ]
 
 
+def _only(sheet: ResolvedScenarios, scenario_id: str) -> ResolvedScenarios:
+    """With this scenario alone: a reader of it is fitted in a moment."""
+    return sheet.model_copy(update={"scenarios": tuple(one for one in sheet.scenarios if one.id == scenario_id)})
+
+
 def _without(sheet: ResolvedScenarios, scenario_id: str, instruction: str) -> ResolvedScenarios:
     def bare(scenario: Scenario) -> Scenario:
         prompts = tuple(
@@ -207,7 +212,7 @@ def test_the_readers_disagree_where_slang_fails_a_check(sheet: ResolvedScenarios
 
 
 def test_without_examples_the_checks_alone_count(sheet: ResolvedScenarios) -> None:
-    bare = _without(sheet, "running-late", "Say no worries")
+    bare = _without(_only(sheet, "running-late"), "running-late", "Say no worries")
     scored = Scorer(bare).score([answer(bare, "running-late", "Say no worries", "No worries!")])[0]
     assert (scored.value, scored.reader, scored.disagreement) == (1.0, None, None)
     prompt = Prompt(instruction="Say hi", examples=Examples(good=("hi",), bad=("no",)))
@@ -228,15 +233,16 @@ def test_scores_are_the_same_in_any_company_and_order(sheet: ResolvedScenarios, 
     assert together == pytest.approx(backwards, abs=1e-9)
 
 
-def test_meaning_counts_where_an_encoder_is_given(sheet: ResolvedScenarios, scorer: Scorer) -> None:
+def test_meaning_counts_where_an_encoder_is_given(sheet: ResolvedScenarios) -> None:
     """With an encoder that knows which replies are good, every one of them rises."""
+    sheet = _only(sheet, "parent-request")
     good = {body(reply) for side, reply in [*_examples(sheet), (True, "Perchance, my liege")] if side}
 
     def encode(texts: list[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         return np.array([[1.0, 0.0] if text in good else [0.0, 1.0] for text in texts], dtype=np.float32)
 
     row = answer(sheet, "parent-request", "Say yes", "Perchance, my liege")
-    blind, seeing = scorer.score([row])[0], Scorer(sheet, encode).score([row])[0]
+    blind, seeing = (Scorer(sheet, given).score([row])[0] for given in (None, encode))
     assert seeing.value > blind.value + 0.1
 
 
