@@ -130,7 +130,13 @@ class House:
                 process.wait()
             assert process.stderr is not None
             process.stderr.close()
-        self.ctl("stop", code=None)
+        if self.environment or self._has_processes():
+            self.ctl("stop", code=None)
+
+    def _has_processes(self) -> bool:
+        """Whether a process of this home is left, such as the page or a daemon that a verb has started."""
+        lines = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
+        return any(str(self.root) in line for line in lines)
 
 
 @pytest.fixture

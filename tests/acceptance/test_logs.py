@@ -23,6 +23,7 @@ def test_the_log_of_a_failed_job_ends_with_its_outcome(house: House) -> None:
     assert (followed.stdout, followed.stderr) == (shown.stdout, shown.stderr)
 
 
+@pytest.mark.slow
 def test_a_silent_job_is_said_to_be_silent(house: House) -> None:
     house.daemon()
     for program in ("false", "no-such-program", "true"):

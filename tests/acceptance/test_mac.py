@@ -91,6 +91,7 @@ def test_install_loads_both_agents_and_the_daemon_takes_jobs(house: House, mac: 
     assert house.settled(run_id)["command:echo"]["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_installing_twice_changes_the_time_and_keeps_one_daemon(house: House, mac: FakeMac) -> None:
     house.ctl("install")
     first = until(lambda: pid(house), what="the daemon runs")
@@ -135,6 +136,7 @@ def test_over_ssh_alone_install_says_what_to_do_and_leaves_nothing(house: House,
     assert not (mac.user / "Library").exists()
 
 
+@pytest.mark.slow
 def test_an_installation_that_fails_leaves_the_older_one_as_it_was(house: House, mac: FakeMac) -> None:
     house.ctl("install", "--at", "21:00")
     before = mac.agent(NIGHTLY)
@@ -196,6 +198,7 @@ def test_launchds_daemon_waits_for_one_started_by_hand_and_takes_over(house: Hou
     until(lambda: pid(house) == waiting, what="the waiting daemon takes over")
 
 
+@pytest.mark.slow
 def test_stop_ends_a_waiting_daemon_too(house: House, mac: FakeMac) -> None:
     house.daemon()
     house.ctl("install")
@@ -288,6 +291,7 @@ def test_a_whole_night_keeps_the_mac_awake_exactly_while_it_works_and_then_notif
     assert not any(run_id in word for word in notification[:-1])
 
 
+@pytest.mark.slow
 def test_while_paused_or_waiting_for_power_the_mac_may_sleep(house: House, mac: FakeMac) -> None:
     configure(house, "settings.yaml", "power: {on_battery: wait}\nmemory: {look_every_s: 0.5}\n")
     mac.answer("pmset -g batt", BATTERY.format(60))
@@ -359,6 +363,7 @@ def test_on_demand_a_retry_starts_the_daemon(house: House) -> None:
     assert house.settled(run_id, 30)["command:false"]["attempt"] == 2
 
 
+@pytest.mark.slow
 def test_on_demand_a_job_that_comes_while_the_daemon_ends_is_still_done(house: House) -> None:
     """Submissions at about the moment of ending, again and again: none waits for the next poll."""
     configure(house, "settings.yaml", "daemon: on-demand\nidle_minutes: 0.005\n")
@@ -373,7 +378,8 @@ def test_on_demand_launchd_starts_the_daemon_where_it_is_installed(house: House,
     log = house.root / "var" / "logs" / "jarvisd.log"
     until(lambda: log.exists() and "it ends" in log.read_text(), what="it idled")
     until(lambda: pid(house) is None, what="it has ended")
+    before = len(mac.calls("launchctl", "kickstart"))
     run_id = house.enqueue("command", "--", "echo", "hello")
     assert house.settled(run_id)["command:echo"]["status"] == "succeeded"
-    assert len(mac.calls("launchctl", "kickstart")) == 2
+    assert len(mac.calls("launchctl", "kickstart")) > before
     until(lambda: "idle" in house.ctl("status").stdout, what="status says that it sleeps")

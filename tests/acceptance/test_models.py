@@ -129,6 +129,7 @@ def test_what_cannot_be_read_is_no_success(house: House, hub: Hub, words: tuple[
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_changed_byte_is_found_and_mended(house: House, hub: Hub, tmp_path: Path) -> None:
     house.ctl("models", "fetch", "one")
     (weights,) = (tmp_path / "hf").rglob("model.safetensors")
@@ -143,6 +144,7 @@ def test_a_changed_byte_is_found_and_mended(house: House, hub: Hub, tmp_path: Pa
     house.ctl("models", "check", "one")
 
 
+@pytest.mark.slow
 def test_what_only_mlx_lm_can_tell_is_a_problem_by_day(house: House, hub: Hub) -> None:
     """Every file is as the hub has it, and no night could load the model."""
     hub.repositories["someone/one"].files["config.json"] = b'{"model_type": "unheard_of"}'

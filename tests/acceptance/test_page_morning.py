@@ -181,7 +181,10 @@ def test_keys_that_repeat_and_keys_elsewhere_do_not_vote(morning: House, opened:
 
 
 @pytest.mark.skipif(AXE is None, reason="no axe-core-python")
-@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param({}, marks=pytest.mark.slow), {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}],
+)
 def test_the_screens_have_no_serious_flaw_and_fit(morning: House, chromium: Browser, options: dict[str, Any]) -> None:
     """By axe-core, also on paper; nothing is wider than the window, and stored text that is a script runs nowhere."""
     opened = log_in(morning, chromium, **options)

@@ -49,6 +49,7 @@ def test_a_folder_in_the_place_of_the_channel_is_refused_and_jobs_run(house: Hou
     assert house.settled(house.enqueue("command", "--", "true"))["command:true"]["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_removed_channel_delays_a_job_by_half_a_minute_at_most(house: House) -> None:
     house.daemon()
     channel = house.root / "var" / "jarvisd.wake"

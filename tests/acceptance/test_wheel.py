@@ -81,6 +81,6 @@ def test_from_an_empty_environment_in_an_empty_folder_the_demonstration_runs(tmp
     page = Path(installed_ctl("report", "--path").strip())
     assert page.is_relative_to(empty / "data")
     assert "SmolLM2" in page.read_text()
-    assert "3 of 3 jobs finished" in installed_ctl("status")
+    assert "4 of 4 jobs finished" in installed_ctl("status")
     checks = json.loads(installed_ctl("doctor", "--json", code=1))["checks"]  # no Messages here, no models of the night
     assert {check["name"]: check["state"] for check in checks}["configuration"] == "ok"
