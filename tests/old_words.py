@@ -74,6 +74,7 @@ ALLOWED = (
     Allowed("piece", "tests/packages/*", _TEST_KIND),
     Allowed("piece", "tests/acceptance/*", _TEST_KIND),
     Allowed("piece", "tests/histories/*", _TEST_KIND),
+    Allowed("piece", "tests/fleet/*", _TEST_KIND),
     Allowed("piece", "tests/power_cut/*", _TEST_KIND),
     Allowed("piece", "tests/integration/test_machine_of_states.py", _TEST_KIND),
     Allowed("piece", "tests/integration/test_write_faults.py", _TEST_KIND),
