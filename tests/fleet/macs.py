@@ -129,6 +129,11 @@ class Mac:
             (clock.parent / "next").symlink_to(f"{ahead_s:g}.0")  # never "0", which means the real clock
             (clock.parent / "next").replace(clock)
 
+    def kill(self) -> None:
+        """End what is left of it, whatever happened before."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _send(self.processes(), signal.SIGKILL)
+
     def end(self) -> None:
         daemon = self.nemesis.daemon
         assert daemon is not None

@@ -53,6 +53,7 @@ def history(
         known: dict[str, int] = {}
         machines = [_machine(folder, number, url, cluster, ways, record, hurry, known) for number in range(MACHINES)]
         for machine in machines:
+            stack.callback(machine.kill)
             machine.client.names, machine.client.batch = [each.name for each in machines], batch
         threads = _threads(cluster, machines, record, LOST_AFTER_S / hurry, random.Random(seed))
         _let_go_on(cluster, url, threads, seconds, jobs)
