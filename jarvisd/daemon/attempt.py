@@ -214,7 +214,7 @@ class Attempt:
         self.job, outcome = job, outcomes.committed(job)
         if outcome:
             self.watchdog.peak_mb = max(self.watchdog.peak_mb, int(outcome["peak_memory_mb"]))
-        if outcome and outcome["ok"] and (code == 0 or self.last_word == LIFELINE_OUT_OF_REACH):
+        if outcome and outcome["ok"] and code == 0:
             self._settle(Status.SUCCEEDED, outcome["reason"] or None, code)
         elif why is EndReason.CANCEL or (job.cancel_requested and outcome is None):
             self._settle(Status.CANCELLED, "cancelled by you", code)

@@ -176,6 +176,7 @@ def test_a_child_says_that_the_database_was_out_of_reach(
             try:
                 Job.get()
             except peewee.OperationalError:
+                start(cluster)
                 return Outcome(ok=False, reason="the report could not be written")
             raise AssertionError("the server is down")
 
@@ -202,6 +203,7 @@ def test_a_child_stores_its_outcome_when_the_server_is_back(
         stop(cluster)
         threads.append(threading.Timer(DOWN_S, start, [cluster]))
         threads[0].start()
+        assert Job.get().name == "mine"
         return Outcome()
 
     monkeypatch.setattr(worker, "_entry", lambda _kind: work)
@@ -322,6 +324,26 @@ def test_a_supervisor_claims_nothing_waits_and_puts_back_what_was_claimed(
     assert lines[0] == "the database on this computer is out of reach; nothing is started until it answers"
     assert lines[1].startswith("the database answers again, after ")
     assert len(lines) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_whose_child_could_not_be_recorded_is_put_back(
+    home: Home, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not failed: its child was ended before it did anything."""
+    make_run("mine")
+    fleets.join(machine := this_machine.identity(home))
+    ran = []
+
+    def run_child(self: Attempt) -> tuple[None, int]:
+        ran.append((self.job.attempt, self.job.starts_without_progress))
+        if len(ran) == 1:
+            raise OutOfReach("no answer")
+        return None, 1
+
+    monkeypatch.setattr(Attempt, "run_child", run_child)
+    Supervisor(home, machine, Settings(), threading.Event()).work()
+    assert ran == [(1, 1), (2, 1)]
 
 
 def test_after_an_outage_only_what_ran_here_is_put_back(home: Home, make_run: MakeRun) -> None:
