@@ -54,6 +54,7 @@ class Client(Clients):
     names: list[str] = field(default_factory=list)  #: of all machines
     batches: dict[str, list[str]] = field(default_factory=dict)  #: run -> the tags of its jobs
     batch: int = 20  #: jobs of one plan of that verb
+    is_full: bool = False  #: so much waits that no such plan is submitted
 
     def placed(self, chance: random.Random) -> list[str]:
         """Anywhere, on a machine by its name, or here."""
@@ -65,6 +66,8 @@ class Client(Clients):
 
     def _batch(self, chance: random.Random) -> None:
         """A plan of several programs, of which each counts as a submission of its own."""
+        if self.is_full:
+            return
         programs = {new_tag(): chance.choice([0, 0, 0, 3]) for _ in range(self.batch)}
         plan = self.root / "config" / "plans" / f"{next(iter(programs))}.yaml"
         lines = [

@@ -37,12 +37,14 @@ LOST_AFTER_S = 600.0
 AHEAD_S = 600.0
 #: Longest time until everything is settled, once submissions and faults have ended.
 QUIET_S = 900.0
+#: With more jobs than these waiting no client submits a plan of many: the faults are to meet jobs that run.
+MOST_OPEN = 80
 
 
 def history(
     folder: Path, seed: int, *, seconds: float, jobs: int = 0, hurry: float = 40, batch: int = 20
 ) -> FleetEvidence:
-    """Let clients and faults go on for at least `seconds`, and until there are so many `jobs`; then wait for the end.
+    """Let clients and faults go on for at least `seconds`, and until so many `jobs` have ended; then wait for the rest.
 
     `hurry`: by what the limits of a fleet are divided, so that a machine is lost within seconds.
     `batch`: jobs per plan.
@@ -56,7 +58,7 @@ def history(
             stack.callback(machine.kill)
             machine.client.names, machine.client.batch = [each.name for each in machines], batch
         threads = _threads(cluster, machines, record, LOST_AFTER_S / hurry, random.Random(seed))
-        _let_go_on(cluster, url, threads, seconds, jobs)
+        _let_go_on(cluster, url, machines, threads, seconds, jobs)
         _settle(cluster, url, machines)
         record.leftovers = [process for machine in machines for process in left(machine.root)]
         return _evidence(cluster, url, record)
@@ -127,14 +129,22 @@ def _threads(
     return threads
 
 
-def _let_go_on(cluster: Cluster, url: str, threads: _Threads, seconds: float, jobs: int) -> None:
+def _let_go_on(cluster: Cluster, url: str, machines: list[Mac], threads: _Threads, seconds: float, jobs: int) -> None:
+    """Until so many seconds are over and so many jobs have ended."""
     began = time.monotonic()
     threads.start()
     try:
-        while time.monotonic() - began < seconds or _count(cluster, url, "TRUE") < jobs:
+        while time.monotonic() - began < seconds or _count(cluster, url, f"NOT ({_OPEN})") < jobs:
+            is_full = _count(cluster, url, _OPEN) > MOST_OPEN
+            for machine in machines:
+                machine.client.is_full = is_full
             time.sleep(1)
     finally:
         threads.end()
+
+
+#: A condition on rows of jobs.
+_OPEN = "status IN ('queued', 'running')"
 
 
 def _settle(cluster: Cluster, url: str, machines: list[Mac]) -> None:
@@ -145,7 +155,7 @@ def _settle(cluster: Cluster, url: str, machines: list[Mac]) -> None:
         if daemon is None or daemon.poll() is not None:
             machine.nemesis.start()
         machine.client.call("resume", ["resume"])
-    until(lambda: not _count(cluster, url, "status IN ('queued', 'running')"), QUIET_S, "everything is settled")
+    until(lambda: not _count(cluster, url, _OPEN), QUIET_S, "everything is settled")
     for machine in machines:
         machine.end()
 
