@@ -53,7 +53,7 @@ def old(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
         database.db.execute_sql("ALTER TABLE job RENAME COLUMN note TO remark")
 
     monkeypatch.setattr(migrations, "OWN", [*migrations.OWN, newest])
-    monkeypatch.setattr(migrations, "_folders", dict)  # scripts are counted to save time; this migration has none
+    monkeypatch.setattr(migrations, "folders", dict)  # scripts are counted to save time; this migration has none
     return home
 
 
