@@ -4,8 +4,9 @@ Quality is estimated with errors of known covariance; the true qualities of the 
 around an unknown mean by an unknown amount. Estimates are therefore drawn towards one another, the more the noisier
 they are: B. Efron and C. Morris, "Data analysis using Stein's estimator and its generalizations", JASA 70 (1975)
 311-319; D. V. Lindley and A. F. M. Smith, J. R. Stat. Soc. B 34 (1972) 1-41. How far the models are apart is
-integrated over a grid, under a half-normal prior (A. Gelman, Bayesian Analysis 1 (2006) 515-534), because six models
-tell too little of it to be plugged in. Only differences are drawn together: the common mean has a flat prior.
+integrated over a grid, because six models tell too little of it to be plugged in. Its prior is a Rayleigh distribution,
+which is 0 at 0, as different models are never equally good (Y. Chung and others, Psychometrika 78 (2013) 685-709, with
+a gamma distribution). Only differences are drawn together: the common mean has a flat prior.
 
 All is deterministic: the draws are one fixed sequence of evenly spread points.
 """
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from jobs.lib.comparison.measures import Floats, Quality
 
-#: Scale of the half-normal prior of how far the models are apart, in units of quality.
-SPREAD = 0.15
+#: Likeliest value, before any reply is seen, of how far the models are apart, in units of quality.
+SPREAD = 0.08
 GRID = 24  #: values of that spread
 DRAWS = 2**11
 
@@ -107,7 +108,7 @@ class _Components:
 
     def posterior(self, spread: float) -> tuple[Floats, Floats]:
         """Draws (draws x contrasts) from the posterior of the contrasts, and its exact mean."""
-        scales = spread * _half_normal_quantiles()
+        scales = spread * _rayleigh_quantiles()
         total = scales[:, None] ** 2 + self.error
         weights = _normalized(-0.5 * (np.log(total) + self.value**2 / total).sum(axis=1))
         kept = scales[:, None] ** 2 / total  # grid x contrasts
@@ -123,11 +124,9 @@ def _normalized(log_weights: Floats) -> Floats:
 
 
 @functools.cache
-def _half_normal_quantiles() -> Floats:
-    """Values of equal prior weight of |N(0, 1)|: the middles of GRID slices."""
-    from scipy.special import ndtri
-
-    return np.asarray(ndtri(0.5 + (np.arange(GRID) + 0.5) / GRID / 2))
+def _rayleigh_quantiles() -> Floats:
+    """Values of equal prior weight of a Rayleigh distribution of scale 1: the middles of GRID slices."""
+    return np.sqrt(-2 * np.log1p(-(np.arange(GRID) + 0.5) / GRID))
 
 
 @functools.cache
