@@ -143,7 +143,6 @@ def _moved(job: Job) -> bool:
     if is_begun_afresh(job):
         transitions.delete_results(transitions.reload([job]))
     signals.wake_worker([job.id])
-    failpoints.failpoint("put-back.before-commit")
     return True
 
 

@@ -259,7 +259,7 @@ def test_status_json_is_one_document_with_the_promised_keys(house: House) -> Non
     assert json.loads(house.ctl("status", "--json").stdout)["runs"] == []
     run_id = house.enqueue("command", "--", "echo")
     document = house.status()
-    assert set(document) == {"home", "daemon", "runs"}
+    assert set(document) == {"home", "daemon", "machines", "runs"}
     assert set(document["daemon"]) == {"running", "pid", "version", "paused", "paused_until"}
     (run,) = document["runs"]
     assert {"id", "plan", "state", "deadline", "created_at", "warnings", "jobs"} <= set(run)

@@ -149,5 +149,5 @@ def test_a_model_whose_configuration_is_nested_deeply_is_a_warning(judge: Judge,
     (tmp_path / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
     write(judge.home / "config" / "plans" / "compared.yaml", COMPARED)
     code, stderr = judge.call("enqueue", "compared", "--again", "--set", f"evaluate.models=[{tmp_path}]")
-    assert code == 0
+    assert code == 0, stderr
     assert "config.json" in stderr
