@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from jarvisd.cli import main
+from jarvisd.paths import Home
+from jarvisd.store import database
 
 #: Most processor time of one call and its processes, in seconds (a busy machine changes nothing of it), and the
 #: most memory that it may add, in MB.
@@ -35,6 +37,7 @@ class Judge:
         """Exit code and stderr."""
         error, began, before = io.StringIO(), _processor_s(), _most_mb()
         code: object = 0
+        database.connect(Home(self.home, "--home").database)  # as in a process of its own, whatever a test before used
         with contextlib.redirect_stderr(error), contextlib.redirect_stdout(io.StringIO()):
             try:
                 main(["--home", str(self.home), *words])

@@ -43,11 +43,11 @@ def home(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def server_database(cluster: postgres.Cluster, migrated_database: str) -> Iterator[str]:
+def server_database(cluster: postgres.Cluster, migrated_database: str, tmp_path: Path) -> Iterator[str]:
     """The address of a database of jarvisd on a server, empty but for its tables."""
     cluster.empty(migrated_database)
     yield migrated_database
-    database.disconnect()
+    database.connect(tmp_path / "no.db")  # a later test in this process does not begin with a server
 
 
 @pytest.fixture(scope="session")
