@@ -40,7 +40,7 @@ def test_the_order_by_the_plans_weights_stands_beside_the_winner(night: Night) -
 
 def test_what_would_decide_is_the_cheapest_thing_that_could(night: Night) -> None:
     """A challenger that may be a little better, and no conversations left: the owner's answers."""
-    replies = night.first_round({"a": 0.6, "b": 0.7})["b"]
+    replies = night.first_round({"a": 0.6, "b": 0.67})["b"]
     Reply.update(quality=0.75).where(Reply.id == replies[0].id).execute()
     document = night.document()
     verdict = document["verdict"]
