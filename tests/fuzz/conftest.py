@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import resource
 import sys
 import unicodedata
@@ -52,7 +53,7 @@ class Judge:
         if code in (1, 2):
             line, *choices, end = stderr.split("\n")
             assert line and not end, (words, stderr)
-            assert all(each.startswith("    ") for each in choices), (words, stderr)  # what an ambiguous name means
+            assert all(re.match(r" *\d+  ", each) for each in choices), (words, stderr)  # jobs of an ambiguous name
             seen = "".join([line, *choices])
             assert not {character for character in seen if unicodedata.category(character) in UNSEEN}, repr(stderr)
         return int(str(code)), stderr
