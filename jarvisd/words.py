@@ -33,6 +33,11 @@ def lasting(seconds: float) -> str:
 LONGEST_H = 366 * 24
 
 
+def joined(*parts: str) -> str:
+    """The parts that say something, with commas between them."""
+    return ", ".join(filter(None, parts))
+
+
 def counted(number: int, noun: str) -> str:
     """1 run, 2 runs, 10,000 runs."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -26,7 +26,8 @@ def database() -> None:
 def copy(app: App, target: str | None, source: str | None) -> None:
     """Copy every row and compare each. The source is not changed; a copy that was interrupted goes on.
 
-    The other database must be empty, or hold only what an interrupted copy left. Logs of jobs stay where they are.
+    The other database must be empty, or hold only what an interrupted copy left. No job may be open: it would run in
+    both. Logs of jobs stay where they are.
     `database` in settings.yaml then says which of both is in force.
 
     \b

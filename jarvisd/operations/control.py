@@ -56,7 +56,7 @@ def retry(home: Home, target: Job | Run, *, fresh: bool = False, until: str | No
     """
     deadline = _deadline(until) if until else None
     jobs = _worth_retrying(target, fresh=fresh) if isinstance(target, Run) else [target]
-    queued = queue.retry(jobs, fresh=fresh, deadline=deadline)
+    queued = queue.retry(jobs, fresh=fresh, deadline=deadline, here=this_machine.submitter(home))
     return Retried(queued, _start_daemon(home))
 
 
@@ -69,7 +69,7 @@ def _start_daemon(home: Home) -> JarvisError | None:
 
 def retry_jobs(home: Home, jobs: list[Job]) -> Retried:
     """Queue the settled ones of these jobs again, of any run; their runs have no deadline after that."""
-    return Retried(queue.retry(jobs), _start_daemon(home))
+    return Retried(queue.retry(jobs, here=this_machine.submitter(home)), _start_daemon(home))
 
 
 def _deadline(until: str) -> dt.datetime:

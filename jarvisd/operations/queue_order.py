@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jarvisd.operations import machines
 from jarvisd.operations.moments import clock_time
 from jarvisd.store import dependencies, queries
 from jarvisd.store.models import LONGEST_WAIT, Dependency, Job
-from jarvisd.words import label, plain
+from jarvisd.words import joined, label, plain
 
 #: Queued jobs that are put in order. Those behind them are only counted.
 MOST = 200
@@ -48,7 +47,7 @@ def now(at: dt.datetime) -> Queue:
     for dependency in dependencies.of_runs({job.run_id for job in jobs}):
         after[dependency.run_id].append(dependency)
     ordered, silent = in_order(jobs, after, at), machines.unheard(at)
-    reasons = {job.id: _with_machine(job, _held_by(job, after[job.run_id], at), silent) for job in ordered}
+    reasons = {job.id: joined(_held_by(job, after[job.run_id], at), silent.get(job.pinned_to, "")) for job in ordered}
     places = [Place(job, number, reasons[job.id]) for number, job in enumerate(ordered, 1)]
     reports = _reports(running, ordered, at)
     return Queue(running, places, len(jobs) if len(jobs) < MOST else queries.count_queued(), reports)
@@ -95,12 +94,7 @@ def _held_by(job: Job, after: list[Dependency], at: dt.datetime) -> str:
         reasons.append(f"from {clock_time(job.run.start_at, at)}")
     if job.reason:
         reasons.append(plain(job.reason))
-    return ", ".join(filter(None, reasons))
-
-
-def _with_machine(job: Job, reason: str, silent: Mapping[str, str]) -> str:
-    """The reason, and since when the machine is silent that the job waits for."""
-    return ", ".join(filter(None, [reason, silent.get(job.pinned_to, "")]))
+    return joined(*reasons)
 
 
 def _awaited(dependency: Dependency) -> str:

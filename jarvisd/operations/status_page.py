@@ -11,7 +11,7 @@ from jarvisd.operations.queue_order import Place, Queue
 from jarvisd.operations.status import RunSummary
 from jarvisd.store import database, models, queries
 from jarvisd.store.models import Job, Run, Status
-from jarvisd.words import counted, label, plain
+from jarvisd.words import counted, joined, label, plain
 
 #: With more queued jobs than this only the first FEW are shown.
 FULL_LIST = 40
@@ -37,7 +37,7 @@ class Row:
     @property
     def told(self) -> str:
         """Both, for a reader who can type the verbs."""
-        return ", ".join(filter(None, [self.facts, self.remedy]))
+        return joined(self.facts, self.remedy)
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,10 @@ def _rows(
     shown = places if len(places) <= FULL_LIST else places[:FEW]
     ahead, where = queue.running[-1].id if queue.running else None, machines.places(at)
     return [
-        *(_row(job, _with(status.details(job, at), where.get(job.machine, ""))) for job in queue.running),
+        *(_row(job, joined(status.details(job, at), where.get(job.machine, ""))) for job in queue.running),
         *(_row(place.job, _place_in_words(place, ahead)) for place in shown),
         *(_row(job, status.details(job, at), _remedy(job)) for job in last),
     ]
-
-
-def _with(facts: str, place: str) -> str:
-    return ", ".join(filter(None, [facts, place]))
 
 
 def _row(job: Job, facts: str, remedy: str = "") -> Row:

@@ -14,7 +14,8 @@ from peewee import chunked
 from jarvisd.errors import LedgerError
 from jarvisd.store import database, migrations
 from jarvisd.store.database import Record, db
-from jarvisd.store.models import LastNumber
+from jarvisd.store.models import OPEN, LastNumber
+from jarvisd.words import counted
 
 #: Rows per statement and per transaction.
 _ROWS = 300
@@ -33,11 +34,12 @@ def tables() -> list[type[Record]]:
 def copy(source: peewee.Database) -> dict[str, int]:
     """Copy every row of `source` into the open database. Returns how many rows each table has.
 
-    What an interrupted copy left there is kept. Raises LedgerError, with nothing written, where the open database holds
-    other rows, and at the end where a row is not the same in both.
+    What an interrupted copy left there is kept. Raises LedgerError, with nothing written, where a job of `source` is
+    open or the open database holds other rows, and at the end where a row is not the same in both.
     """
     models = tables()
     _refuse_other_schema(source)
+    _refuse_open_jobs(source)
     for model in models:
         _refuse_other_rows(source, model)
     with database.write():
@@ -60,6 +62,15 @@ def _refuse_other_schema(source: peewee.Database) -> None:
             "the database to copy has the schema of another version of jarvisd",
             "Nothing was written. Start this version of jarvisd on it once, then copy.",
         )
+
+
+def _refuse_open_jobs(source: peewee.Database) -> None:
+    """A job that is open in both databases would run twice, and on a server any machine could take it."""
+    listed = ", ".join(f"'{status}'" for status in OPEN)
+    (number,) = source.execute_sql(f"SELECT COUNT(*) FROM job WHERE status IN ({listed})").fetchone()  # noqa: S608
+    if number:
+        message = f"{counted(number, 'job')} of the database to copy would run in both"
+        raise LedgerError(message, "Nothing was written. Let them end, or cancel them; then copy.")
 
 
 def _refuse_other_rows(source: peewee.Database, model: type[Record]) -> None:

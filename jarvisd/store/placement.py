@@ -20,6 +20,8 @@ from jarvisd.store.models import Job, Machine, Status
 
 #: Ids per statement.
 _IDS = 500
+#: The columns of a job in a database of one machine.
+_UNPLACED: dict[str, Any] = {"pinned_to": None, "needs": None, "may_move": False}
 
 
 def allows(machine: str, at: dt.datetime) -> peewee.Expression:
@@ -85,9 +87,8 @@ def place(jobs: list[Job], submitter: str | None) -> None:
     """
     for job in jobs:
         if submitter is None:
-            for column in ("pinned_to", "needs"):
-                setattr(job, column, None)
-            job.may_move = False
+            for column, value in _UNPLACED.items():
+                setattr(job, column, value)
         elif job.pinned_to == SUBMITTER:
             job.pinned_to = submitter
 

@@ -178,11 +178,14 @@ def cancel_run(run: Run, at: dt.datetime) -> list[Job]:
         return _cancel(transitions.reload(Job.select(Job.id).where(Job.run == run.id), whole=False), at)
 
 
-def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None) -> list[Job]:
+def retry(
+    jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None = None, here: str | None = None
+) -> list[Job]:
     """Queue settled jobs again, and the report of their run with them unless it was cancelled.
 
     A dependency that failed no longer holds their runs back. Checkpoints are kept; `fresh` deletes them. The run's
-    deadline becomes `deadline` (None: no limit). Raises UsageError when none of the jobs is settled.
+    deadline becomes `deadline` (None: no limit). `here`: this machine, where several share the database; it runs jobs
+    of a history that was copied from a file. Raises UsageError when none of the jobs is settled.
     """
     with database.write():
         rows = transitions.reload(jobs, whole=fresh)
@@ -196,6 +199,8 @@ def retry(jobs: list[Job], *, fresh: bool = False, deadline: dt.datetime | None 
             transitions.delete_results(chosen)
         transitions.requeue_settled(chosen)
         chosen += _requeue_reports(chosen)
+        if here is not None:
+            transitions.pin_unplaced(chosen, here)
         _drop_failed_dependencies({job.run_id for job in chosen})
         Run.update(deadline=deadline).where(Run.id.in_({job.run_id for job in chosen})).execute()
         signals.wake_worker([job.id for job in chosen])

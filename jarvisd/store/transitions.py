@@ -254,6 +254,14 @@ def requeue_settled(jobs: list[Job]) -> None:
     _change_many(jobs, SETTLED, Status.QUEUED, cancel_requested=False, **cleared, **counted)
 
 
+def pin_unplaced(jobs: list[Job], machine: str) -> None:
+    """Pin those of these jobs that have neither a pin nor needs, as where one machine had the database."""
+    with database.write():
+        for part in chunked(jobs, _ROWS):
+            unplaced = _among(part) & Job.pinned_to.is_null() & Job.needs.is_null()
+            Job.update(pinned_to=machine).where(unplaced).execute()
+
+
 def delete_results(jobs: list[Job]) -> None:
     """Delete everything these jobs have stored: their rows go, all that refers to them with them, and come back."""
     with database.write():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ def estimate(templates: Mapping[str, Any] | None, comparison: ComparisonDocument
         match_ms=match_ms,
         match_n=int(stats.get("match_n") or 0),
         expectations=known,
-        missing=tuple(_missing(answered, match_ms, known or _why_none(comparison), stats.get("match_problem"))),
+        missing=tuple(_missing(answered, match_ms, "" if known else _why_none(comparison), stats.get("match_problem"))),
     )
 
 
@@ -71,16 +71,15 @@ def _expect(key: str, model: ModelDocument, answered: float | None, match_ms: fl
     )
 
 
-def _missing(
-    answered: float | None, match_ms: float | None, known: Sequence[Expectation] | str, problem: str | None
-) -> list[str]:
+def _missing(answered: float | None, match_ms: float | None, no_model: str, problem: str | None) -> list[str]:
+    """What is not known. `no_model`: why no model has a latency; "" where one has."""
     gaps = []
     if answered is None:
         gaps.append("the share of incoming messages on which the right template fires")
     if match_ms is None:
         gaps.append("the time that finding a template takes" + (f" ({problem})" if problem else ""))
-    if isinstance(known, str):
-        gaps.append(f"the latency of a model ({known})")
+    if no_model:
+        gaps.append(f"the latency of a model ({no_model})")
     return gaps
 
 

@@ -13,8 +13,8 @@ from jarvisd.errors import JarvisError, LedgerError, UsageError
 from jarvisd.host import lockfile
 from jarvisd.operations import copy_database
 from jarvisd.paths import Home
-from jarvisd.store import copying, database, migrations, queries
-from jarvisd.store.models import Dependency, GivenRun, Job, Run
+from jarvisd.store import copying, database, machines, migrations, queries, queue
+from jarvisd.store.models import Dependency, GivenRun, Job, Run, Status
 from jobs.lib.results.tables import Ranking, Reply, TurnExample
 from tests import postgres
 from tests.claiming import claimed, finish
@@ -38,7 +38,7 @@ def history(home: Home, make_run: MakeRun) -> Home:
     job = claimed()
     finish(job)
     make_run("mine", plan="other", after=[Dependency(of_run=first.id, any_end=True)])
-    Job.update(pid_started=1764240000.123, memory_mb=2**40).execute()
+    Job.update(pid_started=1764240000.123, memory_mb=2**40, status=Status.SUCCEEDED).execute()
     Ranking.create(job=job, run=first, space="float32", weights=bytes(range(256)), figures={"n": 1.5})
     for place in range(700):
         TurnExample.create(run=first, place=place, incoming=f"é {place}", answer="a\0b" if place == 3 else "")
@@ -121,6 +121,26 @@ def test_a_wrong_row_after_the_copy_is_noticed(
     monkeypatch.setattr(database, "reset_numbers", spoil)
     with pytest.raises(LedgerError, match="the table job is not the same"):
         copy_database.to_server(history, address)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
+def test_an_open_job_is_not_copied_because_it_would_run_in_both(history: Home, address: str, status: Status) -> None:
+    database.connect(history.database)
+    Job.update(status=status).where(Job.id == 1).execute()
+    with pytest.raises(LedgerError, match="1 job of the database to copy would run in both"):
+        copy_database.to_server(history, address)
+    assert Run.select().count() == 0
+
+
+def test_a_job_of_a_copied_history_is_retried_where_that_is_asked_for(history: Home, address: str) -> None:
+    """Another machine has other messages, and perhaps not the program."""
+    copy_database.to_server(history, address)
+    machines.register("other", "other", "1", {"models": [], "largest_job_mb": 2**50})
+    machines.register("here", "here", "1", {"models": [], "largest_job_mb": 2**50})
+    queue.retry([Job.get_by_id(1)], here="here")
+    assert queries.next_due("other", database.now()) is None
+    due = queries.next_due("here", database.now())
+    assert due is not None and due.id == 1
 
 
 def test_while_a_daemon_runs_and_for_an_unsafe_address_nothing_is_copied(history: Home, address: str) -> None:

@@ -390,8 +390,7 @@ def test_another_error_is_no_outage() -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_daemon_that_stops_does_not_wait_for_the_server() -> None:
-    stopping = threading.Event()
-    stopping.set()
+    (stopping := threading.Event()).set()
     assert not Outage(stopping).outlast(OutOfReach("no answer"))
 
 

@@ -7,23 +7,18 @@ org.jarvisd.probe.
 
 from __future__ import annotations
 
-import json
 import shlex
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from jarvisd import registry
 from jarvisd.host import files, machine
 from jarvisd.launchd import agents, launchctl
+from jarvisd.operations import messages_probe
 from jarvisd.operations.doctor.check import Check, ok, problem, warning
 from jarvisd.paths import Home
 
 PROBE = "org.jarvisd.probe"
-#: Longest time for the check. It takes milliseconds, but does not return while macOS asks on the screen.
-PATIENCE_S = 20.0
 NAME = "messages"
 
 
@@ -74,21 +69,13 @@ def _running() -> Path:
         return agents.python()
 
 
-def _command(home: Home, messages: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", registry.PROBE_MESSAGES, str(messages), str(home.cache)]
-
-
 def _ask_child(home: Home, messages: Path) -> dict[str, Any]:
-    command = _command(home, messages)
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, check=False
-        )
-    except subprocess.TimeoutExpired:
+    answer = messages_probe.ask(home, messages)
+    if answer is None:
         return _no_answer(messages)
-    return _answer(done.stdout) or {
+    return answer or {
         "what": f"{messages} could not be read",
-        "remedy": f"`{shlex.join(command)}` shows why.",
+        "remedy": f"`{shlex.join(messages_probe.command(home, messages))}` shows why.",
     }
 
 
@@ -99,7 +86,7 @@ def _ask_launchd(home: Home, messages: Path) -> dict[str, Any]:
     out.unlink(missing_ok=True)
     agent = {
         "Label": PROBE,
-        "ProgramArguments": _command(home, messages),
+        "ProgramArguments": messages_probe.command(home, messages),
         "RunAtLoad": True,
         "EnvironmentVariables": {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
         "StandardOutPath": str(out),
@@ -120,26 +107,14 @@ def _ask_launchd(home: Home, messages: Path) -> dict[str, Any]:
 
 
 def _wait_for(out: Path) -> dict[str, Any]:
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + messages_probe.PATIENCE_S
     while time.monotonic() < end:
-        if out.exists() and (answer := _answer(out.read_text())):
+        if out.exists() and (answer := messages_probe.answer(out.read_text())):
             return answer
         time.sleep(0.1)
     return {}
 
 
 def _no_answer(messages: Path) -> dict[str, Any]:
-    what = f"reading {messages} took longer than {PATIENCE_S:.0f} s"
+    what = f"reading {messages} took longer than {messages_probe.PATIENCE_S:.0f} s"
     return {"what": what, "remedy": "macOS may be asking for permission on the screen."}
-
-
-def _answer(text: str) -> dict[str, Any]:
-    """The first JSON object that the probe printed; {} where there is none."""
-    for line in text.splitlines():
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(answer, dict):
-            return answer
-    return {}

@@ -35,17 +35,15 @@ FastLoader = Callable[[Path, int], FastEncoder]
 LEAST = 0.9999  #: cosine of the two libraries' vectors of each text
 #: Short and long, beyond every limit of tokens, in capitals, in other alphabets, and nothing at all.
 TEXTS = (
-    *(
-        "",
-        "ok",
-        "OK see YOU soon",
-        "how are you?",
-        "that was so funny lol 😂",
-        "naïve café, 7 pm?? (bring £5)",
-        "да 好的",
-    ),
-    *("can you pick up milk on your way home?", "i dont know what to say about that, what do you think?"),
+    "",
+    "ok",
+    "OK see YOU soon",
+    "how are you?",
+    "that was so funny lol 😂",
+    "naïve café, 7 pm?? (bring £5)",
     "да 好的",
+    "can you pick up milk on your way home?",
+    "i dont know what to say about that, what do you think?",
     "see you there, " * 20,
     "what time is dinner tomorrow and where " * 40,
 )
