@@ -53,10 +53,12 @@ def logs(app: App, name: str | None, follow: bool, lines: int | None, since: str
     chosen = target or current(follow)
     _refuse_elsewhere(app.home, chosen)
     path = log_files.run_log(app.home, chosen.id) if isinstance(chosen, Run) else app.home.job_log(chosen.id)
-    has_rows = isinstance(chosen, Run) and database.is_shared() and (run_lines.exist(chosen.id) or not path.exists())
-    if not follow and not path.exists() and not (has_rows and run_lines.exist(chosen.id)):
+    is_shared = isinstance(chosen, Run) and database.is_shared()
+    has_rows, has_file = is_shared and run_lines.exist(chosen.id), path.exists()
+    if not (follow or has_file or has_rows):
         raise UsageError(*log_lines.no_log(chosen))
-    printer = _RowPrinter(chosen.id, start) if has_rows else _Printer(path, start, timestamps=timestamps)
+    by_rows = has_rows or (is_shared and not has_file)
+    printer = _RowPrinter(chosen.id, start) if by_rows else _Printer(path, start, timestamps=timestamps)
     if follow:
         _follow(chosen, printer, lines)
         _refuse_elsewhere(app.home, chosen)  # another machine may have taken it meanwhile
