@@ -222,6 +222,7 @@ def test_a_connection_that_was_ended_is_opened_again(home: Home, cluster: postgr
         cut(home, cluster)
         GivenRun.create(id="lost too")
     assert database.is_out_of_reach(caught.value)
+    assert "terminating connection" in str(caught.value)  # and not that there is none to roll back
     assert [row.id for row in GivenRun.select()] == ["kept"]
 
 
@@ -265,6 +266,10 @@ def test_a_connection_says_which_program_it_is_and_has_its_limits(home: Home) ->
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     shown = [database.db.execute_sql(f"SHOW {limit}").fetchone()[0] for limit in limits]
     assert shown == ["2min", "10s", "5s"]
+    given = database.db.connection().info.get_parameters()
+    kept_alive = {"keepalives_idle": "30", "keepalives_interval": "15", "keepalives_count": "3"}
+    assert given.get("keepalives", "1") == "1"
+    assert given.items() >= (kept_alive | {"connect_timeout": "10", "tcp_user_timeout": "75000"}).items()
     for _ in range(7):  # the driver prepares a statement at its sixth use; a pooler may not know it then
         assert Run.select().count() == 0
     assert database.db.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
