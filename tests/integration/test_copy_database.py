@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -14,6 +15,7 @@ from jarvisd.host import lockfile
 from jarvisd.operations import copy_database
 from jarvisd.paths import Home
 from jarvisd.store import copying, database, machines, migrations, queries, queue
+from jarvisd.store import postgres as dialect
 from jarvisd.store.models import Dependency, GivenRun, Job, Run, Status
 from jobs.lib.results.tables import Ranking, Reply, TurnExample
 from tests import postgres
@@ -141,6 +143,26 @@ def test_a_job_of_a_copied_history_is_retried_where_that_is_asked_for(history: H
     assert queries.next_due("other", database.now()) is None
     due = queries.next_due("here", database.now())
     assert due is not None and due.id == 1
+
+
+def test_a_history_of_another_version_is_not_copied(history: Home, address: str) -> None:
+    """Its columns may mean something else, even where they have the same names."""
+    with closing(sqlite3.connect(history.database)) as connection, connection:
+        connection.execute("INSERT INTO migration VALUES ('jarvisd', 99, 'future', '2026-11-28T00:00:00.000000+00:00')")
+    with pytest.raises(LedgerError, match="the schema of another version") as caught:
+        copy_database.to_server(history, address)
+    assert "Nothing was written" in str(caught.value)
+    assert Run.select().count() == 0
+
+
+def test_a_server_lets_a_copy_of_it_take_long(history: Home, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transaction does nothing while a batch of rows is written to the file."""
+    monkeypatch.setattr(dialect, "IDLE_IN_TRANSACTION_S", 0.1)
+    copy_database.to_server(history, address)
+    with database.opened_to_read(history.database, address) as source:
+        before = source.execute_sql("SELECT COUNT(*) FROM job").fetchone()
+        threading.Event().wait(0.5)
+        assert source.execute_sql("SELECT COUNT(*) FROM job").fetchone() == before == (4,)
 
 
 def test_while_a_daemon_runs_and_for_an_unsafe_address_nothing_is_copied(history: Home, address: str) -> None:

@@ -79,8 +79,9 @@ def test_without_an_address_the_database_is_the_file(tmp_path: Path, text: str) 
     assert location.server(Home(tmp_path, "--home")) == ""
 
 
-def test_settings_that_name_no_database_are_not_parsed_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["keep: [", "  # database: postgresql:///jarvisd\nkeep: ["])
+def test_settings_that_name_no_database_are_not_parsed_for_it(tmp_path: Path, text: str) -> None:
     """They are read by every `status`, and whoever needs them says what is wrong with them."""
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "settings.yaml").write_text("keep: [")
+    (tmp_path / "config" / "settings.yaml").write_text(text)
     assert location.server(Home(tmp_path, "--home")) == ""
