@@ -11,6 +11,7 @@ from jarvisd.store import machines
 from jarvisd.store.models import Job, Machine, Run
 from jobs.lib.comparison import pipeline
 from jobs.lib.comparison.load import load
+from jobs.report import diff
 from jobs.report.first_screen.ranking import ranking
 from jobs.report.gather import gather
 from jobs.report.rows import pairs as pair_rows
@@ -31,14 +32,15 @@ def here(tmp_path: Path) -> Home:
     return made
 
 
-def night(places: str, **plan: object) -> Run:
+def night(places: str, name: str = "2026-11-22-overnight", **plan: object) -> Run:
     """Two models that are about equally good, the second one faster, each on the machine of its place."""
-    row = run(plan={"report": {"present": "c", **plan}})
+    row = run(name, plan={"report": {"present": "c", **plan}})
     model(row, "a", "Model A", qualities=shares([0.9, 0.88, 0.9, 0.9, 0.9]), latency_ms=19000)
     model(row, "b", "Model B", qualities=shares([0.88, 0.9, 0.88, 0.9, 0.88]), latency_ms=1200)
     model(row, "c", "Model C", qualities=shares([0.3, 0.3, 0.4, 0.3, 0.3]), latency_ms=100)
     for key, machine in zip("abc", places, strict=True):
-        Job.update(machine=machine, params={"model": key}).where(Job.name == f"evaluate:{key}").execute()
+        of_model = (Job.run == row.id) & (Job.name == f"evaluate:{key}")
+        Job.update(machine=machine, params={"model": key}).where(of_model).execute()
     return row
 
 
@@ -80,3 +82,16 @@ def test_ids_of_a_database_of_one_machine_are_no_names(here: Home, places: str) 
     Machine.update(name=None).execute()
     data = load(row.id)
     assert (data.machines, data.is_spread) == ({}, False)
+
+
+def test_the_times_of_a_model_are_not_compared_with_those_that_it_had_on_another_machine(here: Home) -> None:
+    """It ran there on the night before; its quality and its memory are compared."""
+    nights = [night(places, f"2026-11-{day}-overnight") for day, places in ((21, "111"), (22, "121"))]
+    then, now = (
+        diff.RunResults(run=row.id, comparison=pipeline.compare(load(row.id)), templates=None) for row in nights
+    )
+    changes: dict[str, set[str]] = {}
+    for change in diff.compare(then, now).figures:
+        changes.setdefault(change.model, set()).add(change.figure)
+    assert changes["a"] >= {"p50_latency_ms", "quality", "success_rate"}
+    assert changes["a"] - changes["b"] == {"p50_latency_ms", "tokens_per_second"}
