@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psutil
 import pytest
@@ -19,7 +21,7 @@ from jarvisd.errors import JarvisError, UsageError
 from jarvisd.paths import Home
 from jarvisd.store.models import Job
 from jarvisd.web import process
-from jarvisd.web.child import Child, Ended
+from jarvisd.web.child import LONGEST_S, Child, Ended
 from jobs.lib.results.tables import DraftReview, Reply, TemplateReview, Vote
 from tests import morning_rows
 from tests.acceptance.conftest import until
@@ -127,6 +129,20 @@ def test_the_process_ends_with_the_page(page: Client, by: signal.Signals) -> Non
     assert until(lambda: has_ended(child), what="the child ends")
 
 
+def test_the_page_ends_while_the_process_is_computing(page: Client) -> None:
+    """An answer may take a minute; the end of the page does not wait for it."""
+    page.post("vote/begin", {})
+    form, child = urlencode({"pair": value(page, "vote", "pair"), "choice": "left"}), child_of(page)
+    child.suspend()
+    with closing(page.connect()) as asking:
+        own = {"Origin": f"http://127.0.0.1:{page.page.port}", "Sec-Fetch-Site": "same-origin", "Cookie": page.cookie}
+        asking.request("POST", f"{page.root}/vote/answer", form, own)
+        page.text("tonight")  # by then the page has taken the request before it
+        os.kill(page.page.pid, signal.SIGTERM)
+        until(lambda: has_ended(psutil.Process(page.page.pid)), LONGEST_S / 2, what="the page ends")
+    assert until(lambda: has_ended(child), what="the child ends")
+
+
 def test_a_new_session_ends_the_one_before(page: Client) -> None:
     page.post("vote/begin", {})
     first = child_of(page)
@@ -187,6 +203,13 @@ def test_a_child_that_is_forgotten_ends(home: Home) -> None:
     running = psutil.Process(child.pid)
     del child
     assert until(lambda: has_ended(running), what="the child ends")
+
+
+def test_ctrl_c_is_for_the_page(child: Child) -> None:
+    """A terminal sends it to both; what the child has to finish is the page's to say."""
+    assert ask(child, "copy") == {}
+    os.kill(child.pid, signal.SIGINT)
+    assert ask(child, "copy") == {}
 
 
 def test_a_handler_reads_a_database_that_was_replaced(home: Home, child: Child, tmp_path: Path) -> None:
