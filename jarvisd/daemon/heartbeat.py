@@ -53,3 +53,13 @@ class Heartbeat:
         machines.beat(self.machine_id, turned_at, facts)
         self._beaten = at
         return True
+
+    def stop(self) -> None:
+        """Say that this daemon ends on purpose. Where that cannot be stored, its machine is shown as silent."""
+        try:
+            if database.is_shared():
+                machines.stop(self.machine_id)
+        except Exception as error:
+            if not database.is_database_error(error):
+                raise
+            _log.warning("that this daemon ends could not be stored: %s", type(error).__name__)

@@ -172,6 +172,8 @@ def serve(home: Home, lock: IO[str], configuration: Settings) -> None:
     home.ready.touch(mode=0o600)
     threading.Thread(target=_poll, args=(supervisor, heartbeat), daemon=True).start()
     consumer.run()
+    if supervisor.outage.may_ask():
+        heartbeat.stop()
     listener.close()
     home.ready.unlink(missing_ok=True)
     _log.info("jarvisd stopped")

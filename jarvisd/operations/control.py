@@ -103,8 +103,10 @@ def pause(home: Home, length: dt.timedelta | None) -> Paused:
     """Have this machine start no new job, for `length` or without an end."""
     at = database.now()
     until = at + length if length is not None else None
-    queue.pause(this_machine.identity(home), at, until)
-    return Paused(until, Job.select().join(Run).where(Job.status == Status.RUNNING).first())
+    machine_id = this_machine.identity(home)
+    queue.pause(machine_id, at, until)
+    here = (job for job in queries.running() if not database.is_shared() or job.machine == machine_id)
+    return Paused(until, next(here, None))
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jarvisd.operations.moments import clock_time, stamp
-from jarvisd.store import machines, queries
+from jarvisd.store import machines, placement, queries
 from jarvisd.store.machines import State
 from jarvisd.store.models import Job, Machine
 from jarvisd.words import label, plain
 
 #: States in which nothing is heard of a machine.
-UNHEARD = (State.SILENT, State.LOST)
+UNHEARD = (State.SILENT, State.LOST, State.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Member:
 
     def unheard(self, at: dt.datetime) -> str:
         """MacBook silent since 02:10; "" where it is heard of. A lost machine is silent too."""
-        since = clock_time(machines.last_turn(self.row), at)
-        return f"{self.name} silent since {since}" if self.state in UNHEARD else ""
+        if self.state not in UNHEARD:
+            return ""
+        word = State.STOPPED if self.state == State.STOPPED else State.SILENT
+        return f"{self.name} {word} since {clock_time(machines.last_turn(self.row), at)}"
 
     def document(self) -> dict[str, Any]:
         """Its part of `status --json`."""
@@ -74,3 +77,23 @@ def places(at: dt.datetime) -> dict[str, str]:
 def unheard(at: dt.datetime) -> dict[str, str]:
     """By id: since when the machines are silent of which nothing is heard; a job that is pinned to one waits for it."""
     return {member.row.id: reason for member in members(at) if (reason := member.unheard(at))}
+
+
+def why_waiting(jobs: Sequence[Job], at: dt.datetime) -> dict[int, str]:
+    """By id, of queued jobs: why no machine starts it now, "no machine has org/a@1" or "MacBook silent since 02:10".
+
+    "" for a job that some machine can start. Jobs of a database of one machine are pinned to none and need nothing.
+    """
+    rows, silent = machines.known(), unheard(at)
+    return {
+        job.id: placement.why_impossible(job, [row.facts for row in rows]) or _awaited(job, rows, silent)
+        for job in jobs
+    }
+
+
+def _awaited(job: Job, rows: list[Machine], silent: Mapping[str, str]) -> str:
+    """Since when every machine is silent that can run the job."""
+    if job.pinned_to is not None:
+        return silent.get(job.pinned_to, "")
+    reasons = [silent.get(row.id, "") for row in rows if not placement.lacking(job.needs, row.facts)]
+    return " and ".join(reasons) if all(reasons) else ""

@@ -46,8 +46,8 @@ def now(at: dt.datetime) -> Queue:
     after: dict[str, list[Dependency]] = defaultdict(list)
     for dependency in dependencies.of_runs({job.run_id for job in jobs}):
         after[dependency.run_id].append(dependency)
-    ordered, silent = in_order(jobs, after, at), machines.unheard(at)
-    reasons = {job.id: joined(_held_by(job, after[job.run_id], at), silent.get(job.pinned_to, "")) for job in ordered}
+    ordered, idle = in_order(jobs, after, at), machines.why_waiting(jobs, at)
+    reasons = {job.id: joined(_held_by(job, after[job.run_id], at), idle[job.id]) for job in ordered}
     places = [Place(job, number, reasons[job.id]) for number, job in enumerate(ordered, 1)]
     reports = _reports(running, ordered, at)
     return Queue(running, places, len(jobs) if len(jobs) < MOST else queries.count_queued(), reports)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jarvisd.operations import machines, moments, queue_order, status
@@ -100,10 +100,10 @@ def _rows(
     """The running jobs, the queued ones in their order, and those that ended, the last one last."""
     last = sorted(ended, key=lambda job: (job.ended_at or at, job.id))[-most:]
     shown = places if len(places) <= FULL_LIST else places[:FEW]
-    ahead, where = queue.running[-1].id if queue.running else None, machines.places(at)
+    where = machines.places(at)
     return [
         *(_row(job, joined(status.details(job, at), where.get(job.machine, ""))) for job in queue.running),
-        *(_row(place.job, _place_in_words(place, ahead)) for place in shown),
+        *(_row(place.job, _place_in_words(place, _ahead(place.job, queue.running, where))) for place in shown),
         *(_row(job, status.details(job, at), _remedy(job)) for job in last),
     ]
 
@@ -111,6 +111,11 @@ def _rows(
 def _row(job: Job, facts: str, remedy: str = "") -> Row:
     share = min(1.0, (job.done or 0) / job.total) if job.status == Status.RUNNING and job.total else None
     return Row(job.id, plain(job.run_id), label(job), Status(job.status), share, facts, remedy)
+
+
+def _ahead(job: Job, running: list[Job], where: Mapping[str, str]) -> int | None:
+    """The running job that ends before this one starts: where there are several machines, one on the job's own."""
+    return next((each.id for each in reversed(running) if not where or each.machine == job.pinned_to), None)
 
 
 def _place_in_words(place: Place, running: int | None) -> str:

@@ -18,6 +18,8 @@ from jarvisd.store.models import Machine
 SILENT_AFTER = dt.timedelta(minutes=1)
 #: Without a heartbeat for so long other machines take over what it ran.
 LOST_AFTER = dt.timedelta(minutes=10)
+#: Among a machine's facts: its daemon has ended. The facts that the next daemon stores are without it.
+_STOPPED = "stopped"
 
 
 class State(StrEnum):
@@ -28,6 +30,7 @@ class State(StrEnum):
     PAUSED = "paused"  #: it starts no new job
     SILENT = "silent"  #: no heartbeat for a minute: it sleeps, its daemon is down, or the database is out of reach
     LOST = "lost"  #: no heartbeat for ten minutes
+    STOPPED = "stopped"  #: its daemon has ended on purpose, and was not started again
 
 
 def known() -> list[Machine]:
@@ -72,6 +75,9 @@ def is_still_lost(machine: peewee.Field, at: dt.datetime) -> peewee.Expression:
 
 def state(row: Machine, at: dt.datetime, *, works: bool) -> State:
     """What the machine does. `works`: whether the database says that a job runs on it."""
+    facts: dict[str, Any] = row.facts or {}
+    if facts.get(_STOPPED):
+        return State.STOPPED
     if at - last_turn(row) >= SILENT_AFTER:
         return State.LOST if is_lost(row, at) else State.SILENT
     if works:
@@ -103,3 +109,11 @@ def beat(machine: str, turned_at: dt.datetime, facts: dict[str, Any] | None = No
     if facts is not None:
         values["facts"] = facts
     Machine.update(values).where(Machine.id == machine).execute()
+
+
+def stop(machine: str) -> None:
+    """Store that the daemon of a machine ends. Others wait for it as long as for a silent one: it may start again."""
+    row, at = find(machine), database.now()
+    if row is not None:
+        facts: dict[str, Any] = (row.facts or {}) | {_STOPPED: True}
+        Machine.update(facts=facts, seen_at=at, turned_at=at).where(Machine.id == machine).execute()

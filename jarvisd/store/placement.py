@@ -104,11 +104,14 @@ def stay(jobs: list[Job], before: list[Job]) -> None:
 def impossible(jobs: list[Job]) -> dict[str, str]:
     """By name: why no known machine can run a job, of those jobs that are pinned to none."""
     facts = [row.facts for row in machines.known()]
-    return {
-        job.name: _why_impossible(job.needs, facts)
-        for job in jobs
-        if job.pinned_to is None and job.needs and all(lacking(job.needs, each) for each in facts)
-    }
+    return {job.name: reason for job in jobs if (reason := why_impossible(job, facts))}
+
+
+def why_impossible(job: Job, facts: Sequence[Any]) -> str:
+    """Why no machine with these facts can run a job; "" where one can, and for a job that is pinned to one."""
+    if job.pinned_to is not None or not job.needs or not all(lacking(job.needs, each) for each in facts):
+        return ""
+    return _why_impossible(job.needs, facts)
 
 
 def _why_impossible(needs: Any, facts: Sequence[Any]) -> str:

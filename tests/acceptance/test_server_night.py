@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def address(cluster: postgres.Cluster) -> Iterator[str]:
 def test_a_night_of_two_rounds_and_a_program_run_on_a_server(
     address: str, house: House, cluster: postgres.Cluster
 ) -> None:
-    """Every piece once, a report per round, the same words as on SQLite; nothing is written to var/jarvis.db."""
+    """Every piece once, a report per round, the same words as on SQLite; nothing is written to
+    var/jarvis.db. At the end the machine is known as stopped."""
     night = Night(house, jobs=2, pieces=3, rounds=2, settings=f'{QUICK}database: "{address}"\n')
     run = night.submit()
     house.daemon()
@@ -36,6 +38,9 @@ def test_a_night_of_two_rounds_and_a_program_run_on_a_server(
     assert "said" in house.ctl("logs", "command:sh").stdout
     assert f"database  {address}" in house.ctl("config").stdout
     assert not (house.root / "var" / "jarvis.db").exists()
+    house.ctl("stop")
+    ((facts,),) = cluster.sql("SELECT facts FROM machine", postgres.name_of(address))
+    assert json.loads(str(facts))["stopped"] is True
 
 
 def test_without_its_server_every_verb_says_so_in_one_line(house: House, tmp_path: Path) -> None:

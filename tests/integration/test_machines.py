@@ -151,3 +151,76 @@ def test_doctor_names_silent_machines_and_jobs_that_none_can_run(
 
 def test_doctor_says_nothing_of_machines_where_there_is_one(home: Home) -> None:
     assert fleet.check(home) == []
+
+
+def test_the_table_says_why_no_machine_starts_a_job(home: Home, shared: None, submit_specs: SubmitSpecs) -> None:
+    """None has its model; those that have it are silent; its own is."""
+    join("here"), join("mini", models=("org/a@1",)), join("MacBook", models=("org/a@1",))
+    specs = [JobSpec(name=f"evaluate:{key}", runs_on=RunsOn.ANY, models=(f"org/{key}@1",)) for key in "ab"]
+    submit_specs(*specs)
+    submit_specs(JobSpec(name="mine"), on="mini")
+    submit_specs(JobSpec(name="command:free", runs_on=RunsOn.ANY))
+    facts = {row.name: row.facts for row in status_page.of_queue().rows}
+    assert facts == {
+        "evaluate:a": "next",
+        "evaluate:b": "2nd, no machine has org/b@1",
+        "mine": "3rd",
+        "command:free": "4th",
+    }
+    fall_silent("mini", 5), fall_silent("MacBook", 3)
+    since = {minutes: f"{(database.now() - dt.timedelta(minutes=minutes)).astimezone():%H:%M}" for minutes in (3, 5)}
+    facts = {row.name: row.facts for row in status_page.of_queue().rows}
+    assert facts["evaluate:a"] == f"1st, MacBook silent since {since[3]} and mini silent since {since[5]}"
+    assert (facts["mine"], facts["command:free"]) == (f"3rd, mini silent since {since[5]}", "4th")
+
+
+def test_a_job_comes_after_the_one_that_runs_on_its_own_machine(
+    home: Home, shared: None, submit_specs: SubmitSpecs
+) -> None:
+    join("here"), join("there")
+    submit_specs(JobSpec(name="mine"), on="there")
+    running = won_by("there")
+    submit_specs(JobSpec(name="command:next"), on="here")
+    assert status_page.of_queue().rows[1].facts == "next"
+    Job.update(pinned_to="there").where(Job.name == "command:next").execute()
+    assert status_page.of_queue().rows[1].facts == f"next, after {running.id}"
+
+
+def test_a_pause_names_the_job_of_this_machine(home: Home, shared: None, submit_specs: SubmitSpecs) -> None:
+    here = join(this_machine.identity(home))
+    join("there")
+    for place in ("there", here):
+        submit_specs(JobSpec(name="mine"), on=place)
+    won_by("there")
+    assert control.pause(home, None).running is None
+    control.resume(home)
+    own = won_by(here)
+    assert control.pause(home, None).running == own
+
+
+def test_a_machine_whose_daemon_was_stopped_is_shown_so_until_it_starts_again(
+    home: Home, shared: None, submit_specs: SubmitSpecs
+) -> None:
+    join("other")
+    beats = Heartbeat(home, "1")
+    beats.start()
+    (own,) = (row for row in machines.known() if row.id == "1")
+    run = submit_specs(JobSpec(name="mine"), on="1")
+    beats.stop()
+    now = f"{database.now().astimezone():%H:%M}"
+    assert f"{own.name}: stopped since {now}." in status_page.of_queue().summaries
+    assert status_page.of_run(run).rows[0].facts == f"1st, {own.name} stopped since {now}"
+    assert fleet.check(home)[0].what == f"{own.name} stopped since {now}"
+    fall_silent("1", 11)
+    assert states()[own.name] == "stopped"
+    assert machines.lost(database.now()) == ["1"]
+    beats.start()
+    assert states()[own.name] == "idle"
+
+
+def test_a_daemon_ends_where_its_end_cannot_be_stored(
+    home: Home, shared: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.db.drop_tables([Machine])
+    Heartbeat(home, "1").stop()
+    assert "could not be stored: OperationalError" in caplog.text

@@ -12,7 +12,7 @@ from jarvisd.operations import control, lookup, report, submit, wait
 from jarvisd.paths import Home
 from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Run, Status
-from tests.claiming import claimed
+from tests.claiming import HERE, claimed
 
 MakeRun = Callable[..., Run]
 
@@ -92,7 +92,7 @@ def test_a_daemon_that_cannot_start_is_reported_beside_the_queued_jobs(
 
 def test_a_pause_names_its_end_and_the_running_job(home: Home, make_run: MakeRun) -> None:
     job = queries.jobs_of(make_run("mine"))[0]
-    Job.update(status=Status.RUNNING).where(Job.id == job.id).execute()
+    Job.update(status=Status.RUNNING, machine=HERE).where(Job.id == job.id).execute()
     paused = control.pause(home, dt.timedelta(hours=2))
     assert paused.until is not None
     assert paused.until - database.now() > dt.timedelta(minutes=119)

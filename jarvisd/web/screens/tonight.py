@@ -13,7 +13,15 @@ from jarvisd import logs
 from jarvisd.errors import JarvisError
 from jarvisd.host import machine, processes
 from jarvisd.host.lockfile import lock_holder
-from jarvisd.operations import daemon_state, notification, queue_order, status_page
+from jarvisd.operations import (
+    daemon_state,
+    log_lines,
+    machines,
+    notification,
+    queue_order,
+    status_page,
+    this_machine,
+)
 from jarvisd.operations.status_page import Row
 from jarvisd.paths import Home
 from jarvisd.store import database, models, queries
@@ -70,8 +78,8 @@ def _daemon(home: Home) -> object:
 
 
 def _read(request: Request) -> tuple[status_page.Page, Live]:
-    page, running = status_page.of_queue(), queries.running()
-    job = running[0] if running else None
+    page, job = status_page.of_queue(), _running(request.home)
+    place = _place(request.home, job)
     job_log = request.home.job_log(job.id) if job else None
     run_id = job.run_id if job else next((row.run_id for row in page.rows), None)
     run_log = logs.whole_run_log(request.home, run_id) if run_id else None
@@ -79,9 +87,9 @@ def _read(request: Request) -> tuple[status_page.Page, Live]:
     texts = {
         "daemon": " ".join(_head(request.home)),
         "summaries": "\n".join([*page.summaries, *page.below]),
-        "job-log": log_text.tail(job_log, _LOG_LINES),
+        "job-log": _job_log(request.home, job, place),
         "run-log": log_text.tail(run_log, _RUN_LOG_LINES),
-        **_now(request.home, job),
+        **_now(request.home, job, place),
     }
     for row in page.rows:
         texts |= {f"state-{row.job_id}": str(row.state), f"facts-{row.job_id}": row.facts}
@@ -91,6 +99,25 @@ def _read(request: Request) -> tuple[status_page.Page, Live]:
     ids = sorted(row.job_id for row in page.rows)
     buttons = (_is_paused(request.home), lock_holder(request.home) is None)  # which of them a page has
     return page, Live(texts, shares, disabled, hashlib.sha256(f"{ids} {buttons}".encode()).hexdigest()[:16])
+
+
+def _job_log(home: Home, job: Job | None, place: str) -> str:
+    """The last lines of a job's log, or on which other machine it is."""
+    if job is None:
+        return ""
+    return f"The log is {log_lines.elsewhere(home, job)}" if place else log_text.tail(home.job_log(job.id), _LOG_LINES)
+
+
+def _running(home: Home) -> Job | None:
+    """The job that runs on this machine, else one that another machine of a shared database runs."""
+    return min(queries.running(), key=lambda job: _place(home, job), default=None)
+
+
+def _place(home: Home, job: Job | None) -> str:
+    """Where a job runs: "on mini"; "" where that is this machine."""
+    if job is None or not database.is_shared() or job.machine == this_machine.known_identity(home):
+        return ""
+    return machines.places(database.now()).get(job.machine, "on another machine")
 
 
 def _head(home: Home) -> list[str]:
@@ -116,8 +143,8 @@ def _runs_shown(rows: list[Row]) -> list[tuple[str, bool]]:
     return list(runs.items())
 
 
-def _now(home: Home, job: Job | None) -> dict[str, str]:
-    """The fixed texts about the running job."""
+def _now(home: Home, job: Job | None, place: str) -> dict[str, str]:
+    """The fixed texts about the running job. `place`: the other machine that runs it, whose memory is not known."""
     if job is None:
         return dict.fromkeys(("now", "run-now", "progress", "left", "memory"), "") | {"now": "Nothing is running."}
     left = queue_order.seconds_left(job, database.now())
@@ -127,7 +154,7 @@ def _now(home: Home, job: Job | None) -> dict[str, str]:
         "run-now": plain(job.run_id),
         "progress": f"{done}, {plain(job.note)}" if job.note else done,
         "left": f"{lasting(left)} left" if left is not None else "time left unknown",
-        "memory": _memory(home, job),
+        "memory": place or _memory(home, job),
     }
 
 
