@@ -8,7 +8,6 @@ sides of a pair.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.lib import imessage
-from jobs.lib.embedding import onnx_bert
+from jobs.lib.embedding import int8, onnx_bert
 from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.embedding.int8 import Int8Encoder
 from jobs.lib.imessage import Message
 from jobs.lib.matching import subjects
-from jobs.mine import answers, backtest, corpus, coverage, drafting, person_names, ranking, rolling_origin, tiers
+from jobs.mine import answers, backtest, corpus, coverage, drafting, person_names, rolling_origin, tiers
 from jobs.mine.backtest import ALONE, CONTEXT, MatchData
 from jobs.mine.drafting import Fast
-from jobs.mine.ranking import TurnInputs
 from jobs.mine.rolling_origin import Origin
 
 TEMPLATES, SIMILARITY, LEAST, MAX_WORDS = 120, 0.8, 3.0, 12
@@ -71,7 +68,7 @@ def data_of(messages: list[Message], encoder: Encoder) -> tuple[MatchData, list[
         corpus=counted,
         turns=turns,
         may_trigger=tiers.allowed(turns, names),
-        given=inputs_of(turns, encoder.encode),
+        given=drafting.given(turns.asked, encoder.encode),
         may_draft=np.array([subjects.sensitive(text) is None for text in turns.shown], dtype=np.bool_),
         vectors=vectors,
         near=near,
@@ -81,13 +78,6 @@ def data_of(messages: list[Message], encoder: Encoder) -> tuple[MatchData, list[
     )
     origins = rolling_origin.origins(counted, near, TEMPLATES, LEAST)
     return data, [origin for origin in origins if origin.share in rolling_origin.TRIALS]
-
-
-def inputs_of(turns: answers.Turns, encode: Callable[[list[str]], coverage.Vectors]) -> TurnInputs:
-    turn, last, previous = ([asked.forms[place] for asked in turns.asked] for place in range(3))
-    before = encode(previous)
-    before[[not text for text in previous]] = 0
-    return TurnInputs(encode(turn), encode(last), before, ranking.numbers_of(turns.asked))
 
 
 def measure(data: MatchData, origins: list[Origin]) -> Measured:
@@ -137,9 +127,8 @@ def in_int8(data: MatchData, encoder: Encoder, cache: Path) -> Fast | None:
     parts = data.turns.past(begin), data.turns.within(begin, n, n)
     chosen, _ = coverage.greedy(data.near, data.corpus.counts(), TEMPLATES, LEAST, allowed=data.corpus.candidate)
     before = backtest.fitted(data, chosen, *parts)[0]
-    chances = backtest.chances_of(data, before, parts[1])[CONTEXT]
-    vectors = inputs_of(data.turns, Int8Encoder(encoder.folder, encoder.fingerprint, cache).encode)
-    return drafting.in_int8(data, vectors, chosen, parts, before.epochs, chances)
+    read = int8.open_model(encoder.folder, encoder.fingerprint, cache).encode
+    return drafting.in_int8(data, parts[1], before, read)
 
 
 def report_int8(people: list[Fast | None]) -> None:

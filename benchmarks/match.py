@@ -222,13 +222,15 @@ def _noise(space: str) -> None:
     from jobs.lib.matching import inputs
     from jobs.lib.matching.inputs import Asked
     from jobs.lib.matching.ranker import Ranker
+    from jobs.lib.matching.readers import FLOAT32, INT8
     from jobs.lib.results.tables import Mining, Ranking, Template
 
     mining, ids = Mining.get(), tuple(str(row.uuid) for row in Template.select())
     size = 3 * 384 + len(inputs.numbers(Asked(("",))))
     weights = np.random.default_rng(0).normal(0, 0.1, (size, len(ids) + 1)).astype(np.float32)
     ranker = Ranker(weights, np.zeros(len(ids) + 1, dtype=np.float32), ids)
-    Ranking.create(job=mining.job_id, run=mining.run_id, space=space, weights=ranker.to_bytes(), figures={})
+    figures = {INT8: {"used": space == INT8}}
+    Ranking.create(job=mining.job_id, run=mining.run_id, space=FLOAT32, weights=ranker.to_bytes(), figures=figures)
 
 
 if __name__ == "__main__":

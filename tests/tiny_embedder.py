@@ -44,7 +44,7 @@ def make_embedder(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def make_transformer(folder: Path, kind: str) -> Path:
+def make_transformer(folder: Path, kind: str, inner: int = 48) -> Path:
     """A sentence-transformers model of kind "bert" or "mpnet" in which every part counts; it ends at 100 tokens."""
     import torch
     from sentence_transformers import SentenceTransformer
@@ -62,7 +62,7 @@ def make_transformer(folder: Path, kind: str) -> Path:
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
-        "intermediate_size": 48,
+        "intermediate_size": inner,
         "max_position_embeddings": 140,
         "initializer_range": 0.5,
     }

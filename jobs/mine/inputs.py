@@ -9,7 +9,6 @@ from pathlib import Path
 from jarvisd.plugin import JobContext
 from jobs.lib import imessage
 from jobs.lib.embedding.encoder import Encoder
-from jobs.lib.embedding.int8 import Int8Encoder
 from jobs.lib.embedding.numpy_bert import Bert
 from jobs.lib.imessage import History
 from jobs.lib.models import catalogue
@@ -46,7 +45,7 @@ class Task:
         folder = catalogue.require(entry, self.context.home)
         return Encoder(folder, entry.name, self.context.home.cache / "embeddings", fast=Bert)
 
-    def embed(self, encoder: Encoder | Int8Encoder, texts: list[str]) -> Vectors:
+    def embed(self, encoder: Encoder, texts: list[str]) -> Vectors:
         """(len(texts), d) unit rows; only texts that are not in the cache are computed. Raises Stopped."""
         before = encoder.computed
         vectors = encoder.encode(

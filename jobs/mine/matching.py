@@ -90,7 +90,7 @@ def _match_data(
         corpus=messages.corpus,
         turns=messages.turns,
         may_trigger=messages.may_trigger,
-        given=drafting.given(task, messages.turns, matcher),
+        given=drafting.given(messages.turns.asked, lambda texts: task.embed(matcher, texts)),
         may_draft=np.array([subjects.sensitive(text) is None for text in messages.turns.shown], dtype=np.bool_),
         vectors=candidates.vectors,
         near=candidates.near,

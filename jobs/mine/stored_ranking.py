@@ -12,7 +12,6 @@ from jobs.lib.matching.readers import FLOAT32, INT8
 from jobs.mine import answers, figures, stored
 from jobs.mine.drafting import Drafting
 from jobs.mine.inputs import Task
-from jobs.mine.ranking import Fitted
 from jobs.mine.stored import Mined
 
 #: Held-out turns of which drafts are stored: the newest.
@@ -21,33 +20,25 @@ _DRAFTS = 3  # per turn
 
 
 def rankings(task: Task, mined: Mined) -> list[dict[str, Any]]:
-    """One row per space of vectors; none where there was no matcher.
-
-    Both have the figures of float32, which was measured at the origins; int8 has its agreement beside them, and is
-    left out where that is too low.
-    """
+    """One row, none where there was no matcher. Its figures say whether texts may be embedded in int8 for it."""
     drafting = mined.matching.drafting
     if drafting is None:
         return []
-    measured = figures.chances(mined.matching.trials)
-    spaces: list[tuple[str, Fitted, dict[str, Any]]] = [(FLOAT32, drafting.ranker, {})]
-    if drafting.fast and drafting.fast.agrees:
-        agreement = figures.proportion("same_first", drafting.fast.same, drafting.fast.turns)
-        spaces.append((INT8, drafting.fast.ranker, agreement))
-    identity = {"job": task.context.job_id, "run": task.context.run_id}
+    measured = figures.chances(mined.matching.trials) | {"epochs": drafting.ranker.epochs}
+    ranker = Ranker(drafting.ranker.weights, drafting.ranker.prior, _templates(mined))
     return [
-        identity
-        | {
-            "space": space,
-            "weights": Ranker(fitted.weights, fitted.prior, _templates(mined)).to_bytes(),
-            "figures": measured | more | {"epochs": fitted.epochs},
+        {
+            "job": task.context.job_id,
+            "run": task.context.run_id,
+            "space": FLOAT32,
+            "weights": ranker.to_bytes(),
+            "figures": measured | {INT8: fast_figures(mined)},
         }
-        for space, fitted, more in spaces
     ]
 
 
 def fast_figures(mined: Mined) -> dict[str, Any] | None:
-    """Whether answers in int8 are used, and how often their first draft is that of float32; None where not tried."""
+    """Whether texts are embedded in int8, and how often the first draft is that of float32; None where not tried."""
     drafting = mined.matching.drafting
     if drafting is None or drafting.fast is None:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jarvisd.errors import JobFailed
@@ -15,6 +16,8 @@ from jarvisd.paths import Home
 from jarvisd.store.models import Job, Run, Status
 from jarvisd.worker.context import JobContext
 from jobs import mine
+from jobs.lib.embedding import onnx_bert
+from jobs.lib.embedding.onnx_bert import OnnxBert
 from jobs.lib.matching import Matcher
 from jobs.lib.matching.index import Index
 from jobs.lib.results import templates_document
@@ -105,6 +108,25 @@ def test_the_stored_ranker_drafts_what_the_owner_answers(
     chances = json.loads((context.folder / "templates.json").read_text())["stats"]["chances"]
     assert chances["turns"] == sum(row["right_n"] for row in chances["bins"]) > 0
     assert chances["stated"]["right"] == 1.0
+
+
+@pytest.mark.skipif(not onnx_bert.installed(), reason="the extra jarvisd[fast] is not installed")
+@pytest.mark.parametrize("agrees", [True, False])
+def test_int8_is_used_where_the_first_drafts_stay_the_same(
+    start: Callable[..., JobContext], chat_db: Path, home: Home, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    """On the newest tenth, by the ranker of float32; the report and the ranker's row say so alike."""
+    if not agrees:
+        monkeypatch.setattr(OnnxBert, "encode", lambda _model, text: np.eye(32, dtype=np.float32)[len(text) % 2])
+    context = start(chat_db, templates=3)
+    assert mine.run(context).ok
+    fast = json.loads((context.folder / "templates.json").read_text())["stats"]["fast"]
+    (row,) = Ranking.select()
+    assert (row.space, row.figures["int8"]) == ("float32", fast)
+    assert fast["used"] is agrees
+    assert (fast["same_first"] == 1.0) is agrees
+    assert 10 <= fast["same_first_n"] <= 13
+    assert Matcher.of(home, Mining.get(Mining.run == context.run_id)).space == ("int8" if agrees else "float32")
 
 
 def test_mining_again_replaces_ranker_and_drafts(start: Callable[..., JobContext], chat_db: Path) -> None:

@@ -1,51 +1,45 @@
-"""The int8 form of a model on disk, and its vectors behind a cache of their own."""
+"""The int8 form of a model on disk. Its vectors are near enough to those in float32 to be compared with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from jobs.lib.embedding.cache import MAX_TOKENS, Cache
+from jobs.lib.embedding.cache import MAX_TOKENS
+from jobs.lib.embedding.numpy_weights import Unfit
 
 if TYPE_CHECKING:
     from jobs.lib.embedding.onnx_bert import OnnxBert
 
+_VERSION = 2  #: of how the graph is made
+
 
 def open_model(folder: Path, fingerprint: str, cache: Path) -> OnnxBert:
-    """The int8 form of the model in `folder`, made first where it is missing or damaged. Raises Unfit."""
+    """The int8 form of the model in `folder`, made first where it is missing, damaged or of an earlier version.
+
+    Raises Unfit for a model that is no plain BERT, and where this machine's onnxruntime cannot compute it.
+    """
     from jobs.lib.embedding import onnx_bert
 
-    file = cache / "onnx" / f"{fingerprint[:16]}-int8.onnx"
+    file = cache / "onnx" / f"{fingerprint[:16]}-int8-{_VERSION}.onnx"
     if file.is_file():
         try:
-            return onnx_bert.OnnxBert(file, folder, MAX_TOKENS)
-        except Exception:  # noqa: S110  # whatever onnxruntime raises: the file is made again
-            pass
+            return _tried(file, folder)
+        except Unfit:
+            pass  # it is made again
     onnx_bert.build(folder, file, MAX_TOKENS)
-    return onnx_bert.OnnxBert(file, folder, MAX_TOKENS)
+    for other in set(file.parent.glob(f"{fingerprint[:16]}-int8*.onnx")) - {file}:
+        other.unlink(missing_ok=True)
+    return _tried(file, folder)
 
 
-class Int8Encoder:
-    """encoder.encode(texts) -> (len(texts), size) float32 rows of length 1; each text is embedded once."""
+def _tried(file: Path, folder: Path) -> OnnxBert:
+    """Raises Unfit where it does not load or compute: onnxruntime knows other operations on other processors."""
+    from jobs.lib.embedding import onnx_bert
 
-    def __init__(self, folder: Path, fingerprint: str, cache: Path) -> None:
-        """Raises Unfit for a model that is no plain BERT."""
-        self.model = open_model(folder, fingerprint, cache)
-        self.computed = 0
-        self._cache = Cache(cache / "embeddings" / f"int8-{fingerprint[:16]}", "int8")
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        progress: Callable[[int, int], None] = lambda _done, _total: None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> NDArray[np.float32]:
-        """Raises Stopped; the finished batches are kept."""
-        pending = self._cache.missing(texts)
-        self.computed += len(pending)
-        self._cache.fill(pending, lambda batch: self.model.encode_all(batch).astype(np.float16), progress, should_stop)
-        return self._cache.vectors(texts)
+    try:
+        model = onnx_bert.OnnxBert(file, folder, MAX_TOKENS)
+        model.encode("ok")
+    except Exception as error:  # whatever onnxruntime raises
+        raise Unfit(type(error).__name__) from error
+    return model

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
-from jobs.lib.embedding import onnx_bert
 from jobs.lib.matching import inputs, levels, never, readers, safety, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.inputs import Asked
@@ -80,8 +79,8 @@ class Matcher:
         """Raises Unreadable where the stored ranker is damaged, or of another version."""
         ranker = Ranker.from_bytes(bytes(ranking.weights))
         self.home, self.mining, self.levels = home, mining, certified
-        self.space = str(ranking.space)  #: of the vectors that it ranks by; see jobs.lib.matching.readers
         self.figures: dict[str, Any] = ranking.figures  #: what its probabilities were measured on
+        self.space = readers.space_of(self.figures)  #: in which texts are embedded
         self.loading_s = 0.0  #: seconds that loading the model took so far
         self._ranker = ranker
         self._texts = _texts(mining, ranker)
@@ -106,9 +105,7 @@ class Matcher:
     @classmethod
     def find(cls, home: Home, mining: Mining) -> Matcher | None:
         """As `of`; None where the mining has no ranker, being of an earlier version or without a matcher on disk."""
-        rows = {row.space: row for row in Ranking.select().where(Ranking.job == mining.job_id)}
-        fast = rows.get(readers.INT8) if onnx_bert.installed() else None
-        row = fast or rows.get(readers.FLOAT32)
+        row = Ranking.get_or_none((Ranking.job == mining.job_id) & (Ranking.space == readers.FLOAT32))
         if row is None:
             return None
         try:

@@ -33,12 +33,11 @@ from jobs.lib.embedding.encoder import Encoder
 from jobs.lib.matching import ngrams, readers, subjects
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.matching.drafts import Matcher
-from jobs.lib.matching.readers import FLOAT32
 from jobs.lib.matching.rules import SLACK, form_of
 from jobs.lib.matching.triggers import Trigger
 from jobs.lib.results.tables import Mining
 
-_VERSION = 2
+_VERSION = 3
 _REMEMBERED = 512  # vectors of texts that were asked before
 
 Vectors = NDArray[np.float32]
@@ -63,7 +62,7 @@ class Index:
     """
 
     def __init__(self, home: Home, mining: Mining, triggers: list[Trigger], matcher: Matcher | None = None) -> None:
-        """`matcher` embeds for it, where the run has one: each text once, and triggers in the same space."""
+        """`matcher` embeds the texts for it, where the run has one: each text once. Triggers are in float32."""
         self.home, self.mining, self.triggers, self.matcher = home, mining, triggers, matcher
         self.loading_s = 0.0  #: seconds that loading took so far
         self._exact: dict[str, Trigger] = {}
@@ -114,11 +113,6 @@ class Index:
             return None
         return Match(True, self.triggers[best], score, "fast")
 
-    @property
-    def space(self) -> str:
-        """Of the vectors of the triggers."""
-        return self.matcher.space if self.matcher else FLOAT32
-
     def _vector(self, form: str) -> Vectors:
         if self.matcher is not None:
             return self.matcher.vector(form)
@@ -148,7 +142,7 @@ class Index:
     def digest(self) -> str:
         """A hash of everything but the model that decides the answers."""
         kept = [[trigger.template, trigger.form, trigger.threshold] for trigger in self.triggers]
-        return hashlib.sha256(json.dumps([_VERSION, self.space, kept]).encode("utf-8", "replace")).hexdigest()
+        return hashlib.sha256(json.dumps([_VERSION, kept]).encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +193,13 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
     encoder = Encoder(folder, name, index.home.cache / "embeddings", "cpu", Bert)
     if encoder.fingerprint != index.mining.config["matcher"]["fingerprint"]:
         raise readers.another_model(index.mining, folder)
-    vectors = _triggers(index, encoder)
+    vectors = encoder.encode([trigger.form for trigger in index.triggers])
     meta = {
         "digest": index.digest,
         "model": encoder.name,
         "fingerprint": encoder.fingerprint,
         "stamp": trigger_rows.stamp(folder),
         "size": int(vectors.shape[1]),
-        "space": index.space,
         "fast_from": _calibrated(index, vectors),
     }
     raw = io.BytesIO()
@@ -216,14 +209,6 @@ def _make(index: Index, folder: Path) -> dict[str, Any]:
     for other in set(index.folder.glob("*.npy")) - {index.file}:
         other.unlink(missing_ok=True)  # a process that has it open keeps its contents
     return meta
-
-
-def _triggers(index: Index, encoder: Encoder) -> Vectors:
-    """(triggers, size) in the space in which texts are compared with them."""
-    forms = [trigger.form for trigger in index.triggers]
-    if index.matcher is None or index.space == FLOAT32:
-        return encoder.encode(forms)
-    return np.stack([index.matcher.vector(form) for form in forms])
 
 
 def _calibrated(index: Index, vectors: Vectors) -> float | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jarvisd import plugin
 from jarvisd.plugin import Home, JarvisError
+from jobs.lib.embedding import int8, onnx_bert
 from jobs.lib.embedding.encoder import Encoder
+from jobs.lib.embedding.numpy_weights import Unfit
 from jobs.lib.embedding.single import full_reader, numpy_reader
 from jobs.lib.matching import triggers as trigger_rows
 from jobs.lib.results.tables import Mining
@@ -16,8 +19,14 @@ from jobs.lib.results.tables import Mining
 if TYPE_CHECKING:
     from jobs.lib.embedding.single import Read
 
-FLOAT32, INT8 = "float32", "int8"  #: spaces of vectors; those of one are never compared with those of the other
+FLOAT32, INT8 = "float32", "int8"  #: in which a text is embedded; rankers and triggers are always in float32
 NUMPY, FULL = "numpy", "sentence-transformers"
+
+
+def space_of(figures: dict[str, Any]) -> str:
+    """INT8 where the extra is installed and the run measured that the first drafts stay the same. See Ranking."""
+    fast = figures.get(INT8)
+    return INT8 if fast and fast["used"] and onnx_bert.installed() else FLOAT32
 
 
 def open_reader(mining: Mining, home: Home, space: str = FLOAT32) -> Read:
@@ -25,9 +34,8 @@ def open_reader(mining: Mining, home: Home, space: str = FLOAT32) -> Read:
     folder = trigger_rows.matcher_folder(mining, home)
     which = _known(mining, home, folder) or _look(mining, home, folder)
     if space == INT8:
-        from jobs.lib.embedding import int8
-
-        return int8.open_model(folder, str(mining.config["matcher"]["fingerprint"]), home.cache).encode
+        with contextlib.suppress(Unfit):  # measured on another machine: float32 is right here too
+            return int8.open_model(folder, str(mining.config["matcher"]["fingerprint"]), home.cache).encode
     return numpy_reader(folder) if which == NUMPY else full_reader(folder)
 
 

@@ -46,13 +46,16 @@ class Template(Record):
 
 
 class Ranking(Record):
-    """The ranker of a mining, in one space of vectors: what `jobs.lib.matching.ranker` reads."""
+    """The ranker of a mining: what `jobs.lib.matching.ranker` reads.
+
+    Runs of earlier versions have a second row for vectors in int8. Nothing reads it: the graph of that time is gone.
+    """
 
     job = peewee.ForeignKeyField(Job, on_delete="CASCADE")
     run = peewee.ForeignKeyField(Run, on_delete="CASCADE")
-    space = peewee.CharField()  #: float32 | int8: how the matcher computes the vectors that the weights belong to
+    space = peewee.CharField()  #: float32: how the matcher computed the vectors that the weights belong to
     weights = peewee.BlobField()  #: the bytes of an .npz without pickle; see jobs.lib.matching.ranker
-    figures = JSONText()  #: what it was measured on, and how it did there
+    figures = JSONText()  #: what it was measured on, how it did there, and `int8`: whether texts may be embedded so
 
     class Meta:
         indexes = ((("job", "space"), True),)
