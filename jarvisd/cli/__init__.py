@@ -214,7 +214,7 @@ def _unforeseen(error: Exception) -> str:
     if database.is_busy(error):
         return "the database is busy: another process holds it. Try again in a moment."
     if database.is_out_of_reach(error):
-        return str(database.out_of_reach())
+        return str(database.out_of_reach(error))
     if message := database.damage(error):
         return message
     if database.is_database_error(error) and (message := database.disk_error(error)):

@@ -68,7 +68,7 @@ class Outage:
             at = time.monotonic()
             if self._since is None:
                 self._since, self._pause_s, self._next = at, FIRST_PAUSE_S, 0.0
-                _log.warning("%s; nothing is started until it answers", database.out_of_reach().what)
+                _log.warning("%s; nothing is started until it answers", database.out_of_reach(error).what)
             if at >= self._next:
                 self._next = at + self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311
                 self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

@@ -29,3 +29,8 @@ def low_power_mode() -> bool | None:
 def is_service() -> bool | None:
     """Whether launchd started this process: there is none here."""
     return None
+
+
+def password(_account: str) -> str | None:
+    """None: there is no keychain here that every computer has."""
+    return None

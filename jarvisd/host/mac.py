@@ -27,3 +27,8 @@ def is_service() -> bool | None:
     """Whether launchd started this process or its daemon as an agent; a program of a terminal has the name "0"."""
     name = os.environ.get("XPC_SERVICE_NAME", "0")
     return name != "0" and not name.startswith("application.")
+
+
+def password(account: str) -> str | None:
+    """The password of jarvisd for this account in the login keychain; None where it has none, or is locked."""
+    return machine.output("security", "find-generic-password", "-s", "jarvisd", "-a", account, "-w") or None

@@ -175,7 +175,7 @@ def usable(home: Home) -> Iterator[None]:
             yield
     except peewee.PeeweeException as error:
         if is_out_of_reach(error):
-            raise out_of_reach() from error
+            raise out_of_reach(error) from error
         raise
 
 
@@ -276,9 +276,13 @@ def was_out_of_reach() -> bool:
     return bool(getattr(db.obj, "was_out_of_reach", False))
 
 
-def out_of_reach() -> OutOfReach:
-    """The error for a server that does not answer."""
-    return OutOfReach(f"{_dialect.place(db.obj)} is out of reach", "See that it runs, and `database` in settings.yaml.")
+def out_of_reach(error: BaseException | None = None) -> OutOfReach:
+    """The error for a server that does not answer. `error`: how that showed; it may say why the server refuses."""
+    if isinstance(error, OutOfReach):
+        return error
+    refusal = _dialect.refusal(error) if error is not None else ""
+    what = f"{_dialect.place(db.obj)} is out of reach{': ' if refusal else ''}{plain(refusal)}"
+    return OutOfReach(what, "See that it runs, and `database` in settings.yaml.")
 
 
 def may_pass(error: BaseException) -> bool:

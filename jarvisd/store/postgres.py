@@ -25,6 +25,7 @@ from psycopg.types.string import StrDumper
 from jarvisd import failpoints
 from jarvisd.errors import LedgerError
 from jarvisd.paths import Home
+from jarvisd.store import login
 from jarvisd.store.dialect import ErrorKind, ServerFacts
 
 _log = logging.getLogger("jarvisd.store.postgres")
@@ -92,8 +93,7 @@ class _Adapter(peewee.Psycopg3Adapter):
     def connect(self, db: peewee.Database, **_params: Any) -> psycopg.Connection[Any]:
         name = f"jarvisd {failpoints.role()} on {socket.gethostname()}"[:63]
         options = {**_CONNECTION, "application_name": name, **conninfo_to_dict(db.database)}
-        # Without prepared statements: a pooler may stand between, and a migration may change what they return.
-        connection = psycopg.connect(**options, autocommit=True, prepare_threshold=None)
+        connection = login.connect(options)
         connection.adapters.register_dumper(str, _Text)
         return connection
 
@@ -327,13 +327,23 @@ def describe_error(error: BaseException) -> ErrorKind | None:
     """What a database error is about, from its SQLSTATE. None for an exception that is none."""
     if not isinstance(error, peewee.PeeweeException | psycopg.Error):
         return None
-    cause: BaseException = error
-    while isinstance(inner := getattr(cause, "orig", None), BaseException):
-        cause = inner  # what peewee's exception stands for; it wraps that of a failed connection twice
+    cause = _cause(error)
     state = getattr(cause, "sqlstate", None)
     if state is None:  # the driver's own error: no answer came
         return ErrorKind.OUT_OF_REACH if isinstance(cause, psycopg.OperationalError) else ErrorKind.OTHER
     return _KINDS.get(state) or _CLASSES.get(state[:2], ErrorKind.OTHER)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's error that peewee's exception stands for; it wraps that of a failed connection twice."""
+    while isinstance(inner := getattr(error, "orig", None), BaseException):
+        error = inner
+    return error
+
+
+def refusal(error: BaseException) -> str:
+    """Why a server that answers lets this user not connect; "" where it does not answer."""
+    return login.refusal(_cause(error))
 
 
 @contextmanager

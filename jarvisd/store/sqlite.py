@@ -91,6 +91,11 @@ def place(_database: peewee.Database) -> str:
     return f"the database {NAME}"
 
 
+def refusal(_error: BaseException) -> str:
+    """ "": there is no server."""
+    return ""
+
+
 def measure_clock(_database: peewee.Database) -> None:
     """Nothing: the database has no clock of its own."""
 

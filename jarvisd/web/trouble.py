@@ -16,6 +16,6 @@ def of_database(error: Exception) -> str:
     if database.is_busy(error):
         return "The database is locked: another process holds it"
     if database.is_out_of_reach(error):
-        return str(database.out_of_reach())
+        return str(database.out_of_reach(error))
     known = database.damage(error) or database.disk_error(error)
     return known or f"The database cannot be read: {type(error).__name__}"
