@@ -1,13 +1,16 @@
-"""What a shell completes: names of jobs, runs, plans and models. Reads files and one table; imports no verb.
+"""What a shell completes: names of jobs, runs, plans and models. Reads files and two tables; imports no verb.
 
 Options, and the words of groups of verbs, are left to click.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -18,6 +21,8 @@ from jarvisd.store import names
 from jarvisd.store.names import Names
 
 VARIABLE = "_JARVISCTL_COMPLETE"
+#: Seconds that a database server gets to answer.
+LONGEST_S = 1.0
 _OPEN = ("queued", "running")
 #: Verbs that take a job or run as first argument -> statuses of jobs that they can do something with.
 _OF_JOBS: dict[str, tuple[str, ...]] = {
@@ -139,7 +144,43 @@ def _of_argument(words: list[str], home: Home) -> Choices | None:
 
 
 def _names(home: Home) -> Names:
-    return names.read(home.database)
+    address = _server(home)
+    if address is None:
+        return names.read(home.database)
+    with _at_most(LONGEST_S):
+        return names.read_from_server(address) if address else Names()
+
+
+def _server(home: Home) -> str | None:
+    """The address of the database server; None where settings.yaml names none, "" where its line is not that simple.
+
+    A parser of YAML would take longer than the shell should wait.
+    """
+    try:
+        text = home.config_file("settings.yaml").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not re.search(r"^\s*[\"']?database\b(?!.*\bnull\b)", text, flags=re.MULTILINE):
+        return None
+    from jarvisd.plan import database_url  # late: few homes have one
+
+    line = re.search(r"^database:\s+([\"']?)(postgres\S*?)\1\s*(#.*)?$", text, flags=re.MULTILINE)
+    without_tls = re.search(r"^database_without_tls:\s+true\b", text, flags=re.MULTILINE)
+    try:
+        return database_url.check(line[2], without_tls=bool(without_tls)) if line else ""
+    except database_url.Refused:
+        return ""
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """End this program without a word where this takes longer: also a search for the name of a host that sleeps."""
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nothing)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _jobs_and_runs(known: Names, statuses: tuple[str, ...]) -> Choices:

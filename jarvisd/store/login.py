@@ -5,18 +5,34 @@ Imported only where settings.yaml names a server.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
+from jarvisd import failpoints
 from jarvisd.host import keychain
 
+#: How a connection is opened; the address may say otherwise. A peer that is gone is noticed within 75 s.
+_CONNECTION: dict[str, Any] = {
+    "host": "",  # else PGHOST and PGHOSTADDR could name another computer than the address, whose safety was checked
+    "hostaddr": "",
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 15,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 75_000,
+}
 #: Passwords of the keychain, by account: each thread opens a connection of its own, and the keychain takes a while.
 _kept: dict[str, str] = {}
 
 
-def connect(options: dict[str, Any]) -> psycopg.Connection[Any]:
+def connect(address: str) -> psycopg.Connection[Any]:
     """Connect; where the server asks for a password and no file has it, with that of the keychain."""
+    name = f"jarvisd {failpoints.role()} on {socket.gethostname()}"[:63]
+    options = {**_CONNECTION, "application_name": name, **conninfo_to_dict(address)}
     try:
         return _open(options)
     except psycopg.OperationalError as error:

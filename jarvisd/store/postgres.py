@@ -9,7 +9,6 @@ import datetime as dt
 import ipaddress
 import logging
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrDumper
 
-from jarvisd import failpoints
 from jarvisd.errors import LedgerError
 from jarvisd.paths import Home
 from jarvisd.store import login
@@ -41,17 +39,6 @@ STATEMENT_S = 120
 IDLE_IN_TRANSACTION_S = 5
 #: Pause before the next try to begin a write transaction, at first and at most; it doubles from try to try.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
-#: How a connection is opened; the address may say otherwise. A peer that is gone is noticed within 75 s.
-_CONNECTION: dict[str, Any] = {
-    "host": "",  # else PGHOST and PGHOSTADDR could name another computer than the address, whose safety was checked
-    "hostaddr": "",
-    "connect_timeout": 10,
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 15,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 75_000,
-}
 _KINDS = {
     "53100": ErrorKind.DISK_FULL,
     "58030": ErrorKind.DISK_FAILS,
@@ -91,9 +78,7 @@ class _Adapter(peewee.Psycopg3Adapter):
         return psycopg.Binary
 
     def connect(self, db: peewee.Database, **_params: Any) -> psycopg.Connection[Any]:
-        name = f"jarvisd {failpoints.role()} on {socket.gethostname()}"[:63]
-        options = {**_CONNECTION, "application_name": name, **conninfo_to_dict(db.database)}
-        connection = login.connect(options)
+        connection = login.connect(db.database)
         connection.adapters.register_dumper(str, _Text)
         return connection
 

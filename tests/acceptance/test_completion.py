@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
+import time
 
 import pytest
 
+from jarvisd.paths import Home
+from tests import postgres
 from tests.acceptance.conftest import BIN, House
 
 
@@ -87,6 +91,36 @@ def test_a_home_without_a_database_or_with_a_damaged_one_completes_nothing_and_s
     (house.root / "var" / "jarvis.db").write_bytes(b"no database" * 1000)
     assert asked(house, "zsh", "jarvisctl cancel ") == []
     assert asked(house, "zsh", f"jarvisctl --home {house.root} cancel ") == []
+
+
+def test_names_on_a_server_are_completed_too(house: House, cluster: postgres.Cluster) -> None:
+    """And none where settings.yaml writes the address in another form than its usual line."""
+    address = cluster.create()
+    postgres.name_server(Home(house.root, "--home"), address)
+    assert asked(house, "zsh", "jarvisctl cancel ") == []
+    run = house.enqueue("command", "--name", "far", "--", "true")
+    for shell in ("zsh", "bash", "fish"):
+        assert asked(house, shell, "jarvisctl cancel ") == ["command:far", "1", "latest", run]
+    (house.root / "config" / "settings.yaml").write_text(f"{{database: '{address}'}}\n")
+    assert asked(house, "zsh", "jarvisctl cancel ") == []
+    assert house.jobs(run)["command:far"]["status"] == "queued"
+    cluster.drop(address)
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_a_server_out_of_reach_completes_nothing_says_nothing_and_ends_soon(house: House, is_silent: bool) -> None:
+    """One that refuses, and one that takes the connection and does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"postgresql://me@127.0.0.1:{server.getsockname()[1]}/jarvis"
+        if not is_silent:
+            server.close()
+        postgres.name_server(Home(house.root, "--home"), address)
+        began = time.monotonic()
+        words = {"COMP_WORDS": "jarvisctl cancel ", "COMP_CWORD": "2", "_JARVISCTL_COMPLETE": "bash_complete"}
+        environment = {**os.environ, "JARVISD_HOME": str(house.root), **words}
+        done = subprocess.run([BIN / "jarvisctl"], env=environment, capture_output=True, check=False, timeout=60)
+        assert (done.stdout, done.stderr) == (b"", b"")
+        assert time.monotonic() - began < 9  # a connection is given up after 10
 
 
 @pytest.mark.parametrize("verb", ["", "status", "deploy", "models", "enqueue"])

@@ -16,7 +16,7 @@ import pytest
 from jarvisd.errors import LedgerError
 from jarvisd.operations.doctor import server
 from jarvisd.paths import Home
-from jarvisd.store import database, migrations, models, schema, wakeup
+from jarvisd.store import database, login, migrations, models, schema, wakeup
 from jarvisd.store import postgres as dialect
 from jarvisd.store.dialect import ErrorKind
 from jarvisd.store.models import GivenRun, Job, Run
@@ -280,7 +280,7 @@ def test_the_environment_does_not_lead_to_another_computer(monkeypatch: pytest.M
     for name in ("PGHOST", "PGHOSTADDR"):
         monkeypatch.setenv(name, "192.0.2.1")
     options = psycopg.conninfo.conninfo_to_dict("postgresql:///nothing")
-    connected = {**dialect._CONNECTION, **options, "connect_timeout": 2}
+    connected = {**login._CONNECTION, **options, "connect_timeout": 2}
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(**connected)
     assert "192.0.2.1" not in str(caught.value)
