@@ -13,7 +13,7 @@ from jarvisd.paths import Home
 from jarvisd.registry import JobSpec
 from jarvisd.store import database, machines, migrations, queries
 from jarvisd.store.models import Dependency, Job, Run
-from tests import claiming, postgres
+from tests import claiming, postgres, ready_homes
 from tests.integration.comparison_nights import Night
 
 #: The tests of the queue, which run on both databases; one that is about SQLite alone has the mark `sqlite`.
@@ -35,7 +35,7 @@ def home(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     if getattr(request, "param", "sqlite") == "postgres":
         postgres.name_server(made, request.getfixturevalue("server_database"))
         monkeypatch.setattr(this_machine, "identity", lambda _home: claiming.HERE)
-    migrations.migrate(made)
+    ready_homes.prepare(made)
     if database.is_server():
         machines.register(claiming.HERE, claiming.HERE, "0", {})
     yield made

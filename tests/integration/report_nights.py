@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jarvisd.paths import Home
-from jarvisd.store import migrations, models, queries
+from jarvisd.store import models, queries
 from jarvisd.store.models import Job, Run, Status
 from jobs.lib.results.tables import (
     Mining,
@@ -16,6 +16,7 @@ from jobs.lib.results.tables import (
     Reply,
     Template,
 )
+from tests import ready_homes
 
 START = dt.datetime(2026, 11, 22, 21, 0, tzinfo=dt.UTC)
 
@@ -42,10 +43,7 @@ SCENARIOS: dict[str, tuple[str, list[str]]] = {
 
 def home(folder: Path) -> Home:
     """A home with an empty database of the current schema."""
-    made = Home(folder, "--home")
-    made.make()
-    migrations.migrate(made)
-    return made
+    return ready_homes.prepare(Home(folder, "--home"))
 
 
 def run(

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from jarvisd.cli import cli
 from jarvisd.cli.common import App
 from jarvisd.paths import Home
-from jarvisd.store import database, migrations
+from jarvisd.store import database
 from jarvisd.store.models import Run
 from jarvisd.worker.context import JobContext
 from jobs.evaluate.metrics import card_readings, judge, quoting
@@ -36,7 +36,6 @@ from tests.tiny_llama import make_model
 
 @pytest.fixture
 def mined(home: Home) -> Mining:
-    migrations.migrate(home)
     return review_rows.mining(2000)
 
 
@@ -123,7 +122,6 @@ def test_what_a_judge_says_certifies_nothing(mined: Mining, chance: Callable[[Ca
 
 def test_a_session_that_ends_early_is_not_flattered_by_the_judge(home: Home) -> None:
     """The judge knows the owner's answers; sessions of 30 to 49 cards all the same claim no more than is true."""
-    migrations.migrate(home)
     chances = random.Random(3)
     mining = review_rows.mining(2000, seed=5)
     truth = {card.key: chances.random() < 0.5 for band in cards.deck(mining).bands for card in band.cards}
@@ -141,7 +139,6 @@ def test_a_session_that_ends_early_is_not_flattered_by_the_judge(home: Home) -> 
 
 def test_how_often_it_says_what_the_owner_says_is_shown(home: Home) -> None:
     """On the screen, as JSON, in templates.json and in the report."""
-    migrations.migrate(home)
     mining = review_rows.mining(2000, total_messages=300)
     report_nights.job(mining.run, "report")
     read(mining, likes_haha)

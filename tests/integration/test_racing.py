@@ -14,12 +14,13 @@ import pytest
 
 from jarvisd.paths import Home
 from jarvisd.registry import JobSpec
-from jarvisd.store import database, migrations
+from jarvisd.store import database
 from jarvisd.store.models import Job, Run, Status
 from jobs.lib.comparison import next_round, pipeline
 from jobs.lib.comparison.load import LeftOutRow, load
 from jobs.lib.comparison.next_round import NoNextRound, Proposal, Reason
 from jobs.lib.results.tables import REAL_TURNS, Cause, HeldOutTurn, LeftOut, ModelLoad, Reply, Score, TrainTestSplit
+from tests import ready_homes
 
 SCENARIOS = {"invite": 3, "milk": 3, "work": 3, "banter": 2, "late": 2}
 HOUR = 3600.0
@@ -27,10 +28,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Home]:
-    made = Home(tmp_path / "home", "--home")
-    made.make()
-    migrations.migrate(made)
-    yield made
+    yield ready_homes.prepare(Home(tmp_path / "home", "--home"))
     database.db.close()
 
 
@@ -202,9 +200,7 @@ SIX = {
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     """Six models, one of them clearly worse, and an hour and a half."""
-    home = Home(tmp_path_factory.mktemp("night") / "home", "--home")
-    home.make()
-    migrations.migrate(home)
+    ready_homes.prepare(Home(tmp_path_factory.mktemp("night") / "home", "--home"))
     played = Night(SIX)
     played.until(1.5 * HOUR)
     yield played
