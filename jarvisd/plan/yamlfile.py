@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,10 @@ MAX_ENTRIES = 10_000
 #: Nodes, before and after aliases are expanded: a few lines of nested aliases can stand for billions. Enough for 10,000
 #: programs of 20 values each.
 MAX_NODES = 200_000
+
+#: A text up to so many characters is parsed once per process, of the last _KEPT: one call reads models.yaml 70 times.
+_SMALL = 256 * 1024
+_KEPT = 8
 
 #: The largest whole number that the database stores.
 LARGEST = 2**63 - 1
@@ -141,7 +147,14 @@ class _Loader(yaml.SafeLoader):
 
 
 def _parsed(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
-    """The plain data, and the line of each key. Raises whatever the loader raises."""
+    """The plain data, the caller's own, and the line of each key. Raises whatever the loader raises."""
+    if len(text) > _SMALL:
+        return _parse(text, path)
+    data, lines = _parse_once(text, path)
+    return copy.deepcopy(data), lines
+
+
+def _parse(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
     loader = _Loader(text)
     loader.path = path
     root = loader.get_single_node()
@@ -150,6 +163,9 @@ def _parsed(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
         return None, lines
     _walk(root, (), lines, path)
     return loader.construct_document(root), lines
+
+
+_parse_once = lru_cache(_KEPT)(_parse)
 
 
 def _unreadable(error: Exception) -> str:

@@ -13,14 +13,17 @@ from collections.abc import Callable
 from typing import Any
 
 import peewee
-from huey.api import Huey
-from huey.contrib.sql_huey import SqlStorage
-from huey.registry import Message
-from huey.serializer import Serializer
 
+from jarvisd import store
 from jarvisd.store import database, queries
 from jarvisd.store.models import Job, Status
 from jarvisd.store.signals import QUEUE, put, queue_of, signal_daemon
+
+with store.driver_hidden():
+    from huey.api import Huey
+    from huey.contrib.sql_huey import SqlStorage
+    from huey.registry import Message
+    from huey.serializer import Serializer
 
 _log = logging.getLogger("jarvisd.store.wakeup")
 

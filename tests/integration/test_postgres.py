@@ -325,6 +325,17 @@ def test_a_server_that_does_not_run_is_one_clear_error(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_new_database_in_a_file_loads_no_driver_of_a_server(tmp_path: Path) -> None:
+    """The file is opened before Huey is imported, which would load the driver wherever it is installed."""
+    code = (
+        "import sys; from jarvisd.cli import cli; "
+        f"cli(['--home', {str(tmp_path)!r}, 'enqueue', 'command', '--', 'true'], standalone_mode=False); "
+        "print('huey' in sys.modules, 'psycopg.pq' in sys.modules); import psycopg"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True False"
+
+
 def test_without_the_extra_one_error_says_how_to_install_it(tmp_path: Path) -> None:
     code = "import sys, jarvisd.store as store; store.show_driver = lambda: None; "
     code += "from jarvisd.cli import main; main(['status'])"

@@ -172,6 +172,15 @@ def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, mes
     assert caught.value.exit_code == 2
 
 
+def test_a_file_is_parsed_once_until_it_changes_and_each_reader_has_its_own_data(tmp_path: Path) -> None:
+    file = tmp_path / "list.yaml"
+    file.write_text("names: [a]")
+    yamlfile.read(file).data["names"].append("b")
+    assert yamlfile.read(file).data == {"names": ["a"]}
+    file.write_text("names: [c]")
+    assert yamlfile.read(file).data == {"names": ["c"]}
+
+
 def test_aliases_that_multiply_are_refused(home: Home) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
