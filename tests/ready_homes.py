@@ -11,13 +11,20 @@ from jarvisd.store import database, migrations
 
 
 def prepare(home: Home) -> Home:
-    """Give `home` an empty database, made by the real migrations once per process, and open it."""
-    home.make()
-    if not home.database.exists():
-        home.database.touch(mode=0o600)
-        home.database.write_bytes(_empty())
+    """Give `home` an empty database, and open it."""
+    place(home)
     migrations.migrate(home)
     return home
+
+
+def place(home: Home) -> None:
+    """Give `home` an empty database, made by the real migrations once per process, unless it has or names one."""
+    settings = home.root / "config" / "settings.yaml"
+    if home.database.exists() or (settings.exists() and "database" in settings.read_text(errors="replace")):
+        return
+    home.make()
+    home.database.touch(mode=0o600)
+    home.database.write_bytes(_empty())
 
 
 @cache

@@ -19,6 +19,7 @@ import pytest
 
 from jarvisd import paths as homes
 from jarvisd.host.lockfile import lock_holder
+from tests import ready_homes
 
 BIN = Path(sys.executable).parent
 #: How long a test waits for what must happen, in seconds. A test that passes waits no longer for it: this is only the
@@ -66,6 +67,7 @@ class House:
 
     def enqueue(self, *words: str) -> str:
         """Submit, and return the run's id."""
+        ready_homes.place(homes.Home(self.root, "--home"))
         return self.ctl("enqueue", *words).stdout.strip()
 
     def daemon(self, *under: str) -> subprocess.Popen[str]:
@@ -80,6 +82,7 @@ class House:
 
     def launch(self, *under: str) -> subprocess.Popen[str]:
         """Start jarvisd, and do not wait for it."""
+        ready_homes.place(homes.Home(self.root, "--home"))
         process = subprocess.Popen(
             [*under, BIN / "jarvisd", "--home", str(self.root)],
             cwd=self.folder,
