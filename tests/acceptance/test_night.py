@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from jobs.lib.imessage import schema
+from tests.acceptance import readme
 from tests.acceptance.conftest import House, until
 
 SCENARIOS = """
@@ -152,6 +153,7 @@ def test_a_night_from_enqueue_to_report(house: House, small_models: Path) -> Non
     places = [run_log.find(words) for words in told]
     assert -1 not in places, run_log
     assert places == sorted(places)
+    readme.check_files(house.root)
 
 
 @pytest.mark.slow
