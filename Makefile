@@ -12,7 +12,7 @@ demo: $(READY)  ## a whole night on real messages and two small models, then wha
 test: test-units test-programs  ## all tests but the slow ones
 
 test-units: $(READY)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal tests/unit tests/integration
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist worksteal tests/unit tests/integration
 
 test-programs: $(READY)  ## the installed programs, from outside
 	$(BIN)/python -m pytest -m "not slow" -n 3 --dist worksteal tests/acceptance tests/histories tests/fleet tests/power_cut tests/fuzz

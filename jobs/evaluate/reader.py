@@ -221,12 +221,13 @@ def _inverse(matrix: Matrix) -> Matrix:
     """Of a symmetric, positive definite matrix, in half the time of the general one."""
     from scipy.linalg import lapack
 
-    factor, failed = lapack.dpotrf(matrix, lower=True)
-    inverse, singular = lapack.dpotri(factor, lower=True)
+    factor, failed = lapack.dpotrf(matrix, lower=True, clean=True)
+    lower, singular = lapack.dpotri(factor, lower=True)  # zeros above the diagonal stay zeros
     if failed or singular:
         return np.asarray(np.linalg.inv(matrix))
-    lower = np.tril(inverse)
-    return np.asarray(lower + np.tril(lower, -1).T)
+    inverse = np.asarray(lower + lower.T)
+    inverse[np.diag_indices_from(inverse)] /= 2
+    return inverse
 
 
 def _logistic(margins: Matrix, good: NDArray[np.bool_], importance: Matrix) -> tuple[float, float]:
