@@ -19,8 +19,8 @@ test-programs: $(READY)  ## the installed programs, from outside
 
 test-slow: $(READY)  ## every test, the slow ones included; says at the end how long it took
 	@began=$$(date +%s); \
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/integration \
-	  && $(BIN)/python -m pytest -n 2 --dist worksteal tests/acceptance tests/histories tests/fleet tests/power_cut tests/fuzz; \
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/unit tests/integration \
+	  && $(BIN)/python -m pytest -n 3 --dist worksteal tests/acceptance tests/histories tests/fleet tests/power_cut tests/fuzz; \
 	code=$$?; echo "make test-slow took $$(( ($$(date +%s) - began + 59) / 60 )) min"; exit $$code
 
 lint: $(READY)  ## style, types, and the rules of the house

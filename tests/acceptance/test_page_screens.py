@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -187,18 +187,21 @@ def test_a_page_whose_process_has_ended_says_so(night: House, opened: Opened) ->
     opened.complaints.clear()  # the browser writes of each answer that it does not get
 
 
-VIEWS = {
+VIEWS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1200, "height": 900}},
     "dark": {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 
 
+@pytest.mark.parametrize("views", [("dark", "phone"), pytest.param(("light",), marks=pytest.mark.slow)], ids="-".join)
 @pytest.mark.skipif(AXE is None, reason="no axe-core: `pip install --group dev .` brings axe-core-python")
-def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(night: House, chromium: Browser) -> None:
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(
+    night: House, chromium: Browser, views: tuple[str, ...]
+) -> None:
     """On every screen, in light, in dark, on a phone of 390 pixels, and on paper, which is white also for the dark."""
-    for name, options in VIEWS.items():
-        opened = log_in(night, chromium, **options, bypass_csp=True)  # axe is a script of the test's
+    for name in views:
+        opened = log_in(night, chromium, **VIEWS[name], bypass_csp=True)  # axe is a script of the test's
         for screen in SCREENS:
             page = opened.go(screen)
             assert opened.serious() == [], (name, screen)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from jobs.evaluate import commands
-from tests.tiny_embedder import make_embedder
+from jobs.evaluate.reader import LEAST_EXAMPLES
+from tests.tiny_embedder import make_transformer
 
 BIN = Path(sys.executable).parent
 GRADED = Path(__file__).parents[1] / "fixtures" / "graded_replies.jsonl"
@@ -142,13 +143,19 @@ def test_own_scenarios_can_be_named(tmp_path: Path) -> None:
 
 def test_an_embedder_on_this_disk_is_used_and_named(tmp_path: Path) -> None:
     """The second call embeds nothing anew and says the same."""
-    make_embedder(tmp_path / "embedder")
+    make_transformer(tmp_path / "embedder", "bert")
     (tmp_path / "config").mkdir()
     entry = "models:\n  - {key: minilm, kind: embedder, name: Tiny, path: embedder}\n"
     (tmp_path / "config" / "models.yaml").write_text(entry)
+    good, bad = ([f"{word} {n}" for n in range(LEAST_EXAMPLES)] for word in ("no worries", "see you"))
+    prompt = {"instruction": LATE["instruction"], "examples": {"good": good, "bad": bad}}
+    scenario = {"id": LATE["scenario"], "context": "Ann: Late, sorry!", "prompts": [prompt]}
+    (tmp_path / "few.yaml").write_text(json.dumps({"opening": "Help.", "scenarios": [scenario]}))
     text = "".join(line(reply=reply) for reply in ("No worries!", "see you soon"))
-    first, second = (json.loads(score(tmp_path, "--json", text=text).stdout) for _ in range(2))
+    words = ("--scenarios", "few.yaml", "--json")
+    first, second = (json.loads(score(tmp_path, *words, text=text).stdout) for _ in range(2))
     assert first["encoder"] == "Tiny"
+    assert None not in [row["examples_score"] for row in first["replies"]]
     for before, after in zip(first["replies"], second["replies"], strict=True):
         assert before["score"] == pytest.approx(after["score"], abs=0.01)
 
