@@ -79,14 +79,18 @@ def test_the_file_is_made_once_private_and_again_where_it_is_damaged(embedder: P
     assert np.array_equal(int8.open_model(embedder, "f" * 64, tmp_path).encode("movie"), before)
 
 
-def test_the_file_of_an_earlier_version_is_made_again_and_taken_away(embedder: Path, tmp_path: Path) -> None:
+def test_what_an_earlier_version_made_is_taken_away(embedder: Path, tmp_path: Path) -> None:
     earlier, of_another = (tmp_path / "onnx" / f"{letter * 16}-int8.onnx" for letter in "fe")
     earlier.parent.mkdir()
     earlier.write_bytes(b"junk")
     of_another.write_bytes(b"junk")
+    vectors = [tmp_path / "embeddings" / name for name in (f"int8-{'f' * 16}", f"tiny-{'f' * 16}")]
+    for folder in vectors:
+        folder.mkdir(parents=True)
     int8.open_model(embedder, "f" * 64, tmp_path)
     assert not earlier.exists()
     assert of_another.exists()
+    assert [folder.is_dir() for folder in vectors] == [False, True]
     assert len(list(earlier.parent.iterdir())) == 2
 
 

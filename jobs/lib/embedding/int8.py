@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,15 @@ def open_model(folder: Path, fingerprint: str, cache: Path) -> OnnxBert:
         except Unfit:
             pass  # it is made again
     onnx_bert.build(folder, file, MAX_TOKENS)
-    for other in set(file.parent.glob(f"{fingerprint[:16]}-int8*.onnx")) - {file}:
-        other.unlink(missing_ok=True)
+    _clear_earlier(file, cache / "embeddings" / f"int8-{fingerprint[:16]}")
     return _tried(file, folder)
+
+
+def _clear_earlier(file: Path, vectors: Path) -> None:
+    """Take away what earlier versions made of the same model: other graphs, and the vectors that they gave."""
+    for other in set(file.parent.glob(f"{file.name.split('-')[0]}-int8*.onnx")) - {file}:
+        other.unlink(missing_ok=True)
+    shutil.rmtree(vectors, ignore_errors=True)
 
 
 def _tried(file: Path, folder: Path) -> OnnxBert:
