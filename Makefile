@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-units test-programs test-slow lint docs bench clean
+.PHONY: demo test test-units test-programs test-extra test-slow lint docs bench clean
 
 demo: $(READY)  ## a whole night on real messages and two small models, then what to do
 	@$(BIN)/jarvisctl demo
@@ -16,6 +16,10 @@ test-units: $(READY)
 
 test-programs: $(READY)  ## the installed programs, from outside
 	$(BIN)/python -m pytest -m "not slow" -n 3 --dist worksteal tests/acceptance tests/histories tests/fleet tests/power_cut tests/fuzz
+
+test-extra: $(READY)  ## the tests of jarvisd[fast], which comes into a folder of its own
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade --target build/extra onnx onnxruntime
+	PYTHONPATH=build/extra $(BIN)/python -m pytest tests/integration/test_int8.py
 
 test-slow: $(READY)  ## every test, the slow ones included; says at the end how long it took
 	@began=$$(date +%s); \
