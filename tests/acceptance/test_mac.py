@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jarvisd.plan import times
 from tests.acceptance.conftest import BIN, House, until
 from tests.fakes.mac import BATTERY, FakeMac
 
@@ -268,8 +269,7 @@ def test_a_late_start_that_may_run_belongs_to_the_night_before_and_says_that_it_
     house.ctl("install", "--at", minutes_ago(3 * 60))
     done = mac.fire(NIGHTLY)
     due = dt.datetime.now().astimezone() - dt.timedelta(hours=3)
-    night = (due - dt.timedelta(hours=12)).date().isoformat()
-    assert done.stdout.startswith(night)
+    assert done.stdout.startswith(times.date_of(due))
     assert "3 h 0" in done.stderr
     assert "the computer slept" in house.run(done.stdout.strip())["warnings"][0]
 
