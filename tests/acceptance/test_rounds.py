@@ -70,7 +70,7 @@ def test_kill_9_in_a_round_loses_no_reply_gives_none_twice_and_the_next_round_co
     wanted = 2 * (2 * (1 + SAMPLES) + (last - 1) * TURNS)
     for so_far in kills:
         daemon = house.daemon()
-        until(lambda reached=so_far: len(replies(house)) >= reached, 240, f"{so_far} replies are committed")
+        until(lambda reached=so_far: len(replies(house)) >= reached, 900, f"{so_far} replies are committed")
         daemon.kill()
         daemon.wait()
     house.daemon()
@@ -98,7 +98,7 @@ def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_w
     more = ("--set", "evaluate.rounds=auto", "--set", "evaluate.turns=200", "--set", "evaluate.more_samples=0")
     run_id = rounds(house, models, *more)
     house.daemon()
-    until(lambda: rows(house, "SELECT 1 FROM job WHERE name = 'turns'"), 120, "the second round is proposed")
+    until(lambda: rows(house, "SELECT 1 FROM job WHERE name = 'turns'"), 900, "the second round is proposed")
     deadline = _draw_near(house, 60)
     house.settled(run_id, 180)
     jobs = house.run(run_id)["jobs"]

@@ -149,6 +149,7 @@ OF_ONE = (
     rules.no_two_ran_at_once,
     rules.attempts_are_bounded,
     rules.a_retry_starts_once_more,
+    rules.no_more_were_killed_than_workers,
     rules.states_agree_with_marks,
     rules.ids_are_unique,
     rules.ids_grow,

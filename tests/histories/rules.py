@@ -13,6 +13,10 @@ from pathlib import Path
 from tests.histories.record import Call, History, Mark
 
 
+#: Faults that kill the worker of a job.
+KILLS = ("kill worker", "kill both")
+
+
 @dataclass(frozen=True)
 class Row:
     """One job as the database has it at the end."""
@@ -59,20 +63,29 @@ class Evidence:
     def of_verb(self, tag: str, verb: str) -> list[Call]:
         return [call for call in self.calls[tag] if call.verb == verb and call.may_have_happened]
 
+    def was_killed(self, tag: str) -> bool:
+        """Whether its last start ended with its worker: then the program may not have come to its first mark."""
+        row = self.rows.get(tag)
+        return row is not None and row.status == "failed" and "it was killed (SIGKILL)" in (row.reason or "")
+
     @property
     def was_pruned(self) -> bool:
         return any(call.verb == "prune" and call.may_have_happened for call in self.history.calls)
 
 
 def no_acknowledged_submission_is_missing(evidence: Evidence) -> list[str]:
-    """A submitted job has a row, unless it was pruned; its program was started, or the job was cancelled."""
+    """A submitted job has a row, unless it was pruned; its program was started, or the job cancelled or killed."""
     lost = []
     for tag, calls in evidence.calls.items():
         if not evidence.submission(tag).is_acknowledged:
             continue
         if tag not in evidence.rows and not evidence.was_pruned:
             lost.append(f"{tag} has no row")
-        if not evidence.starts(tag) and not any(call.verb == "cancel" for call in calls):
+        if (
+            not evidence.starts(tag)
+            and not any(call.verb == "cancel" for call in calls)
+            and not evidence.was_killed(tag)
+        ):
             row = evidence.rows.get(tag)
             lost.append(f"{tag} was never started: {row}")
     return lost
@@ -119,10 +132,17 @@ def a_retry_starts_once_more(evidence: Evidence) -> list[str]:
     for tag, calls in evidence.calls.items():
         if not evidence.submission(tag).is_acknowledged or any(call.verb == "cancel" for call in calls):
             continue
-        least = 1 + sum(call.is_acknowledged for call in calls if call.verb == "retry")
+        least = 1 + sum(call.is_acknowledged for call in calls if call.verb == "retry") - evidence.was_killed(tag)
         if len(evidence.starts(tag)) < least:
             missing.append(f"{tag} was started {len(evidence.starts(tag))} times, {least} were asked for")
     return missing
+
+
+def no_more_were_killed_than_workers(evidence: Evidence) -> list[str]:
+    """A job that has failed because its worker was killed: there was such a fault for each."""
+    kills = sum(times for fault, times in evidence.history.faults.items() if fault in KILLS)
+    killed = [tag for tag in evidence.rows if evidence.was_killed(tag)]
+    return killed[kills:]
 
 
 def states_agree_with_marks(evidence: Evidence) -> list[str]:
@@ -212,6 +232,7 @@ RULES: tuple[Callable[[Evidence], list[str]], ...] = (
     nothing_starts_after_an_acknowledged_cancel,
     attempts_are_bounded,
     a_retry_starts_once_more,
+    no_more_were_killed_than_workers,
     states_agree_with_marks,
     ids_are_unique,
     ids_grow,

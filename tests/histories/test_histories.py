@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import sqlite3
@@ -15,9 +16,11 @@ from tests.histories.record import Call, History
 from tests.histories.rules import (
     Evidence,
     Row,
+    a_retry_starts_once_more,
     attempts_are_bounded,
     ids_grow,
     no_acknowledged_submission_is_missing,
+    no_more_were_killed_than_workers,
     no_two_ran_at_once,
     nothing_starts_after_an_acknowledged_cancel,
     states_agree_with_marks,
@@ -68,6 +71,20 @@ def test_each_rule_sees_its_breach(
     tmp_path: Path, rule: Callable[[Evidence], list[str]], marks: str, calls: list[Call], status: str
 ) -> None:
     assert len(rule(evidence_of(tmp_path, marks, *calls, rows={"a": status}))) == 1
+
+
+@pytest.mark.parametrize(("kills", "breaches"), [(0, ["a"]), (1, [])])
+def test_a_worker_that_was_killed_before_its_programs_first_mark_lost_no_job(
+    tmp_path: Path, kills: int, breaches: list[str]
+) -> None:
+    """Such a job has failed and says so; without a fault that killed it, that is a breach."""
+    evidence = evidence_of(tmp_path, "", call("enqueue"), rows={"a": "failed"})
+    assert len(no_acknowledged_submission_is_missing(evidence)) == len(a_retry_starts_once_more(evidence)) == 1
+    reason = "it was killed (SIGKILL), most likely by the system because memory ran out"
+    evidence.rows["a"] = dataclasses.replace(evidence.rows["a"], reason=reason)
+    evidence.history.faults["kill worker"] = kills
+    assert no_acknowledged_submission_is_missing(evidence) == a_retry_starts_once_more(evidence) == []
+    assert no_more_were_killed_than_workers(evidence) == breaches
 
 
 @pytest.mark.parametrize(("ids", "breaches"), [((1, 2), 0), ((2, 1), 1), ((1, 1), 1)])
