@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tests.histories.record import Call, History, Mark
 
-
 #: Faults that kill the worker of a job.
 KILLS = ("kill worker", "kill both")
 
