@@ -19,7 +19,7 @@ test-programs: $(READY)  ## the installed programs, from outside
 
 test-extra: $(READY)  ## the tests of jarvisd[fast], which comes into a folder of its own
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade --target build/extra onnx onnxruntime
-	PYTHONPATH=build/extra $(BIN)/python -m pytest tests/integration/test_int8.py
+	PYTHONPATH=build/extra $(BIN)/python -m pytest tests/integration/test_int8.py tests/integration/test_mine_job.py
 
 test-slow: $(READY)  ## every test, the slow ones included; says at the end how long it took
 	@began=$$(date +%s); \

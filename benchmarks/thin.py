@@ -23,6 +23,8 @@ from benchmarks._measure import pairs, program, ratio_line
 BIN = Path(sys.executable).parent
 PAIRS = 15
 IDLE_S = 20
+#: peewee imports psycopg where it is installed, which takes longer than all the rest.
+PEER = "import sys; sys.modules['psycopg'] = None; import click, peewee"
 
 
 def main() -> None:
@@ -31,14 +33,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         program(str(BIN / "jarvisctl"), "--home", home, "enqueue", "command", "--", "echo", "x")()
         status = program(str(BIN / "jarvisctl"), "--home", home, "status")
-        peer = program(sys.executable, "-c", _PEER)
+        peer = program(sys.executable, "-c", PEER)
         print("  " + ratio_line("`jarvisctl status`", *_flat(pairs(status, peer, PAIRS))))
         print("  " + _completion(home))
         print("  " + _idle(home))
-
-
-#: peewee imports psycopg where it is installed, which takes longer than all the rest.
-_PEER = "import sys; sys.modules['psycopg'] = None; import click, peewee"
 
 
 def _completion(home: str) -> str:

@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from jarvisd import paths
 from jarvisd.paths import Home
-from jarvisd.store import names
+from jarvisd.store import location, names
 from jarvisd.store.names import Names
 
 VARIABLE = "_JARVISCTL_COMPLETE"
@@ -156,18 +156,16 @@ def _server(home: Home) -> str | None:
 
     A parser of YAML would take longer than the shell should wait.
     """
-    try:
-        text = home.config_file("settings.yaml").read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not re.search(r"^\s*[\"']?database\b(?!.*\bnull\b)", text, flags=re.MULTILINE):
+    lines = location.lines(home)
+    if not any(re.match(r"\s*[\"']?database\b(?!.*\bnull\b)", line) for line in lines):
         return None
     from jarvisd.plan import database_url  # late: few homes have one
 
-    line = re.search(r"^database:\s+([\"']?)(postgres\S*?)\1\s*(#.*)?$", text, flags=re.MULTILINE)
-    without_tls = re.search(r"^database_without_tls:\s+true\b", text, flags=re.MULTILINE)
+    simple = (re.match(r"database:\s+([\"']?)(postgres\S*?)\1\s*(#.*)?$", line) for line in lines)
+    address = next((match[2] for match in simple if match), None)
+    without_tls = any(re.match(r"database_without_tls:\s+true\b", line) for line in lines)
     try:
-        return database_url.check(line[2], without_tls=bool(without_tls)) if line else ""
+        return database_url.check(address, without_tls=without_tls) if address else ""
     except database_url.Refused:
         return ""
 

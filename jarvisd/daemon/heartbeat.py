@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import time
 
 from jarvisd import __version__
@@ -56,6 +57,7 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Say that this daemon ends on purpose. Where that cannot be stored, its machine is shown as silent."""
+        self._beaten = math.inf  # the thread that beats may still run, and would store facts that do not say so
         try:
             if database.is_shared():
                 machines.stop(self.machine_id)

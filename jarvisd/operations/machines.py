@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jarvisd.operations.moments import clock_time, stamp
-from jarvisd.store import machines, placement, queries
+from jarvisd.store import database, machines, placement, queries
 from jarvisd.store.machines import State
 from jarvisd.store.models import Job, Machine
 from jarvisd.words import label, plain
@@ -82,13 +82,13 @@ def unheard(at: dt.datetime) -> dict[str, str]:
 def why_waiting(jobs: Sequence[Job], at: dt.datetime) -> dict[int, str]:
     """By id, of queued jobs: why no machine starts it now, "no machine has org/a@1" or "MacBook silent since 02:10".
 
-    "" for a job that some machine can start. Jobs of a database of one machine are pinned to none and need nothing.
+    "" for a job that some machine can start, and where one machine has the database: its jobs need no certain one.
     """
+    if not database.is_shared():
+        return dict.fromkeys([job.id for job in jobs], "")
     rows, silent = machines.known(), unheard(at)
-    return {
-        job.id: placement.why_impossible(job, [row.facts for row in rows]) or _awaited(job, rows, silent)
-        for job in jobs
-    }
+    facts = [row.facts for row in rows]
+    return {job.id: placement.why_impossible(job, facts) or _awaited(job, rows, silent) for job in jobs}
 
 
 def _awaited(job: Job, rows: list[Machine], silent: Mapping[str, str]) -> str:

@@ -33,7 +33,7 @@ def answer(text: str) -> dict[str, Any]:
 
 
 def ask(home: Home, messages: Path) -> dict[str, Any] | None:
-    """Its answer; {} where it gave none, None where it did not end within PATIENCE_S."""
+    """Its answer; {} where it gave none or could not be started, None where it did not end within PATIENCE_S."""
     words = command(home, messages)
     try:
         done = subprocess.run(
@@ -41,4 +41,6 @@ def ask(home: Home, messages: Path) -> dict[str, Any] | None:
         )
     except subprocess.TimeoutExpired:
         return None
+    except OSError:  # no process or no memory is left: a heartbeat goes on without this fact
+        return {}
     return answer(done.stdout)

@@ -21,9 +21,11 @@ def driver_hidden() -> Iterator[None]:
     """Import here what may import psycopg without need. Afterwards it is as hidden or visible as before."""
     was_visible = "psycopg" not in sys.modules
     hide_driver()
-    yield
-    if was_visible:
-        show_driver()
+    try:
+        yield
+    finally:
+        if was_visible:
+            show_driver()
 
 
 hide_driver()  # until a database is opened: a program has imported both by then

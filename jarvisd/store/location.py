@@ -11,11 +11,18 @@ def server(home: Home) -> str:
 
     The settings are parsed only where they name a database: that takes longer than all the rest of `status`.
     """
+    if not lines(home):
+        return ""
+    return str(registry.load(registry.READ_SETTINGS)(home).database or "")
+
+
+def lines(home: Home) -> list[str]:
+    """The lines of settings.yaml that may be about a server; none in most homes."""
     try:
         text = home.config_file("settings.yaml").read_bytes()
     except OSError:
-        return ""
-    lines = text.splitlines() if b"database" in text else []
-    if not any(b"database" in line and not line.lstrip().startswith(b"#") for line in lines):
-        return ""
-    return str(registry.load(registry.READ_SETTINGS)(home).database or "")
+        return []
+    if b"database" not in text:
+        return []
+    each = text.decode(errors="replace").splitlines()
+    return [line for line in each if "database" in line and not line.lstrip().startswith("#")]

@@ -90,11 +90,14 @@ def in_int8(
     have the same first draft on 84 to 96 % of turns only, because the best two drafts are often nearly as likely.
     """
     newest = held[data.may_draft[held]][-MOST_COMPARED:]
-    read_once = functools.cache(read)
 
-    def embed(texts: list[str]) -> Vectors:
+    @functools.cache
+    def read_once(text: str) -> Vectors:
         if should_stop():
             raise Stopped
+        return read(text)
+
+    def embed(texts: list[str]) -> Vectors:
         return np.stack([read_once(text) for text in texts])
 
     if not len(newest):

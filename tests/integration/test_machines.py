@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 
 import pytest
 
 from jarvisd.daemon import heartbeat
 from jarvisd.daemon.heartbeat import Heartbeat
-from jarvisd.operations import control, status, status_page, this_machine
+from jarvisd.operations import control, machine_facts, messages_probe, status, status_page, this_machine
 from jarvisd.operations.doctor import fleet
 from jarvisd.operations.machines import members
 from jarvisd.paths import Home
@@ -224,3 +225,20 @@ def test_a_daemon_ends_where_its_end_cannot_be_stored(
     database.db.drop_tables([Machine])
     Heartbeat(home, "1").stop()
     assert "could not be stored: OperationalError" in caplog.text
+
+
+def test_after_its_end_a_daemon_beats_no_more(home: Home, shared: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread ends with the process only, and the facts that it stores would not say that it was stopped."""
+    monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.0)
+    beats = Heartbeat(home, "1")
+    beats.start()
+    assert beats.beat_if_due()
+    beats.stop()
+    assert not beats.beat_if_due()
+
+
+def test_a_machine_that_can_start_no_program_reads_no_messages(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its heartbeat goes on."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert messages_probe.ask(home, home.root / "chat.db") == {}
+    assert machine_facts.read(home)["reads_messages"] is False

@@ -129,6 +129,25 @@ def test_int8_is_used_where_the_first_drafts_stay_the_same(
     assert Matcher.of(home, Mining.get(Mining.run == context.run_id)).space == ("int8" if agrees else "float32")
 
 
+@pytest.mark.skipif(not onnx_bert.installed(), reason="the extra jarvisd[fast] is not installed")
+def test_asked_to_stop_while_it_compares_int8_it_embeds_no_further_text(
+    start: Callable[..., JobContext], chat_db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each text is embedded alone there, so thousands of them take many seconds."""
+    context, texts = start(chat_db, templates=3), []
+
+    def encode(_model: OnnxBert, text: str) -> object:
+        texts.append(text)
+        if len(texts) == 3:  # the first is of the check that it computes here
+            context.stop.set()
+        return np.ones(32, dtype=np.float32)
+
+    monkeypatch.setattr(OnnxBert, "encode", encode)
+    outcome = mine.run(context)
+    assert not outcome.ok and "asked to stop" in outcome.reason
+    assert len(texts) == 3
+
+
 def test_mining_again_replaces_ranker_and_drafts(start: Callable[..., JobContext], chat_db: Path) -> None:
     context = start(chat_db, templates=3)
     mine.run(context)

@@ -175,8 +175,10 @@ def test_what_is_wrong_is_said_with_file_line_and_key(home: Home, text: str, mes
 def test_a_file_is_parsed_once_until_it_changes_and_each_reader_has_its_own_data(tmp_path: Path) -> None:
     file = tmp_path / "list.yaml"
     file.write_text("names: [a]")
+    parsed = yamlfile._parse_once.cache_info().misses
     yamlfile.read(file).data["names"].append("b")
     assert yamlfile.read(file).data == {"names": ["a"]}
+    assert yamlfile._parse_once.cache_info().misses == parsed + 1
     file.write_text("names: [c]")
     assert yamlfile.read(file).data == {"names": ["c"]}
 
