@@ -57,7 +57,7 @@ class Member:
 
 def members(at: dt.datetime) -> list[Member]:
     """The machines of a shared database where there are several, by name; else none."""
-    rows = machines.known()
+    rows = machines.known() if database.is_shared() else []
     if len(rows) < 2:
         return []
     running = {job.machine: job for job in queries.running()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from jobs.evaluate import commands
 from jobs.evaluate.reader import LEAST_EXAMPLES
+from tests.acceptance.conftest import until
 from tests.tiny_embedder import make_transformer
 
 BIN = Path(sys.executable).parent
@@ -160,16 +162,12 @@ def test_an_embedder_on_this_disk_is_used_and_named(tmp_path: Path) -> None:
         assert before["score"] == pytest.approx(after["score"], abs=0.01)
 
 
-def test_a_slow_start_says_in_one_line_what_takes_the_time(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_start_says_in_one_line_what_takes_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error is a buffer of the test: that of pytest loses what another thread writes while it is read."""
     monkeypatch.setattr(commands, "_PATIENCE_S", 0.02)
-    with commands._told_if_slow(None):
-        deadline = time.monotonic() + 10
-        told = ""
-        while not told and time.monotonic() < deadline:
-            told += capsys.readouterr().err
-    assert told == "Learning from the examples of the scenarios.\n"
+    with contextlib.redirect_stderr(io.StringIO()) as told, commands._told_if_slow(None):
+        until(told.getvalue, what="the line is there")
+    assert told.getvalue() == "Learning from the examples of the scenarios.\n"
 
 
 def test_a_quick_one_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
