@@ -132,6 +132,7 @@ NEVER_BEGAN = replace(CLAIM, cancelled=True)
         ("every_checkpoint_is_there_once", {"checkpoints": [(1, 0), (1, 0)]}),
         ("every_round_has_one_report", {"rounds": [("r", 1, 2)]}),
         ("every_round_has_one_report", {"rounds": [("r", 1, 0)]}),
+        ("no_more_were_killed_than_workers", {"rows": [Row(1, "command:a", "failed", "it was killed (SIGKILL)")]}),
     ],
 )
 def test_each_rule_sees_its_breach(tmp_path: Path, rule: str, change: dict[str, Any]) -> None:
