@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from jarvisd.operations import machines
+from jarvisd.operations.machines import Member
 from jarvisd.operations.moments import clock_time
-from jarvisd.store import dependencies, queries
+from jarvisd.store import dependencies, placement, queries
+from jarvisd.store.machines import State
 from jarvisd.store.models import LONGEST_WAIT, Dependency, Job
 from jarvisd.words import joined, label, plain
 
@@ -49,7 +52,7 @@ def now(at: dt.datetime) -> Queue:
     ordered, idle = in_order(jobs, after, at), machines.why_waiting(jobs, at)
     reasons = {job.id: joined(_held_by(job, after[job.run_id], at), idle[job.id]) for job in ordered}
     places = [Place(job, number, reasons[job.id]) for number, job in enumerate(ordered, 1)]
-    reports = _reports(running, ordered, at)
+    reports = _reports(running, ordered, after, at)
     return Queue(running, places, len(jobs) if len(jobs) < MOST else queries.count_queued(), reports)
 
 
@@ -105,23 +108,53 @@ def _awaited(dependency: Dependency) -> str:
     return f"after {dependency.of_run if dependency.of_job is None else f'{open_jobs[0].id} {label(open_jobs[0])}'}"
 
 
-def _reports(running: list[Job], ordered: list[Job], at: dt.datetime) -> dict[str, dt.datetime]:
+def _reports(
+    running: list[Job], ordered: list[Job], after: Mapping[str, list[Dependency]], at: dt.datetime
+) -> dict[str, dt.datetime]:
     """About when the next report of each run is ready: running jobs by their progress, others by their last time."""
     usual = queries.usual_seconds({job.name for job in ordered})
-    moment, ready = at, dict[str, dt.datetime]()
+    forecast, ready = _Forecast(at, machines.members(at)), dict[str, dt.datetime]()
     for job in running:
         left = seconds_left(job, at)
         if left is None:
             return {}
-        moment += dt.timedelta(seconds=left)
+        forecast.end(job, job.machine, left, [])
     for job in ordered:
-        seconds = usual.get(job.name, REPORT_S if job.is_report else None)
-        if seconds is None:
+        seconds, machine = usual.get(job.name, REPORT_S if job.is_report else None), forecast.first_free(job)
+        if seconds is None or machine is None:
             return ready
-        moment = max(moment, _begins(job, at)) + dt.timedelta(seconds=seconds)
+        ends = forecast.end(job, machine, seconds, after[job.run_id])
         if job.is_report:
-            ready.setdefault(job.run_id, moment)
+            ready.setdefault(job.run_id, ends)
     return ready
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    """When jobs will end if each goes to the machine that is free first of those that may run it."""
+
+    at: dt.datetime
+    members: list[Member]  #: where several machines share the database, else none
+    free: dict[str | None, dt.datetime] = field(default_factory=dict)  #: by machine: when its last job ends
+    ends: list[tuple[Job, dt.datetime]] = field(default_factory=list)
+
+    def first_free(self, job: Job) -> str | None:
+        """The id of that machine; "" where one machine does everything, None where none that is there may run it."""
+        if not self.members:
+            return ""
+        lost = [member.row.id for member in self.members if member.state == State.LOST]
+        at_work = [member.row for member in self.members if member.state in (State.WORKING, State.IDLE)]
+        able = [row.id for row in at_work if placement.may_take(row, job, lost)]
+        return min(able, key=lambda machine: self.free.get(machine, self.at), default=None)
+
+    def end(self, job: Job, machine: str | None, seconds: float, after: list[Dependency]) -> dt.datetime:
+        """When the job ends that takes so long there, behind what that machine does before and what it waits for."""
+        place = machine if self.members else ""
+        awaited = (ends for other, ends in self.ends if self.members and _is_behind(job, [other], after))
+        begins = max(self.free.get(place, self.at), _begins(job, self.at), *awaited)
+        self.free[place] = begins + dt.timedelta(seconds=seconds)
+        self.ends.append((job, self.free[place]))
+        return self.free[place]
 
 
 def seconds_left(job: Job, at: dt.datetime) -> float | None:
