@@ -5,6 +5,7 @@ Write transactions follow one another, so the numbers of the entries are their o
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from tests.postgres import Cluster, name_of
@@ -66,6 +67,12 @@ class Entry:
     @property
     def is_claim(self) -> bool:
         return self.what == "job" and self.status == "running" and self.before != "running"
+
+
+def begun(entries: list[Entry], names: dict[int, str]) -> Counter[str]:
+    """By tag: the starts whose program was about to begin. `names`: by job."""
+    starts = {(entry.job, entry.attempt) for entry in entries if entry.work_began}
+    return Counter(names[job].rpartition(":")[2] for job, _ in starts if job in names)
 
 
 def install(cluster: Cluster, url: str) -> None:

@@ -182,8 +182,9 @@ def _evidence(cluster: Cluster, url: str, record: History) -> FleetEvidence:
     rows = [Row(*row) for row in cluster.sql("SELECT id, name, status, reason FROM job", name)]  # type: ignore[arg-type]
     checkpoints = cluster.sql("SELECT job, number FROM piece", name)
     rounds = cluster.sql(_REPORTS, name)
-    one = Evidence.over(record, rows, cluster.folder)
-    return FleetEvidence(one, audit.read(cluster, url), checkpoints, rounds)  # type: ignore[arg-type]
+    entries = audit.read(cluster, url)
+    one = Evidence.over(record, rows, cluster.folder, audit.begun(entries, {row.id: row.name for row in rows}))
+    return FleetEvidence(one, entries, checkpoints, rounds)  # type: ignore[arg-type]
 
 
 def line(evidence: FleetEvidence, breaches: dict[str, list[str]], seed: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def server(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
 
 
 def evidence(cluster: Cluster, url: str, tmp_path: Path) -> FleetEvidence:
-    one = Evidence.over(History(tmp_path / "marks"), [], tmp_path)
+    one = Evidence.over(History(tmp_path / "marks"), [], tmp_path, Counter())
     return FleetEvidence(one, audit.read(cluster, url), [], [])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import postgres
-from tests.fleet import rules, run
+from tests.fleet import audit, rules, run
 from tests.fleet.audit import Entry
 from tests.fleet.rules import FleetEvidence
 from tests.histories.record import Call, History
@@ -65,7 +65,8 @@ def evidence_of(
 ) -> FleetEvidence:
     (tmp_path / "marks").write_text(marks)
     rows = others.pop("rows", [Row(1, "command:a", "succeeded", None)])
-    one = Evidence.over(History(tmp_path / "marks", calls=list(calls)), rows, tmp_path)
+    begun = audit.begun(entries, {row.id: row.name for row in rows})
+    one = Evidence.over(History(tmp_path / "marks", calls=list(calls)), rows, tmp_path, begun)
     return FleetEvidence(one, entries, **{"checkpoints": [(1, 0)], "rounds": [("r", 1, 1)], **others})
 
 
@@ -120,7 +121,7 @@ NEVER_BEGAN = replace(CLAIM, cancelled=True)
     [
         ("no_stored_job_disappears", {"entries": ORDINARY[:-1]}),
         ("no_stored_job_disappears", {"rows": []}),
-        ("no_acknowledged_submission_is_missing", {"marks": ""}),
+        ("no_acknowledged_submission_is_missing", {"marks": "", "entries": [CLAIM, SETTLED]}),
         ("no_two_ran_at_once", {"marks": "S a 5 x\nO a 6 y\nE a 7 x\n"}),
         ("attempts_are_bounded", {"marks": "S a 5 x\nS a 6 y\nE a 7 y\n"}),
         ("a_retry_starts_once_more", {"calls": (ENQUEUED, call("retry", 7, 8))}),
@@ -132,7 +133,8 @@ NEVER_BEGAN = replace(CLAIM, cancelled=True)
         ("every_checkpoint_is_there_once", {"checkpoints": [(1, 0), (1, 0)]}),
         ("every_round_has_one_report", {"rounds": [("r", 1, 2)]}),
         ("every_round_has_one_report", {"rounds": [("r", 1, 0)]}),
-        ("no_more_were_killed_than_workers", {"rows": [Row(1, "command:a", "failed", "it was killed (SIGKILL)")]}),
+        ("no_start_leaves_no_mark_without_a_fault", {"marks": ""}),
+        ("each_start_is_stored_before_it", {"marks": "S a 5 x\nS a 6 y\nE a 7 y\n"}),
     ],
 )
 def test_each_rule_sees_its_breach(tmp_path: Path, rule: str, change: dict[str, Any]) -> None:

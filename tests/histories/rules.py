@@ -10,10 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.histories import begun as begun_starts
 from tests.histories.record import Call, History, Mark
-
-#: Faults that kill the worker of a job.
-KILLS = ("kill worker", "kill both")
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,16 @@ class Evidence:
     marks: dict[str, list[Mark]]  #: tag -> its marks, in order
     rows: dict[str, Row]  #: tag -> its job; pruned ones are missing
     database: Path
+    begun: Counter[str]  #: tag -> the starts of its program that the database has seen, before the program itself ran
 
     @classmethod
     def of(cls, history: History, database: Path) -> Evidence:
         with closing(sqlite3.connect(database)) as connection:
             rows = [Row(*row) for row in connection.execute("SELECT id, name, status, reason FROM job")]
-        return cls.over(history, rows, database)
+            return cls.over(history, rows, database, begun_starts.read(connection))
 
     @classmethod
-    def over(cls, history: History, rows: list[Row], database: Path) -> Evidence:
+    def over(cls, history: History, rows: list[Row], database: Path, begun: Counter[str]) -> Evidence:
         calls: dict[str, list[Call]] = defaultdict(list)
         marks: dict[str, list[Mark]] = defaultdict(list)
         for call in sorted(history.calls, key=lambda call: call.began):
@@ -51,7 +50,7 @@ class Evidence:
                 calls[call.tag].append(call)
         for mark in history.marks():
             marks[mark.tag].append(mark)
-        return cls(history, calls, marks, {row.name.rpartition(":")[2]: row for row in rows}, database)
+        return cls(history, calls, marks, {row.name.rpartition(":")[2]: row for row in rows}, database, begun)
 
     def submission(self, tag: str) -> Call:
         return next(call for call in self.calls[tag] if call.verb == "enqueue")
@@ -62,10 +61,12 @@ class Evidence:
     def of_verb(self, tag: str, verb: str) -> list[Call]:
         return [call for call in self.calls[tag] if call.verb == verb and call.may_have_happened]
 
-    def was_killed(self, tag: str) -> bool:
-        """Whether its last start ended with its worker: then the program may not have come to its first mark."""
-        row = self.rows.get(tag)
-        return row is not None and row.status == "failed" and "it was killed (SIGKILL)" in (row.reason or "")
+    def started(self, tag: str) -> int:
+        """The starts of its program, with those that were killed before its first mark."""
+        return max(len(self.starts(tag)), self.begun[tag])
+
+    def is_cancelled(self, tag: str) -> bool:
+        return any(call.verb == "cancel" for call in self.calls[tag])
 
     @property
     def was_pruned(self) -> bool:
@@ -73,20 +74,15 @@ class Evidence:
 
 
 def no_acknowledged_submission_is_missing(evidence: Evidence) -> list[str]:
-    """A submitted job has a row, unless it was pruned; its program was started, or the job cancelled or killed."""
+    """A submitted job has a row, unless it was pruned, and its program was started, unless it was cancelled."""
     lost = []
-    for tag, calls in evidence.calls.items():
+    for tag in evidence.calls:
         if not evidence.submission(tag).is_acknowledged:
             continue
         if tag not in evidence.rows and not evidence.was_pruned:
             lost.append(f"{tag} has no row")
-        if (
-            not evidence.starts(tag)
-            and not any(call.verb == "cancel" for call in calls)
-            and not evidence.was_killed(tag)
-        ):
-            row = evidence.rows.get(tag)
-            lost.append(f"{tag} was never started: {row}")
+        if not evidence.started(tag) and not evidence.is_cancelled(tag):
+            lost.append(f"{tag} was never started: {evidence.rows.get(tag)}")
     return lost
 
 
@@ -129,19 +125,32 @@ def a_retry_starts_once_more(evidence: Evidence) -> list[str]:
     """Where it was not cancelled: at least one start for the submission and one for each acknowledged retry."""
     missing = []
     for tag, calls in evidence.calls.items():
-        if not evidence.submission(tag).is_acknowledged or any(call.verb == "cancel" for call in calls):
+        if not evidence.submission(tag).is_acknowledged or evidence.is_cancelled(tag):
             continue
-        least = 1 + sum(call.is_acknowledged for call in calls if call.verb == "retry") - evidence.was_killed(tag)
-        if len(evidence.starts(tag)) < least:
-            missing.append(f"{tag} was started {len(evidence.starts(tag))} times, {least} were asked for")
+        least = 1 + sum(call.is_acknowledged for call in calls if call.verb == "retry")
+        if evidence.started(tag) < least:
+            missing.append(f"{tag} was started {evidence.started(tag)} times, {least} were asked for")
     return missing
 
 
-def no_more_were_killed_than_workers(evidence: Evidence) -> list[str]:
-    """A job that has failed because its worker was killed: there was such a fault for each."""
-    kills = sum(times for fault, times in evidence.history.faults.items() if fault in KILLS)
-    killed = [tag for tag in evidence.rows if evidence.was_killed(tag)]
-    return killed[kills:]
+def no_start_leaves_no_mark_without_a_fault(evidence: Evidence) -> list[str]:
+    """Only what a fault or a cancel ends before its first line: there were at least as many faults."""
+    unseen = [
+        f"{tag} was begun {evidence.begun[tag]} times, with {len(evidence.starts(tag))} marks"
+        for tag in evidence.calls
+        if not evidence.is_cancelled(tag) and evidence.begun[tag] > len(evidence.starts(tag))
+    ]
+    return unseen[sum(evidence.history.faults.values()) :]
+
+
+def each_start_is_stored_before_it(evidence: Evidence) -> list[str]:
+    """What the database does not know of could be started once more after a crash."""
+    starts = {tag: len(evidence.starts(tag)) for tag in evidence.marks}
+    return [
+        f"{tag} was started {times} times, the database knows {evidence.begun[tag]}"
+        for tag, times in starts.items()
+        if times > evidence.begun[tag]
+    ]
 
 
 def states_agree_with_marks(evidence: Evidence) -> list[str]:
@@ -231,7 +240,8 @@ RULES: tuple[Callable[[Evidence], list[str]], ...] = (
     nothing_starts_after_an_acknowledged_cancel,
     attempts_are_bounded,
     a_retry_starts_once_more,
-    no_more_were_killed_than_workers,
+    no_start_leaves_no_mark_without_a_fault,
+    each_start_is_stored_before_it,
     states_agree_with_marks,
     ids_are_unique,
     ids_grow,

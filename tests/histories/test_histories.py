@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import sqlite3
@@ -18,9 +17,10 @@ from tests.histories.rules import (
     Row,
     a_retry_starts_once_more,
     attempts_are_bounded,
+    each_start_is_stored_before_it,
     ids_grow,
     no_acknowledged_submission_is_missing,
-    no_more_were_killed_than_workers,
+    no_start_leaves_no_mark_without_a_fault,
     no_two_ran_at_once,
     nothing_starts_after_an_acknowledged_cancel,
     states_agree_with_marks,
@@ -44,6 +44,7 @@ def evidence_of(tmp_path: Path, marks: str, *calls: Call, rows: dict[str, str] |
     history = History(tmp_path / "marks", calls=list(calls))
     with sqlite3.connect(tmp_path / "db") as connection:
         connection.execute("CREATE TABLE job (id INTEGER, name TEXT, status TEXT, reason TEXT)")
+        connection.execute("CREATE TABLE begun (name TEXT)")
         for number, (tag, status) in enumerate((rows or {}).items()):
             connection.execute("INSERT INTO job VALUES (?, ?, ?, NULL)", (number, f"command:{tag}", status))
     connection.close()
@@ -60,6 +61,7 @@ def call(verb: str, began: int = 0, ended: int = 1, code: int | None = 0) -> Cal
     ("rule", "marks", "calls", "status"),
     [
         (no_acknowledged_submission_is_missing, "", [call("enqueue")], "failed"),
+        (each_start_is_stored_before_it, "S a 2\n", [call("enqueue")], "running"),
         (no_two_ran_at_once, "S a 2\nO a 3\n", [call("enqueue")], "succeeded"),
         (attempts_are_bounded, "S a 2\nS a 3\n", [call("enqueue")], "succeeded"),
         (nothing_starts_after_an_acknowledged_cancel, "S a 9\n", [call("enqueue"), call("cancel", 2, 3)], "cancelled"),
@@ -73,18 +75,17 @@ def test_each_rule_sees_its_breach(
     assert len(rule(evidence_of(tmp_path, marks, *calls, rows={"a": status}))) == 1
 
 
-@pytest.mark.parametrize(("kills", "breaches"), [(0, ["a"]), (1, [])])
-def test_a_worker_that_was_killed_before_its_programs_first_mark_lost_no_job(
-    tmp_path: Path, kills: int, breaches: list[str]
+@pytest.mark.parametrize(("faults", "breaches"), [(0, 1), (1, 0)])
+def test_a_program_that_a_fault_ends_before_its_first_mark_was_started(
+    tmp_path: Path, faults: int, breaches: int
 ) -> None:
-    """Such a job has failed and says so; without a fault that killed it, that is a breach."""
+    """The database has seen that start; without a fault it is a breach that the program has not."""
     evidence = evidence_of(tmp_path, "", call("enqueue"), rows={"a": "failed"})
     assert len(no_acknowledged_submission_is_missing(evidence)) == len(a_retry_starts_once_more(evidence)) == 1
-    reason = "it was killed (SIGKILL), most likely by the system because memory ran out"
-    evidence.rows["a"] = dataclasses.replace(evidence.rows["a"], reason=reason)
-    evidence.history.faults["kill worker"] = kills
+    evidence.begun["a"] = 1
+    evidence.history.faults["kill both"] = faults
     assert no_acknowledged_submission_is_missing(evidence) == a_retry_starts_once_more(evidence) == []
-    assert no_more_were_killed_than_workers(evidence) == breaches
+    assert len(no_start_leaves_no_mark_without_a_fault(evidence)) == breaches
 
 
 @pytest.mark.parametrize(("ids", "breaches"), [((1, 2), 0), ((2, 1), 1), ((1, 1), 1)])
