@@ -151,11 +151,15 @@ def _settle(cluster: Cluster, url: str, machines: list[Mac]) -> None:
     """Quiet: no pause, no fault, every daemon, until nothing is open; then the daemons end cleanly."""
     for machine in machines:
         machine.proxy.heal()
-        daemon = machine.nemesis.daemon
-        if daemon is None or daemon.poll() is not None:
-            machine.nemesis.start()
+        machine.nemesis.ensure_a_daemon()
         machine.client.call("resume", ["resume"])
-    until(lambda: not _count(cluster, url, _OPEN), QUIET_S, "everything is settled")
+
+    def is_settled() -> bool:
+        for machine in machines:
+            machine.nemesis.ensure_a_daemon()  # the last fault may have asked it to end, which takes a moment
+        return not _count(cluster, url, _OPEN)
+
+    until(is_settled, QUIET_S, "everything is settled")
     for machine in machines:
         machine.end()
 

@@ -48,10 +48,13 @@ class Nemesis:
     def keep_a_daemon(self) -> None:
         """Start a daemon whenever there is none; look at its memory and its files."""
         while not self.stop.is_set():
-            if self.daemon is None or self.daemon.poll() is not None:
-                self.start()
+            self.ensure_a_daemon()
             self._measure()
             time.sleep(0.2)
+
+    def ensure_a_daemon(self) -> None:
+        if self.daemon is None or self.daemon.poll() is not None:
+            self.start()
 
     def start(self) -> None:
         with (self.root.parent / "daemon.err").open("ab") as log:

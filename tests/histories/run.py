@@ -61,12 +61,16 @@ def history(folder: Path, seconds: float, seed: int, clients: int = 4) -> rules.
 
 def _settle(root: Path, clients: Clients, nemesis: Nemesis) -> None:
     """Quiet: no pause, no fault, one daemon, until nothing is open; then the daemon ends cleanly."""
-    if nemesis.daemon is None or nemesis.daemon.poll() is not None:
-        nemesis.start()
     clients.call("resume", ["resume"])
+    nemesis.ensure_a_daemon()
     database = root / "var" / "jarvis.db"
+
+    def settles(open_jobs: int) -> bool:
+        nemesis.ensure_a_daemon()  # the last fault may have asked it to end, which takes a moment
+        return _open(database) < open_jobs
+
     while open_jobs := _open(database):
-        until(lambda most=open_jobs: _open(database) < most, QUIET_S, "one more job is settled")
+        until(lambda most=open_jobs: settles(most), QUIET_S, "one more job is settled")
     assert nemesis.daemon is not None
     nemesis.daemon.send_signal(signal.SIGTERM)
     assert nemesis.daemon.wait(timeout=30) == 0
