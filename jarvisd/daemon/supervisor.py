@@ -26,6 +26,8 @@ _log = logging.getLogger("jarvisd.daemon.supervisor")
 
 #: Seconds between two tries to start a job that a full disk or a held database kept from starting.
 RETRY_START_S = 15
+#: A job needs this long before its run must end, else it is not begun: its child would be stopped as it starts.
+START = dt.timedelta(seconds=3)
 _HELD = "another process holds the database"
 
 
@@ -162,7 +164,7 @@ class Supervisor:
             wakeup.wake(self.machine_id)
 
     def skip_hopeless(self, moment: dt.datetime) -> None:
-        """Skip the queued jobs of runs whose deadline has come, and of runs whose dependency has failed.
+        """Skip the queued jobs of runs that leave no time to start them, and of runs whose dependency has failed.
 
         Of lost machines also what runs.
         """
@@ -175,7 +177,7 @@ class Supervisor:
     def _skip_overdue(self, moment: dt.datetime) -> None:
         for run in queries.with_deadline():
             limit = self.limit(run)
-            if limit is not None and moment >= limit:
+            if limit is not None and moment >= limit - START:
                 reason = f"not started: the run had to end by {outcomes.clock(run.deadline)}"
                 self._skip(run, queries.waiting_jobs(run), reason, moment)
 

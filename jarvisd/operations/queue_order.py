@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jarvisd.operations import machines
 from jarvisd.operations.machines import Member
@@ -38,6 +38,7 @@ class Queue:
     places: list[Place]  #: the first MOST of the queued jobs, in the order in which they will run
     queued: int  #: all queued jobs
     reports: dict[str, dt.datetime]  #: by run: about when its next report is ready, where that can be told
+    members: list[Member]  #: the machines, where several share the database
 
     def of_run(self, run_id: str) -> list[Place]:
         return [place for place in self.places if place.job.run_id == run_id]
@@ -52,8 +53,9 @@ def now(at: dt.datetime) -> Queue:
     ordered, idle = in_order(jobs, after, at), machines.why_waiting(jobs, at)
     reasons = {job.id: joined(_held_by(job, after[job.run_id], at), idle[job.id]) for job in ordered}
     places = [Place(job, number, reasons[job.id]) for number, job in enumerate(ordered, 1)]
-    reports = _reports(running, ordered, after, at)
-    return Queue(running, places, len(jobs) if len(jobs) < MOST else queries.count_queued(), reports)
+    members = machines.members(at)
+    reports = _reports(running, ordered, after, _Forecast(at, members))
+    return Queue(running, places, len(jobs) if len(jobs) < MOST else queries.count_queued(), reports, members)
 
 
 def in_order(jobs: list[Job], after: dict[str, list[Dependency]], at: dt.datetime) -> list[Job]:
@@ -109,16 +111,16 @@ def _awaited(dependency: Dependency) -> str:
 
 
 def _reports(
-    running: list[Job], ordered: list[Job], after: Mapping[str, list[Dependency]], at: dt.datetime
+    running: list[Job], ordered: list[Job], after: Mapping[str, list[Dependency]], forecast: _Forecast
 ) -> dict[str, dt.datetime]:
     """About when the next report of each run is ready: running jobs by their progress, others by their last time."""
     usual = queries.usual_seconds({job.name for job in ordered})
-    forecast, ready = _Forecast(at, machines.members(at)), dict[str, dt.datetime]()
+    ready: dict[str, dt.datetime] = {}
     for job in running:
-        left = seconds_left(job, at)
+        left = seconds_left(job, forecast.at)
         if left is None:
             return {}
-        forecast.end(job, job.machine, left, [])
+        forecast.end(job, forecast.place(job), left, [])
     for job in ordered:
         seconds, machine = usual.get(job.name, REPORT_S if job.is_report else None), forecast.first_free(job)
         if seconds is None or machine is None:
@@ -129,32 +131,37 @@ def _reports(
     return ready
 
 
-@dataclass(frozen=True)
 class _Forecast:
     """When jobs will end if each goes to the machine that is free first of those that may run it."""
 
-    at: dt.datetime
-    members: list[Member]  #: where several machines share the database, else none
-    free: dict[str | None, dt.datetime] = field(default_factory=dict)  #: by machine: when its last job ends
-    ends: list[tuple[Job, dt.datetime]] = field(default_factory=list)
+    def __init__(self, at: dt.datetime, members: list[Member]) -> None:
+        """`members`: where several machines share the database, else none."""
+        self.at, self._are_several = at, bool(members)
+        self._lost = [member.row.id for member in members if member.state == State.LOST]
+        self._at_work = [member.row for member in members if member.state in (State.WORKING, State.IDLE)]
+        self._free: dict[str | None, dt.datetime] = {}  # by machine: when its last job ends
+        self._ends: list[tuple[Job, dt.datetime]] = []
+
+    def place(self, job: Job) -> str | None:
+        """Where a running job runs."""
+        return job.machine if self._are_several else ""
 
     def first_free(self, job: Job) -> str | None:
         """The id of that machine; "" where one machine does everything, None where none that is there may run it."""
-        if not self.members:
+        if not self._are_several:
             return ""
-        lost = [member.row.id for member in self.members if member.state == State.LOST]
-        at_work = [member.row for member in self.members if member.state in (State.WORKING, State.IDLE)]
-        able = [row.id for row in at_work if placement.may_take(row, job, lost)]
-        return min(able, key=lambda machine: self.free.get(machine, self.at), default=None)
+        able = [row.id for row in self._at_work if placement.may_take(row, job, self._lost)]
+        return min(able, key=lambda machine: self._free.get(machine, self.at), default=None)
 
     def end(self, job: Job, machine: str | None, seconds: float, after: list[Dependency]) -> dt.datetime:
         """When the job ends that takes so long there, behind what that machine does before and what it waits for."""
-        place = machine if self.members else ""
-        awaited = (ends for other, ends in self.ends if self.members and _is_behind(job, [other], after))
-        begins = max(self.free.get(place, self.at), _begins(job, self.at), *awaited)
-        self.free[place] = begins + dt.timedelta(seconds=seconds)
-        self.ends.append((job, self.free[place]))
-        return self.free[place]
+        begins = max(self._free.get(machine, self.at), _begins(job, self.at))
+        if self._are_several:  # one machine does everything in order
+            begins = max([begins, *(ends for other, ends in self._ends if _is_behind(job, [other], after))])
+        ended = begins + dt.timedelta(seconds=seconds)
+        self._free[machine] = ended
+        self._ends.append((job, ended))
+        return ended
 
 
 def seconds_left(job: Job, at: dt.datetime) -> float | None:

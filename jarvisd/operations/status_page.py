@@ -60,7 +60,7 @@ def of_queue() -> Page:
     runs = status.summaries(status.active_runs())
     told = _to_tell([(run, shown) for run, shown in runs if shown.total > 1], queue)
     sentences = [_summary(run, shown, queue) for run, shown in told]
-    sentences += [member.sentence(at) for member in machines.members(at)]
+    sentences += [member.sentence(at) for member in queue.members]
     recent = {run.id for run, _ in [*told, *_to_tell(runs, queue)]}
     warned = [(run, shown) for run, shown in runs if run.id in recent]
     if left := sum(shown.total > 1 for _, shown in runs) - len(told):
@@ -85,7 +85,7 @@ def of_run(run: Run) -> Page:
     at = database.now()
     queue, shown = queue_order.now(at), status.summary(run, FULL_LIST)
     ended = [job for job in shown.jobs if job.status in models.SETTLED]
-    mine = Queue([job for job in queue.running if job.run_id == run.id], [], 0, {})
+    mine = Queue([job for job in queue.running if job.run_id == run.id], [], 0, {}, [])
     below = _below(shown.counts.get(Status.QUEUED, 0), [(run, shown)])
     return Page([_summary(run, shown, queue)], _rows(mine, queue.of_run(run.id), ended, at, most=FULL_LIST), below)
 

@@ -102,9 +102,7 @@ def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_w
     deadline = _draw_near(house, 60)
     house.settled(run_id, 180)
     jobs = house.run(run_id)["jobs"]
-    assert {job["status"] for job in jobs} <= {"succeeded", "skipped", "stopped"}, jobs
-    stopped = rows(house, "SELECT COUNT(*) FROM reply JOIN job ON reply.job_id = job.id WHERE job.status = 'stopped'")
-    assert stopped == [(0,)], "only a job that began too late for its first reply"
+    assert {job["status"] for job in jobs} <= {"succeeded", "skipped"}, jobs
     assert [job["status"] for job in jobs if job["kind"] == "report"] == ["succeeded", "succeeded"]
     assert max(dt.datetime.fromisoformat(job["ended_at"]) for job in jobs) <= deadline
     ((kept,),) = rows(house, "SELECT COUNT(*) FROM reply WHERE round = 2")

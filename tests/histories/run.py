@@ -21,7 +21,7 @@ import psutil
 
 from jarvisd.paths import Home
 from tests.acceptance.conftest import ROOT, until
-from tests.histories import begun, rules
+from tests.histories import rules, trigger
 from tests.histories.clients import Clients
 from tests.histories.nemesis import Nemesis
 from tests.histories.record import History
@@ -37,7 +37,7 @@ def history(folder: Path, seconds: float, seed: int, clients: int = 4) -> rules.
     root = folder / "home"
     (root / "config" / "plans").mkdir(parents=True)
     (root / "config" / "plans" / "pieces.yaml").write_text(_PLAN)
-    begun.install(Home(root, "--home"))
+    trigger.install(Home(root, "--home"))
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "packages"), os.environ.get("PYTHONPATH", "")])}
     record = History(folder / "marks")
     all_clients = Clients(root, folder, record, environment)

@@ -75,15 +75,15 @@ def test_each_rule_sees_its_breach(
     assert len(rule(evidence_of(tmp_path, marks, *calls, rows={"a": status}))) == 1
 
 
-@pytest.mark.parametrize(("faults", "breaches"), [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("fault", "breaches"), [("stop worker", 1), ("kill both", 0)])
 def test_a_program_that_a_fault_ends_before_its_first_mark_was_started(
-    tmp_path: Path, faults: int, breaches: int
+    tmp_path: Path, fault: str, breaches: int
 ) -> None:
-    """The database has seen that start; without a fault it is a breach that the program has not."""
+    """The database has seen that start; without a fault that ends it, it is a breach that the program has not."""
     evidence = evidence_of(tmp_path, "", call("enqueue"), rows={"a": "failed"})
     assert len(no_acknowledged_submission_is_missing(evidence)) == len(a_retry_starts_once_more(evidence)) == 1
     evidence.begun["a"] = 1
-    evidence.history.faults["kill both"] = faults
+    evidence.history.faults[fault] = 1
     assert no_acknowledged_submission_is_missing(evidence) == a_retry_starts_once_more(evidence) == []
     assert len(no_start_leaves_no_mark_without_a_fault(evidence)) == breaches
 

@@ -9,7 +9,7 @@ import pytest
 from jarvisd.operations import queue_order
 from jarvisd.registry import JobSpec, RunsOn
 from jarvisd.store import database, queries
-from jarvisd.store.models import Job, Run, Status
+from jarvisd.store.models import Dependency, Job, Run, Status
 from tests.claiming import finish
 from tests.fleets import SubmitSpecs, join, won_by
 
@@ -57,6 +57,14 @@ def test_a_running_job_takes_its_own_machine_alone(run: Run) -> None:
     job = won_by("there")
     Job.update(done=1, total=2, started_at=database.now() - dt.timedelta(minutes=20)).where(Job.id == job.id).execute()
     assert minutes_until_report(run) == 20.5, "20 minutes there, meanwhile the other 15 here, then the report"
+
+
+def test_a_run_that_waits_for_another_begins_after_it_on_any_machine(run: Run, submit_specs: SubmitSpecs) -> None:
+    join("there")
+    second = submit_specs(SPREAD[3], REPORT)
+    assert minutes_until_report(second) == 15.5, "800 + 100 + 30 s"
+    Dependency.create(run=second, of_run=run.id, of_job=None, any_end=True)
+    assert minutes_until_report(second) == 16.0, "830 + 100 + 30 s"
 
 
 def test_nothing_is_told_while_no_machine_that_is_there_may_run_a_job(run: Run) -> None:

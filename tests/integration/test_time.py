@@ -279,6 +279,17 @@ def test_after_sleeping_through_the_deadline_the_report_comes_first(
     assert supervisor.attempt(first)._reason_to_end() is None
 
 
+@pytest.mark.parametrize(("left_s", "status"), [(2, "skipped"), (4, "queued")])
+def test_a_job_that_could_not_even_start_before_its_run_must_end_is_not_begun(
+    make_run: MakeRun, supervisor: Supervisor, clock: Clock, left_s: int, status: str
+) -> None:
+    run = make_run("mine", "report", deadline=clock.at + HOUR)
+    limit = supervisor.limit(run)
+    assert limit is not None
+    supervisor._skip_overdue(limit - dt.timedelta(seconds=left_s))
+    assert [str(job.status) for job in queries.jobs_of(run)] == [status, "queued"]
+
+
 def test_six_hours_of_sleep_in_the_middle_of_a_job_change_nothing(
     make_run: MakeRun, supervisor: Supervisor, clock: Clock
 ) -> None:
