@@ -18,12 +18,14 @@ from jarvisd.worker.context import JobContext
 from jobs import evaluate
 from jobs.evaluate.metrics import job, similarity, style
 from jobs.lib.comparison.load import load
+from jobs.lib.embedding.cache import Cache
 from jobs.lib.results.tables import (
     ReferenceScore,
     Score,
     StyleProfile,
     TrainTestSplit,
 )
+from jobs.lib.stopping import Stopped
 from jobs.report.gather import gather
 from tests.claiming import claim
 from tests.integration.metric_runs import (
@@ -295,6 +297,25 @@ def test_the_deadline_ends_it_well_with_what_is_there(
     outcome = job.measure(context)
     assert outcome.ok
     assert outcome.reason == "out of time after 1 of 6 scores"
+
+
+@pytest.mark.parametrize("left_s", [100.0, 0.0])
+def test_a_stop_while_texts_are_embedded_ends_it_well_only_where_the_deadline_is_why(
+    start: Callable[..., JobContext], monkeypatch: pytest.MonkeyPatch, left_s: float
+) -> None:
+    context, left = start(), [100.0]
+    yardsticks(context)
+    add(context, "ok", place=0)
+
+    def asked_to_stop(*_: object) -> None:
+        left[0] = left_s
+        raise Stopped
+
+    monkeypatch.setattr(JobContext, "seconds_left", lambda _: left[0])
+    monkeypatch.setattr(Cache, "fill", asked_to_stop)
+    outcome = job.measure(context)
+    assert outcome.ok == (left_s == 0)
+    assert outcome.reason.endswith("after 1 of 2 scores")
 
 
 def test_a_stale_attempt_stores_nothing(start: Callable[..., JobContext], home: Home) -> None:

@@ -60,9 +60,9 @@ def measure(context: JobContext) -> Outcome:
         ):
             if Reply.select().where(Reply.run == context.run_id, Reply.success, whole).exists():
                 _score_whole(context, state, metric, measured)
-    except Stopped:
-        return Outcome(ok=False, reason=f"asked to stop after {state.place}", summary=dict(state.scored))
-    except OutOfTime:
+    except (Stopped, OutOfTime) as ended:
+        if isinstance(ended, Stopped) and context.seconds_left() >= LEAST_S:  # else the deadline is why it was asked
+            return Outcome(ok=False, reason=f"asked to stop after {state.place}", summary=dict(state.scored))
         state.remarks.append(f"out of time after {state.place}")
     return Outcome(reason="; ".join(state.remarks), summary=dict(state.scored))
 
