@@ -16,6 +16,8 @@ from tests.acceptance.conftest import House, until
 from tests.acceptance.test_night import night
 
 TURNS, SAMPLES = 3, 2
+#: Seconds that are kept for the report before a deadline.
+RESERVE_S = 18
 
 
 @pytest.fixture
@@ -94,12 +96,13 @@ def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_w
 ) -> None:
     """From the second round on a job ends by itself before the deadline, and what it has is kept."""
     (house.root / "config").mkdir(parents=True)
-    (house.root / "config" / "settings.yaml").write_text("report: {reserve_minutes: 0.3}\n")
+    (house.root / "config" / "settings.yaml").write_text(f"report: {{reserve_minutes: {RESERVE_S / 60}}}\n")
     more = ("--set", "evaluate.rounds=auto", "--set", "evaluate.turns=200", "--set", "evaluate.more_samples=0")
     run_id = rounds(house, models, *more)
     house.daemon()
     until(lambda: rows(house, "SELECT 1 FROM job WHERE name = 'turns'"), 900, "the second round is proposed")
-    deadline = _draw_near(house, 60 * 0.3 + 1.5 * _longest_evaluation(house) + 3)
+    ((longest,),) = rows(house, "SELECT MAX(took_s) FROM job WHERE kind = 'evaluate' AND status = 'succeeded'")
+    deadline = _draw_near(house, RESERVE_S + 1.5 * longest + 3)  # a model is loaded and asked a few questions, here
     house.settled(run_id, 180)
     jobs = house.run(run_id)["jobs"]
     assert {job["status"] for job in jobs} <= {"succeeded", "skipped"}, jobs
@@ -109,14 +112,6 @@ def test_a_deadline_in_the_middle_of_a_round_still_gives_a_report_on_time_with_w
     assert 0 < kept < 2 * 32, "some of the turns, not all"
     assert "the night's time was used up after" in json.dumps(jobs)
     assert "real turns" in (house.root / "var/results" / run_id / "REPORT.md").read_text().lower()
-
-
-def _longest_evaluation(house: House) -> float:
-    """Seconds that loading a model and asking it the few questions of the first round took at most, on this machine."""
-    times = rows(house, "SELECT started_at, ended_at FROM job WHERE kind = 'evaluate' AND status = 'succeeded'")
-    return max(
-        (dt.datetime.fromisoformat(end) - dt.datetime.fromisoformat(begin)).total_seconds() for begin, end in times
-    )
 
 
 def _draw_near(house: House, seconds: float) -> dt.datetime:
